@@ -1,0 +1,1 @@
+//! Packet-crypto kernels for SRTP: AES-CM with HMAC-SHA1, and AES-GCM.

@@ -1,0 +1,1 @@
+//! SIP over TLS without any host: profiles, handshakes, verification, framing.
