@@ -1,0 +1,123 @@
+//! Binds Asterisk: compiles `include/shim.c` and generates `src/ffi/sys.rs`'s contents from the headers of the Asterisk
+//! that the module is for (`asterisk-headers/fetched`, made by `make headers`).
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// How Asterisk compiles a module that is called `res_ciphertrunk`, and pjproject's headers with it.
+const DEFINES: &[(&str, Option<&str>)] = &[
+    ("_GNU_SOURCE", None),
+    ("PJ_AUTOCONF", Some("1")),
+    ("PJ_IS_LITTLE_ENDIAN", Some(LITTLE_ENDIAN)),
+    ("PJ_IS_BIG_ENDIAN", Some(BIG_ENDIAN)),
+    ("AST_MODULE", Some("\"res_ciphertrunk\"")),
+    ("AST_MODULE_SELF_SYM", Some("__internal_res_ciphertrunk_self")),
+];
+const LITTLE_ENDIAN: &str = if cfg!(target_endian = "little") { "1" } else { "0" };
+const BIG_ENDIAN: &str = if cfg!(target_endian = "big") { "1" } else { "0" };
+
+/// What `src/ffi` uses of Asterisk, and nothing else.
+const FUNCTIONS: &[&str] = &[
+    "ct_.*",
+    "ast_log",
+    "ast_get_version",
+    "ast_cli",
+    "ast_cli_unregister_multiple",
+    "ast_config_load2",
+    "ast_config_destroy",
+    "ast_category_browse",
+    "ast_variable_browse",
+    "ast_unload_resource",
+    "ast_rtp_engine_(un)?register_srtp",
+    "ast_rtp_engine_srtp_is_registered",
+    "ast_rtp_instance_add_srtp_policy",
+    "ast_rtp_instance_get_ssrc",
+    "ast_rtp_instance_get_channel_id",
+    "ast_rtp_instance_get_(remote|local)_address",
+    "ast_sockaddr_stringify_fmt",
+    "ast_sdp_crypto_(un)?register",
+    "ast_sdp_srtp_(alloc|destroy)",
+    "pj_get_version",
+];
+const TYPES: &[&str] = &[
+    "ast_srtp_res",
+    "ast_srtp_policy_res",
+    "ast_sdp_crypto_api",
+    "ast_sdp_srtp",
+    "ast_srtp_suite",
+    "ast_cli_entry",
+    "ast_cli_args",
+];
+const VARIABLES: &[&str] =
+    &["res_srtp", "res_srtp_policy", "ct_built_.*", "__LOG_.*", "AST_SRTP_CRYPTO_.*", "CLI_.*"];
+
+fn main() {
+    println!("cargo::rerun-if-env-changed=CIPHERTRUNK_HEADERS");
+    println!("cargo::rerun-if-changed=include");
+    let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let headers = env::var_os("CIPHERTRUNK_HEADERS")
+        .map_or_else(|| manifest.join("asterisk-headers/fetched"), PathBuf::from);
+    println!("cargo::rerun-if-changed={}", headers.join("MANIFEST").display());
+    let version = asterisk_version(&headers);
+    println!("cargo::rustc-env=CIPHERTRUNK_ASTERISK_VERSION={version}");
+
+    // As system headers: they are not clean under our warnings.
+    let includes: Vec<String> = vec![
+        format!("-I{}", manifest.join("include").display()),
+        format!("-isystem{}", headers.join("asterisk").display()),
+        format!("-isystem{}", headers.join("pjproject").display()),
+    ];
+    compile_shim(&includes);
+    generate_bindings(&includes);
+}
+
+/// The version in the first line of the manifest that `asterisk-headers/fetch.sh` writes.
+fn asterisk_version(headers: &Path) -> String {
+    let manifest = headers.join("MANIFEST");
+    let text = fs::read_to_string(&manifest).unwrap_or_else(|error| {
+        panic!("no Asterisk headers: {}: {error}. Run `make headers` first.", manifest.display())
+    });
+    let version = text.lines().find_map(|line| line.strip_prefix("version "));
+    version.unwrap_or_else(|| panic!("{} has no `version` line", manifest.display())).to_owned()
+}
+
+fn compile_shim(includes: &[String]) {
+    let mut build = cc::Build::new();
+    build.file("include/shim.c").flags(includes).warnings(true).std("gnu11");
+    for (name, value) in DEFINES {
+        build.define(name, *value);
+    }
+    // The whole archive: nothing refers to the constructor that registers the module.
+    build.link_lib_modifier("+whole-archive").compile("ciphertrunk_shim");
+}
+
+fn generate_bindings(includes: &[String]) {
+    let mut builder = bindgen::Builder::default()
+        .header("include/wrapper.h")
+        // Asterisk's headers use clang's blocks for RAII_VAR.
+        .clang_arg("-fblocks")
+        .clang_args(includes)
+        .clang_args(DEFINES.iter().map(|(name, value)| format!("-D{name}={}", value.unwrap_or(""))))
+        .default_enum_style(bindgen::EnumVariation::Consts)
+        .prepend_enum_name(false)
+        .generate_comments(false)
+        .layout_tests(true)
+        .merge_extern_blocks(true)
+        .rust_edition(bindgen::RustEdition::Edition2024)
+        .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()));
+    for pattern in FUNCTIONS {
+        builder = builder.allowlist_function(pattern);
+    }
+    for pattern in TYPES {
+        builder = builder.allowlist_type(pattern);
+    }
+    for pattern in VARIABLES {
+        builder = builder.allowlist_var(pattern);
+    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("sys.rs");
+    builder
+        .generate()
+        .expect("bindgen reads Asterisk's headers")
+        .write_to_file(out)
+        .expect("OUT_DIR can be written");
+}

@@ -1,0 +1,116 @@
+/*
+ * Ciphertrunk: the module's declaration and the host's macros, expanded by a C compiler, so that checksums,
+ * constructors and structure layouts are right by construction.
+ *
+ * Copyright (C) 2026 The Ciphertrunk authors
+ * SPDX-License-Identifier: GPL-2.0-only WITH the linking permission in LICENSE
+ */
+#include "shim.h"
+
+#include <dlfcn.h>
+#include <pjsip.h>
+#include <string.h>
+
+#include "asterisk/cli.h"
+#include "asterisk/logger.h"
+#include "asterisk/module.h"
+#include "asterisk/options.h"
+#include "asterisk/res_pjsip.h"
+#include "asterisk/utils.h"
+
+/* src/lib.rs */
+int ciphertrunk_load(void);
+int ciphertrunk_reload(void);
+int ciphertrunk_unload(void);
+void ciphertrunk_stock_refused(void);
+
+struct ast_module *ct_module_self(void)
+{
+	return AST_MODULE_SELF;
+}
+
+struct ast_module *ct_module_ref(void)
+{
+	return ast_module_ref(AST_MODULE_SELF);
+}
+
+void ct_module_unref(void)
+{
+	ast_module_unref(AST_MODULE_SELF);
+}
+
+int ct_debug_at_least(int level)
+{
+	return DEBUG_ATLEAST(level);
+}
+
+void ct_verbose(int level, const char *message)
+{
+	ast_verb(level, "%s\n", message);
+}
+
+int ct_thread_create(pthread_t *thread, void *(*start)(void *), void *data, const char *name)
+{
+	/* The macro would print the name of its argument, `start`: the function below it is called with ours. */
+	return ast_pthread_create_stack(thread, NULL, start, data, AST_BACKGROUND_STACKSIZE,
+		__FILE__, __func__, __LINE__, name);
+}
+
+int ct_cli_register(struct ast_cli_entry *entries, int count)
+{
+	return ast_cli_register_multiple(entries, count);
+}
+
+#define CT_TEXT(x) #x
+#define CT_EXPANDED_TEXT(x) CT_TEXT(x)
+const char *const ct_built_pj_branch = CT_EXPANDED_TEXT(PJ_VERSION_NUM_MAJOR) "." CT_EXPANDED_TEXT(PJ_VERSION_NUM_MINOR);
+const unsigned int ct_built_pjsip_max_pkt_len = PJSIP_MAX_PKT_LEN;
+
+unsigned int ct_probe_pjsip_max_pkt_len(void)
+{
+	pj_str_t target = { "sip:probe@127.0.0.1", 19 };
+	pjsip_tx_data *tdata = NULL;
+	unsigned int size = 0;
+
+	if (pjsip_endpt_create_request(ast_sip_get_pjsip_endpoint(), &pjsip_options_method, &target, &target, &target,
+		&target, NULL, -1, NULL, &tdata) != PJ_SUCCESS) {
+		return 0;
+	}
+	if (pjsip_tx_data_encode(tdata) == PJ_SUCCESS) {
+		size = (unsigned int) (tdata->buf.end - tdata->buf.start);
+	}
+	pjsip_tx_data_dec_ref(tdata);
+	return size;
+}
+
+int srtp_init(void)
+{
+	static const int srtp_err_status_init_fail = 5;
+	int (*libsrtp_init)(void);
+	Dl_info caller;
+
+	if (dladdr(__builtin_return_address(0), &caller) && caller.dli_fname && strstr(caller.dli_fname, "/res_srtp.so")) {
+		ciphertrunk_stock_refused();
+		return srtp_err_status_init_fail;
+	}
+	libsrtp_init = (int (*)(void)) dlsym(RTLD_NEXT, "srtp_init");
+	return libsrtp_init ? libsrtp_init() : srtp_err_status_init_fail;
+}
+
+int ct_sip_servant_wait(int (*task)(void *), void *data)
+{
+	return ast_sip_push_task_wait_servant(NULL, task, data);
+}
+
+/* Global symbols: `srtp_init` above must come before libsrtp's. */
+AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_LOAD_ORDER | AST_MODFLAG_GLOBAL_SYMBOLS,
+	"Ciphertrunk: SRTP engine and SIP over TLS",
+	.support_level = AST_MODULE_SUPPORT_EXTENDED,
+	.load = ciphertrunk_load,
+	.reload = ciphertrunk_reload,
+	.unload = ciphertrunk_unload,
+	/* After res_pjsip, its transports and chan_pjsip; calls are served only once Asterisk is fully booted. */
+	.load_pri = AST_MODPRI_APP_DEPEND,
+	.requires = "res_pjsip,res_pjsip_session",
+	.optional_modules = "chan_pjsip",
+);

@@ -1,0 +1,57 @@
+/*
+ * Ciphertrunk: what Asterisk offers only as a C macro or a static inline, as functions that Rust can call.
+ *
+ * Copyright (C) 2026 The Ciphertrunk authors
+ * SPDX-License-Identifier: GPL-2.0-only WITH the linking permission in LICENSE
+ */
+#ifndef CIPHERTRUNK_SHIM_H
+#define CIPHERTRUNK_SHIM_H
+
+#include "asterisk.h"
+
+#include <pthread.h>
+
+struct ast_module;
+struct ast_cli_entry;
+
+/* AST_MODULE_SELF: a macro over a static variable of this file. */
+struct ast_module *ct_module_self(void);
+
+/* ast_module_ref/unref: macros that add file, line and function. NULL from ref: the module is going away. */
+struct ast_module *ct_module_ref(void);
+void ct_module_unref(void);
+
+/* DEBUG_ATLEAST: a macro over option_debug and AST_MODULE. */
+int ct_debug_at_least(int level);
+
+/* ast_verb(level): a macro; the prefix that sets the level is made inside it. */
+void ct_verbose(int level, const char *message);
+
+/* ast_pthread_create_background: a macro; the name is what `core show threads` prints. */
+int ct_thread_create(pthread_t *thread, void *(*start)(void *), void *data, const char *name);
+
+/* ast_cli_register_multiple: a macro over AST_MODULE_SELF. */
+int ct_cli_register(struct ast_cli_entry *entries, int count);
+
+/* What this file was compiled against; the running Asterisk is compared with it at load. */
+extern const char *const ct_built_pj_branch;
+extern const unsigned int ct_built_pjsip_max_pkt_len;
+
+/*
+ * Encodes a request in the running pjproject and tells the size of the buffer that it made: PJSIP_MAX_PKT_LEN as
+ * that library was compiled, which no header of the host can tell. 0 when it could not be found out. Called in a
+ * thread that pjlib knows.
+ */
+unsigned int ct_probe_pjsip_max_pkt_len(void);
+
+/*
+ * libsrtp's own start, which res_srtp.so calls first of all. Ours stands in front of it while the module is loaded:
+ * stock's failing start would otherwise take our engine away (`ast_rtp_engine_unregister_srtp`), and live calls
+ * would go on in clear. Everybody else gets libsrtp's.
+ */
+int srtp_init(void);
+
+/* Runs `task` in a PJSIP servant thread and waits: ast_sip_push_task_wait_servant, a macro. */
+int ct_sip_servant_wait(int (*task)(void *), void *data);
+
+#endif

@@ -1,0 +1,72 @@
+//! `log` goes to `ast_log`: error, warning and notice as such, debug and trace as Asterisk's debug levels 1 and 3.
+
+use std::ffi::c_int;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use super::{c_text, sys};
+
+struct AsteriskLog;
+
+/// Asterisk's debug level that a record needs, for those that are debug to Asterisk.
+fn debug_level(level: Level) -> Option<c_int> {
+    match level {
+        Level::Debug => Some(1),
+        Level::Trace => Some(3),
+        Level::Error | Level::Warn | Level::Info => None,
+    }
+}
+
+impl Log for AsteriskLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        match debug_level(metadata.level()) {
+            None => true,
+            // SAFETY: reads two of Asterisk's option words.
+            Some(level) => unsafe { sys::ct_debug_at_least(level) != 0 },
+        }
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let level = match record.level() {
+            Level::Error => sys::__LOG_ERROR,
+            Level::Warn => sys::__LOG_WARNING,
+            Level::Info => sys::__LOG_NOTICE,
+            Level::Debug | Level::Trace => sys::__LOG_DEBUG,
+        };
+        let file = c_text(record.file().unwrap_or("ciphertrunk"));
+        let function = c_text(record.module_path().unwrap_or("ciphertrunk"));
+        let line = record.line().and_then(|line| c_int::try_from(line).ok()).unwrap_or(0);
+        let message = c_text(&record.args().to_string());
+        // SAFETY: the format takes one string, and all strings live until the call returns; ast_log copies them.
+        unsafe {
+            sys::ast_log(
+                level.cast_signed(),
+                file.as_ptr(),
+                line,
+                function.as_ptr(),
+                c"%s\n".as_ptr(),
+                message.as_ptr(),
+            );
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Sends `log` to Asterisk. A second call changes nothing.
+pub fn install() {
+    // Fails only when it is installed already.
+    if log::set_logger(&AsteriskLog).is_ok() {
+        log::set_max_level(LevelFilter::Trace);
+    }
+}
+
+/// One line for the console at verbose level `level`.
+pub fn verbose(level: i32, message: &str) {
+    let message = c_text(message);
+    // SAFETY: the string lives until the call returns, which copies it.
+    unsafe { sys::ct_verbose(level, message.as_ptr()) };
+}

@@ -1,0 +1,39 @@
+//! The only code that sees Asterisk's C: the raw bindings, and one thin safe file per host API.
+//!
+//! No policy lives here. Facts that the `SAFETY` arguments lean on (which thread calls what, which lock is held, how
+//! long a pointer lives) are stated once in `docs/safety.md`.
+
+pub mod cli;
+pub mod config;
+pub mod guard;
+pub mod host;
+pub mod log;
+pub mod module_ref;
+pub mod rtp;
+pub mod srtp_engine;
+pub mod sdp_crypto;
+mod sys;
+pub mod thread;
+
+use std::ffi::{CStr, CString, c_char};
+
+/// A C string of the host as text; bytes that are not UTF-8 are replaced. `None` for NULL.
+///
+/// # Safety
+///
+/// `text` is NULL or a NUL-terminated string that stays as it is during the call.
+unsafe fn text(text: *const c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: not NULL, and the caller vouches for the terminator and for the time.
+    Some(unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+}
+
+/// Text for the host; an interior NUL, which C would take for the end, becomes `?`.
+fn c_text(text: &str) -> CString {
+    CString::new(text).unwrap_or_else(|_| {
+        let cleaned = text.replace('\0', "?");
+        CString::new(cleaned).unwrap_or_default()
+    })
+}
