@@ -16,6 +16,8 @@
 #include "asterisk/module.h"
 #include "asterisk/options.h"
 #include "asterisk/res_pjsip.h"
+#include "asterisk/res_pjsip_session.h"
+#include "asterisk/taskprocessor.h"
 #include "asterisk/utils.h"
 
 /* src/lib.rs */
@@ -23,6 +25,8 @@ int ciphertrunk_load(void);
 int ciphertrunk_reload(void);
 int ciphertrunk_unload(void);
 void ciphertrunk_stock_refused(void);
+void ciphertrunk_session_begin(struct ast_sip_session *session);
+void ciphertrunk_session_destroy(struct ast_sip_session *session);
 
 struct ast_module *ct_module_self(void)
 {
@@ -95,6 +99,77 @@ int srtp_init(void)
 	}
 	libsrtp_init = (int (*)(void)) dlsym(RTLD_NEXT, "srtp_init");
 	return libsrtp_init ? libsrtp_init() : srtp_err_status_init_fail;
+}
+
+static struct ast_sip_session_supplement supplement = {
+	.priority = AST_SIP_SUPPLEMENT_PRIORITY_FIRST,
+	.session_begin = ciphertrunk_session_begin,
+	.session_destroy = ciphertrunk_session_destroy,
+};
+
+void ct_session_supplement_register(void)
+{
+	ast_sip_session_register_supplement(&supplement);
+}
+
+void ct_session_supplement_unregister(void)
+{
+	ast_sip_session_unregister_supplement(&supplement);
+}
+
+/* The first is the newer one; whichever the running Asterisk has. */
+extern struct ast_taskprocessor *ast_taskpool_serializer_get_current(void) __attribute__((weak));
+extern struct ast_taskprocessor *ast_threadpool_serializer_get_current(void) __attribute__((weak));
+
+struct ast_taskprocessor *ct_current_serializer(void)
+{
+	struct ast_taskprocessor *current = NULL;
+
+	if (ast_taskpool_serializer_get_current) {
+		current = ast_taskpool_serializer_get_current();
+	}
+	if (!current && ast_threadpool_serializer_get_current) {
+		current = ast_threadpool_serializer_get_current();
+	}
+	return current;
+}
+
+struct ast_taskprocessor *ct_session_serializer(const struct ast_sip_session *session)
+{
+	return session->serializer;
+}
+
+static int state_has_rtp(const struct ast_sip_session_media_state *state, const struct ast_rtp_instance *rtp)
+{
+	int i;
+
+	for (i = 0; state && i < AST_VECTOR_SIZE(&state->sessions); i++) {
+		const struct ast_sip_session_media *media = AST_VECTOR_GET(&state->sessions, i);
+
+		if (media && media->rtp == rtp) {
+			return 1;
+		}
+	}
+	return 0;
+}
+
+int ct_session_has_rtp(const struct ast_sip_session *session, const struct ast_rtp_instance *rtp)
+{
+	return state_has_rtp(session->pending_media_state, rtp) || state_has_rtp(session->active_media_state, rtp);
+}
+
+const char *ct_session_endpoint(const struct ast_sip_session *session)
+{
+	return session->endpoint ? ast_sorcery_object_get_id(session->endpoint) : "";
+}
+
+size_t ct_session_call_id(const struct ast_sip_session *session, const char **call_id)
+{
+	if (!session->inv_session || !session->inv_session->dlg || !session->inv_session->dlg->call_id) {
+		return 0;
+	}
+	*call_id = session->inv_session->dlg->call_id->id.ptr;
+	return session->inv_session->dlg->call_id->id.slen;
 }
 
 int ct_sip_servant_wait(int (*task)(void *), void *data)

@@ -11,8 +11,11 @@
 
 #include <pthread.h>
 
-struct ast_module;
 struct ast_cli_entry;
+struct ast_module;
+struct ast_rtp_instance;
+struct ast_sip_session;
+struct ast_taskprocessor;
 
 /* AST_MODULE_SELF: a macro over a static variable of this file. */
 struct ast_module *ct_module_self(void);
@@ -50,6 +53,24 @@ unsigned int ct_probe_pjsip_max_pkt_len(void);
  * would go on in clear. Everybody else gets libsrtp's.
  */
 int srtp_init(void);
+
+/*
+ * The session supplement (a list macro registers it). Each session it was copied into holds a module reference.
+ * Rust's ends are ciphertrunk_session_begin and ciphertrunk_session_destroy.
+ */
+void ct_session_supplement_register(void);
+void ct_session_supplement_unregister(void);
+
+/* The serializer whose task this thread runs, NULL outside of one. The function moved between releases of one branch. */
+struct ast_taskprocessor *ct_current_serializer(void);
+struct ast_taskprocessor *ct_session_serializer(const struct ast_sip_session *session);
+
+/* Whether the instance is one of the session's media (AST_VECTOR macros). Only inside the session's serializer. */
+int ct_session_has_rtp(const struct ast_sip_session *session, const struct ast_rtp_instance *rtp);
+
+/* The names of a session; valid while it lives. The Call-ID is not terminated: its length comes back. */
+const char *ct_session_endpoint(const struct ast_sip_session *session);
+size_t ct_session_call_id(const struct ast_sip_session *session, const char **call_id);
 
 /* Runs `task` in a PJSIP servant thread and waits: ast_sip_push_task_wait_servant, a macro. */
 int ct_sip_servant_wait(int (*task)(void *), void *data);

@@ -1,1 +1,145 @@
-pub mod ffi;
+//! Ciphertrunk: encrypted calling for Asterisk, as one module.
+//!
+//! The rooms:
+//!
+//! - [`ffi`]: the only code that sees Asterisk's C
+//! - [`config`]: `ciphertrunk.conf`
+//! - [`probe`]: whether the Asterisk that loads us is one that we were built for
+//! - [`media`]: the SRTP engine (`ast_srtp_res`, `ast_srtp_policy_res`, `ast_sdp_crypto_api`) on `crates/srtp`
+//! - [`observe`]: the console
+//!
+//! Load, reload and unload are here. Asterisk calls the three under its module lock, so one at a time.
+
+mod config;
+mod ffi;
+mod media;
+mod observe;
+mod probe;
+
+use std::ffi::c_int;
+use std::sync::{Mutex, PoisonError};
+
+use ffi::cli::Registered;
+use ffi::guard::{self, guard};
+use ffi::host::{self, Unloaded};
+use ffi::session::{self, Supplement};
+use ffi::srtp_engine::{self, Owner};
+use ffi::{module_ref, sdp_crypto};
+use media::registry;
+use media::watch::{self, Watch};
+
+/// `AST_MODULE_LOAD_SUCCESS`.
+const LOADED: c_int = 0;
+/// `AST_MODULE_LOAD_DECLINE`: Asterisk goes on without us, unless `modules.conf` requires the module.
+const DECLINED: c_int = 1;
+/// What `unload` answers when it refuses.
+const REFUSED: c_int = -1;
+
+/// What is registered with Asterisk while the module is loaded; dropped in this order.
+struct Loaded {
+    _commands: Registered,
+    _watch: Watch,
+    _supplement: Supplement,
+}
+
+static LOADED_STATE: Mutex<Option<Loaded>> = Mutex::new(None);
+
+#[unsafe(no_mangle)]
+extern "C" fn ciphertrunk_load() -> c_int {
+    ffi::log::install();
+    guard::install();
+    guard(DECLINED, || match load() {
+        Ok(loaded) => {
+            *LOADED_STATE.lock().unwrap_or_else(PoisonError::into_inner) = Some(loaded);
+            LOADED
+        }
+        Err(reason) => {
+            log::error!("Ciphertrunk is not loaded: {reason}");
+            guard::remove();
+            DECLINED
+        }
+    })
+}
+
+fn load() -> Result<Loaded, String> {
+    if let Some(notice) = probe::check().map_err(|unfit| unfit.to_string())? {
+        log::info!("{notice}");
+    }
+    packet_crypto::kernels().self_test().map_err(|error| format!("the packet-crypto self-test failed: {error}"))?;
+    config::load();
+    take_engine()?;
+    let watch = watch::start().map_err(|error| {
+        release_engine();
+        format!("no thread for the watch over the engine: {error}")
+    })?;
+    let loaded =
+        Loaded { _commands: ffi::cli::register(observe::cli::COMMANDS), _watch: watch, _supplement: session::register() };
+    ffi::log::verbose(
+        2,
+        &format!(
+            "Ciphertrunk {} is the SRTP engine, with the kernel {}",
+            env!("CARGO_PKG_VERSION"),
+            config::current().kernels.name()
+        ),
+    );
+    Ok(loaded)
+}
+
+/// Makes ours Asterisk's engine. Stock's is unloaded first when nothing uses it.
+fn take_engine() -> Result<(), String> {
+    if srtp_engine::owner() != Owner::Nobody && host::unload_module("res_srtp.so") == Unloaded::Gone {
+        log::info!("res_srtp.so was loaded first and is unloaded; `noload = res_srtp.so` in modules.conf saves that");
+    }
+    if !srtp_engine::register() {
+        return Err("another SRTP engine is in use. Put `noload = res_srtp.so` into modules.conf and restart Asterisk, or \
+                    load this module when no encrypted call is up"
+            .to_owned());
+    }
+    if !sdp_crypto::register() {
+        srtp_engine::unregister();
+        return Err("another module negotiates SDES (ast_sdp_crypto_api)".to_owned());
+    }
+    Ok(())
+}
+
+fn release_engine() {
+    sdp_crypto::unregister();
+    srtp_engine::unregister();
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn ciphertrunk_reload() -> c_int {
+    guard(REFUSED, || {
+        config::load();
+        LOADED
+    })
+}
+
+/// Whether Asterisk could still call into us.
+fn in_use() -> bool {
+    registry::count() + module_ref::held() + session::count() > 0
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn ciphertrunk_unload() -> c_int {
+    guard(REFUSED, || {
+        // Asterisk's use count says the same, but a forced unload ignores it.
+        if in_use() {
+            log::warn!("Ciphertrunk stays loaded: {} SRTP sessions are up", registry::count());
+            return REFUSED;
+        }
+        // No new user from here on; one that came in between keeps us.
+        release_engine();
+        if in_use() {
+            if let Err(reason) = take_engine() {
+                log::error!("the SRTP engine could not be taken back: {reason}");
+            }
+            log::warn!("Ciphertrunk stays loaded: a call has just begun");
+            return REFUSED;
+        }
+        drop(LOADED_STATE.lock().unwrap_or_else(PoisonError::into_inner).take());
+        log::info!("Ciphertrunk is unloaded: Asterisk has no SRTP engine now, and calls that need one are refused");
+        guard::remove();
+        LOADED
+    })
+}

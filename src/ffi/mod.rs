@@ -10,8 +10,9 @@ pub mod host;
 pub mod log;
 pub mod module_ref;
 pub mod rtp;
-pub mod srtp_engine;
 pub mod sdp_crypto;
+pub mod session;
+pub mod srtp_engine;
 mod sys;
 pub mod thread;
 

@@ -1,0 +1,89 @@
+//! `ciphertrunk.conf`: what it says, and the last good state of it.
+
+mod parse;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use packet_crypto::Kernels;
+use srtp::Suite;
+
+use crate::ffi::config::{self as file, Unread};
+
+pub use parse::Problem;
+
+/// The file's name, below Asterisk's configuration directory.
+pub const FILE: &str = "ciphertrunk.conf";
+
+/// Everything that can be configured.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[general] kernel`: the packet-crypto kernels that new sessions use.
+    pub kernels: &'static Kernels,
+    /// `[srtp] offer`: the suites of our offers, in order. An endpoint's `srtp_tag_32` turns the first from `_80` to `_32`.
+    pub offer: Vec<Suite>,
+    /// `[srtp] accept`: the suites that a peer may choose or offer.
+    pub accept: Vec<Suite>,
+    /// `[srtp] mki`: accept every MKI of RFC 4568, and not only those of value 1.
+    pub mki: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            kernels: packet_crypto::kernels(),
+            // What stock offers. Stronger suites wait for a measure of which peers stumble over a second line.
+            offer: vec![Suite::AesCm128HmacSha1_80],
+            // Everything that is registered with IANA; the two draft suites have to be asked for.
+            accept: Suite::ALL
+                .into_iter()
+                .filter(|suite| !matches!(suite, Suite::AeadAes128Gcm8 | Suite::AeadAes256Gcm8))
+                .collect(),
+            mki: false,
+        }
+    }
+}
+
+static CURRENT: RwLock<Option<Arc<Config>>> = RwLock::new(None);
+
+/// The state in force.
+pub fn current() -> Arc<Config> {
+    let current = CURRENT.read().unwrap_or_else(PoisonError::into_inner);
+    current.as_ref().map_or_else(|| Arc::new(Config::default()), Arc::clone)
+}
+
+fn put(config: Config) {
+    *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(config));
+}
+
+/// Reads the file and puts it in force. A bad file changes nothing: each problem is a line in the log, and the last good
+/// state stays (at the first load: the defaults).
+pub fn load() {
+    let first = CURRENT.read().unwrap_or_else(PoisonError::into_inner).is_none();
+    match file::load(FILE) {
+        Ok(sections) => match parse::parse(&sections) {
+            Ok(config) => {
+                put(config);
+                log::debug!("{FILE} is in force");
+                return;
+            }
+            Err(problems) => {
+                for problem in problems {
+                    log::error!("{FILE}: {problem}");
+                }
+            }
+        },
+        Err(Unread::Missing) => {
+            log::debug!("there is no {FILE}: the defaults are in force");
+            put(Config::default());
+            return;
+        }
+        // Asterisk has said what is wrong.
+        Err(Unread::Invalid) => {}
+    }
+    if first {
+        put(Config::default());
+        log::error!("{FILE} is not used: the defaults are in force");
+    } else {
+        log::error!("{FILE} is not used: the last good state stays in force");
+    }
+}

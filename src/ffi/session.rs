@@ -1,0 +1,108 @@
+//! `ast_sip_session`: which call a media stream belongs to.
+//!
+//! `ast_sdp_crypto_api` is given an RTP instance and no call. A supplement tells when sessions begin and end; a stream's
+//! session is the one, among those of the serializer that runs now, whose media holds that very instance. Nobody else
+//! changes a session's media while its serializer runs our task, so reading it there is safe, and no other session is
+//! ever looked into.
+
+use std::collections::BTreeMap;
+use std::ffi::c_char;
+use std::ptr;
+use std::sync::{Mutex, PoisonError};
+
+use super::guard::guard;
+use super::rtp::RtpInstance;
+use super::{sys, text};
+
+/// The names of a call, for log lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Call {
+    /// The PJSIP endpoint, as `pjsip.conf` names it.
+    pub endpoint: String,
+    /// The `Call-ID` header's value.
+    pub call_id: String,
+}
+
+/// Live sessions: session address -> serializer address. Addresses only: nothing is read through them outside of
+/// [`call_of`].
+static LIVE: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+
+fn live() -> std::sync::MutexGuard<'static, BTreeMap<usize, usize>> {
+    // A map of plain numbers is whole whatever panicked near it.
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn ciphertrunk_session_begin(session: *mut sys::ast_sip_session) {
+    guard((), || {
+        // SAFETY: Asterisk hands a live session.
+        let serializer = unsafe { sys::ct_session_serializer(session) };
+        live().insert(session.addr(), serializer.addr());
+        // The address must stand for the pointer again in `call_of`.
+        let _ = session.expose_provenance();
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn ciphertrunk_session_destroy(session: *mut sys::ast_sip_session) {
+    guard((), || {
+        live().remove(&session.addr());
+    });
+}
+
+/// Sessions that hold a copy of our supplement, whose functions Asterisk will still call.
+pub fn count() -> usize {
+    live().len()
+}
+
+/// The call that `rtp` belongs to, asked from within that call's serializer; `None` elsewhere.
+pub fn call_of(rtp: RtpInstance) -> Option<Call> {
+    // SAFETY: reads a thread-local of Asterisk's.
+    let serializer = unsafe { sys::ct_current_serializer() };
+    if serializer.is_null() {
+        return None;
+    }
+    let live = live();
+    live.iter().filter(|(_, of)| **of == serializer.addr()).find_map(|(session, _)| {
+        let session: *mut sys::ast_sip_session = ptr::with_exposed_provenance_mut(*session);
+        // SAFETY: a session's destructor first calls `ciphertrunk_session_destroy`, which waits for the lock held here,
+        // so a session in the map is whole; its media change only in its serializer, which runs this very task. The
+        // calls below only read.
+        unsafe { (sys::ct_session_has_rtp(session, rtp.as_ptr()) != 0).then(|| names(session)) }
+    })
+}
+
+/// # Safety
+///
+/// `session` is live and this thread runs a task of its serializer.
+unsafe fn names(session: *mut sys::ast_sip_session) -> Call {
+    let mut call_id: *const c_char = ptr::null();
+    // SAFETY: live, by the caller; both texts are inside the session.
+    unsafe {
+        let length = sys::ct_session_call_id(session, &raw mut call_id);
+        let call_id = if call_id.is_null() {
+            String::new()
+        } else {
+            String::from_utf8_lossy(std::slice::from_raw_parts(call_id.cast(), length)).into_owned()
+        };
+        Call { endpoint: text(sys::ct_session_endpoint(session)).unwrap_or_default(), call_id }
+    }
+}
+
+/// The supplement, while it is registered.
+#[derive(Debug)]
+pub struct Supplement(());
+
+/// Registers the supplement.
+pub fn register() -> Supplement {
+    // SAFETY: a static structure of the shim's.
+    unsafe { sys::ct_session_supplement_register() };
+    Supplement(())
+}
+
+impl Drop for Supplement {
+    fn drop(&mut self) {
+        // SAFETY: registered by `register`.
+        unsafe { sys::ct_session_supplement_unregister() };
+    }
+}

@@ -1,0 +1,7 @@
+//! The SRTP engine: Asterisk's sessions, policies and SDES negotiation on `crates/srtp`.
+
+pub mod policy;
+pub mod registry;
+pub mod sdes;
+pub mod session;
+pub mod watch;

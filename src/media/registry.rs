@@ -1,0 +1,60 @@
+//! The live SRTP sessions, and the sums of those that ended, for the console.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use srtp::Counters;
+
+use super::session::Session;
+
+#[derive(Default)]
+struct Sessions {
+    live: BTreeMap<usize, Arc<Session>>,
+    ended: Counters,
+}
+
+static SESSIONS: Mutex<Sessions> = Mutex::new(Sessions { live: BTreeMap::new(), ended: Counters::ZERO });
+
+fn sessions() -> MutexGuard<'static, Sessions> {
+    // Entries are put in and taken out whole.
+    SESSIONS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn key(session: &Session) -> usize {
+    std::ptr::from_ref(session).addr()
+}
+
+/// Enters a session that was made.
+pub fn add(session: &Arc<Session>) {
+    sessions().live.insert(key(session), Arc::clone(session));
+}
+
+/// Strikes out a session that Asterisk destroys, and keeps its counts.
+pub fn remove(session: &Session) {
+    let counters = session.stats().counters;
+    let mut sessions = sessions();
+    sessions.live.remove(&key(session));
+    sessions.ended += counters;
+}
+
+/// The live sessions.
+pub fn live() -> Vec<Arc<Session>> {
+    sessions().live.values().cloned().collect()
+}
+
+/// How many live.
+pub fn count() -> usize {
+    sessions().live.len()
+}
+
+/// The counts of all sessions since load, ended ones too.
+pub fn totals() -> Counters {
+    let (mut sum, live) = {
+        let sessions = sessions();
+        (sessions.ended, sessions.live.values().cloned().collect::<Vec<_>>())
+    };
+    for session in live {
+        sum += session.stats().counters;
+    }
+    sum
+}

@@ -1,0 +1,193 @@
+//! One SRTP session of Asterisk's: an RTP instance's keys, both ways, RTP and RTCP.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use srtp::{LocalSsrc, Stats, UnprotectError};
+
+use crate::config;
+use crate::ffi::host;
+use crate::ffi::module_ref::ModuleRef;
+use crate::ffi::rtp::RtpInstance;
+use crate::observe::hooks;
+
+use super::policy::PolicyBuilder;
+use super::registry;
+
+/// RTP or RTCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Media.
+    Rtp,
+    /// Its reports.
+    Rtcp,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rtp => "SRTP",
+            Self::Rtcp => "SRTCP",
+        })
+    }
+}
+
+/// A first line after so many packets in a row that do not authenticate: a few are normal around a new key.
+const FIRST_LINE: u32 = 10;
+/// The next lines after so many more.
+const NEXT_LINES: u32 = 1500;
+
+/// `struct ast_srtp`.
+pub struct Session {
+    /// Poisoned by a panic inside: every later call fails, so that a call drops and never goes on in clear.
+    inner: Mutex<srtp::Session>,
+    rtp: RtpInstance,
+    /// Packets in a row that did not authenticate.
+    failing: AtomicU32,
+    _module: ModuleRef,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Session({})", self.rtp.channel_id())
+    }
+}
+
+impl Session {
+    /// A session for `rtp` with its first remote key. `None`: the key does not fit its suite (logged).
+    pub fn new(rtp: RtpInstance, remote: Option<&PolicyBuilder>) -> Option<Arc<Self>> {
+        let session = Arc::new(Self {
+            inner: Mutex::new(srtp::Session::new(config::current().kernels)),
+            rtp,
+            failing: AtomicU32::new(0),
+            _module: ModuleRef::take(),
+        });
+        if let Some(remote) = remote
+            && !session.set_remote(remote)
+        {
+            return None;
+        }
+        registry::add(&session);
+        Some(session)
+    }
+
+    /// Asterisk destroys it.
+    pub fn retire(&self) {
+        registry::remove(self);
+    }
+
+    /// The stream it belongs to.
+    pub fn rtp(&self) -> RtpInstance {
+        self.rtp
+    }
+
+    /// Counters and suites; empty for a session that a panic broke.
+    pub fn stats(&self) -> Stats {
+        self.inner.lock().map(|inner| inner.stats()).unwrap_or_default()
+    }
+
+    /// Takes the keys that the peer sends with. `false`: logged, and nothing has changed.
+    pub fn set_remote(&self, policy: &PolicyBuilder) -> bool {
+        let Some(policies) = policy.build() else {
+            log::error!("the remote SRTP key of {} does not fit its suite", self.name());
+            return false;
+        };
+        let Ok(mut inner) = self.inner.lock() else { return false };
+        let set = inner.set_remote(&policies, false, host::monotonic_ms());
+        drop(inner);
+        if let Err(reason) = &set {
+            log::error!("the remote SRTP key of {} was refused: {reason}", self.name());
+        }
+        set.is_ok()
+    }
+
+    /// Takes the keys that this side sends with, for the policy's SSRC. `false`: logged, and nothing has changed.
+    pub fn set_local(&self, builder: &PolicyBuilder) -> bool {
+        let Some([policy]) = builder.build().as_deref().and_then(|policies| policies.first_chunk::<1>()).cloned() else {
+            log::error!("the local SRTP key of {} does not fit its suite", self.name());
+            return false;
+        };
+        let ssrc = builder.ssrc.map_or(LocalSsrc::Any, LocalSsrc::Specific);
+        let Ok(mut inner) = self.inner.lock() else { return false };
+        let set = inner.set_local(ssrc, &policy);
+        drop(inner);
+        if let Err(reason) = &set {
+            log::error!("the local SRTP key of {} was refused: {reason}", self.name());
+        }
+        set.is_ok()
+    }
+
+    /// The SSRC that this side sends with changes.
+    pub fn change_source(&self, from: u32, to: u32) {
+        if let Ok(mut inner) = self.inner.lock() {
+            inner.change_source(from, to);
+        }
+    }
+
+    /// Encrypts `packet` into `out`; the length there. `None`: it must not be sent.
+    pub fn protect(&self, kind: Kind, packet: &[u8], out: &mut [u8]) -> Option<usize> {
+        let mut inner = self.inner.lock().ok()?;
+        hooks::panic_if_armed(hooks::Point::Protect);
+        let sealed = match kind {
+            Kind::Rtp => inner.protect_rtp(packet, out),
+            Kind::Rtcp => inner.protect_rtcp(packet, out),
+        };
+        drop(inner);
+        match sealed {
+            Ok(length) => Some(length),
+            Err(reason) => {
+                // Counted in the session; a line each would be a line a packet.
+                log::debug!("{kind} packet of {} dropped: {reason}", self.name());
+                None
+            }
+        }
+    }
+
+    /// Authenticates and decrypts `packet` in place; the length that is left. `None`: it is nothing.
+    pub fn unprotect(&self, kind: Kind, packet: &mut [u8]) -> Option<usize> {
+        let mut inner = self.inner.lock().ok()?;
+        hooks::panic_if_armed(hooks::Point::Unprotect);
+        let opened = match kind {
+            Kind::Rtp => inner.unprotect_rtp(packet, host::monotonic_ms()),
+            Kind::Rtcp => inner.unprotect_rtcp(packet, host::monotonic_ms()),
+        };
+        drop(inner);
+        match opened {
+            Ok(length) => {
+                if self.failing.load(Ordering::Relaxed) != 0 {
+                    self.failing.store(0, Ordering::Relaxed);
+                }
+                Some(length)
+            }
+            Err(reason) => {
+                self.report_failure(kind, reason);
+                None
+            }
+        }
+    }
+
+    /// A line for the operator when a stream keeps failing, not one for each packet.
+    fn report_failure(&self, kind: Kind, reason: UnprotectError) {
+        log::debug!("{kind} packet from {} dropped: {reason}", self.rtp.remote_address());
+        if reason != UnprotectError::AuthFailed {
+            return;
+        }
+        let failing = self.failing.fetch_add(1, Ordering::Relaxed) + 1;
+        if failing == FIRST_LINE || (failing > FIRST_LINE && (failing - FIRST_LINE).is_multiple_of(NEXT_LINES)) {
+            log::warn!(
+                "{failing} packets in a row from {} do not authenticate ({kind}, {}): the peer does not use the key that \
+                 it announced, or somebody else sends to this port",
+                self.rtp.remote_address(),
+                self.name()
+            );
+        }
+    }
+
+    /// The call's name for a log line.
+    fn name(&self) -> String {
+        let channel = self.rtp.channel_id();
+        if channel.is_empty() { format!("the stream at {}", self.rtp.local_address()) } else { format!("channel {channel}") }
+    }
+}
+

@@ -1,0 +1,118 @@
+//! `ciphertrunk show status` and `ciphertrunk show sessions`.
+
+use crate::console;
+use crate::ffi::cli::{Command, Console, Outcome};
+use crate::ffi::srtp_engine::{self, Owner};
+use crate::ffi::{guard, host};
+use crate::media::{registry, watch};
+use crate::config;
+
+/// The commands.
+pub static COMMANDS: &[Command] = &[
+    Command {
+        words: c"ciphertrunk show status",
+        summary: c"Show version, kernel, SRTP engine and counters",
+        usage: c"Usage: ciphertrunk show status\n       Shows the version, the packet-crypto kernel in use, whether Asterisk's SRTP engine is\n       ours, and what was counted since the module was loaded.\n",
+        run: show_status,
+    },
+    Command {
+        words: c"ciphertrunk show sessions",
+        summary: c"Show the live SRTP sessions",
+        usage: c"Usage: ciphertrunk show sessions\n       Shows a line for each live SRTP session: its channel, the peer's address, the suites in\n       and out, packets each way and what was dropped.\n",
+        run: show_sessions,
+    },
+    #[cfg(feature = "test-hooks")]
+    Command {
+        words: c"ciphertrunk test panic {protect|unprotect}",
+        summary: c"Panic in the next packet (test build)",
+        usage: c"Usage: ciphertrunk test panic {protect|unprotect}\n",
+        run: test_panic,
+    },
+    #[cfg(feature = "test-hooks")]
+    Command {
+        words: c"ciphertrunk test lose engine",
+        summary: c"Unregister the SRTP engine as another module would (test build)",
+        usage: c"Usage: ciphertrunk test lose engine\n",
+        run: test_lose_engine,
+    },
+];
+
+fn show_status(console: &mut Console<'_>) -> Outcome {
+    if console.words.len() != 3 {
+        return Outcome::Usage;
+    }
+    let counters = registry::totals();
+    let (times, lost) = watch::lost();
+    console!(console, "Version: {}", env!("CARGO_PKG_VERSION"));
+    console!(console, "Built for Asterisk: {}", host::BUILT_ASTERISK);
+    console!(console, "Kernel: {}", config::current().kernels.name());
+    console!(
+        console,
+        "SRTP engine: {}",
+        match srtp_engine::owner() {
+            Owner::Ours => "ours",
+            Owner::Another => "NOT ours (another module's)",
+            Owner::Nobody => "NOT ours (none: calls go out in clear)",
+        }
+    );
+    console!(console, "Engine lost: {times} times, {:.1} s", lost.as_secs_f64());
+    console!(console, "Sessions: {}", registry::count());
+    console!(console, "RTP protected: {}", counters.sent_rtp);
+    console!(console, "RTP unprotected: {}", counters.received_rtp);
+    console!(console, "RTCP protected: {}", counters.sent_rtcp);
+    console!(console, "RTCP unprotected: {}", counters.received_rtcp);
+    console!(console, "Authentication failures: {}", counters.auth_failures);
+    console!(console, "Replays dropped: {}", counters.replays);
+    console!(console, "Used indexes dropped: {}", counters.reuse_drops);
+    console!(console, "Used indexes encrypted again: {}", counters.reencryptions);
+    console!(console, "Malformed packets: {}", counters.malformed_received + counters.malformed_sent);
+    console!(console, "Packets without a key: {}", counters.no_key_received + counters.no_key_sent);
+    console!(console, "Panics caught: {}", guard::caught());
+    Outcome::Done
+}
+
+fn show_sessions(console: &mut Console<'_>) -> Outcome {
+    if console.words.len() != 3 {
+        return Outcome::Usage;
+    }
+    let sessions = registry::live();
+    for session in &sessions {
+        let stats = session.stats();
+        let counters = stats.counters;
+        let suite = |suite: Option<srtp::Suite>| suite.map_or("-", srtp::Suite::name);
+        console!(
+            console,
+            "Channel: {} Peer: {} In: {} Out: {} RTP in: {} RTP out: {} RTCP in: {} RTCP out: {} Authentication failures: {} \
+             Dropped: {}",
+            session.rtp().channel_id(),
+            session.rtp().remote_address(),
+            suite(stats.remote_suite),
+            suite(stats.local_suite),
+            counters.received_rtp,
+            counters.sent_rtp,
+            counters.received_rtcp,
+            counters.sent_rtcp,
+            counters.auth_failures,
+            counters.replays + counters.reuse_drops + counters.malformed_received + counters.malformed_sent
+        );
+    }
+    console!(console, "{} SRTP sessions", sessions.len());
+    Outcome::Done
+}
+
+#[cfg(feature = "test-hooks")]
+fn test_panic(console: &mut Console<'_>) -> Outcome {
+    use super::hooks::{Point, arm_panic};
+    match console.words.get(3).map(String::as_str) {
+        Some("protect") => arm_panic(Point::Protect),
+        Some("unprotect") => arm_panic(Point::Unprotect),
+        _ => return Outcome::Usage,
+    }
+    Outcome::Done
+}
+
+#[cfg(feature = "test-hooks")]
+fn test_lose_engine(_console: &mut Console<'_>) -> Outcome {
+    srtp_engine::unregister();
+    Outcome::Done
+}

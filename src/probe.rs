@@ -1,0 +1,68 @@
+//! Whether the Asterisk that loads us is one that we were built for.
+//!
+//! Another branch, another pjproject or another size of its buffers is refused, because structures differ; a build with
+//! other options is refused by Asterisk's loader (`AST_BUILDOPT_SUM`). Another patch or package of the same branch loads:
+//! a distribution's security rebuild must not switch encrypted calling off.
+
+use std::fmt;
+
+use crate::ffi::host;
+
+/// Why it is not.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// Another branch of Asterisk.
+    Asterisk { built: String, running: String },
+    /// Another pjproject.
+    Pjproject { built: String, running: String },
+    /// pjproject's buffers have another size.
+    MaxPacket { built: u32, running: u32 },
+    /// pjproject could not be asked.
+    NoProbe,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asterisk { built, running } => {
+                write!(f, "it was built for Asterisk {built}, and this is {running}: build it for this branch")
+            }
+            Self::Pjproject { built, running } => {
+                write!(f, "it was built for pjproject {built}, and this Asterisk has {running}: build it for this Asterisk")
+            }
+            Self::MaxPacket { built, running } => write!(
+                f,
+                "it was built for a PJSIP_MAX_PKT_LEN of {built}, and this Asterisk's pjproject has {running}: build it with \
+                 this Asterisk's config_site.h"
+            ),
+            Self::NoProbe => f.write_str("pjproject could not be probed; is res_pjsip running?"),
+        }
+    }
+}
+
+/// The first `parts` numbers of a version: `22.10.1+dfsg` has the branch `22` and the patch `22.10`.
+fn numbers(version: &str, parts: usize) -> Vec<&str> {
+    version.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty()).take(parts).collect()
+}
+
+/// Checks the host. `Ok` may carry a notice for the log.
+///
+/// # Errors
+///
+/// [`Unfit`]: the module must not be used in this Asterisk.
+pub fn check() -> Result<Option<String>, Unfit> {
+    let (built, running) = (host::BUILT_ASTERISK.to_owned(), host::asterisk_version());
+    if numbers(&built, 1) != numbers(&running, 1) {
+        return Err(Unfit::Asterisk { built, running });
+    }
+    let (built_pj, running_pj) = (host::built_pj_branch(), host::pj_version());
+    if numbers(&built_pj, 2) != numbers(&running_pj, 2) {
+        return Err(Unfit::Pjproject { built: built_pj, running: running_pj });
+    }
+    match host::pjsip_max_packet() {
+        (_, None) => return Err(Unfit::NoProbe),
+        (built, Some(running)) if built != running => return Err(Unfit::MaxPacket { built, running }),
+        _ => {}
+    }
+    Ok((built != running).then(|| format!("built for Asterisk {built}, running in {running}: the same branch, so it loads")))
+}
