@@ -15,7 +15,11 @@ pub(crate) fn guess(highest: u64, seq: u16) -> Option<u64> {
     let s_l = (highest & 0xffff) as i32;
     let delta = i32::from(seq) - s_l;
     let roc = if s_l < 0x8000 {
-        if delta > 0x8000 && roc > 0 { roc - 1 } else { roc }
+        if delta > 0x8000 && roc > 0 {
+            roc - 1
+        } else {
+            roc
+        }
     } else if delta < -0x8000 {
         roc + 1
     } else {

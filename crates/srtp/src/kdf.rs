@@ -35,7 +35,12 @@ impl SessionKeys {
     /// Keys given directly, as the RFCs' vectors give them.
     #[cfg(test)]
     pub(crate) fn from_parts(cipher_key: &[u8], auth: [u8; 20], session_salt: &[u8]) -> Self {
-        let mut keys = SessionKeys { cipher: [0; 32], cipher_len: cipher_key.len(), auth, salt: [0; 14] };
+        let mut keys = SessionKeys {
+            cipher: [0; 32],
+            cipher_len: cipher_key.len(),
+            auth,
+            salt: [0; 14],
+        };
         keys.cipher[..cipher_key.len()].copy_from_slice(cipher_key);
         keys.salt[..session_salt.len()].copy_from_slice(session_salt);
         keys
@@ -65,7 +70,12 @@ pub(crate) struct Derived {
 /// Derives everything, with key derivation rate 0: once per master key.
 pub(crate) fn derive(kernels: &'static Kernels, key: &MasterKey) -> Result<Derived, PolicyError> {
     let n = key.key().len();
-    let session = || SessionKeys { cipher: [0; 32], cipher_len: n, auth: [0; 20], salt: [0; 14] };
+    let session = || SessionKeys {
+        cipher: [0; 32],
+        cipher_len: n,
+        auth: [0; 20],
+        salt: [0; 14],
+    };
     let mut d = Derived {
         rtp: session(),
         rtcp: session(),
@@ -116,10 +126,27 @@ mod tests {
             let key = MasterKey::new(v.suite, &master).unwrap();
             for kernels in Kernels::usable() {
                 let d = derive(kernels, &key).unwrap();
-                assert_eq!(d.rtp.cipher(), hex(v.cipher_key), "{} {}", v.source, kernels.name());
-                assert_eq!(d.rtp.salt[..], hex(v.salt), "{} {}", v.source, kernels.name());
+                assert_eq!(
+                    d.rtp.cipher(),
+                    hex(v.cipher_key),
+                    "{} {}",
+                    v.source,
+                    kernels.name()
+                );
+                assert_eq!(
+                    d.rtp.salt[..],
+                    hex(v.salt),
+                    "{} {}",
+                    v.source,
+                    kernels.name()
+                );
                 let auth = hex(v.auth_key);
-                assert_eq!(d.rtp.auth[..auth.len().min(20)], auth[..auth.len().min(20)], "{}", v.source);
+                assert_eq!(
+                    d.rtp.auth[..auth.len().min(20)],
+                    auth[..auth.len().min(20)],
+                    "{}",
+                    v.source
+                );
             }
         }
     }

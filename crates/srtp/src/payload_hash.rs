@@ -25,7 +25,10 @@ impl PayloadHash {
         // 128 bits reduced modulo 2^61 - 1 are uniform but for 2^-67.
         let point = (u128::from_be_bytes(*secret) % u128::from(P)) as u64;
         let square = mul(point, point);
-        PayloadHash { point, point_4: mul(square, square) }
+        PayloadHash {
+            point,
+            point_4: mul(square, square),
+        }
     }
 
     /// The hash of `payload`; its length counts too.
@@ -82,7 +85,10 @@ mod tests {
         let step = |h: u128, c: u64| (h * u128::from(point) + u128::from(c)) % p;
         let full = payload.len() / (LANES * OCTETS) * (LANES * OCTETS);
         let mut h = 0;
-        for octets in payload[..full].chunks(OCTETS).chain(payload[full..].chunks(OCTETS)) {
+        for octets in payload[..full]
+            .chunks(OCTETS)
+            .chain(payload[full..].chunks(OCTETS))
+        {
             h = step(h, coefficient(octets));
         }
         h = step(h, payload.len() as u64);
@@ -95,7 +101,11 @@ mod tests {
         for secret in [[0xff; 16], [0x5a; 16], [1; 16]] {
             let hash = PayloadHash::new(&secret);
             for len in (0..200).chain([1499, 1600]) {
-                assert_eq!(hash.of(&data[..len]), plain(hash.point, &data[..len]), "{len}");
+                assert_eq!(
+                    hash.of(&data[..len]),
+                    plain(hash.point, &data[..len]),
+                    "{len}"
+                );
             }
             let ones = [0xff; 300];
             assert_eq!(hash.of(&ones), plain(hash.point, &ones));
@@ -114,6 +124,9 @@ mod tests {
         }
         assert_ne!(hash.of(&data), base);
         assert_ne!(hash.of(&data[..159]), base);
-        assert_ne!(PayloadHash::new(&[0x38; 16]).of(&[1; 160]), hash.of(&[1; 160]));
+        assert_ne!(
+            PayloadHash::new(&[0x38; 16]).of(&[1; 160]),
+            hash.of(&[1; 160])
+        );
     }
 }

@@ -26,7 +26,11 @@ impl MasterKey {
         }
         let mut bytes = [0; MAX_KEY_SALT];
         bytes[..key_salt.len()].copy_from_slice(key_salt);
-        Ok(MasterKey { bytes, key_len: suite.key_len(), len: key_salt.len() })
+        Ok(MasterKey {
+            bytes,
+            key_len: suite.key_len(),
+            len: key_salt.len(),
+        })
     }
 
     /// The master key.
@@ -112,7 +116,12 @@ impl Policy {
             return Err(PolicyError::KeyLength);
         }
         check_params(suite, params)?;
-        Ok(Policy { suite, key, mki, params })
+        Ok(Policy {
+            suite,
+            key,
+            mki,
+            params,
+        })
     }
 
     /// The suite.
@@ -161,8 +170,14 @@ mod tests {
             let key = MasterKey::new(suite, &bytes[..n]).unwrap();
             assert_eq!(key.key().len(), suite.key_len());
             assert_eq!(key.salt(), &bytes[suite.key_len()..n]);
-            assert_eq!(MasterKey::new(suite, &bytes).err(), Some(PolicyError::KeyLength));
-            assert_eq!(MasterKey::new(suite, &bytes[..n - 1]).err(), Some(PolicyError::KeyLength));
+            assert_eq!(
+                MasterKey::new(suite, &bytes).err(),
+                Some(PolicyError::KeyLength)
+            );
+            assert_eq!(
+                MasterKey::new(suite, &bytes[..n - 1]).err(),
+                Some(PolicyError::KeyLength)
+            );
         }
         let cm = MasterKey::new(Suite::AesCm128HmacSha1_80, &[0; 30]).unwrap();
         assert!(Policy::new(Suite::AesCm128HmacSha1_32, cm.clone(), None).is_ok());
@@ -182,8 +197,14 @@ mod tests {
 
     #[test]
     fn some_protection_must_be_left() {
-        let unauthenticated = SessionParams { unauthenticated_srtp: true, ..Default::default() };
-        let nothing = SessionParams { unencrypted_srtp: true, ..unauthenticated };
+        let unauthenticated = SessionParams {
+            unauthenticated_srtp: true,
+            ..Default::default()
+        };
+        let nothing = SessionParams {
+            unencrypted_srtp: true,
+            ..unauthenticated
+        };
         let cm = Suite::AesCm128HmacSha1_80;
         assert_eq!(check_params(cm, unauthenticated), Ok(()));
         assert_eq!(check_params(cm, nothing), Err(PolicyError::NoProtection));

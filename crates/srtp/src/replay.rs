@@ -24,7 +24,10 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) fn starting_at(index: u64) -> Self {
-        Window { highest: index, used: 1 }
+        Window {
+            highest: index,
+            used: 1,
+        }
     }
 
     pub(crate) fn highest(&self) -> u64 {
@@ -81,7 +84,11 @@ mod tests {
         for jump in [127, 128, 129, 1 << 15, 1 << 40] {
             let mut w = Window::starting_at(500);
             w.mark(500 + jump);
-            let want = if jump < WINDOW { Seen::Used } else { Seen::TooOld };
+            let want = if jump < WINDOW {
+                Seen::Used
+            } else {
+                Seen::TooOld
+            };
             assert_eq!(w.look_up(500), want, "{jump}");
             assert_eq!(w.look_up(500 + jump), Seen::Used);
             assert_eq!(w.look_up(499 + jump), Seen::New);

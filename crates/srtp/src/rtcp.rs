@@ -24,7 +24,9 @@ pub(crate) fn parse(packet: &[u8]) -> Result<u32, Malformed> {
     if !(192..=223).contains(&header[1]) {
         return Err(Malformed::PacketType);
     }
-    Ok(u32::from_be_bytes([header[4], header[5], header[6], header[7]]))
+    Ok(u32::from_be_bytes([
+        header[4], header[5], header[6], header[7],
+    ]))
 }
 
 #[cfg(test)]

@@ -81,7 +81,11 @@ mod tests {
         assert_eq!((h.ssrc, h.seq, h.len), (0xdead_beef, 0x1234, 12));
         assert_eq!(RtpHeader::parse(&packet(0x80, &[])).unwrap().len, 12);
         assert_eq!(RtpHeader::parse(&packet(0x82, &[0; 8])).unwrap().len, 20);
-        let extended = [0; 4].iter().chain(&[0, 0, 0, 1, 9, 9, 9, 9]).copied().collect::<Vec<_>>();
+        let extended = [0; 4]
+            .iter()
+            .chain(&[0, 0, 0, 1, 9, 9, 9, 9])
+            .copied()
+            .collect::<Vec<_>>();
         assert_eq!(RtpHeader::parse(&packet(0x91, &extended)).unwrap().len, 24);
     }
 
@@ -108,7 +112,10 @@ mod tests {
         assert!(RtpHeader::parse_clear(&packet(0xa0, &[7, 0, 0, 3])).is_ok());
         assert!(RtpHeader::parse_clear(&packet(0xa0, &[0, 0, 0, 4])).is_ok());
         for bad in [&[0, 0, 0, 5][..], &[7, 0, 0, 0], &[]] {
-            assert_eq!(RtpHeader::parse_clear(&packet(0xa0, bad)), Err(Malformed::Padding));
+            assert_eq!(
+                RtpHeader::parse_clear(&packet(0xa0, bad)),
+                Err(Malformed::Padding)
+            );
             assert!(RtpHeader::parse_clear(&packet(0x80, bad)).is_ok());
         }
         // The header extension is not payload.

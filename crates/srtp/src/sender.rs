@@ -105,7 +105,11 @@ pub(crate) struct Sender {
 impl Sender {
     pub(crate) fn resume(contexts: LocalContexts) -> Self {
         let keys_set = contexts.0.iter().map(|r| r.age + 1).max().unwrap_or(0);
-        Sender { records: contexts.0, keys_set, ..Sender::default() }
+        Sender {
+            records: contexts.0,
+            keys_set,
+            ..Sender::default()
+        }
     }
 
     pub(crate) fn into_contexts(self) -> LocalContexts {
@@ -153,7 +157,12 @@ impl Sender {
 
     /// Lets the policy of `from` protect `to` instead.
     pub(crate) fn change_source(&mut self, from: u32, to: u32) {
-        if from == to || !self.active.iter().any(|a| a.ssrc == LocalSsrc::Specific(from)) {
+        if from == to
+            || !self
+                .active
+                .iter()
+                .any(|a| a.ssrc == LocalSsrc::Specific(from))
+        {
             return;
         }
         self.active.retain(|a| a.ssrc != LocalSsrc::Specific(to));
@@ -185,7 +194,13 @@ impl Sender {
     /// The packet indexes belong to the master key, whatever suite or MKI goes with it: an 80-
     /// and a 32-bit suite under one key have the same key stream.
     fn install(&mut self, staged: Staged) {
-        let Staged { ssrc, id, payload_hash, transform, mki } = staged;
+        let Staged {
+            ssrc,
+            id,
+            payload_hash,
+            transform,
+            mki,
+        } = staged;
         self.active.retain(|a| a.ssrc != ssrc);
         let age = self.keys_set;
         self.keys_set += 1;
@@ -212,7 +227,12 @@ impl Sender {
             }
         };
         self.records[record].age = age;
-        self.active.push(Active { ssrc, record, transform, mki });
+        self.active.push(Active {
+            ssrc,
+            record,
+            transform,
+            mki,
+        });
     }
 
     /// The oldest of the keys out of use, when there are enough of them. Keys come from a random
@@ -299,13 +319,14 @@ impl Sender {
             return Err(ProtectError::BufferTooSmall);
         }
         let record = &mut self.records[active.record];
+        if record.packets.rtcp >= RTCP_INDEXES {
+            return Err(ProtectError::KeyExhausted);
+        }
         let stream = match record.streams.iter().position(|s| s.ssrc == ssrc) {
             Some(i) => &mut record.streams[i],
             None => record.add(ssrc)?,
         };
-        if stream.rtcp_next >= RTCP_INDEXES || record.packets.rtcp >= RTCP_INDEXES {
-            return Err(ProtectError::KeyExhausted);
-        }
+        // A stream's indexes are among the key's packets, so one is left.
         let index = stream.rtcp_next as u32;
         let len = transform.seal_rtcp(ssrc, index, src, dst, mki);
         stream.rtcp_next += 1;
@@ -319,7 +340,10 @@ impl Sender {
             .last
             .and_then(|(_, ssrc)| self.active(ssrc))
             .or(self.active.last())?;
-        Some((active.transform.suite(), self.records[active.record].packets))
+        Some((
+            active.transform.suite(),
+            self.records[active.record].packets,
+        ))
     }
 
     /// Rollover counter of the SSRC that sent last.
@@ -368,7 +392,12 @@ impl KeyRecord {
             return Err(ProtectError::TooManySources);
         }
         self.streams.reserve_exact(1);
-        self.streams.push(Stream { ssrc, rtp: None, hashes: None, rtcp_next: 0 });
+        self.streams.push(Stream {
+            ssrc,
+            rtp: None,
+            hashes: None,
+            rtcp_next: 0,
+        });
         let last = self.streams.len() - 1;
         Ok(&mut self.streams[last])
     }
@@ -386,7 +415,9 @@ impl Stream {
         if let Some(hash) = hash
             && window.highest() - index < HASHED
         {
-            let hashes = self.hashes.get_or_insert_with(|| Box::new([0; HASHED as usize]));
+            let hashes = self
+                .hashes
+                .get_or_insert_with(|| Box::new([0; HASHED as usize]));
             hashes[(index % HASHED) as usize] = hash;
         }
     }

@@ -64,18 +64,33 @@ impl Transform {
         let cm = |k: &SessionKeys| {
             let kernel = AesCmHmacSha1::new(kernels, k.cipher(), &k.auth)
                 .map_err(|_| PolicyError::KeyLength)?;
-            Ok(Keyed { kernel, salt: Salt(k.salt) })
+            Ok::<_, PolicyError>(Keyed {
+                kernel,
+                salt: Salt(k.salt),
+            })
         };
         let gcm = |k: &SessionKeys| {
-            let kernel =
-                AesGcm::new(kernels, k.cipher()).map_err(|_| PolicyError::KeyLength)?;
-            Ok(Keyed { kernel, salt: Salt(k.salt) })
+            let kernel = AesGcm::new(kernels, k.cipher()).map_err(|_| PolicyError::KeyLength)?;
+            Ok::<_, PolicyError>(Keyed {
+                kernel,
+                salt: Salt(k.salt),
+            })
         };
         let keys = match suite.cipher() {
-            Cipher::AesCm => Keys::Cm(Box::new(Pair { rtp: cm(rtp)?, rtcp: cm(rtcp)? })),
-            Cipher::AesGcm => Keys::Gcm(Box::new(Pair { rtp: gcm(rtp)?, rtcp: gcm(rtcp)? })),
+            Cipher::AesCm => Keys::Cm(Box::new(Pair {
+                rtp: cm(rtp)?,
+                rtcp: cm(rtcp)?,
+            })),
+            Cipher::AesGcm => Keys::Gcm(Box::new(Pair {
+                rtp: gcm(rtp)?,
+                rtcp: gcm(rtcp)?,
+            })),
         };
-        Ok(Transform { suite, params, keys })
+        Ok(Transform {
+            suite,
+            params,
+            keys,
+        })
     }
 
     pub(crate) fn suite(&self) -> Suite {
@@ -88,7 +103,11 @@ impl Transform {
 
     /// Octets of an RTP packet's tag.
     pub(crate) fn rtp_tag_len(&self) -> usize {
-        if self.params.unauthenticated_srtp { 0 } else { self.suite.rtp_tag_len() }
+        if self.params.unauthenticated_srtp {
+            0
+        } else {
+            self.suite.rtp_tag_len()
+        }
     }
 
     /// Whether sending a payload again under its index is harmless, if it is the same one:
@@ -106,7 +125,11 @@ impl Transform {
         dst: &mut [u8],
         mki: &[u8],
     ) -> usize {
-        let clear = if self.params.unencrypted_srtp { src.len() } else { header.len };
+        let clear = if self.params.unencrypted_srtp {
+            src.len()
+        } else {
+            header.len
+        };
         let tag_len = self.rtp_tag_len();
         match &self.keys {
             Keys::Cm(pair) => {
@@ -136,18 +159,29 @@ impl Transform {
         let tag_len = self.rtp_tag_len();
         let body = packet.len() - mki_len - tag_len;
         let (packet, trailer) = packet.split_at_mut(body);
-        let clear = if self.params.unencrypted_srtp { body } else { header.len };
+        let clear = if self.params.unencrypted_srtp {
+            body
+        } else {
+            header.len
+        };
         match &self.keys {
             Keys::Cm(pair) => {
                 let iv = cm_iv(&pair.rtp.salt, header.ssrc, index);
                 let roc = roc_octets(index);
+                if tag_len == 0 {
+                    // Counter mode decrypts as it encrypts; there is no tag to look at.
+                    let _ = pair.rtp.kernel.seal_in_place(&iv, clear, packet, &roc);
+                    return Ok(body);
+                }
                 let tag = &trailer[mki_len..];
                 pair.rtp.kernel.open_in_place(&iv, clear, packet, &roc, tag)
             }
             Keys::Gcm(pair) => {
                 let nonce = gcm_nonce(&pair.rtp.salt, header.ssrc, index);
                 let tag = &trailer[..tag_len];
-                pair.rtp.kernel.open_in_place(&nonce, clear, packet, &[], tag)
+                pair.rtp
+                    .kernel
+                    .open_in_place(&nonce, clear, packet, &[], tag)
             }
         }
         .map_err(|_| AuthFailed)?;
@@ -173,12 +207,20 @@ impl Transform {
             Keys::Cm(pair) => {
                 let iv = cm_iv(&pair.rtcp.salt, ssrc, u64::from(index));
                 let tag = pair.rtcp.kernel.seal(&iv, clear, src, dst, &word);
-                append(dst, src.len(), &[&word, mki, &tag[..self.suite.rtcp_tag_len()]])
+                append(
+                    dst,
+                    src.len(),
+                    &[&word, mki, &tag[..self.suite.rtcp_tag_len()]],
+                )
             }
             Keys::Gcm(pair) => {
                 let nonce = gcm_nonce(&pair.rtcp.salt, ssrc, u64::from(index));
                 let tag = pair.rtcp.kernel.seal(&nonce, clear, src, dst, &word);
-                append(dst, src.len(), &[&tag[..self.suite.rtcp_tag_len()], &word, mki])
+                append(
+                    dst,
+                    src.len(),
+                    &[&tag[..self.suite.rtcp_tag_len()], &word, mki],
+                )
             }
         }
     }
@@ -196,19 +238,27 @@ impl Transform {
     ) -> Result<usize, AuthFailed> {
         let body = packet.len() - mki_len - tag_len - rtcp::INDEX_WORD;
         let (packet, trailer) = packet.split_at_mut(body);
-        let clear = if word & rtcp::E_FLAG == 0 { body } else { rtcp::CLEAR };
+        let clear = if word & rtcp::E_FLAG == 0 {
+            body
+        } else {
+            rtcp::CLEAR
+        };
         let index = u64::from(word & !rtcp::E_FLAG);
         let word = word.to_be_bytes();
         match &self.keys {
             Keys::Cm(pair) => {
                 let iv = cm_iv(&pair.rtcp.salt, ssrc, index);
                 let tag = &trailer[rtcp::INDEX_WORD + mki_len..];
-                pair.rtcp.kernel.open_in_place(&iv, clear, packet, &word, tag)
+                pair.rtcp
+                    .kernel
+                    .open_in_place(&iv, clear, packet, &word, tag)
             }
             Keys::Gcm(pair) => {
                 let nonce = gcm_nonce(&pair.rtcp.salt, ssrc, index);
                 let tag = &trailer[..tag_len];
-                pair.rtcp.kernel.open_in_place(&nonce, clear, packet, &word, tag)
+                pair.rtcp
+                    .kernel
+                    .open_in_place(&nonce, clear, packet, &word, tag)
             }
         }
         .map_err(|_| AuthFailed)?;
@@ -231,13 +281,21 @@ impl Transform {
 
     /// Whether `mki` stands where an SRTP packet has it (`rtcp_tag_len`: the tag length of an
     /// SRTCP packet).
-    pub(crate) fn carries_mki(&self, packet: &[u8], mki: &[u8], rtcp_tag_len: Option<usize>) -> bool {
+    pub(crate) fn carries_mki(
+        &self,
+        packet: &[u8],
+        mki: &[u8],
+        rtcp_tag_len: Option<usize>,
+    ) -> bool {
         // Before the tag (RFC 3711 section 3.1); an AEAD has its tag in front (RFC 7714, 10.1).
         let behind = match self.keys {
             Keys::Cm(_) => rtcp_tag_len.unwrap_or(self.rtp_tag_len()),
             Keys::Gcm(_) => 0,
         };
-        packet.len().checked_sub(behind).is_some_and(|end| packet[..end].ends_with(mki))
+        packet
+            .len()
+            .checked_sub(behind)
+            .is_some_and(|end| packet[..end].ends_with(mki))
     }
 }
 

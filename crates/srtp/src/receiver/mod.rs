@@ -2,18 +2,20 @@
 //!
 //! Nothing is changed before a packet has authenticated (RFC 3711 section 3.3, step 8).
 
+mod trial;
+
 use packet_crypto::Kernels;
 
-use crate::error::{Malformed, PolicyError, UnprotectError};
-use crate::index::{RTCP_INDEXES, guess};
+use crate::error::{PolicyError, UnprotectError};
 use crate::kdf::{KeyId, derive};
 use crate::policy::{Mki, Policy};
-use crate::replay::{Seen, Window};
+use crate::replay::Window;
 use crate::rtcp;
 use crate::rtp::RtpHeader;
 use crate::stats::KeyUsage;
 use crate::suite::Suite;
 use crate::transform::Transform;
+use trial::Verified;
 
 /// Most remote keys in force together; a packet that nobody sent costs one try for each.
 pub const MAX_REMOTE_KEYS: usize = 8;
@@ -79,33 +81,6 @@ pub(crate) struct Receiver {
     last: Option<(usize, u32)>,
 }
 
-/// A packet verified: under which key, and as which index.
-struct Verified {
-    role: Role,
-    record: usize,
-    index: u64,
-    len: usize,
-}
-
-/// Why no key fits, the most telling reason winning.
-struct Verdict(UnprotectError);
-
-impl Verdict {
-    fn note(&mut self, why: UnprotectError) {
-        let rank = |e: UnprotectError| match e {
-            UnprotectError::Replayed => 5,
-            UnprotectError::IndexTooOld => 4,
-            UnprotectError::KeyExhausted => 3,
-            UnprotectError::AuthFailed => 2,
-            UnprotectError::Unencrypted => 1,
-            _ => 0,
-        };
-        if rank(why) > rank(self.0) {
-            self.0 = why;
-        }
-    }
-}
-
 impl Receiver {
     /// See [`Session::set_remote`](crate::Session::set_remote).
     pub(crate) fn set(
@@ -123,12 +98,16 @@ impl Receiver {
             .collect::<Result<Vec<_>, _>>()?;
         let is = |g: &Generation| {
             g.keys.len() == policies.len()
-                && g.keys.iter().zip(policies).zip(&derived).all(|((k, p), d)| {
-                    self.records[k.record].id == d.id
-                        && k.transform.suite() == p.suite()
-                        && k.transform.params() == p.params()
-                        && k.mki.as_ref() == p.mki()
-                })
+                && g.keys
+                    .iter()
+                    .zip(policies)
+                    .zip(&derived)
+                    .all(|((k, p), d)| {
+                        self.records[k.record].id == d.id
+                            && k.transform.suite() == p.suite()
+                            && k.transform.params() == p.params()
+                            && k.mki.as_ref() == p.mki()
+                    })
         };
         if self.current.as_ref().is_some_and(is) {
             // Also the peer's way to take back a description that is still pending.
@@ -149,7 +128,11 @@ impl Receiver {
         let mut keys = Vec::with_capacity(policies.len());
         for ((policy, derived), transform) in policies.iter().zip(derived).zip(transforms) {
             let record = self.record_of(derived.id);
-            keys.push(RemoteKey { record, transform, mki: policy.mki().cloned() });
+            keys.push(RemoteKey {
+                record,
+                transform,
+                mki: policy.mki().cloned(),
+            });
         }
         let generation = Generation { keys, peer_moved };
         if self.current.is_none() {
@@ -197,26 +180,35 @@ impl Receiver {
         self.records.len() - 1
     }
 
-    fn generations(&self) -> impl Iterator<Item = (Role, &Generation)> {
-        let current = self.current.iter().map(|g| (Role::Current, g));
-        let pending = self.pending.iter().map(|g| (Role::Pending, g));
-        let old = self.old.iter().map(|(g, _)| (Role::Old, g));
-        current.chain(pending).chain(old)
+    fn generation(&self, role: Role) -> Option<&Generation> {
+        match role {
+            Role::Current => self.current.as_ref(),
+            Role::Pending => self.pending.as_ref(),
+            Role::Old => self.old.as_ref().map(|(g, _)| g),
+        }
     }
 
-    /// Forgets the longest unheard keys out of use, down to [`REMEMBERED_KEYS`].
+    fn in_use(&self, record: usize) -> bool {
+        [Role::Current, Role::Pending, Role::Old]
+            .into_iter()
+            .filter_map(|role| self.generation(role))
+            .any(|g| g.keys.iter().any(|k| k.record == record))
+    }
+
+    /// Forgets keys out of use: those never heard, and the longest unheard of more than
+    /// [`REMEMBERED_KEYS`].
     fn forget_idle_records(&mut self) {
         loop {
-            let in_use = |i: usize| {
-                self.generations().any(|(_, g)| g.keys.iter().any(|k| k.record == i))
+            let idle: Vec<_> = (0..self.records.len())
+                .filter(|&i| !self.in_use(i))
+                .collect();
+            let empty = idle.iter().find(|&&i| self.records[i].streams.is_empty());
+            let oldest = idle.iter().min_by_key(|&&i| self.records[i].heard);
+            let oldest = match (empty, oldest) {
+                (Some(&empty), _) => empty,
+                (None, Some(&oldest)) if idle.len() > REMEMBERED_KEYS => oldest,
+                _ => return,
             };
-            let idle: Vec<_> = (0..self.records.len()).filter(|&i| !in_use(i)).collect();
-            let Some(&oldest) = idle.iter().min_by_key(|&&i| self.records[i].heard) else {
-                return;
-            };
-            if idle.len() <= REMEMBERED_KEYS {
-                return;
-            }
             self.records.remove(oldest);
             let shift = |g: &mut Generation| {
                 for key in &mut g.keys {
@@ -241,9 +233,9 @@ impl Receiver {
         self.expire(now_ms);
         let header = RtpHeader::parse(packet)?;
         let verified = self.open_rtp(&header, packet)?;
-        let stream = self.commit(&verified, header.ssrc, now_ms);
-        mark(&mut stream.rtp, verified.index);
-        self.records[verified.record].packets.rtp += 1;
+        let record = self.commit(&verified, now_ms);
+        mark(&mut record.stream(header.ssrc).rtp, verified.index);
+        record.packets.rtp += 1;
         self.last = Some((verified.record, header.ssrc));
         Ok(verified.len)
     }
@@ -256,31 +248,109 @@ impl Receiver {
         self.expire(now_ms);
         let ssrc = rtcp::parse(packet)?;
         let verified = self.open_rtcp(ssrc, packet)?;
-        let stream = self.commit(&verified, ssrc, now_ms);
-        mark(&mut stream.rtcp, verified.index);
-        self.records[verified.record].packets.rtcp += 1;
+        let record = self.commit(&verified, now_ms);
+        mark(&mut record.stream(ssrc).rtcp, verified.index);
+        record.packets.rtcp += 1;
         Ok(verified.len)
     }
 
-    /// Tries key after key. One without authentication fits everything, so it comes last, and of
-    /// several such the newest first.
-    fn open_rtp(&self, header: &RtpHeader, packet: &mut [u8]) -> Result<Verified, UnprotectError> {
-        if self.current.is_none() {
-            return Err(UnprotectError::NoKey);
+    /// What a verified packet changes for its key: it is in use now.
+    fn commit(&mut self, verified: &Verified, now_ms: u64) -> &mut KeyRecord {
+        if verified.role == Role::Pending {
+            let new = self.pending.take();
+            let old = std::mem::replace(&mut self.current, new);
+            self.old = old.map(|g| (g, now_ms.saturating_add(OLD_KEY_MS)));
         }
-        let mut verdict = Verdict(UnprotectError::Malformed(Malformed::TooShort));
-        let tagless = |k: &RemoteKey| k.transform.rtp_tag_len() == 0;
-        let generations = || self.generations().map(|(role, g)| (role, g, false));
-        let newest_first = self
-            .generations()
-            .map(|(role, g)| (role, g, true))
-            .collect::<ArrayOfThree<_>>();
-        let _ = newest_first;
-        for (role, generation, last_resort) in generations() {
-            for key in generation.keys.iter().filter(|k| tagless(k) == last_resort) {
-                let _ = (role, key, &mut verdict, &packet, header);
+        self.clock += 1;
+        let record = &mut self.records[verified.record];
+        record.heard = self.clock;
+        record
+    }
+
+    /// Suite and packets of the remote key heard last, or of the first one set.
+    pub(crate) fn key_in_use(&self) -> Option<(Suite, KeyUsage)> {
+        let keys = &self.current.as_ref()?.keys;
+        let heard = self
+            .last
+            .and_then(|(record, _)| keys.iter().find(|k| k.record == record));
+        let key = heard.or(keys.first())?;
+        Some((key.transform.suite(), self.records[key.record].packets))
+    }
+
+    /// Rollover counter of the SSRC from which RTP came last.
+    pub(crate) fn roc(&self) -> Option<u32> {
+        let (record, ssrc) = self.last?;
+        let window = self.records.get(record)?.rtp_window(ssrc)?;
+        Some((window.highest() >> 16) as u32)
+    }
+}
+
+impl KeyRecord {
+    /// The SSRC's stream, which is new if this is its first packet.
+    fn stream(&mut self, ssrc: u32) -> &mut Stream {
+        let place = match self.streams.iter().position(|s| s.ssrc == ssrc) {
+            Some(known) => known,
+            None => {
+                let new = Stream {
+                    ssrc,
+                    rtp: None,
+                    rtcp: None,
+                    heard: 0,
+                };
+                let unheard = (0..self.streams.len()).min_by_key(|&i| self.streams[i].heard);
+                match unheard {
+                    Some(i) if self.streams.len() >= MAX_REMOTE_SOURCES => {
+                        self.streams[i] = new;
+                        i
+                    }
+                    _ => {
+                        self.streams.reserve_exact(1);
+                        self.streams.push(new);
+                        self.streams.len() - 1
+                    }
+                }
+            }
+        };
+        let stream = &mut self.streams[place];
+        stream.heard = self.heard;
+        stream
+    }
+
+    fn rtp_window(&self, ssrc: u32) -> Option<&Window> {
+        self.streams.iter().find(|s| s.ssrc == ssrc)?.rtp.as_ref()
+    }
+
+    fn rtcp_window(&self, ssrc: u32) -> Option<&Window> {
+        self.streams.iter().find(|s| s.ssrc == ssrc)?.rtcp.as_ref()
+    }
+}
+
+fn mark(window: &mut Option<Window>, index: u64) {
+    match window {
+        Some(window) => window.mark(index),
+        None => *window = Some(Window::starting_at(index)),
+    }
+}
+
+fn check_set(policies: &[Policy]) -> Result<(), PolicyError> {
+    if policies.is_empty() || policies.len() > MAX_REMOTE_KEYS {
+        return Err(PolicyError::KeyCount);
+    }
+    check_mki_set(policies.iter().map(Policy::mki))
+}
+
+/// Several keys are told apart by their MKIs, of one length (RFC 4568 section 6.1).
+pub(crate) fn check_mki_set<'a>(
+    mkis: impl Iterator<Item = Option<&'a Mki>>,
+) -> Result<(), PolicyError> {
+    let mkis: Vec<_> = mkis.collect();
+    for (i, mki) in mkis.iter().enumerate().skip(1) {
+        for before in &mkis[..i] {
+            match (mki, before) {
+                (Some(a), Some(b)) if a != b && a.octets().len() == b.octets().len() => (),
+                _ => return Err(PolicyError::MkiSet),
             }
         }
-        Err(verdict.0)
     }
+    Ok(())
 }
