@@ -11,10 +11,21 @@ const DEFINES: &[(&str, Option<&str>)] = &[
     ("PJ_IS_LITTLE_ENDIAN", Some(LITTLE_ENDIAN)),
     ("PJ_IS_BIG_ENDIAN", Some(BIG_ENDIAN)),
     ("AST_MODULE", Some("\"res_ciphertrunk\"")),
-    ("AST_MODULE_SELF_SYM", Some("__internal_res_ciphertrunk_self")),
+    (
+        "AST_MODULE_SELF_SYM",
+        Some("__internal_res_ciphertrunk_self"),
+    ),
 ];
-const LITTLE_ENDIAN: &str = if cfg!(target_endian = "little") { "1" } else { "0" };
-const BIG_ENDIAN: &str = if cfg!(target_endian = "big") { "1" } else { "0" };
+const LITTLE_ENDIAN: &str = if cfg!(target_endian = "little") {
+    "1"
+} else {
+    "0"
+};
+const BIG_ENDIAN: &str = if cfg!(target_endian = "big") {
+    "1"
+} else {
+    "0"
+};
 
 /// What `src/ffi` uses of Asterisk, and nothing else.
 const FUNCTIONS: &[&str] = &[
@@ -33,7 +44,7 @@ const FUNCTIONS: &[&str] = &[
     "ast_rtp_instance_add_srtp_policy",
     "ast_rtp_instance_get_ssrc",
     "ast_rtp_instance_get_channel_id",
-    "ast_rtp_instance_get_(remote|local)_address",
+    "ast_rtp_instance_get_incoming_source_address",
     "ast_sockaddr_stringify_fmt",
     "ast_sdp_crypto_(un)?register",
     "ast_sdp_srtp_(alloc|destroy)",
@@ -45,11 +56,20 @@ const TYPES: &[&str] = &[
     "ast_sdp_crypto_api",
     "ast_sdp_srtp",
     "ast_srtp_suite",
+    "ast_cli_command",
     "ast_cli_entry",
     "ast_cli_args",
 ];
-const VARIABLES: &[&str] =
-    &["res_srtp", "res_srtp_policy", "ct_built_.*", "__LOG_.*", "AST_SRTP_CRYPTO_.*", "CLI_.*"];
+const VARIABLES: &[&str] = &[
+    "res_srtp",
+    "res_srtp_policy",
+    "ct_built_.*",
+    "__LOG_.*",
+    "AST_SRTP_CRYPTO_.*",
+    "AST_SOCKADDR_STR_.*",
+    "CLI_.*",
+    "RESULT_.*",
+];
 
 fn main() {
     println!("cargo::rerun-if-env-changed=CIPHERTRUNK_HEADERS");
@@ -57,7 +77,10 @@ fn main() {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let headers = env::var_os("CIPHERTRUNK_HEADERS")
         .map_or_else(|| manifest.join("asterisk-headers/fetched"), PathBuf::from);
-    println!("cargo::rerun-if-changed={}", headers.join("MANIFEST").display());
+    println!(
+        "cargo::rerun-if-changed={}",
+        headers.join("MANIFEST").display()
+    );
     let version = asterisk_version(&headers);
     println!("cargo::rustc-env=CIPHERTRUNK_ASTERISK_VERSION={version}");
 
@@ -75,20 +98,31 @@ fn main() {
 fn asterisk_version(headers: &Path) -> String {
     let manifest = headers.join("MANIFEST");
     let text = fs::read_to_string(&manifest).unwrap_or_else(|error| {
-        panic!("no Asterisk headers: {}: {error}. Run `make headers` first.", manifest.display())
+        panic!(
+            "no Asterisk headers: {}: {error}. Run `make headers` first.",
+            manifest.display()
+        )
     });
     let version = text.lines().find_map(|line| line.strip_prefix("version "));
-    version.unwrap_or_else(|| panic!("{} has no `version` line", manifest.display())).to_owned()
+    version
+        .unwrap_or_else(|| panic!("{} has no `version` line", manifest.display()))
+        .to_owned()
 }
 
 fn compile_shim(includes: &[String]) {
     let mut build = cc::Build::new();
-    build.file("include/shim.c").flags(includes).warnings(true).std("gnu11");
+    build
+        .file("include/shim.c")
+        .flags(includes)
+        .warnings(true)
+        .std("gnu11");
     for (name, value) in DEFINES {
         build.define(name, *value);
     }
     // The whole archive: nothing refers to the constructor that registers the module.
-    build.link_lib_modifier("+whole-archive").compile("ciphertrunk_shim");
+    build
+        .link_lib_modifier("+whole-archive")
+        .compile("ciphertrunk_shim");
 }
 
 fn generate_bindings(includes: &[String]) {
@@ -97,7 +131,11 @@ fn generate_bindings(includes: &[String]) {
         // Asterisk's headers use clang's blocks for RAII_VAR.
         .clang_arg("-fblocks")
         .clang_args(includes)
-        .clang_args(DEFINES.iter().map(|(name, value)| format!("-D{name}={}", value.unwrap_or(""))))
+        .clang_args(
+            DEFINES
+                .iter()
+                .map(|(name, value)| format!("-D{name}={}", value.unwrap_or(""))),
+        )
         .default_enum_style(bindgen::EnumVariation::Consts)
         .prepend_enum_name(false)
         .generate_comments(false)

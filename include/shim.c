@@ -87,7 +87,7 @@ unsigned int ct_probe_pjsip_max_pkt_len(void)
 	return size;
 }
 
-int srtp_init(void)
+int ct_srtp_init(void)
 {
 	static const int srtp_err_status_init_fail = 5;
 	int (*libsrtp_init)(void);
@@ -141,7 +141,7 @@ struct ast_taskprocessor *ct_session_serializer(const struct ast_sip_session *se
 
 static int state_has_rtp(const struct ast_sip_session_media_state *state, const struct ast_rtp_instance *rtp)
 {
-	int i;
+	size_t i;
 
 	for (i = 0; state && i < AST_VECTOR_SIZE(&state->sessions); i++) {
 		const struct ast_sip_session_media *media = AST_VECTOR_GET(&state->sessions, i);
@@ -177,7 +177,7 @@ int ct_sip_servant_wait(int (*task)(void *), void *data)
 	return ast_sip_push_task_wait_servant(NULL, task, data);
 }
 
-/* Global symbols: `srtp_init` above must come before libsrtp's. */
+/* Global symbols: our `srtp_init` must come before libsrtp's. */
 AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_LOAD_ORDER | AST_MODFLAG_GLOBAL_SYMBOLS,
 	"Ciphertrunk: SRTP engine and SIP over TLS",
 	.support_level = AST_MODULE_SUPPORT_EXTENDED,

@@ -15,7 +15,13 @@ struct ast_cli_entry;
 struct ast_module;
 struct ast_rtp_instance;
 struct ast_sip_session;
+struct ast_srtp_policy_res;
+struct ast_srtp_res;
 struct ast_taskprocessor;
+
+/* rtp_engine.c's, which no header declares (res_rtp_asterisk.c does it likewise): the engine in use. */
+extern struct ast_srtp_res *res_srtp;
+extern struct ast_srtp_policy_res *res_srtp_policy;
 
 /* AST_MODULE_SELF: a macro over a static variable of this file. */
 struct ast_module *ct_module_self(void);
@@ -48,11 +54,11 @@ extern const unsigned int ct_built_pjsip_max_pkt_len;
 unsigned int ct_probe_pjsip_max_pkt_len(void);
 
 /*
- * libsrtp's own start, which res_srtp.so calls first of all. Ours stands in front of it while the module is loaded:
- * stock's failing start would otherwise take our engine away (`ast_rtp_engine_unregister_srtp`), and live calls
+ * What stands for libsrtp's `srtp_init`, which res_srtp.so calls first of all, while the module is loaded (src/ffi
+ * exports it: rustc hides a C archive's symbols). Stock's failing start would otherwise take our engine away (`ast_rtp_engine_unregister_srtp`), and live calls
  * would go on in clear. Everybody else gets libsrtp's.
  */
-int srtp_init(void);
+int ct_srtp_init(void);
 
 /*
  * The session supplement (a list macro registers it). Each session it was copied into holds a module reference.

@@ -10,3 +10,4 @@
 #include "asterisk/rtp_engine.h"
 #include "asterisk/sdp_srtp.h"
 #include "asterisk/utils.h"
+#include <pj/config.h>

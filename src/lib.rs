@@ -65,15 +65,20 @@ fn load() -> Result<Loaded, String> {
     if let Some(notice) = probe::check().map_err(|unfit| unfit.to_string())? {
         log::info!("{notice}");
     }
-    packet_crypto::kernels().self_test().map_err(|error| format!("the packet-crypto self-test failed: {error}"))?;
+    packet_crypto::kernels()
+        .self_test()
+        .map_err(|error| format!("the packet-crypto self-test failed: {error}"))?;
     config::load();
     take_engine()?;
     let watch = watch::start().map_err(|error| {
         release_engine();
         format!("no thread for the watch over the engine: {error}")
     })?;
-    let loaded =
-        Loaded { _commands: ffi::cli::register(observe::cli::COMMANDS), _watch: watch, _supplement: session::register() };
+    let loaded = Loaded {
+        _commands: ffi::cli::register(observe::cli::COMMANDS),
+        _watch: watch,
+        _supplement: session::register(),
+    };
     ffi::log::verbose(
         2,
         &format!(
@@ -87,8 +92,11 @@ fn load() -> Result<Loaded, String> {
 
 /// Makes ours Asterisk's engine. Stock's is unloaded first when nothing uses it.
 fn take_engine() -> Result<(), String> {
-    if srtp_engine::owner() != Owner::Nobody && host::unload_module("res_srtp.so") == Unloaded::Gone {
-        log::info!("res_srtp.so was loaded first and is unloaded; `noload = res_srtp.so` in modules.conf saves that");
+    if srtp_engine::owner() != Owner::Nobody && host::unload_module("res_srtp.so") == Unloaded::Gone
+    {
+        log::info!(
+            "res_srtp.so was loaded first and is unloaded; `noload = res_srtp.so` in modules.conf saves that"
+        );
     }
     if !srtp_engine::register() {
         return Err("another SRTP engine is in use. Put `noload = res_srtp.so` into modules.conf and restart Asterisk, or \
@@ -125,7 +133,10 @@ extern "C" fn ciphertrunk_unload() -> c_int {
     guard(REFUSED, || {
         // Asterisk's use count says the same, but a forced unload ignores it.
         if in_use() {
-            log::warn!("Ciphertrunk stays loaded: {} SRTP sessions are up", registry::count());
+            log::warn!(
+                "Ciphertrunk stays loaded: {} SRTP sessions are up",
+                registry::count()
+            );
             return REFUSED;
         }
         // No new user from here on; one that came in between keeps us.
@@ -137,8 +148,15 @@ extern "C" fn ciphertrunk_unload() -> c_int {
             log::warn!("Ciphertrunk stays loaded: a call has just begun");
             return REFUSED;
         }
-        drop(LOADED_STATE.lock().unwrap_or_else(PoisonError::into_inner).take());
-        log::info!("Ciphertrunk is unloaded: Asterisk has no SRTP engine now, and calls that need one are refused");
+        drop(
+            LOADED_STATE
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        log::info!(
+            "Ciphertrunk is unloaded: Asterisk has no SRTP engine now, and calls that need one are refused"
+        );
         guard::remove();
         LOADED
     })

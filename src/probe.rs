@@ -25,10 +25,16 @@ impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Asterisk { built, running } => {
-                write!(f, "it was built for Asterisk {built}, and this is {running}: build it for this branch")
+                write!(
+                    f,
+                    "it was built for Asterisk {built}, and this is {running}: build it for this branch"
+                )
             }
             Self::Pjproject { built, running } => {
-                write!(f, "it was built for pjproject {built}, and this Asterisk has {running}: build it for this Asterisk")
+                write!(
+                    f,
+                    "it was built for pjproject {built}, and this Asterisk has {running}: build it for this Asterisk"
+                )
             }
             Self::MaxPacket { built, running } => write!(
                 f,
@@ -42,7 +48,11 @@ impl fmt::Display for Unfit {
 
 /// The first `parts` numbers of a version: `22.10.1+dfsg` has the branch `22` and the patch `22.10`.
 fn numbers(version: &str, parts: usize) -> Vec<&str> {
-    version.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty()).take(parts).collect()
+    version
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|part| !part.is_empty())
+        .take(parts)
+        .collect()
 }
 
 /// Checks the host. `Ok` may carry a notice for the log.
@@ -57,12 +67,19 @@ pub fn check() -> Result<Option<String>, Unfit> {
     }
     let (built_pj, running_pj) = (host::built_pj_branch(), host::pj_version());
     if numbers(&built_pj, 2) != numbers(&running_pj, 2) {
-        return Err(Unfit::Pjproject { built: built_pj, running: running_pj });
+        return Err(Unfit::Pjproject {
+            built: built_pj,
+            running: running_pj,
+        });
     }
     match host::pjsip_max_packet() {
         (_, None) => return Err(Unfit::NoProbe),
-        (built, Some(running)) if built != running => return Err(Unfit::MaxPacket { built, running }),
+        (built, Some(running)) if built != running => {
+            return Err(Unfit::MaxPacket { built, running });
+        }
         _ => {}
     }
-    Ok((built != running).then(|| format!("built for Asterisk {built}, running in {running}: the same branch, so it loads")))
+    Ok((built != running).then(|| {
+        format!("built for Asterisk {built}, running in {running}: the same branch, so it loads")
+    }))
 }

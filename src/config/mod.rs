@@ -9,8 +9,6 @@ use srtp::Suite;
 
 use crate::ffi::config::{self as file, Unread};
 
-pub use parse::Problem;
-
 /// The file's name, below Asterisk's configuration directory.
 pub const FILE: &str = "ciphertrunk.conf";
 
@@ -48,7 +46,9 @@ static CURRENT: RwLock<Option<Arc<Config>>> = RwLock::new(None);
 /// The state in force.
 pub fn current() -> Arc<Config> {
     let current = CURRENT.read().unwrap_or_else(PoisonError::into_inner);
-    current.as_ref().map_or_else(|| Arc::new(Config::default()), Arc::clone)
+    current
+        .as_ref()
+        .map_or_else(|| Arc::new(Config::default()), Arc::clone)
 }
 
 fn put(config: Config) {
@@ -58,7 +58,10 @@ fn put(config: Config) {
 /// Reads the file and puts it in force. A bad file changes nothing: each problem is a line in the log, and the last good
 /// state stays (at the first load: the defaults).
 pub fn load() {
-    let first = CURRENT.read().unwrap_or_else(PoisonError::into_inner).is_none();
+    let first = CURRENT
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .is_none();
     match file::load(FILE) {
         Ok(sections) => match parse::parse(&sections) {
             Ok(config) => {

@@ -64,7 +64,11 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
             }
         }
     }
-    if problems.is_empty() { Ok(config) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(problems)
+    }
 }
 
 fn set_general(config: &mut Config, variable: &Variable) -> Result<(), String> {
@@ -91,13 +95,20 @@ fn kernel(value: &str) -> Result<&'static Kernels, String> {
     }
     Kernels::by_name(value).ok_or_else(|| {
         let usable: Vec<&str> = Kernels::usable().map(Kernels::name).collect();
-        format!("'{value}' is not a kernel that this machine can run; there are: auto, {}", usable.join(", "))
+        format!(
+            "'{value}' is not a kernel that this machine can run; there are: auto, {}",
+            usable.join(", ")
+        )
     })
 }
 
 fn suites(value: &str) -> Result<Vec<Suite>, String> {
     let mut suites = Vec::new();
-    for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+    for name in value
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+    {
         let suite = Suite::from_name(name).ok_or_else(|| {
             let known: Vec<&str> = Suite::ALL.iter().map(|suite| suite.name()).collect();
             format!("'{name}' is not a suite; there are: {}", known.join(", "))

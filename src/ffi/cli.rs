@@ -28,8 +28,6 @@ pub enum Outcome {
     Done,
     /// The words were wrong: Asterisk prints the usage.
     Usage,
-    /// It could not; it has printed why.
-    Failed,
 }
 
 /// The console that typed the command.
@@ -75,7 +73,11 @@ impl fmt::Debug for Registered {
     }
 }
 
-extern "C" fn handler(entry: *mut sys::ast_cli_entry, cmd: c_int, args: *mut sys::ast_cli_args) -> *mut c_char {
+extern "C" fn handler(
+    entry: *mut sys::ast_cli_entry,
+    cmd: c_int,
+    args: *mut sys::ast_cli_args,
+) -> *mut c_char {
     let failure = ptr::without_provenance_mut(sys::RESULT_FAILURE as usize);
     guard(failure, || {
         // SAFETY: Asterisk hands back the entry that `register` gave it, which is the first member of an `Entry` that
@@ -96,11 +98,13 @@ extern "C" fn handler(entry: *mut sys::ast_cli_entry, cmd: c_int, args: *mut sys
             // SAFETY: argv has argc strings.
             .map(|index| unsafe { text(*args.argv.add(index)) }.unwrap_or_default())
             .collect();
-        let mut console = Console { fd: args.fd, words: &words };
+        let mut console = Console {
+            fd: args.fd,
+            words: &words,
+        };
         match (entry.command.run)(&mut console) {
             Outcome::Done => ptr::without_provenance_mut(sys::RESULT_SUCCESS as usize),
             Outcome::Usage => ptr::without_provenance_mut(sys::RESULT_SHOWUSAGE as usize),
-            Outcome::Failed => failure,
         }
     })
 }

@@ -45,7 +45,11 @@ pub fn load(file: &str) -> Result<Vec<Section>, Unread> {
     let name = c_text(file);
     // SAFETY: the strings live during the call; no flags, so "unchanged" is not an answer.
     let config = unsafe {
-        sys::ast_config_load2(name.as_ptr(), c"res_ciphertrunk".as_ptr(), sys::ast_flags { flags: 0 })
+        sys::ast_config_load2(
+            name.as_ptr(),
+            c"res_ciphertrunk".as_ptr(),
+            sys::ast_flags { flags: 0 },
+        )
     };
     if config.is_null() {
         return Err(Unread::Missing);

@@ -27,9 +27,13 @@ pub fn caught() -> u64 {
 /// (it has its own copy of `std`), so no other Rust code in the process is affected.
 pub fn install() {
     std::panic::set_hook(Box::new(|info| {
-        let place = info.location().map_or_else(String::new, ToString::to_string);
+        let place = info
+            .location()
+            .map_or_else(String::new, ToString::to_string);
         let message = info.payload_as_str().unwrap_or("no message");
-        log::error!("panic at {place}: {message}. The call it happened in fails; this is a bug, please report it");
+        log::error!(
+            "panic at {place}: {message}. The call it happened in fails; this is a bug, please report it"
+        );
     }));
 }
 

@@ -54,12 +54,19 @@ pub enum Unloaded {
 pub fn unload_module(name: &str) -> Unloaded {
     let name = super::c_text(name);
     // SAFETY: the name lives during the call. Called at load or by the watch, never from inside that module.
-    if unsafe { sys::ast_unload_resource(name.as_ptr(), 0) } == 0 { Unloaded::Gone } else { Unloaded::Refused }
+    if unsafe { sys::ast_unload_resource(name.as_ptr(), 0) } == 0 {
+        Unloaded::Gone
+    } else {
+        Unloaded::Refused
+    }
 }
 
 /// Milliseconds of a clock that never goes back, to about 4 ms: it is read for each packet, so it is the cheap one.
 pub fn monotonic_ms() -> u64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: fills `now`; the clock exists on every Linux that Asterisk runs on.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) };
     now.tv_sec.cast_unsigned() * 1000 + now.tv_nsec.cast_unsigned() / 1_000_000

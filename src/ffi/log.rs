@@ -38,7 +38,10 @@ impl Log for AsteriskLog {
         };
         let file = c_text(record.file().unwrap_or("ciphertrunk"));
         let function = c_text(record.module_path().unwrap_or("ciphertrunk"));
-        let line = record.line().and_then(|line| c_int::try_from(line).ok()).unwrap_or(0);
+        let line = record
+            .line()
+            .and_then(|line| c_int::try_from(line).ok())
+            .unwrap_or(0);
         let message = c_text(&record.args().to_string());
         // SAFETY: the format takes one string, and all strings live until the call returns; ast_log copies them.
         unsafe {

@@ -28,7 +28,11 @@ unsafe fn text(text: *const c_char) -> Option<String> {
         return None;
     }
     // SAFETY: not NULL, and the caller vouches for the terminator and for the time.
-    Some(unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+    Some(
+        unsafe { CStr::from_ptr(text) }
+            .to_string_lossy()
+            .into_owned(),
+    )
 }
 
 /// Text for the host; an interior NUL, which C would take for the end, becomes `?`.

@@ -39,21 +39,12 @@ impl RtpInstance {
         unsafe { text(sys::ast_rtp_instance_get_channel_id(self.as_ptr())) }.unwrap_or_default()
     }
 
-    /// The address it sends to, `host:port`.
+    /// The address it sends to, `host:port`; `(null)` before one is known.
     pub fn remote_address(self) -> String {
-        self.address(sys::ast_rtp_instance_get_remote_address)
-    }
-
-    /// The address it receives at, `host:port`.
-    pub fn local_address(self) -> String {
-        self.address(sys::ast_rtp_instance_get_local_address)
-    }
-
-    fn address(self, get: unsafe extern "C" fn(*mut sys::ast_rtp_instance, *mut sys::ast_sockaddr)) -> String {
         let mut address = MaybeUninit::<sys::ast_sockaddr>::zeroed();
-        // SAFETY: live; `get` fills the address under the instance's lock, and a zeroed one prints as "(null)".
+        // SAFETY: live; the address is filled under the instance's lock, and a zeroed one prints as "(null)".
         unsafe {
-            get(self.as_ptr(), address.as_mut_ptr());
+            sys::ast_rtp_instance_get_incoming_source_address(self.as_ptr(), address.as_mut_ptr());
             text(sys::ast_sockaddr_stringify_fmt(
                 address.as_ptr(),
                 (sys::AST_SOCKADDR_STR_ADDR | sys::AST_SOCKADDR_STR_PORT).cast_signed(),

@@ -16,7 +16,9 @@ use super::{sys, text};
 const FAILED: c_int = -1;
 
 extern "C" fn alloc() -> *mut sys::ast_sdp_crypto {
-    guard(ptr::null_mut(), || Box::into_raw(Box::new(Crypto::new())).cast())
+    guard(ptr::null_mut(), || {
+        Box::into_raw(Box::new(Crypto::new())).cast()
+    })
 }
 
 extern "C" fn dtor(crypto: *mut sys::ast_sdp_crypto) {
@@ -56,7 +58,9 @@ extern "C" fn parse_offer(
     guard(FAILED, || {
         // SAFETY: a live instance, the stream's list, used by its session's serializer alone, and a string.
         let (rtp, crypto, attr) = unsafe {
-            let (Some(rtp), Some(attr)) = (RtpInstance::from_raw(rtp), text(attr)) else { return FAILED };
+            let (Some(rtp), Some(attr)) = (RtpInstance::from_raw(rtp), text(attr)) else {
+                return FAILED;
+            };
             if srtp.is_null() {
                 return FAILED;
             }
@@ -72,7 +76,11 @@ extern "C" fn parse_offer(
     })
 }
 
-extern "C" fn get_attr(srtp: *mut sys::ast_sdp_srtp, dtls_enabled: c_int, default_taglen_32: c_int) -> *const c_char {
+extern "C" fn get_attr(
+    srtp: *mut sys::ast_sdp_srtp,
+    dtls_enabled: c_int,
+    default_taglen_32: c_int,
+) -> *const c_char {
     guard(ptr::null(), || {
         if srtp.is_null() || dtls_enabled != 0 {
             // DTLS-SRTP carries no keys in SDP.
@@ -103,7 +111,9 @@ extern "C" fn get_attr(srtp: *mut sys::ast_sdp_srtp, dtls_enabled: c_int, defaul
             }
         }
         // SAFETY: as above; the text lives in the node's Crypto until its next line is made.
-        unsafe { attach(srtp) }.line().map_or(ptr::null(), |line| line.as_ptr())
+        unsafe { attach(srtp) }
+            .line()
+            .map_or(ptr::null(), |line| line.as_ptr())
     })
 }
 

@@ -63,13 +63,15 @@ pub fn call_of(rtp: RtpInstance) -> Option<Call> {
         return None;
     }
     let live = live();
-    live.iter().filter(|(_, of)| **of == serializer.addr()).find_map(|(session, _)| {
-        let session: *mut sys::ast_sip_session = ptr::with_exposed_provenance_mut(*session);
-        // SAFETY: a session's destructor first calls `ciphertrunk_session_destroy`, which waits for the lock held here,
-        // so a session in the map is whole; its media change only in its serializer, which runs this very task. The
-        // calls below only read.
-        unsafe { (sys::ct_session_has_rtp(session, rtp.as_ptr()) != 0).then(|| names(session)) }
-    })
+    live.iter()
+        .filter(|(_, of)| **of == serializer.addr())
+        .find_map(|(session, _)| {
+            let session: *mut sys::ast_sip_session = ptr::with_exposed_provenance_mut(*session);
+            // SAFETY: a session's destructor first calls `ciphertrunk_session_destroy`, which waits for the lock held here,
+            // so a session in the map is whole; its media change only in its serializer, which runs this very task. The
+            // calls below only read.
+            unsafe { (sys::ct_session_has_rtp(session, rtp.as_ptr()) != 0).then(|| names(session)) }
+        })
 }
 
 /// # Safety
@@ -85,7 +87,10 @@ unsafe fn names(session: *mut sys::ast_sip_session) -> Call {
         } else {
             String::from_utf8_lossy(std::slice::from_raw_parts(call_id.cast(), length)).into_owned()
         };
-        Call { endpoint: text(sys::ct_session_endpoint(session)).unwrap_or_default(), call_id }
+        Call {
+            endpoint: text(sys::ct_session_endpoint(session)).unwrap_or_default(),
+            call_id,
+        }
     }
 }
 

@@ -55,9 +55,13 @@ extern "C" fn create(
 ) -> c_int {
     guard(FAILED, || {
         // SAFETY: `rtp` is the live instance that will own the session.
-        let Some(rtp) = (unsafe { RtpInstance::from_raw(rtp) }) else { return FAILED };
+        let Some(rtp) = (unsafe { RtpInstance::from_raw(rtp) }) else {
+            return FAILED;
+        };
         // SAFETY: from `policy_alloc`, live during the call.
-        let Some(session) = Session::new(rtp, unsafe { policy(remote) }) else { return FAILED };
+        let Some(session) = Session::new(rtp, unsafe { policy(remote) }) else {
+            return FAILED;
+        };
         // SAFETY: where Asterisk wants the session.
         unsafe { *out = Arc::into_raw(session).cast_mut().cast() };
         0
@@ -111,15 +115,27 @@ extern "C" fn set_cb(_srtp: *mut sys::ast_srtp, _cb: *const sys::ast_srtp_cb, _d
 
 /// `flags`: bit 0 says RTCP. Bit 1 is `srtpreplayprotection`, by which stock may start anew with ROC 0; a session of
 /// ours never does.
-extern "C" fn unprotect(srtp: *mut sys::ast_srtp, buf: *mut c_void, len: *mut c_int, flags: c_int) -> c_int {
+extern "C" fn unprotect(
+    srtp: *mut sys::ast_srtp,
+    buf: *mut c_void,
+    len: *mut c_int,
+    flags: c_int,
+) -> c_int {
     let received = guard(None, || {
         // SAFETY: a packet of `*len` octets in a buffer of Asterisk's that nobody else uses during the call; the session is
         // from `create`.
         let (session, packet) = unsafe {
             let length = usize::try_from(*len).ok()?;
-            (session(srtp), slice::from_raw_parts_mut(buf.cast::<u8>(), length))
+            (
+                session(srtp),
+                slice::from_raw_parts_mut(buf.cast::<u8>(), length),
+            )
         };
-        let kind = if flags & 1 == 0 { Kind::Rtp } else { Kind::Rtcp };
+        let kind = if flags & 1 == 0 {
+            Kind::Rtp
+        } else {
+            Kind::Rtcp
+        };
         c_int::try_from(session.unprotect(kind, packet)?).ok()
     });
     let Some(length) = received else {
@@ -132,12 +148,20 @@ extern "C" fn unprotect(srtp: *mut sys::ast_srtp, buf: *mut c_void, len: *mut c_
     length
 }
 
-extern "C" fn protect(srtp: *mut sys::ast_srtp, buf: *mut *mut c_void, len: *mut c_int, rtcp: c_int) -> c_int {
+extern "C" fn protect(
+    srtp: *mut sys::ast_srtp,
+    buf: *mut *mut c_void,
+    len: *mut c_int,
+    rtcp: c_int,
+) -> c_int {
     let sent = guard(None, || {
         // SAFETY: a packet of `*len` octets that stays as it is during the call; the session is from `create`.
         let (session, packet) = unsafe {
             let length = usize::try_from(*len).ok()?;
-            (session(srtp), slice::from_raw_parts((*buf).cast::<u8>().cast_const(), length))
+            (
+                session(srtp),
+                slice::from_raw_parts((*buf).cast::<u8>().cast_const(), length),
+            )
         };
         let kind = if rtcp == 0 { Kind::Rtp } else { Kind::Rtcp };
         OUT.try_with(|out| {
@@ -171,7 +195,9 @@ extern "C" fn get_random(key: *mut c_uchar, len: usize) -> c_int {
 }
 
 extern "C" fn policy_alloc() -> *mut sys::ast_srtp_policy {
-    guard(std::ptr::null_mut(), || Box::into_raw(Box::new(PolicyBuilder::default())).cast())
+    guard(std::ptr::null_mut(), || {
+        Box::into_raw(Box::new(PolicyBuilder::default())).cast()
+    })
 }
 
 extern "C" fn policy_destroy(policy: *mut sys::ast_srtp_policy) {
@@ -191,7 +217,10 @@ unsafe fn policy_mut<'a>(policy: *mut sys::ast_srtp_policy) -> Option<&'a mut Po
     unsafe { policy.cast::<PolicyBuilder>().as_mut() }
 }
 
-extern "C" fn policy_set_suite(policy: *mut sys::ast_srtp_policy, suite: sys::ast_srtp_suite) -> c_int {
+extern "C" fn policy_set_suite(
+    policy: *mut sys::ast_srtp_policy,
+    suite: sys::ast_srtp_suite,
+) -> c_int {
     guard(FAILED, || {
         // SAFETY: Asterisk's policy, used by one thread while it is built.
         let policy = unsafe { policy_mut(policy) };
@@ -212,7 +241,11 @@ extern "C" fn policy_set_master_key(
     guard(FAILED, || {
         // SAFETY: as in `policy_set_suite`; key and salt have the lengths given.
         let (policy, key, salt) = unsafe {
-            (policy_mut(policy), slice::from_raw_parts(key, key_len), slice::from_raw_parts(salt, salt_len))
+            (
+                policy_mut(policy),
+                slice::from_raw_parts(key, key_len),
+                slice::from_raw_parts(salt, salt_len),
+            )
         };
         status(policy.is_some_and(|policy| policy.set_master_key(key, salt)))
     })
@@ -281,7 +314,12 @@ pub enum Owner {
 pub fn owner() -> Owner {
     // SAFETY: two words of Asterisk's that change only by the functions below and their like; read as volatile, because
     // another thread may write them.
-    let (engine, policies) = unsafe { ((&raw const sys::res_srtp).read_volatile(), (&raw const sys::res_srtp_policy).read_volatile()) };
+    let (engine, policies) = unsafe {
+        (
+            (&raw const sys::res_srtp).read_volatile(),
+            (&raw const sys::res_srtp_policy).read_volatile(),
+        )
+    };
     if std::ptr::eq(engine, &raw const ENGINE) && std::ptr::eq(policies, &raw const POLICIES) {
         Owner::Ours
     } else if engine.is_null() && policies.is_null() {
@@ -311,10 +349,24 @@ pub fn activate(rtp: RtpInstance, remote: PolicyBuilder, local: PolicyBuilder) -
     let remote: *mut PolicyBuilder = Box::into_raw(Box::new(remote));
     let local: *mut PolicyBuilder = Box::into_raw(Box::new(local));
     // SAFETY: Asterisk hands both to our table during the call and keeps neither; the instance is live.
-    let failed = unsafe { sys::ast_rtp_instance_add_srtp_policy(rtp.as_ptr(), remote.cast(), local.cast(), 0) };
+    let failed = unsafe {
+        sys::ast_rtp_instance_add_srtp_policy(rtp.as_ptr(), remote.cast(), local.cast(), 0)
+    };
     policy_destroy(remote.cast());
     policy_destroy(local.cast());
     failed == 0
+}
+
+/// libsrtp's `srtp_init` as `res_srtp.so` sees it while we are loaded. A jump and not a call: the shim looks at who
+/// called.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+extern "C" fn srtp_init() -> c_int {
+    #[cfg(target_arch = "x86_64")]
+    std::arch::naked_asm!("jmp {}", sym sys::ct_srtp_init);
+    #[cfg(target_arch = "aarch64")]
+    std::arch::naked_asm!("b {}", sym sys::ct_srtp_init);
 }
 
 #[unsafe(no_mangle)]

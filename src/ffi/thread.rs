@@ -37,14 +37,24 @@ pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Thr
     let body = Box::into_raw(body);
     let mut id = MaybeUninit::<libc::pthread_t>::uninit();
     // SAFETY: `run` takes the box back; the name outlives the thread, because `Thread` joins before it drops it.
-    let failed = unsafe { sys::ct_thread_create(id.as_mut_ptr().cast(), Some(run), body.cast(), name.as_ptr()) };
+    let failed = unsafe {
+        sys::ct_thread_create(
+            id.as_mut_ptr().cast(),
+            Some(run),
+            body.cast(),
+            name.as_ptr(),
+        )
+    };
     if failed != 0 {
         // SAFETY: no thread was made, so nobody else has the box.
         drop(unsafe { Box::from_raw(body) });
         return Err(io::Error::from_raw_os_error(failed));
     }
     // SAFETY: pthread_create wrote it.
-    Ok(Thread { id: Some(unsafe { id.assume_init() }), _name: name })
+    Ok(Thread {
+        id: Some(unsafe { id.assume_init() }),
+        _name: name,
+    })
 }
 
 impl Drop for Thread {

@@ -22,7 +22,11 @@ pub struct PolicyBuilder {
 impl PolicyBuilder {
     /// What SDES negotiated.
     pub fn negotiated(policies: Vec<Policy>, ssrc: Option<u32>) -> Self {
-        Self { negotiated: policies, ssrc, ..Self::default() }
+        Self {
+            negotiated: policies,
+            ssrc,
+            ..Self::default()
+        }
     }
 
     /// Copies the master key and salt. `false`: longer than any suite's.

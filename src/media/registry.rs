@@ -13,7 +13,10 @@ struct Sessions {
     ended: Counters,
 }
 
-static SESSIONS: Mutex<Sessions> = Mutex::new(Sessions { live: BTreeMap::new(), ended: Counters::ZERO });
+static SESSIONS: Mutex<Sessions> = Mutex::new(Sessions {
+    live: BTreeMap::new(),
+    ended: Counters::ZERO,
+});
 
 fn sessions() -> MutexGuard<'static, Sessions> {
     // Entries are put in and taken out whole.
@@ -51,7 +54,10 @@ pub fn count() -> usize {
 pub fn totals() -> Counters {
     let (mut sum, live) = {
         let sessions = sessions();
-        (sessions.ended, sessions.live.values().cloned().collect::<Vec<_>>())
+        (
+            sessions.ended,
+            sessions.live.values().cloned().collect::<Vec<_>>(),
+        )
     };
     for session in live {
         sum += session.stats().counters;

@@ -98,7 +98,10 @@ impl Crypto {
             return Lines::Own;
         }
         let suites = offer(&config::current().offer, tag_32);
-        self.offered = (1..).zip(suites).filter_map(|(tag, suite)| new_line(tag, suite)).collect();
+        self.offered = (1..)
+            .zip(suites)
+            .filter_map(|(tag, suite)| new_line(tag, suite))
+            .collect();
         let Some((first, rest)) = self.offered.split_first() else {
             return Lines::Own;
         };
@@ -111,8 +114,16 @@ impl Crypto {
     /// Reads one `a=crypto` value of the peer's. `true`: taken, and its keys are in force.
     pub fn receive(&mut self, rtp: RtpInstance, value: &str) -> bool {
         let config = config::current();
-        let mki = if config.mki { MkiRule::Any } else { MkiRule::One };
-        let rules = Rules { suites: &config.accept, mki, params: SessionParams::default() };
+        let mki = if config.mki {
+            MkiRule::Any
+        } else {
+            MkiRule::One
+        };
+        let rules = Rules {
+            suites: &config.accept,
+            mki,
+            params: SessionParams::default(),
+        };
         let remote = match CryptoLine::parse(value, &rules) {
             Ok(remote) => remote,
             Err(reason) => {
@@ -124,7 +135,12 @@ impl Crypto {
             self.refuse(rtp, value, "it answers our offer with a tag and suite that were not in it (RFC 4568 section 5.1.3)");
             return false;
         };
-        if !self.agreed.as_ref().is_some_and(|agreed| agreed.is(rtp, &local, &remote)) && !activate(rtp, &local, &remote) {
+        if !self
+            .agreed
+            .as_ref()
+            .is_some_and(|agreed| agreed.is(rtp, &local, &remote))
+            && !activate(rtp, &local, &remote)
+        {
             self.refuse(rtp, value, "its keys could not be put in force");
             return false;
         }
@@ -141,17 +157,30 @@ impl Crypto {
     fn local_line(&self, rtp: RtpInstance, remote: &CryptoLine) -> Option<CryptoLine> {
         let known = |line: &&CryptoLine| line.tag == remote.tag && line.suite == remote.suite;
         if let Some(offered) = self.offered.iter().find(known) {
-            return Some(CryptoLine { old_name: remote.old_name, ..offered.clone() });
+            return Some(CryptoLine {
+                old_name: remote.old_name,
+                ..offered.clone()
+            });
         }
-        let agreed = self.agreed.as_ref().filter(|agreed| agreed.rtp == rtp && agreed.local.suite == remote.suite);
+        let agreed = self
+            .agreed
+            .as_ref()
+            .filter(|agreed| agreed.rtp == rtp && agreed.local.suite == remote.suite);
         if let Some(agreed) = agreed {
-            return Some(CryptoLine { tag: remote.tag, old_name: remote.old_name, ..agreed.local.clone() });
+            return Some(CryptoLine {
+                tag: remote.tag,
+                old_name: remote.old_name,
+                ..agreed.local.clone()
+            });
         }
         if self.awaiting_answer {
             return None;
         }
         let line = new_line(remote.tag, remote.suite)?;
-        Some(CryptoLine { old_name: remote.old_name, ..line })
+        Some(CryptoLine {
+            old_name: remote.old_name,
+            ..line
+        })
     }
 
     /// One line in the log: who, which line, why.
@@ -215,23 +244,40 @@ fn new_line(tag: u32, suite: Suite) -> Option<CryptoLine> {
         return None;
     }
     let key = MasterKey::new(suite, &key_salt).ok()?;
-    let keys = vec![KeyParam { key, lifetime: None, mki: None }];
-    Some(CryptoLine { tag, suite, old_name: false, keys, params: SessionParams::default() })
+    let keys = vec![KeyParam {
+        key,
+        lifetime: None,
+        mki: None,
+    }];
+    Some(CryptoLine {
+        tag,
+        suite,
+        old_name: false,
+        keys,
+        params: SessionParams::default(),
+    })
 }
 
 /// Puts both sides' keys in force.
 fn activate(rtp: RtpInstance, local: &CryptoLine, remote: &CryptoLine) -> bool {
-    let (Ok(local), Ok(remote)) = (local.policies(), remote.policies()) else { return false };
+    let (Ok(local), Ok(remote)) = (local.policies(), remote.policies()) else {
+        return false;
+    };
     let local = PolicyBuilder::negotiated(local, Some(rtp.ssrc()));
     srtp_engine::activate(rtp, PolicyBuilder::negotiated(remote, None), local)
 }
 
 /// A line for the log: its tag and suite if they look like such. What follows may be a key.
 fn shown(value: &str) -> String {
-    let plain = |word: &&str| word.len() <= 32 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let plain = |word: &&str| {
+        word.len() <= 32 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
     let mut words = value.split(' ').filter(|word| !word.is_empty());
-    let tag = words.next().filter(plain).filter(|tag| tag.len() <= 12).unwrap_or("?");
+    let tag = words
+        .next()
+        .filter(plain)
+        .filter(|tag| tag.len() <= 12)
+        .unwrap_or("?");
     let suite = words.next().filter(plain).unwrap_or("?");
     format!("tag {tag}, suite {suite}")
 }
-

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use srtp::{LocalSsrc, Stats, UnprotectError};
 
@@ -38,6 +38,34 @@ const FIRST_LINE: u32 = 10;
 /// The next lines after so many more.
 const NEXT_LINES: u32 = 1500;
 
+/// How often the names are asked for again, in packets received: both can change during a call.
+const NAMES_EVERY: u64 = 4096;
+
+/// What a line about the session is called by. Copies: the console may not ask the instance, whose lock comes before
+/// the registry's.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    /// The channel's unique id; empty before there is one.
+    pub channel: String,
+    /// The address that the instance sends to.
+    pub peer: String,
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "peer {}, channel {}",
+            self.peer,
+            if self.channel.is_empty() {
+                "not yet made"
+            } else {
+                &self.channel
+            }
+        )
+    }
+}
+
 /// `struct ast_srtp`.
 pub struct Session {
     /// Poisoned by a panic inside: every later call fails, so that a call drops and never goes on in clear.
@@ -45,12 +73,13 @@ pub struct Session {
     rtp: RtpInstance,
     /// Packets in a row that did not authenticate.
     failing: AtomicU32,
+    names: Mutex<Names>,
     _module: ModuleRef,
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Session({})", self.rtp.channel_id())
+        write!(f, "Session({})", self.names().channel)
     }
 }
 
@@ -61,6 +90,7 @@ impl Session {
             inner: Mutex::new(srtp::Session::new(config::current().kernels)),
             rtp,
             failing: AtomicU32::new(0),
+            names: Mutex::default(),
             _module: ModuleRef::take(),
         });
         if let Some(remote) = remote
@@ -77,43 +107,83 @@ impl Session {
         registry::remove(self);
     }
 
-    /// The stream it belongs to.
-    pub fn rtp(&self) -> RtpInstance {
-        self.rtp
+    /// Its names, as of late.
+    pub fn names(&self) -> Names {
+        self.names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Asks the instance. Only on a thread of Asterisk's that works on it.
+    fn refresh_names(&self) -> Names {
+        let names = Names {
+            channel: self.rtp.channel_id(),
+            peer: self.rtp.remote_address(),
+        };
+        self.names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(&names);
+        names
     }
 
     /// Counters and suites; empty for a session that a panic broke.
     pub fn stats(&self) -> Stats {
-        self.inner.lock().map(|inner| inner.stats()).unwrap_or_default()
+        self.inner
+            .lock()
+            .map(|inner| inner.stats())
+            .unwrap_or_default()
     }
 
     /// Takes the keys that the peer sends with. `false`: logged, and nothing has changed.
     pub fn set_remote(&self, policy: &PolicyBuilder) -> bool {
         let Some(policies) = policy.build() else {
-            log::error!("the remote SRTP key of {} does not fit its suite", self.name());
+            log::error!(
+                "the remote SRTP key of {} does not fit its suite",
+                self.refresh_names()
+            );
             return false;
         };
-        let Ok(mut inner) = self.inner.lock() else { return false };
+        let Ok(mut inner) = self.inner.lock() else {
+            return false;
+        };
         let set = inner.set_remote(&policies, false, host::monotonic_ms());
         drop(inner);
         if let Err(reason) = &set {
-            log::error!("the remote SRTP key of {} was refused: {reason}", self.name());
+            log::error!(
+                "the remote SRTP key of {} was refused: {reason}",
+                self.refresh_names()
+            );
         }
         set.is_ok()
     }
 
     /// Takes the keys that this side sends with, for the policy's SSRC. `false`: logged, and nothing has changed.
     pub fn set_local(&self, builder: &PolicyBuilder) -> bool {
-        let Some([policy]) = builder.build().as_deref().and_then(|policies| policies.first_chunk::<1>()).cloned() else {
-            log::error!("the local SRTP key of {} does not fit its suite", self.name());
+        let Some([policy]) = builder
+            .build()
+            .as_deref()
+            .and_then(|policies| policies.first_chunk::<1>())
+            .cloned()
+        else {
+            log::error!(
+                "the local SRTP key of {} does not fit its suite",
+                self.refresh_names()
+            );
             return false;
         };
         let ssrc = builder.ssrc.map_or(LocalSsrc::Any, LocalSsrc::Specific);
-        let Ok(mut inner) = self.inner.lock() else { return false };
+        let Ok(mut inner) = self.inner.lock() else {
+            return false;
+        };
         let set = inner.set_local(ssrc, &policy);
         drop(inner);
         if let Err(reason) = &set {
-            log::error!("the local SRTP key of {} was refused: {reason}", self.name());
+            log::error!(
+                "the local SRTP key of {} was refused: {reason}",
+                self.refresh_names()
+            );
         }
         set.is_ok()
     }
@@ -138,7 +208,10 @@ impl Session {
             Ok(length) => Some(length),
             Err(reason) => {
                 // Counted in the session; a line each would be a line a packet.
-                log::debug!("{kind} packet of {} dropped: {reason}", self.name());
+                log::debug!(
+                    "{kind} packet of {} dropped: {reason}",
+                    self.refresh_names()
+                );
                 None
             }
         }
@@ -152,11 +225,15 @@ impl Session {
             Kind::Rtp => inner.unprotect_rtp(packet, host::monotonic_ms()),
             Kind::Rtcp => inner.unprotect_rtcp(packet, host::monotonic_ms()),
         };
+        let received = inner.counters().received_rtp;
         drop(inner);
         match opened {
             Ok(length) => {
                 if self.failing.load(Ordering::Relaxed) != 0 {
                     self.failing.store(0, Ordering::Relaxed);
+                }
+                if received % NAMES_EVERY == 1 {
+                    self.refresh_names();
                 }
                 Some(length)
             }
@@ -169,25 +246,18 @@ impl Session {
 
     /// A line for the operator when a stream keeps failing, not one for each packet.
     fn report_failure(&self, kind: Kind, reason: UnprotectError) {
-        log::debug!("{kind} packet from {} dropped: {reason}", self.rtp.remote_address());
         if reason != UnprotectError::AuthFailed {
             return;
         }
         let failing = self.failing.fetch_add(1, Ordering::Relaxed) + 1;
-        if failing == FIRST_LINE || (failing > FIRST_LINE && (failing - FIRST_LINE).is_multiple_of(NEXT_LINES)) {
+        if failing == FIRST_LINE
+            || (failing > FIRST_LINE && (failing - FIRST_LINE).is_multiple_of(NEXT_LINES))
+        {
             log::warn!(
-                "{failing} packets in a row from {} do not authenticate ({kind}, {}): the peer does not use the key that \
-                 it announced, or somebody else sends to this port",
-                self.rtp.remote_address(),
-                self.name()
+                "{failing} packets in a row do not authenticate ({kind}, {}): the peer does not use the key that it \
+                 announced, or somebody else sends to this port",
+                self.refresh_names()
             );
         }
     }
-
-    /// The call's name for a log line.
-    fn name(&self) -> String {
-        let channel = self.rtp.channel_id();
-        if channel.is_empty() { format!("the stream at {}", self.rtp.local_address()) } else { format!("channel {channel}") }
-    }
 }
-

@@ -22,7 +22,10 @@ static MILLISECONDS_LOST: AtomicU64 = AtomicU64::new(0);
 /// How often and for how long the engine was not ours since load.
 pub fn lost() -> (u64, Duration) {
     let milliseconds = MILLISECONDS_LOST.load(Ordering::Relaxed);
-    (TIMES_LOST.load(Ordering::Relaxed), Duration::from_millis(milliseconds))
+    (
+        TIMES_LOST.load(Ordering::Relaxed),
+        Duration::from_millis(milliseconds),
+    )
 }
 
 /// The running watch; dropping it stops it.
@@ -47,7 +50,9 @@ pub fn start() -> io::Result<Watch> {
         let mut refused = false;
         let mut guard = stopped.lock().unwrap_or_else(PoisonError::into_inner);
         while !*guard {
-            (guard, _) = changed.wait_timeout(guard, INTERVAL).unwrap_or_else(PoisonError::into_inner);
+            (guard, _) = changed
+                .wait_timeout(guard, INTERVAL)
+                .unwrap_or_else(PoisonError::into_inner);
             if *guard {
                 break;
             }
@@ -61,7 +66,10 @@ pub fn start() -> io::Result<Watch> {
             guard = stopped.lock().unwrap_or_else(PoisonError::into_inner);
         }
     })?;
-    Ok(Watch { stop, _thread: thread })
+    Ok(Watch {
+        stop,
+        _thread: thread,
+    })
 }
 
 /// One attempt. `true`: another engine stays; said once (`refused`).
@@ -72,7 +80,10 @@ fn take_back(last_seen: Instant, refused: bool) -> bool {
     if srtp_engine::register() {
         let gone = last_seen.elapsed();
         TIMES_LOST.fetch_add(1, Ordering::Relaxed);
-        MILLISECONDS_LOST.fetch_add(u64::try_from(gone.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        MILLISECONDS_LOST.fetch_add(
+            u64::try_from(gone.as_millis()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
         log::error!(
             "the SRTP engine was taken away and is ours again after at most {:.2} s, in which calls may have gone out \
              in clear. Find the module that unregistered it",

@@ -1,11 +1,11 @@
 //! `ciphertrunk show status` and `ciphertrunk show sessions`.
 
+use crate::config;
 use crate::console;
 use crate::ffi::cli::{Command, Console, Outcome};
 use crate::ffi::srtp_engine::{self, Owner};
 use crate::ffi::{guard, host};
 use crate::media::{registry, watch};
-use crate::config;
 
 /// The commands.
 pub static COMMANDS: &[Command] = &[
@@ -55,18 +55,38 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
             Owner::Nobody => "NOT ours (none: calls go out in clear)",
         }
     );
-    console!(console, "Engine lost: {times} times, {:.1} s", lost.as_secs_f64());
+    console!(
+        console,
+        "Engine lost: {times} times, {:.1} s",
+        lost.as_secs_f64()
+    );
     console!(console, "Sessions: {}", registry::count());
     console!(console, "RTP protected: {}", counters.sent_rtp);
     console!(console, "RTP unprotected: {}", counters.received_rtp);
     console!(console, "RTCP protected: {}", counters.sent_rtcp);
     console!(console, "RTCP unprotected: {}", counters.received_rtcp);
-    console!(console, "Authentication failures: {}", counters.auth_failures);
+    console!(
+        console,
+        "Authentication failures: {}",
+        counters.auth_failures
+    );
     console!(console, "Replays dropped: {}", counters.replays);
     console!(console, "Used indexes dropped: {}", counters.reuse_drops);
-    console!(console, "Used indexes encrypted again: {}", counters.reencryptions);
-    console!(console, "Malformed packets: {}", counters.malformed_received + counters.malformed_sent);
-    console!(console, "Packets without a key: {}", counters.no_key_received + counters.no_key_sent);
+    console!(
+        console,
+        "Used indexes encrypted again: {}",
+        counters.reencryptions
+    );
+    console!(
+        console,
+        "Malformed packets: {}",
+        counters.malformed_received + counters.malformed_sent
+    );
+    console!(
+        console,
+        "Packets without a key: {}",
+        counters.no_key_received + counters.no_key_sent
+    );
     console!(console, "Panics caught: {}", guard::caught());
     Outcome::Done
 }
@@ -79,13 +99,14 @@ fn show_sessions(console: &mut Console<'_>) -> Outcome {
     for session in &sessions {
         let stats = session.stats();
         let counters = stats.counters;
+        let names = session.names();
         let suite = |suite: Option<srtp::Suite>| suite.map_or("-", srtp::Suite::name);
         console!(
             console,
             "Channel: {} Peer: {} In: {} Out: {} RTP in: {} RTP out: {} RTCP in: {} RTCP out: {} Authentication failures: {} \
              Dropped: {}",
-            session.rtp().channel_id(),
-            session.rtp().remote_address(),
+            names.channel,
+            names.peer,
             suite(stats.remote_suite),
             suite(stats.local_suite),
             counters.received_rtp,
@@ -93,7 +114,10 @@ fn show_sessions(console: &mut Console<'_>) -> Outcome {
             counters.received_rtcp,
             counters.sent_rtcp,
             counters.auth_failures,
-            counters.replays + counters.reuse_drops + counters.malformed_received + counters.malformed_sent
+            counters.replays
+                + counters.reuse_drops
+                + counters.malformed_received
+                + counters.malformed_sent
         );
     }
     console!(console, "{} SRTP sessions", sessions.len());

@@ -40,6 +40,9 @@ mod armed {
 
     /// Panics if armed.
     pub fn panic_if_armed(point: Point) {
-        assert!(!switch(point).swap(false, Ordering::Relaxed), "deliberate panic for a test at {point:?}");
+        assert!(
+            !switch(point).swap(false, Ordering::Relaxed),
+            "deliberate panic for a test at {point:?}"
+        );
     }
 }

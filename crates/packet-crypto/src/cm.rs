@@ -1,0 +1,151 @@
+//! AES-CM with HMAC-SHA1: RFC 3711, 4.1.1 and 4.2.1; RFC 6188 for 192 and 256 bits.
+
+use zeroize::Zeroizing;
+
+use crate::error::{AuthFailed, KeyLength};
+use crate::kernels::{CmKey, Kernels};
+use crate::key::{Span, round_keys_for};
+use crate::tag::LENGTHS_CM;
+
+/// One direction's session keys of an RTP or RTCP stream: AES in counter mode and HMAC-SHA1. Zeroed when dropped.
+///
+/// The counter is the last 32 bits of the IV; RFC 3711 leaves the last 16 zero, which is enough for 2^16 blocks.
+pub struct AesCmHmacSha1 {
+    pub(crate) key: CmKey,
+}
+
+impl AesCmHmacSha1 {
+    /// Expands the session keys. `cipher_key` has 16, 24 or 32 bytes.
+    pub fn new(
+        k: &'static Kernels,
+        cipher_key: &[u8],
+        auth_key: &[u8; 20],
+    ) -> Result<Self, KeyLength> {
+        let rounds = round_keys_for(cipher_key.len()).ok_or(KeyLength)?;
+        let fns = k.cm.iter().find(|f| f.rounds == rounds).ok_or(KeyLength)?;
+        // SAFETY: whoever has a `&'static Kernels` runs on a CPU that its `detect` accepted.
+        let hmac = unsafe { (k.hmac_key)(auth_key) };
+        let mut new = Self {
+            key: CmKey {
+                hmac,
+                fns,
+                keys: [0; 15],
+            },
+        };
+        // SAFETY: the same, and the key's length was checked.
+        unsafe { (k.expand_key)(cipher_key, &mut new.key.keys) };
+        Ok(new)
+    }
+
+    /// Encrypts and authenticates: `dst[..clear] = src[..clear]`, the rest of `src` is encrypted into `dst`. Returns
+    /// HMAC-SHA1 of `dst[..src.len()] || trailer`, of which the caller sends the first bytes.
+    ///
+    /// `clear` is the length of what stays readable: the RTP header, or a whole SRTCP packet whose E bit is 0.
+    /// `trailer` is the rollover counter, or E and the SRTCP index. Nothing behind `dst[..src.len()]` is written.
+    ///
+    /// # Panics
+    /// When `clear > src.len()` or `dst.len() < src.len()`.
+    #[must_use = "without its tag the packet cannot be authenticated"]
+    pub fn seal(
+        &self,
+        iv: &[u8; 16],
+        clear: usize,
+        src: &[u8],
+        dst: &mut [u8],
+        trailer: &[u8; 4],
+    ) -> [u8; 20] {
+        let span = Span::copy(clear, src, dst);
+        // SAFETY: this CPU runs the level (`new` had its `Kernels`); `span` was made from two slices.
+        unsafe { (self.key.fns.seal)(&self.key, iv, span, *trailer) }
+    }
+
+    /// As [`Self::seal`], in place. An unauthenticated packet is also decrypted by this, leaving the tag unused:
+    /// counter mode is its own inverse.
+    ///
+    /// # Panics
+    /// When `clear > packet.len()`.
+    pub fn seal_in_place(
+        &self,
+        iv: &[u8; 16],
+        clear: usize,
+        packet: &mut [u8],
+        trailer: &[u8; 4],
+    ) -> [u8; 20] {
+        let span = Span::in_place(clear, packet);
+        // SAFETY: this CPU runs the level (`new` had its `Kernels`); `span` was made from a slice.
+        unsafe { (self.key.fns.seal)(&self.key, iv, span, *trailer) }
+    }
+
+    /// Compares `tag` in constant time with the beginning of HMAC-SHA1 of `packet || trailer` and decrypts
+    /// `packet[clear..]` only if it is the same. On failure `packet` is byte for byte what it was.
+    ///
+    /// A tag has 4 to 20 bytes; any other length fails.
+    ///
+    /// # Panics
+    /// When `clear > packet.len()`.
+    pub fn open_in_place(
+        &self,
+        iv: &[u8; 16],
+        clear: usize,
+        packet: &mut [u8],
+        trailer: &[u8; 4],
+        tag: &[u8],
+    ) -> Result<(), AuthFailed> {
+        if !LENGTHS_CM.contains(&tag.len()) {
+            return Err(AuthFailed);
+        }
+        let span = Span::in_place(clear, packet);
+        // SAFETY: this CPU runs the level (`new` had its `Kernels`); `span` was made from a slice; 4 to 20 bytes of tag.
+        let good = unsafe { (self.key.fns.open)(&self.key, iv, span, *trailer, tag) };
+        if good { Ok(()) } else { Err(AuthFailed) }
+    }
+}
+
+/// The AES-CM key stream of the key derivation (RFC 3711, 4.3.3): each job's output becomes the first bytes of
+/// AES-CTR under `master_key` from that job's IV on. Jobs are given together so that a level can interleave them.
+pub fn aes_cm_prf(
+    k: &'static Kernels,
+    master_key: &[u8],
+    jobs: &mut [([u8; 16], &mut [u8])],
+) -> Result<(), KeyLength> {
+    let rounds = round_keys_for(master_key.len()).ok_or(KeyLength)?;
+    let mut keys = Zeroizing::new([0u128; 15]);
+    // SAFETY: whoever has a `&'static Kernels` runs on a CPU that its `detect` accepted; the length was checked.
+    unsafe { (k.expand_key)(master_key, &mut keys) };
+
+    // All six labels of an SRTP session are eight blocks (AES-128) or ten (AES-256): one round, all in flight.
+    const AT_ONCE: usize = 10;
+    let mut blocks = Zeroizing::new([[0u8; 16]; AT_ONCE]);
+    let mut pieces = jobs.iter_mut().flat_map(|(iv, out)| {
+        let iv = *iv;
+        out.chunks_mut(16)
+            .zip(0u32..)
+            .map(move |(piece, n)| (counter_block(iv, n), piece))
+    });
+    loop {
+        let mut outputs: [&mut [u8]; AT_ONCE] = Default::default();
+        let mut used = 0;
+        for (counter, piece) in pieces.by_ref().take(AT_ONCE) {
+            blocks[used] = counter;
+            outputs[used] = piece;
+            used += 1;
+        }
+        if used == 0 {
+            return Ok(());
+        }
+        // SAFETY: this CPU runs the level.
+        unsafe { (k.encrypt_blocks)(&keys, rounds, &mut blocks[..used]) };
+        for (out, block) in outputs.into_iter().zip(blocks.iter()) {
+            out.copy_from_slice(&block[..out.len()]);
+        }
+    }
+}
+
+/// The `n`th block after `iv`.
+fn counter_block(mut iv: [u8; 16], n: u32) -> [u8; 16] {
+    let (_, low) = iv
+        .split_last_chunk_mut::<4>()
+        .expect("a block has 16 bytes");
+    *low = u32::from_be_bytes(*low).wrapping_add(n).to_be_bytes();
+    iv
+}

@@ -1,0 +1,1 @@
+//! SDES lines, accepted and refused.

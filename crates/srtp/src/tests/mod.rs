@@ -1,0 +1,3 @@
+//! Tests of whole sessions, and of the RFCs' vectors.
+
+mod vectors;
