@@ -1,13 +1,18 @@
 //! `ciphertrunk.conf`: what it says, and the last good state of it.
 
+mod key_log;
 mod parse;
 
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use packet_crypto::Kernels;
 use srtp::Suite;
 
 use crate::ffi::config::{self as file, Unread};
+
+pub use key_log::key_log;
 
 /// The file's name, below Asterisk's configuration directory.
 pub const FILE: &str = "ciphertrunk.conf";
@@ -23,6 +28,14 @@ pub struct Config {
     pub accept: Vec<Suite>,
     /// `[srtp] mki`: accept every MKI of RFC 4568, and not only those of value 1.
     pub mki: bool,
+    /// `[tls] leave_alone`: `protocol=tls` transports that stay pjproject's.
+    pub leave_alone: Vec<String>,
+    /// `[tls] io_threads`. Read when the module is loaded.
+    pub io_threads: usize,
+    /// `[tls] handshake_timeout`: TCP connection and TLS handshake together. Read when the module is loaded.
+    pub handshake_timeout: Duration,
+    /// `[tls] key_log`: a file for the sessions' keys, by which Wireshark can decrypt them.
+    pub key_log: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -37,6 +50,10 @@ impl Default for Config {
                 .filter(|suite| !matches!(suite, Suite::AeadAes128Gcm8 | Suite::AeadAes256Gcm8))
                 .collect(),
             mki: false,
+            leave_alone: Vec::new(),
+            io_threads: std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8)),
+            handshake_timeout: Duration::from_secs(10),
+            key_log: None,
         }
     }
 }

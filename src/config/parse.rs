@@ -1,6 +1,8 @@
 //! From sections and lines to a [`Config`]. The whole file is read, so that all problems are told at once.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use packet_crypto::Kernels;
 use srtp::Suite;
@@ -43,12 +45,13 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
         let set: fn(&mut Config, &Variable) -> Result<(), String> = match section.name.as_str() {
             "general" => set_general,
             "srtp" => set_srtp,
+            "tls" => set_tls,
             _ => {
                 problems.push(Problem {
                     section: section.name.clone(),
                     line: section.variables.first().map(|variable| variable.line),
                     option: None,
-                    reason: "there is no such section; there are [general] and [srtp]".to_owned(),
+                    reason: "there is no such section; there are [general], [srtp] and [tls]".to_owned(),
                 });
                 continue;
             }
@@ -87,6 +90,28 @@ fn set_srtp(config: &mut Config, variable: &Variable) -> Result<(), String> {
         _ => return Err("there is no such option; there are: offer, accept, mki".to_owned()),
     }
     Ok(())
+}
+
+fn set_tls(config: &mut Config, variable: &Variable) -> Result<(), String> {
+    match variable.name.as_str() {
+        "leave_alone" => config.leave_alone = names(&variable.value),
+        "io_threads" => config.io_threads = number(&variable.value, 1, 64)?,
+        "handshake_timeout" => config.handshake_timeout = Duration::from_secs(number(&variable.value, 1, 300)? as u64),
+        "key_log" => config.key_log = (!variable.value.is_empty()).then(|| PathBuf::from(&variable.value)),
+        _ => {
+            return Err("there is no such option; there are: leave_alone, io_threads, handshake_timeout, key_log".to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn names(value: &str) -> Vec<String> {
+    value.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+fn number(value: &str, least: usize, most: usize) -> Result<usize, String> {
+    let number = value.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("'{value}' is not a number from {least} to {most}"))
 }
 
 fn kernel(value: &str) -> Result<&'static Kernels, String> {

@@ -10,7 +10,7 @@ use std::ptr::{self, NonNull};
 use zeroize::Zeroizing;
 
 use super::factory::{self, FactoryRef, StockFactory};
-use super::to_socket_addr;
+use super::{fill, pj_str, to_socket_addr};
 use crate::ffi::guard::guard;
 use crate::ffi::{c_text, sys, text};
 
@@ -182,22 +182,45 @@ impl TransportState {
     }
 
     /// Starts stock's listener again, in the place of ours, which is retired.
-    pub fn give_back(&self) -> bool {
-        // SAFETY: the state's own TLS settings, as Asterisk starts it; the strings in them are gone after load, so they are
-        // emptied first and set again from the configuration by Asterisk's next reload.
+    pub fn give_back(&self, transport: &TlsTransport) -> bool {
+        let word = |name: &str| c_text(transport.option(name).unwrap_or_default());
+        let (certificate, key, password) = (word("cert_file"), word("priv_key_file"), word("password"));
+        let (ca_file, ca_path) = (word("ca_list_file"), word("ca_list_path"));
+        // SAFETY: the state's own settings, as Asterisk starts stock with. The texts in them have gone since load, so ours
+        // stand for them; pjsip copies what it keeps.
         unsafe {
             let state = &mut *self.raw();
-            sys::pjsip_tls_transport_start2(
+            let mut tls = state.tls;
+            tls.cert_file = pj_str(&certificate);
+            tls.privkey_file = pj_str(&key);
+            tls.password = pj_str(&password);
+            tls.ca_list_file = pj_str(&ca_file);
+            tls.ca_list_path = pj_str(&ca_path);
+            tls.ciphers = state.ciphers.as_mut_ptr();
+            let mut factory = ptr::null_mut();
+            let failed = sys::pjsip_tls_transport_start2(
                 sys::ast_sip_get_pjsip_endpoint(),
-                &raw const state.tls,
+                &raw const tls,
                 &raw const state.host,
                 ptr::null(),
                 1,
-                &raw mut state.factory,
-            ) == 0
+                &raw mut factory,
+            );
+            state.factory = factory;
+            if failed != 0 || factory.is_null() {
+                return false;
+            }
+            // As Asterisk does: the transport's name is found in `info`, in room enough for what pjsip writes there.
+            let info = sys::pj_pool_alloc((*factory).pool, INFO).cast::<c_char>();
+            fill(std::slice::from_raw_parts_mut(info, INFO), &transport.name);
+            (*factory).info = info;
         }
+        true
     }
 }
+
+/// Octets of a factory's `info`; Asterisk makes it 101 at least.
+const INFO: usize = 256;
 
 /// Frees retired factories that no transport of `names` points to.
 pub fn reclaim_factories(names: &[String]) {

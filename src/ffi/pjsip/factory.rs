@@ -259,8 +259,7 @@ pub fn live() -> usize {
 
 /// Whether a factory that Asterisk holds is ours.
 pub(super) fn is_ours(factory: *mut sys::pjsip_tpfactory) -> bool {
-    // SAFETY: a live factory of pjsip's.
-    !factory.is_null() && unsafe { (*factory).destroy } == Some(destroy as unsafe extern "C" fn(_) -> _)
+    MADE.lock().unwrap_or_else(PoisonError::into_inner).contains(&factory.addr())
 }
 
 unsafe extern "C" fn create_transport(
