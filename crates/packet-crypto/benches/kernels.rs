@@ -1,0 +1,120 @@
+//! Nanoseconds per packet of every level this CPU has: `cargo bench -p packet-crypto`.
+use packet_crypto::*;
+use std::hint::black_box;
+use std::time::Instant;
+
+type Case<'a> = (String, Box<dyn FnMut() + 'a>);
+
+fn measure(cases: &mut [Case]) -> Vec<f64> {
+    let mut best = vec![f64::MAX; cases.len()];
+    for _ in 0..40 {
+        for ((_, f), best) in cases.iter_mut().zip(&mut best) {
+            let n = 4000;
+            let t = Instant::now();
+            for _ in 0..n {
+                f();
+            }
+            *best = best.min(t.elapsed().as_nanos() as f64 / f64::from(n));
+        }
+    }
+    best
+}
+
+fn main() {
+    let mut cases: Vec<Case> = Vec::new();
+    for k in Kernels::usable() {
+        if k.name() == "portable" {
+            continue;
+        }
+        for payload in [20, 160, 1200] {
+            let len = 12 + payload;
+            let cm = AesCmHmacSha1::new(k, &[1; 16], &[2; 20]).unwrap();
+            let src = vec![3u8; len];
+            let mut dst = vec![0u8; len + 20];
+            let (n, m, s) = (payload, k.name(), src.clone());
+            cases.push((
+                format!("{m} CM seal {n}"),
+                Box::new(move || {
+                    let t = cm.seal(&[5; 16], 12, black_box(&s), &mut dst, &[1; 4]);
+                    dst[len..len + 10].copy_from_slice(&t[..10]);
+                    black_box(&mut dst);
+                }),
+            ));
+            let cm = AesCmHmacSha1::new(k, &[1; 16], &[2; 20]).unwrap();
+            let mut sealed = src.clone();
+            let tag = cm.seal_in_place(&[5; 16], 12, &mut sealed, &[1; 4]);
+            let mut buf = sealed.clone();
+            cases.push((
+                format!("{m} CM copy+open {n}"),
+                Box::new(move || {
+                    buf.copy_from_slice(black_box(&sealed));
+                    cm.open_in_place(&[5; 16], 12, &mut buf, &[1; 4], black_box(&tag[..10]))
+                        .unwrap();
+                    black_box(&mut buf);
+                }),
+            ));
+            let gcm = AesGcm::new(k, &[1; 16]).unwrap();
+            let mut dst = vec![0u8; len + 20];
+            let s = src.clone();
+            cases.push((
+                format!("{m} GCM seal {n}"),
+                Box::new(move || {
+                    let t = gcm.seal(&[5; 12], 12, black_box(&s), &mut dst, &[]);
+                    dst[len..len + 16].copy_from_slice(&t);
+                    black_box(&mut dst);
+                }),
+            ));
+            let gcm = AesGcm::new(k, &[1; 16]).unwrap();
+            let mut sealed = src.clone();
+            let tag = gcm.seal_in_place(&[5; 12], 12, &mut sealed, &[]);
+            let mut buf = sealed.clone();
+            cases.push((
+                format!("{m} GCM copy+open {n}"),
+                Box::new(move || {
+                    buf.copy_from_slice(black_box(&sealed));
+                    gcm.open_in_place(&[5; 12], 12, &mut buf, &[], black_box(&tag))
+                        .unwrap();
+                    black_box(&mut buf);
+                }),
+            ));
+        }
+        cases.push((
+            format!("{} CM::new", k.name()),
+            Box::new(move || {
+                black_box(AesCmHmacSha1::new(k, black_box(&[1; 16]), &[2; 20]).unwrap());
+            }),
+        ));
+        cases.push((
+            format!("{} GCM::new", k.name()),
+            Box::new(move || {
+                black_box(AesGcm::new(k, black_box(&[1; 16])).unwrap());
+            }),
+        ));
+        cases.push((
+            format!("{} prf 6 labels", k.name()),
+            Box::new(move || {
+                let (mut a, mut b, mut c, mut d, mut e, mut f) = (
+                    [0u8; 16], [0u8; 20], [0u8; 14], [0u8; 16], [0u8; 20], [0u8; 14],
+                );
+                aes_cm_prf(
+                    k,
+                    black_box(&[1; 16]),
+                    &mut [
+                        ([1; 16], &mut a),
+                        ([1; 16], &mut b),
+                        ([1; 16], &mut c),
+                        ([1; 16], &mut d),
+                        ([1; 16], &mut e),
+                        ([1; 16], &mut f),
+                    ],
+                )
+                .unwrap();
+                black_box((a, b, c, d, e, f));
+            }),
+        ));
+    }
+    let best = measure(&mut cases);
+    for ((name, _), ns) in cases.iter().zip(best) {
+        println!("{ns:8.1} ns  {name}");
+    }
+}
