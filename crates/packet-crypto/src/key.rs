@@ -39,6 +39,14 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// Nothing.
+    pub const EMPTY: Self = Self {
+        src: core::ptr::null(),
+        dst: core::ptr::null_mut(),
+        len: 0,
+        clear: 0,
+    };
+
     /// # Panics
     /// When `clear` is behind the packet's end or `dst` is shorter than `src`.
     #[inline]
@@ -65,4 +73,13 @@ impl Span {
             clear,
         }
     }
+}
+
+/// One packet whose HMAC-SHA1 is wanted, of a batch: `len` readable bytes at `packet`, then `trailer`.
+pub(crate) struct HmacJob<'a> {
+    pub key: &'a HmacKey,
+    pub packet: *const u8,
+    pub len: usize,
+    pub trailer: [u8; 4],
+    pub tag: [u8; 20],
 }

@@ -24,6 +24,8 @@ const fn cm<const R: usize>() -> CmFns {
         rounds: R,
         seal: cm_seal::<R>,
         open: cm_open::<R>,
+        ctr: cm_ctr::<R>,
+        lanes: None,
     }
 }
 
@@ -123,6 +125,18 @@ unsafe fn cm_open<const R: usize>(
         );
     }
     good
+}
+
+/// # Safety
+/// `span` keeps its promise.
+unsafe fn cm_ctr<const R: usize>(key: &CmKey, iv: &[u8; 16], span: Span) {
+    // SAFETY: the caller's promise.
+    let packet = unsafe { in_place(span) };
+    ctr(
+        &key.keys[..R],
+        u128::from_le_bytes(*iv),
+        &mut packet[span.clear..],
+    );
 }
 
 fn gcm_tag(
