@@ -158,10 +158,11 @@ unsafe fn tags<'a>(
     count: usize,
     job: impl Fn(usize) -> HmacJob<'a>,
 ) -> [[u8; 20]; WIDEST] {
-    let mut jobs: [HmacJob; WIDEST] = core::array::from_fn(|i| job(i.min(count - 1)));
+    let jobs: [HmacJob; WIDEST] = core::array::from_fn(|i| job(i.min(count - 1)));
+    let mut tags = [[0; 20]; WIDEST];
     // SAFETY: the caller's promise.
-    unsafe { (lanes.hmac)(&mut jobs[..count]) };
-    jobs.map(|job| job.tag)
+    unsafe { (lanes.hmac)(&jobs[..count], &mut tags) };
+    tags
 }
 
 impl AesCmHmacSha1 {
@@ -197,11 +198,10 @@ impl AesCmHmacSha1 {
             let group_jobs = &mut jobs[at..at + count];
             if let Some((lanes, _)) = group {
                 let job = |i: usize| HmacJob {
-                    key: &group_jobs[i].key.key.hmac,
+                    key: &group_jobs[i].key.key,
                     packet: spans[i].dst,
                     len: spans[i].len,
                     trailer: group_jobs[i].trailer,
-                    tag: [0; 20],
                 };
                 // SAFETY: a key made with the level has it; the spans are still this group's, and written.
                 let tags = unsafe { tags(lanes, count, job) };
@@ -255,11 +255,10 @@ impl AesCmHmacSha1 {
                 assert!(*clear <= packet.len());
                 let (packet, len) = (packet.as_ptr(), packet.len());
                 HmacJob {
-                    key: &key.key.hmac,
+                    key: &key.key,
                     packet,
                     len,
                     trailer: *trailer,
-                    tag: [0; 20],
                 }
             };
             // SAFETY: a key made with the level has it; the packets are slices of this group.

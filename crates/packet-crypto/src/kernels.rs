@@ -37,7 +37,7 @@ pub(crate) struct Lanes {
     pub width: usize,
     /// From how many on it is quicker than one after the other.
     pub least: usize,
-    pub hmac: unsafe fn(&mut [HmacJob]),
+    pub hmac: unsafe fn(&[HmacJob], tags: &mut [[u8; 20]]),
 }
 
 /// What a level does for AES-GCM under one key size.

@@ -2,6 +2,8 @@
 
 use zeroize::Zeroize;
 
+use crate::kernels::CmKey;
+
 /// AES round keys as FIPS 197 orders them, each block as a little-endian integer (byte 0 lowest). AES-128 uses the
 /// first 11, AES-192 13, AES-256 all 15.
 pub(crate) type RoundKeys = [u128; 15];
@@ -77,9 +79,8 @@ impl Span {
 
 /// One packet whose HMAC-SHA1 is wanted, of a batch: `len` readable bytes at `packet`, then `trailer`.
 pub(crate) struct HmacJob<'a> {
-    pub key: &'a HmacKey,
+    pub key: &'a CmKey,
     pub packet: *const u8,
     pub len: usize,
     pub trailer: [u8; 4],
-    pub tag: [u8; 20],
 }

@@ -1,59 +1,77 @@
 //! HMAC-SHA1 of many packets at once, one packet in each 32-bit lane: 16 with AVX-512, 8 with AVX2.
 
 use core::arch::x86_64::*;
+use core::mem::offset_of;
 
-use crate::backend::soft::sha1;
+use crate::kernels::CmKey;
 use crate::key::HmacJob;
 
-/// The blocks of one lane's message: those that lie in the packet, then those with its end, trailer and padding.
-#[derive(Clone, Copy)]
-struct Lane {
-    packet: *const u8,
-    whole: usize,
-    blocks: usize,
-    end: [u8; 128],
+/// The messages of `W` lanes: for each its packet, and a copy of its end with trailer and padding.
+struct Messages<const W: usize> {
+    packet: [*const u8; W],
+    /// Blocks that lie wholly in the packet, and all blocks.
+    whole: [usize; W],
+    blocks: [usize; W],
+    /// The last one or two blocks begin at `END`; what is before them is not used.
+    end: [[u8; END + 128]; W],
 }
 
-impl Lane {
-    const EMPTY: Self = Self {
-        packet: core::ptr::null(),
-        whole: 0,
-        blocks: 0,
-        end: [0; 128],
-    };
+/// So many bytes in front let an end of any length be copied as 64 bytes.
+const END: usize = 64;
 
+impl<const W: usize> Messages<W> {
+    /// The messages of `jobs`, of which the first also fills what lanes are left.
+    ///
     /// # Safety
-    /// The job's packet is readable.
+    /// There are 1 to `W` jobs and their packets are readable.
     #[inline]
-    unsafe fn new(job: &HmacJob) -> Self {
-        let (whole, rest) = (job.len / 64, job.len % 64);
-        let mut lane = Self {
-            packet: job.packet,
+    unsafe fn new(jobs: &[HmacJob]) -> Self {
+        let (packet, whole, blocks) = ([jobs[0].packet; W], [jobs[0].len / 64; W], [0; W]);
+        let mut new = Self {
+            packet,
             whole,
-            blocks: (job.len + 13).div_ceil(64),
-            end: [0; 128],
+            blocks,
+            end: [[0; END + 128]; W],
         };
-        // SAFETY: the packet's last `rest` bytes; `end` has room for 63.
-        unsafe {
-            job.packet
-                .add(64 * whole)
-                .copy_to_nonoverlapping(lane.end.as_mut_ptr(), rest)
-        };
-        lane.end[rest..rest + 4].copy_from_slice(&job.trailer);
-        lane.end[rest + 4] = 0x80;
-        let bits = (64 + job.len as u64 + 4) * 8;
-        let at = 64 * (lane.blocks - whole) - 8;
-        lane.end[at..at + 8].copy_from_slice(&bits.to_be_bytes());
-        lane
+        for (i, job) in jobs.iter().enumerate() {
+            let (whole, rest) = (job.len / 64, job.len % 64);
+            let end = &mut new.end[i];
+            if whole > 0 {
+                // SAFETY: the last 64 bytes of the packet; `rest` is less than 64.
+                unsafe {
+                    let last = job.packet.add(job.len - 64).cast::<[u8; 64]>();
+                    end.as_mut_ptr()
+                        .add(END - 64 + rest)
+                        .cast::<[u8; 64]>()
+                        .write_unaligned(last.read_unaligned());
+                }
+            } else {
+                // SAFETY: the whole packet, which is less than 64 bytes.
+                unsafe {
+                    job.packet
+                        .copy_to_nonoverlapping(end[END..].as_mut_ptr(), rest)
+                };
+            }
+            let (packet, whole, blocks) = (job.packet, whole, (job.len + 13).div_ceil(64));
+            end[END + rest..END + rest + 4].copy_from_slice(&job.trailer);
+            end[END + rest + 4] = 0x80;
+            let bits = (64 + job.len as u64 + 4) * 8;
+            let at = END + 64 * (blocks - whole) - 8;
+            end[at..at + 8].copy_from_slice(&bits.to_be_bytes());
+            (new.packet[i], new.whole[i], new.blocks[i]) = (packet, whole, blocks);
+        }
+        new
     }
 
-    /// Where 64 readable bytes of block `n` are; a lane that is done gives any.
+    /// Where 64 readable bytes of block `n` of lane `i` are; a lane that is done gives any.
     #[inline]
-    fn block(&self, n: usize) -> *const u8 {
-        if n < self.whole {
-            self.packet.wrapping_add(64 * n)
+    fn block(&self, i: usize, n: usize) -> *const u8 {
+        if n < self.whole[i] {
+            self.packet[i].wrapping_add(64 * n)
         } else {
-            self.end.as_ptr().wrapping_add(64 * (n - self.whole).min(1))
+            self.end[i]
+                .as_ptr()
+                .wrapping_add(END + 64 * (n - self.whole[i]).min(1))
         }
     }
 }
@@ -106,37 +124,43 @@ macro_rules! lanes {
                 ]
             }
 
-            #[inline]
-            #[target_feature($(enable = $feature),+)]
-            fn gather(words: impl Fn(usize) -> u32) -> $vector {
-                let words: [u32; $width] = core::array::from_fn(words);
-                // SAFETY: as many readable words as the vector has.
-                unsafe { $load(words.as_ptr().cast()) }
-            }
-
             /// HMAC-SHA1 of up to as many packets as there are lanes, at the cost of as many.
             ///
             /// # Safety
-            /// Every job's packet is readable.
+            /// There is a job, there are no more than lanes or tags, and every job's packet is readable.
             #[target_feature($(enable = $feature),+)]
-            pub unsafe fn hmac(jobs: &mut [HmacJob]) {
-                debug_assert!(!jobs.is_empty() && jobs.len() <= $width);
-                let mut lanes = [Lane::EMPTY; $width];
-                for (lane, job) in lanes.iter_mut().zip(jobs.iter()) {
-                    // SAFETY: the caller's promise.
-                    *lane = unsafe { Lane::new(job) };
-                }
-                let key = |i: usize| jobs[i.min(jobs.len() - 1)].key;
-                let mut state = [$set(0); 5];
-                for (n, s) in state.iter_mut().enumerate() {
-                    *s = gather(|i| key(i).inner[n]);
-                }
-                let most = lanes.iter().map(|l| l.blocks).max().unwrap_or(0);
+            pub unsafe fn hmac(jobs: &[HmacJob], tags: &mut [[u8; 20]]) {
+                debug_assert!(!jobs.is_empty() && jobs.len() <= $width && jobs.len() <= tags.len());
+                // SAFETY: the caller's promise.
+                let messages = unsafe { Messages::<$width>::new(jobs) };
+                // Both key states lie in the first 40 bytes of a key.
+                let key = |i: usize| (&raw const *jobs.get(i).unwrap_or(&jobs[0]).key).cast();
+                const { assert!(offset_of!(CmKey, hmac) == 0 && size_of::<CmKey>() >= 64) };
+                // SAFETY: a key has more than 64 readable bytes.
+                let keys = unsafe { $ops::transposed(core::array::from_fn(key)) };
+                let [i0, i1, i2, i3, i4, o0, o1, o2, o3, o4, ..] = keys;
+                let mut state = [i0, i1, i2, i3, i4];
+                let mut blocks = messages.blocks[..jobs.len()].iter().copied();
+                let most = blocks.clone().max().unwrap_or(0);
+                let least = blocks.next().map_or(0, |first| blocks.fold(first, usize::min));
                 for n in 0..most {
-                    // SAFETY: `Lane::block` points to 64 readable bytes.
-                    let w = unsafe { $ops::message(core::array::from_fn(|i| lanes[i].block(n))) };
+                    // SAFETY: `Messages::block` points to 64 readable bytes.
+                    let mut w = unsafe {
+                        $ops::transposed(core::array::from_fn(|i| messages.block(i, n)))
+                    };
+                    for w in &mut w {
+                        *w = $ops::swap(*w);
+                    }
                     let new = compress(state, w);
-                    let live = gather(|i| if n < lanes[i].blocks { u32::MAX } else { 0 });
+                    if n < least {
+                        state = new;
+                        continue;
+                    }
+                    // Lanes that are done keep what they have.
+                    let live: [u32; $width] =
+                        core::array::from_fn(|i| if n < messages.blocks[i] { u32::MAX } else { 0 });
+                    // SAFETY: as many readable words as the vector has.
+                    let live = unsafe { $load(live.as_ptr().cast()) };
                     for (s, new) in state.iter_mut().zip(new) {
                         *s = $ops::choose(live, new, *s);
                     }
@@ -146,16 +170,15 @@ macro_rules! lanes {
                 w[..5].copy_from_slice(&state);
                 w[5] = $set(i32::MIN);
                 w[15] = $set((64 + 20) * 8);
-                for (n, s) in state.iter_mut().enumerate() {
-                    *s = gather(|i| key(i).outer[n]);
-                }
                 let mut words = [[0u32; $width]; 5];
-                for (words, s) in words.iter_mut().zip(compress(state, w)) {
+                for (words, s) in words.iter_mut().zip(compress([o0, o1, o2, o3, o4], w)) {
                     // SAFETY: as many writable words as the vector has.
-                    unsafe { $store(words.as_mut_ptr().cast(), s) };
+                    unsafe { $store(words.as_mut_ptr().cast(), $ops::swap(s)) };
                 }
-                for (i, job) in jobs.iter_mut().enumerate() {
-                    job.tag = sha1::digest(core::array::from_fn(|n| words[n][i]));
+                for (i, tag) in tags.iter_mut().enumerate().take(jobs.len()) {
+                    for (bytes, words) in tag.as_chunks_mut::<4>().0.iter_mut().zip(&words) {
+                        *bytes = words[i].to_ne_bytes();
+                    }
                 }
             }
         }
@@ -195,19 +218,25 @@ mod avx512 {
         _mm512_rol_epi32::<LEFT>(v)
     }
 
-    /// Word `i` of all sixteen blocks in vector `i`, as numbers.
+    /// Reverses the bytes of every word.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub fn swap(v: __m512i) -> __m512i {
+        let order = _mm_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12);
+        _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(order))
+    }
+
+    /// Word `i` of all sixteen blocks in vector `i`.
     ///
     /// # Safety
     /// Each pointer is to 64 readable bytes.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    pub unsafe fn message(blocks: [*const u8; 16]) -> [__m512i; 16] {
-        let order = _mm_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12);
-        let order = _mm512_broadcast_i32x4(order);
+    pub unsafe fn transposed(blocks: [*const u8; 16]) -> [__m512i; 16] {
         let mut rows = [_mm512_setzero_si512(); 16];
         for (row, at) in rows.iter_mut().zip(blocks) {
             // SAFETY: the caller's promise.
-            *row = _mm512_shuffle_epi8(unsafe { _mm512_loadu_si512(at.cast()) }, order);
+            *row = unsafe { _mm512_loadu_si512(at.cast()) };
         }
         // Four blocks' words side by side: `quads[4 q + i]` has word `i` (of each 128 bits) of blocks 4 q to 4 q + 3.
         let mut quads = rows;
@@ -282,22 +311,27 @@ mod avx2 {
         _mm256_or_si256(_mm256_slli_epi32::<LEFT>(v), _mm256_srli_epi32::<RIGHT>(v))
     }
 
-    /// Word `i` of all eight blocks in vector `i`, as numbers.
+    /// Reverses the bytes of every word.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub fn swap(v: __m256i) -> __m256i {
+        let order = _mm_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12);
+        _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(order))
+    }
+
+    /// Word `i` of all eight blocks in vector `i`.
     ///
     /// # Safety
     /// Each pointer is to 64 readable bytes.
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub unsafe fn message(blocks: [*const u8; 8]) -> [__m256i; 16] {
-        let order = _mm_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12);
-        let order = _mm256_broadcastsi128_si256(order);
+    pub unsafe fn transposed(blocks: [*const u8; 8]) -> [__m256i; 16] {
         let mut words = [_mm256_setzero_si256(); 16];
         for half in 0..2 {
             let mut rows = [_mm256_setzero_si256(); 8];
             for (row, at) in rows.iter_mut().zip(blocks) {
                 // SAFETY: the caller's promise.
-                let v = unsafe { _mm256_loadu_si256(at.add(32 * half).cast()) };
-                *row = _mm256_shuffle_epi8(v, order);
+                *row = unsafe { _mm256_loadu_si256(at.add(32 * half).cast()) };
             }
             let mut quads = rows;
             for q in 0..2 {
