@@ -78,6 +78,10 @@ impl Span {
 }
 
 /// One packet whose HMAC-SHA1 is wanted, of a batch: `len` readable bytes at `packet`, then `trailer`.
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "only x86-64 has lanes")
+)]
 pub(crate) struct HmacJob<'a> {
     pub key: &'a CmKey,
     pub packet: *const u8,
