@@ -25,6 +25,18 @@ pub(super) fn store(block: &mut u128, value: __m128i) {
     unsafe { _mm_storeu_si128((&raw mut *block).cast(), value) }
 }
 
+/// The same keys, of which the compiler does not know that they are: otherwise it loads all of them before a packet's
+/// loop and, having too few registers, copies them to the stack.
+#[inline]
+pub(super) fn same(keys: &RoundKeys) -> &RoundKeys {
+    let mut at: *const RoundKeys = keys;
+    // SAFETY: there is no instruction, the register keeps its value: `at` is still the reference it was made from.
+    unsafe {
+        core::arch::asm!("/* {0} */", inout(reg) at, options(nomem, nostack, preserves_flags));
+        &*at
+    }
+}
+
 /// Encrypts `N` blocks side by side under the first `R` round keys.
 #[inline]
 #[target_feature(enable = "sse2,aes")]

@@ -57,10 +57,21 @@ pub(super) unsafe fn load_last(end: *const u8, n: usize, total: usize) -> __m128
         let v = unsafe { _mm_loadu_si128(end.sub(16).cast()) };
         return _mm_shuffle_epi8(v, shift(n as isize - 16));
     }
+    // SAFETY: `n` bytes before `end` are readable, at most 15.
+    unsafe { load_few(end.sub(n), n) }
+}
+
+/// `n` bytes of a packet that has no sixteen, zeros behind.
+///
+/// # Safety
+/// `n` bytes at `at` are readable, `n <= 16`.
+#[cold]
+#[target_feature(enable = "sse2")]
+unsafe fn load_few(at: *const u8, n: usize) -> __m128i {
     let mut bytes = [0u8; 16];
-    // SAFETY: `n` bytes before `end` are readable and `bytes` has room for 15.
+    // SAFETY: the caller's promise, and `bytes` has room for 16.
     unsafe {
-        end.sub(n).copy_to_nonoverlapping(bytes.as_mut_ptr(), n);
+        at.copy_to_nonoverlapping(bytes.as_mut_ptr(), n);
         _mm_loadu_si128(bytes.as_ptr().cast())
     }
 }
@@ -90,11 +101,22 @@ pub(super) unsafe fn store_last(
         unsafe { _mm_storeu_si128(end.sub(16).cast(), joined) };
         return;
     }
+    // SAFETY: `n` bytes before `end` are writable, at most 15.
+    unsafe { store_few(end.sub(n), n, last) };
+}
+
+/// The first `n` bytes of `v` into a packet that has no sixteen.
+///
+/// # Safety
+/// `n` bytes at `at` are writable, `n <= 16`.
+#[cold]
+#[target_feature(enable = "sse2")]
+unsafe fn store_few(at: *mut u8, n: usize, v: __m128i) {
     let mut bytes = [0u8; 16];
-    // SAFETY: `n` bytes before `end` are writable, and `bytes` has 15 of them.
+    // SAFETY: the caller's promise, and `bytes` has 16 bytes.
     unsafe {
-        _mm_storeu_si128(bytes.as_mut_ptr().cast(), last);
-        bytes.as_ptr().copy_to_nonoverlapping(end.sub(n), n);
+        _mm_storeu_si128(bytes.as_mut_ptr().cast(), v);
+        bytes.as_ptr().copy_to_nonoverlapping(at, n);
     }
 }
 
@@ -109,12 +131,8 @@ pub(super) unsafe fn load_first(at: *const u8, n: usize, total: usize) -> __m128
         // SAFETY: 16 bytes from `at` are readable.
         return _mm_and_si128(unsafe { _mm_loadu_si128(at.cast()) }, first(n));
     }
-    let mut bytes = [0u8; 16];
-    // SAFETY: `n` bytes from `at` are readable, and `n <= total < 16`.
-    unsafe {
-        at.copy_to_nonoverlapping(bytes.as_mut_ptr(), n);
-        _mm_loadu_si128(bytes.as_ptr().cast())
-    }
+    // SAFETY: `n` bytes from `at` are readable, at most 15.
+    unsafe { load_few(at, n) }
 }
 
 /// Copies the clear bytes at a packet's front when `dst` is another place. May also write bytes behind them that are

@@ -4,7 +4,7 @@
 use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
-use super::aes::{Counter, encrypt};
+use super::aes::{Counter, encrypt, same};
 use super::bytes::{first, load_last, shift, store_last};
 use super::ctr;
 use super::sha1_ni::{State, length, swap};
@@ -49,7 +49,7 @@ impl<'a, const R: usize> Aligned<'a, R> {
         if block + 3 < 0 {
             return stream;
         }
-        let mut blocks = encrypt::<R, 4>(&self.key.keys, self.counter.several(block as i32));
+        let mut blocks = encrypt::<R, 4>(same(&self.key.keys), self.counter.several(block as i32));
         if block < 0 {
             for (i, b) in (block..).zip(&mut blocks) {
                 if i < 0 {
@@ -124,9 +124,12 @@ pub(super) unsafe fn seal<const R: usize>(
     let mut state = State::load(&key.hmac.inner);
     let (whole, inner) = (len / 64, blocks(len));
     let mut previous = _mm_setzero_si128();
-    // One more for the outer hash. One loop, so that SHA-1 is in the code once.
-    for n in 0..=inner {
-        let message = if n < whole {
+    let mut message = [_mm_setzero_si128(); 4];
+    // A block's message is made before the block in front of it is hashed: hashing fills the CPU's queues with
+    // instructions that wait for each other, and what comes behind them would start too late to be hidden. One loop
+    // for everything, the outer hash too, so that SHA-1 is in the code once.
+    for n in 0..=inner + 1 {
+        let mut next = if n < whole {
             let k = stream.four(4 * n as isize);
             // SAFETY: block `n` is wholly inside the packet.
             let mut m = unsafe { load4(src.add(64 * n)) };
@@ -180,11 +183,16 @@ pub(super) unsafe fn seal<const R: usize>(
             }
             m
         } else {
-            let block = state.outer_block();
-            state = State::load(&key.hmac.outer);
-            block
+            [_mm_setzero_si128(); 4]
         };
-        state = state.compress(message);
+        if n > 0 {
+            state = state.compress(message);
+        }
+        if n == inner {
+            next = state.outer_block();
+            state = State::load(&key.hmac.outer);
+        }
+        message = next;
     }
     state.digest()
 }
@@ -219,16 +227,17 @@ pub(super) unsafe fn open<const R: usize>(
     let mut made = 0;
     let mut state = State::load(&key.hmac.inner);
     let (whole, inner) = (len / 64, blocks(len));
-    for n in 0..=inner {
+    let mut message = [_mm_setzero_si128(); 4];
+    for n in 0..=inner + 1 {
         if made < wanted {
             // `AHEAD` is a multiple of four: four more always fit.
-            let four = encrypt::<R, 4>(&key.keys, counter.several(made as i32));
+            let four = encrypt::<R, 4>(same(&key.keys), counter.several(made as i32));
             for (slot, block) in ahead[made..made + 4].iter_mut().zip(four) {
                 slot.write(block);
             }
             made += 4;
         }
-        let message = if n < whole {
+        let mut next = if n < whole {
             // SAFETY: block `n` is wholly inside the packet.
             let m = unsafe { load4(src.add(64 * n)) };
             m.map(
@@ -258,11 +267,16 @@ pub(super) unsafe fn open<const R: usize>(
             }
             m
         } else {
-            let block = state.outer_block();
-            state = State::load(&key.hmac.outer);
-            block
+            [_mm_setzero_si128(); 4]
         };
-        state = state.compress(message);
+        if n > 0 {
+            state = state.compress(message);
+        }
+        if n == inner {
+            next = state.outer_block();
+            state = State::load(&key.hmac.outer);
+        }
+        message = next;
     }
     let good = tag::matches(&state.digest(), tag);
     if good {

@@ -16,54 +16,57 @@ use crate::tag;
 fn counter(nonce: &[u8; 12]) -> Counter {
     let mut block = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
     block[..12].copy_from_slice(nonce);
-    // SAFETY: `block` is 16 readable bytes.
-    Counter::new(unsafe { _mm_loadu_si128(block.as_ptr().cast()) })
+    Counter::new(from_bytes(&block))
 }
 
-/// Feeds the associated data, `packet[..clear] || trailer`, to the hash.
+/// Feeds the associated data, `packet[..clear] || trailer`, to the hash, but for its last block (zero when there is
+/// none at all), which it returns.
 ///
 /// # Safety
 /// `len` bytes from `packet` are readable and `clear <= len`.
 #[inline]
 #[target_feature(enable = "sse2,ssse3,pclmulqdq")]
-unsafe fn associated(hash: &mut Hash, packet: *const u8, clear: usize, len: usize, trailer: &[u8]) {
-    let whole = clear / 16;
-    for i in 0..whole {
-        // SAFETY: inside the clear bytes.
-        hash.block(unsafe { _mm_loadu_si128(packet.add(16 * i).cast()) });
+pub(super) unsafe fn associated(
+    hash: &mut Hash,
+    packet: *const u8,
+    clear: usize,
+    len: usize,
+    trailer: &[u8],
+) -> __m128i {
+    if trailer.is_empty() && clear <= 16 {
+        // SAFETY: at most 16 of the packet's `len` bytes.
+        return unsafe { load_first(packet, clear, len) };
     }
-    let ragged = clear % 16;
-    if trailer.is_empty() {
-        if ragged > 0 {
-            // SAFETY: the last `ragged` clear bytes, and `len` ends the packet.
-            hash.block(unsafe { load_first(packet.add(16 * whole), ragged, len - 16 * whole) });
-        }
-        return;
-    }
+    // SAFETY: the clear bytes are the packet's.
+    let clear = unsafe { core::slice::from_raw_parts(packet, clear) };
     let mut block = [0u8; 16];
-    // SAFETY: the last `ragged` clear bytes, fewer than 16.
-    unsafe {
-        packet
-            .add(16 * whole)
-            .copy_to_nonoverlapping(block.as_mut_ptr(), ragged)
-    };
-    let mut used = ragged;
-    let mut rest = trailer;
-    while !rest.is_empty() || used > 0 {
-        let n = rest.len().min(16 - used);
-        block[used..used + n].copy_from_slice(&rest[..n]);
-        rest = &rest[n..];
-        // SAFETY: `block` is 16 readable bytes.
-        hash.block(unsafe { _mm_loadu_si128(block.as_ptr().cast()) });
-        block = [0; 16];
-        used = 0;
+    let mut used = 0;
+    for mut part in [clear, trailer] {
+        while !part.is_empty() {
+            if used == 16 {
+                hash.block(from_bytes(&block));
+                block = [0; 16];
+                used = 0;
+            }
+            let n = part.len().min(16 - used);
+            block[used..used + n].copy_from_slice(&part[..n]);
+            used += n;
+            part = &part[n..];
+        }
     }
+    from_bytes(&block)
+}
+
+/// How many blocks of associated data GHASH takes: at least one, as a zero block at the front changes nothing.
+#[inline]
+pub(super) fn associated_blocks(clear: usize, trailer: &[u8]) -> usize {
+    (clear + trailer.len()).div_ceil(16).max(1)
 }
 
 /// How many blocks GHASH takes: associated data, data, lengths.
 #[inline]
 fn blocks(span: Span, trailer: &[u8]) -> usize {
-    (span.clear + trailer.len()).div_ceil(16) + (span.len - span.clear).div_ceil(16) + 1
+    associated_blocks(span.clear, trailer) + (span.len - span.clear).div_ceil(16) + 1
 }
 
 /// Encrypts and authenticates.
@@ -86,9 +89,10 @@ pub(super) unsafe fn seal<const R: usize>(
     } = span;
     let counter = counter(nonce);
     let mut hash = Hash::new(&key.hash_keys, blocks(span, trailer));
-    // SAFETY: the clear bytes are the packet's.
+    // SAFETY: `span` keeps its promise.
     unsafe {
-        associated(&mut hash, src, clear, len, trailer);
+        let last = associated(&mut hash, src, clear, len, trailer);
+        hash.block(last);
         copy_clear(span);
     }
     // The block that masks the tag is made in the first group.
@@ -153,6 +157,13 @@ unsafe fn before(end: *const u8, n: usize) -> __m128i {
 
 #[inline]
 #[target_feature(enable = "sse2")]
+pub(super) fn from_bytes(block: &[u8; 16]) -> __m128i {
+    // SAFETY: `block` is 16 readable bytes.
+    unsafe { _mm_loadu_si128(block.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
 pub(super) fn to_bytes(v: __m128i) -> [u8; 16] {
     let mut out = [0; 16];
     // SAFETY: `out` is 16 writable bytes.
@@ -183,8 +194,9 @@ pub(super) unsafe fn open<const R: usize>(
     let counter = counter(nonce);
     let [mask] = encrypt::<R, 1>(&key.keys, [counter.at(0)]);
     let mut hash = Hash::new(&key.hash_keys, blocks(span, trailer));
-    // SAFETY: the clear bytes are the packet's.
-    unsafe { associated(&mut hash, src, clear, len, trailer) };
+    // SAFETY: `span` keeps its promise.
+    let last = unsafe { associated(&mut hash, src, clear, len, trailer) };
+    hash.block(last);
     let mut at = clear;
     while len - at >= 16 {
         // SAFETY: 16 more bytes are inside the packet.

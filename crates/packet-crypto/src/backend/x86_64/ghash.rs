@@ -54,6 +54,13 @@ impl Sum {
     }
 }
 
+/// The block of lengths (given in bytes), swapped.
+#[inline]
+#[target_feature(enable = "sse2")]
+pub(super) fn lengths(aad: usize, data: usize) -> __m128i {
+    _mm_set_epi64x(aad as i64 * 8, data as i64 * 8)
+}
+
 #[inline]
 #[target_feature(enable = "sse2,pclmulqdq")]
 pub(super) fn multiply(a: __m128i, b: __m128i) -> __m128i {
@@ -130,12 +137,19 @@ impl<'a> Hash<'a> {
         }
     }
 
+    /// The hash so far, swapped; every block that was announced has come.
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    pub fn value(self) -> __m128i {
+        debug_assert_eq!(self.left, 0);
+        self.y
+    }
+
     /// The block of lengths (given in bytes), which is the last one, and then the hash in wire order.
     #[inline]
     #[target_feature(enable = "sse2,ssse3,pclmulqdq")]
     pub fn finish(mut self, aad: usize, data: usize) -> __m128i {
-        debug_assert_eq!(self.left, 1);
-        self.swapped(_mm_set_epi64x(aad as i64 * 8, data as i64 * 8));
-        swap(self.y)
+        self.swapped(lengths(aad, data));
+        swap(self.value())
     }
 }

@@ -6,6 +6,7 @@ mod cm_sha_ni;
 mod cm_split;
 mod ctr;
 mod gcm_ni;
+mod gcm_vaes;
 mod ghash;
 mod sha1_ni;
 
@@ -107,6 +108,15 @@ macro_rules! level {
 }
 
 level!(
+    avx512,
+    "x86_64 AES-NI+SHA-NI+VAES-AVX512",
+    [
+        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "avx512f", "avx512bw", "avx512vl", "vaes", "vpclmulqdq"
+    ],
+    cm: cm_sha_ni, hmac_key: sha1_ni::hmac_key, gcm: gcm_vaes,
+);
+
+level!(
     sha_ni,
     "x86_64 AES-NI+SHA-NI",
     ["sse2", "ssse3", "aes", "pclmulqdq", "sha"],
@@ -121,4 +131,4 @@ level!(
 );
 
 /// Best first.
-pub(super) static LEVELS: [&Kernels; 2] = [&sha_ni::KERNELS, &avx2::KERNELS];
+pub(super) static LEVELS: [&Kernels; 3] = [&avx512::KERNELS, &sha_ni::KERNELS, &avx2::KERNELS];
