@@ -176,6 +176,7 @@ impl Receiver {
         if let Some(known) = self.records.iter().position(|r| r.id == id) {
             return known;
         }
+        self.records.reserve_exact(1);
         self.records.push(KeyRecord {
             id,
             heard: self.clock,

@@ -189,12 +189,15 @@ impl Sender {
                     self.records[slot] = new;
                     slot
                 } else {
+                    self.records.reserve_exact(1);
                     self.records.push(new);
                     self.records.len() - 1
                 }
             }
         };
         self.records[record].age = age;
+        // Most sessions have one policy: no room for more is kept.
+        self.active.reserve_exact(1);
         self.active.push(Active {
             ssrc,
             record,
