@@ -1,1 +1,56 @@
 //! SRTP and SRTCP sessions (RFC 3711, 6188, 7714) and SDES (RFC 4568): bytes in, bytes out.
+//!
+//! No I/O, no clock, no lock, no log: packets and times come in as arguments, packets, errors and
+//! counters go out. The ciphers come from `packet-crypto`.
+//!
+//! ```
+//! use srtp::{LocalSsrc, MasterKey, Policy, Session, Suite};
+//!
+//! let suite = Suite::AesCm128HmacSha1_80;
+//! let policy = Policy::new(suite, MasterKey::new(suite, &[7; 30])?, None)?;
+//! let (mut a, mut b) = (Session::new(srtp::kernels()), Session::new(srtp::kernels()));
+//! a.set_local(LocalSsrc::Any, &policy)?;
+//! b.set_remote(&[policy], false, 0)?;
+//!
+//! let packet = *b"\x80\x00\x00\x01\0\0\0\0\0\0\0\x09hello";
+//! let mut buffer = [0; 17 + srtp::MAX_TRAILER];
+//! let len = a.protect_rtp(&packet, &mut buffer)?;
+//! assert_ne!(buffer[12..17], *b"hello");
+//! let len = b.unprotect_rtp(&mut buffer[..len], 0)?;
+//! assert_eq!(buffer[..len], packet);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod index;
+mod kdf;
+mod payload_hash;
+mod policy;
+mod receiver;
+mod replay;
+mod rtcp;
+mod rtp;
+pub mod sdes;
+mod sender;
+mod session;
+mod stats;
+mod suite;
+mod transform;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+#[path = "../tests/vectors/mod.rs"]
+mod vectors;
+
+pub use error::{Malformed, PolicyError, ProtectError, UnprotectError};
+pub use packet_crypto::{Kernels, kernels};
+pub use policy::{MasterKey, Mki, Policy, SessionParams};
+pub use receiver::{MAX_REMOTE_KEYS, MAX_REMOTE_SOURCES, OLD_KEY_MS};
+pub use sender::{LocalContexts, LocalSsrc, MAX_LOCAL_SOURCES};
+pub use session::Session;
+pub use stats::{Counters, KeyUsage, Stats};
+pub use suite::{Cipher, Suite};
+pub use transform::MAX_TRAILER;

@@ -1,0 +1,362 @@
+//! The receiving half: which keys are tried, and what a verified packet changes.
+//!
+//! Nothing is changed before a packet has authenticated (RFC 3711 section 3.3, step 8).
+
+mod trial;
+
+use packet_crypto::Kernels;
+
+use crate::error::{PolicyError, UnprotectError};
+use crate::kdf::{KeyId, derive};
+use crate::policy::{Mki, Policy};
+use crate::replay::Window;
+use crate::rtcp;
+use crate::rtp::RtpHeader;
+use crate::stats::KeyUsage;
+use crate::suite::Suite;
+use crate::transform::Transform;
+use trial::Verified;
+
+/// Most remote keys in force together; a packet that nobody sent costs one try for each.
+pub const MAX_REMOTE_KEYS: usize = 8;
+
+/// Most SSRCs remembered under one remote key. Only a peer that has the key can bring new ones;
+/// at the limit the one not heard for longest goes, so that a peer which keeps changing its SSRC
+/// is heard, and at worst an old packet of that SSRC could be replayed.
+pub const MAX_REMOTE_SOURCES: usize = 32;
+
+/// Remote keys out of use whose contexts are remembered, for a peer that goes back to one.
+const REMEMBERED_KEYS: usize = 8;
+
+/// How long the old key is still tried after the new one has taken over: packets under way.
+pub const OLD_KEY_MS: u64 = 2_000;
+
+/// What was received from one SSRC under one key.
+struct Stream {
+    ssrc: u32,
+    rtp: Option<Window>,
+    rtcp: Option<Window>,
+    /// Greater for a stream heard later.
+    heard: u64,
+}
+
+/// Everything received under one master key.
+struct KeyRecord {
+    id: KeyId,
+    heard: u64,
+    packets: KeyUsage,
+    streams: Vec<Stream>,
+}
+
+struct RemoteKey {
+    /// The key's place in `Receiver::records`.
+    record: usize,
+    transform: Transform,
+    mki: Option<Mki>,
+}
+
+/// The keys of one remote description.
+struct Generation {
+    keys: Vec<RemoteKey>,
+    /// The peer's address changed with it: a counter from zero is the likelier one.
+    peer_moved: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Current,
+    Pending,
+    Old,
+}
+
+#[derive(Default)]
+pub(crate) struct Receiver {
+    records: Vec<KeyRecord>,
+    current: Option<Generation>,
+    pending: Option<Generation>,
+    old: Option<(Generation, u64)>,
+    /// The last description brought new keys, and may still be refused.
+    unsettled: bool,
+    clock: u64,
+    last: Option<(usize, u32)>,
+}
+
+impl Receiver {
+    /// See [`Session::set_remote`](crate::Session::set_remote).
+    pub(crate) fn set(
+        &mut self,
+        kernels: &'static Kernels,
+        policies: &[Policy],
+        peer_moved: bool,
+        now_ms: u64,
+    ) -> Result<(), PolicyError> {
+        self.expire(now_ms);
+        check_set(policies)?;
+        let derived = policies
+            .iter()
+            .map(|p| derive(kernels, p.key()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let is = |g: &Generation| {
+            g.keys.len() == policies.len()
+                && g.keys
+                    .iter()
+                    .zip(policies)
+                    .zip(&derived)
+                    .all(|((k, p), d)| {
+                        self.records[k.record].id == d.id
+                            && k.transform.suite() == p.suite()
+                            && k.transform.params() == p.params()
+                            && k.mki.as_ref() == p.mki()
+                    })
+        };
+        if self.current.as_ref().is_some_and(is) {
+            // Also the peer's way to take back a description that is still pending.
+            self.pending = None;
+            self.unsettled = false;
+            return Ok(());
+        }
+        if self.pending.as_ref().is_some_and(is) {
+            return Ok(());
+        }
+        let transforms = policies
+            .iter()
+            .zip(&derived)
+            .map(|(p, d)| Transform::new(kernels, p.suite(), p.params(), d))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.pending = None;
+        self.forget_idle_records();
+        let mut keys = Vec::with_capacity(policies.len());
+        for ((policy, derived), transform) in policies.iter().zip(derived).zip(transforms) {
+            let record = self.record_of(derived.id);
+            keys.push(RemoteKey {
+                record,
+                transform,
+                mki: policy.mki().cloned(),
+            });
+        }
+        let generation = Generation { keys, peer_moved };
+        if self.current.is_none() {
+            self.current = Some(generation);
+        } else {
+            self.pending = Some(generation);
+            self.unsettled = true;
+        }
+        Ok(())
+    }
+
+    /// The description stands: it can no longer be refused.
+    pub(crate) fn commit_description(&mut self) {
+        self.unsettled = false;
+    }
+
+    /// The description was refused: as if it had never come.
+    pub(crate) fn cancel(&mut self, now_ms: u64) {
+        self.expire(now_ms);
+        if !std::mem::take(&mut self.unsettled) {
+            return;
+        }
+        if self.pending.take().is_none()
+            && let Some((old, _)) = self.old.take()
+        {
+            // The peer was faster than the refusal: back to the key that stands.
+            let refused = self.current.replace(old);
+            self.old = refused.map(|g| (g, now_ms.saturating_add(OLD_KEY_MS)));
+        }
+    }
+
+    /// Drops the old key when its time is over.
+    pub(crate) fn expire(&mut self, now_ms: u64) {
+        if self.old.as_ref().is_some_and(|(_, until)| now_ms >= *until) {
+            self.old = None;
+            self.unsettled = self.unsettled && self.pending.is_some();
+        }
+    }
+
+    fn record_of(&mut self, id: KeyId) -> usize {
+        if let Some(known) = self.records.iter().position(|r| r.id == id) {
+            return known;
+        }
+        self.records.reserve_exact(1);
+        self.records.push(KeyRecord {
+            id,
+            heard: self.clock,
+            packets: KeyUsage::default(),
+            streams: Vec::new(),
+        });
+        self.records.len() - 1
+    }
+
+    fn generation(&self, role: Role) -> Option<&Generation> {
+        match role {
+            Role::Current => self.current.as_ref(),
+            Role::Pending => self.pending.as_ref(),
+            Role::Old => self.old.as_ref().map(|(g, _)| g),
+        }
+    }
+
+    fn in_use(&self, record: usize) -> bool {
+        [Role::Current, Role::Pending, Role::Old]
+            .into_iter()
+            .filter_map(|role| self.generation(role))
+            .any(|g| g.keys.iter().any(|k| k.record == record))
+    }
+
+    /// Forgets keys out of use: those never heard, and the longest unheard of more than
+    /// [`REMEMBERED_KEYS`].
+    fn forget_idle_records(&mut self) {
+        loop {
+            let idle: Vec<_> = (0..self.records.len())
+                .filter(|&i| !self.in_use(i))
+                .collect();
+            let empty = idle.iter().find(|&&i| self.records[i].streams.is_empty());
+            let oldest = idle.iter().min_by_key(|&&i| self.records[i].heard);
+            let oldest = match (empty, oldest) {
+                (Some(&empty), _) => empty,
+                (None, Some(&oldest)) if idle.len() > REMEMBERED_KEYS => oldest,
+                _ => return,
+            };
+            self.records.remove(oldest);
+            let shift = |g: &mut Generation| {
+                for key in &mut g.keys {
+                    key.record -= usize::from(key.record > oldest);
+                }
+            };
+            self.current.iter_mut().for_each(shift);
+            self.old.iter_mut().for_each(|(g, _)| shift(g));
+            self.last = match self.last {
+                Some((r, _)) if r == oldest => None,
+                Some((r, ssrc)) => Some((r - usize::from(r > oldest), ssrc)),
+                None => None,
+            };
+        }
+    }
+
+    pub(crate) fn unprotect_rtp(
+        &mut self,
+        packet: &mut [u8],
+        now_ms: u64,
+    ) -> Result<usize, UnprotectError> {
+        self.expire(now_ms);
+        let header = RtpHeader::parse(packet)?;
+        let verified = self.open_rtp(&header, packet)?;
+        let record = self.commit(&verified, now_ms);
+        mark(&mut record.stream(header.ssrc).rtp, verified.index);
+        record.packets.rtp += 1;
+        self.last = Some((verified.record, header.ssrc));
+        Ok(verified.len)
+    }
+
+    pub(crate) fn unprotect_rtcp(
+        &mut self,
+        packet: &mut [u8],
+        now_ms: u64,
+    ) -> Result<usize, UnprotectError> {
+        self.expire(now_ms);
+        let ssrc = rtcp::parse(packet)?;
+        let verified = self.open_rtcp(ssrc, packet)?;
+        let record = self.commit(&verified, now_ms);
+        mark(&mut record.stream(ssrc).rtcp, verified.index);
+        record.packets.rtcp += 1;
+        Ok(verified.len)
+    }
+
+    /// What a verified packet changes for its key: it is in use now.
+    fn commit(&mut self, verified: &Verified, now_ms: u64) -> &mut KeyRecord {
+        if verified.role == Role::Pending {
+            let new = self.pending.take();
+            let old = std::mem::replace(&mut self.current, new);
+            self.old = old.map(|g| (g, now_ms.saturating_add(OLD_KEY_MS)));
+        }
+        self.clock += 1;
+        let record = &mut self.records[verified.record];
+        record.heard = self.clock;
+        record
+    }
+
+    /// Suite and packets of the remote key heard last, or of the first one set.
+    pub(crate) fn key_in_use(&self) -> Option<(Suite, KeyUsage)> {
+        let keys = &self.current.as_ref()?.keys;
+        let heard = self
+            .last
+            .and_then(|(record, _)| keys.iter().find(|k| k.record == record));
+        let key = heard.or(keys.first())?;
+        Some((key.transform.suite(), self.records[key.record].packets))
+    }
+
+    /// Rollover counter of the SSRC from which RTP came last.
+    pub(crate) fn roc(&self) -> Option<u32> {
+        let (record, ssrc) = self.last?;
+        let window = self.records.get(record)?.rtp_window(ssrc)?;
+        Some((window.highest() >> 16) as u32)
+    }
+}
+
+impl KeyRecord {
+    /// The SSRC's stream, which is new if this is its first packet.
+    fn stream(&mut self, ssrc: u32) -> &mut Stream {
+        let place = match self.streams.iter().position(|s| s.ssrc == ssrc) {
+            Some(known) => known,
+            None => {
+                let new = Stream {
+                    ssrc,
+                    rtp: None,
+                    rtcp: None,
+                    heard: 0,
+                };
+                let unheard = (0..self.streams.len()).min_by_key(|&i| self.streams[i].heard);
+                match unheard {
+                    Some(i) if self.streams.len() >= MAX_REMOTE_SOURCES => {
+                        self.streams[i] = new;
+                        i
+                    }
+                    _ => {
+                        self.streams.reserve_exact(1);
+                        self.streams.push(new);
+                        self.streams.len() - 1
+                    }
+                }
+            }
+        };
+        let stream = &mut self.streams[place];
+        stream.heard = self.heard;
+        stream
+    }
+
+    fn rtp_window(&self, ssrc: u32) -> Option<&Window> {
+        self.streams.iter().find(|s| s.ssrc == ssrc)?.rtp.as_ref()
+    }
+
+    fn rtcp_window(&self, ssrc: u32) -> Option<&Window> {
+        self.streams.iter().find(|s| s.ssrc == ssrc)?.rtcp.as_ref()
+    }
+}
+
+fn mark(window: &mut Option<Window>, index: u64) {
+    match window {
+        Some(window) => window.mark(index),
+        None => *window = Some(Window::starting_at(index)),
+    }
+}
+
+fn check_set(policies: &[Policy]) -> Result<(), PolicyError> {
+    if policies.is_empty() || policies.len() > MAX_REMOTE_KEYS {
+        return Err(PolicyError::KeyCount);
+    }
+    check_mki_set(policies.iter().map(Policy::mki))
+}
+
+/// Several keys are told apart by their MKIs, of one length (RFC 4568 section 6.1).
+pub(crate) fn check_mki_set<'a>(
+    mkis: impl Iterator<Item = Option<&'a Mki>>,
+) -> Result<(), PolicyError> {
+    let mkis: Vec<_> = mkis.collect();
+    for (i, mki) in mkis.iter().enumerate().skip(1) {
+        for before in &mkis[..i] {
+            match (mki, before) {
+                (Some(a), Some(b)) if a != b && a.octets().len() == b.octets().len() => (),
+                _ => return Err(PolicyError::MkiSet),
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! Which keys, MKIs, tags and indexes a received packet is tried with. Nothing is changed here.
+
+use super::{Generation, Receiver, RemoteKey, Role};
+use crate::error::{Malformed, UnprotectError};
+use crate::index::guess;
+use crate::policy::Mki;
+use crate::replay::{Seen, Window};
+use crate::rtcp;
+use crate::rtp::RtpHeader;
+
+/// A packet authenticated: under which key, and as which index.
+pub(super) struct Verified {
+    pub(super) role: Role,
+    pub(super) record: usize,
+    pub(super) index: u64,
+    /// Octets of the packet in clear.
+    pub(super) len: usize,
+}
+
+/// Why no key fits so far; the most telling reason stays.
+struct Verdict(UnprotectError);
+
+impl Verdict {
+    fn new() -> Self {
+        Verdict(UnprotectError::Malformed(Malformed::TooShort))
+    }
+
+    fn note(&mut self, why: UnprotectError) {
+        let rank = |e: UnprotectError| match e {
+            UnprotectError::Malformed(_) | UnprotectError::NoKey => 0,
+            UnprotectError::Unencrypted => 1,
+            UnprotectError::AuthFailed => 2,
+            UnprotectError::KeyExhausted => 3,
+            UnprotectError::IndexTooOld => 4,
+            UnprotectError::Replayed => 5,
+        };
+        if rank(why) > rank(self.0) {
+            self.0 = why;
+        }
+    }
+}
+
+impl Receiver {
+    pub(super) fn open_rtp(
+        &self,
+        header: &RtpHeader,
+        packet: &mut [u8],
+    ) -> Result<Verified, UnprotectError> {
+        if self.current.is_none() {
+            return Err(UnprotectError::NoKey);
+        }
+        let mut verdict = Verdict::new();
+        // A key without authentication fits every packet: it comes after all others, and the
+        // newest such key first.
+        let authenticated = [Role::Current, Role::Pending, Role::Old].map(|r| (r, false));
+        let tagless = [Role::Pending, Role::Current, Role::Old].map(|r| (r, true));
+        for (role, tagless) in authenticated.into_iter().chain(tagless) {
+            let Some(generation) = self.generation(role) else {
+                continue;
+            };
+            for (key, mki_len) in tries(generation, packet, None) {
+                if (key.transform.rtp_tag_len() == 0) != tagless {
+                    continue;
+                }
+                let found = self.try_rtp(key, generation.peer_moved, header, packet, mki_len);
+                match found {
+                    Ok((index, len)) => {
+                        return Ok(Verified {
+                            role,
+                            record: key.record,
+                            index,
+                            len,
+                        });
+                    }
+                    Err(why) => verdict.note(why),
+                }
+            }
+        }
+        Err(verdict.0)
+    }
+
+    fn try_rtp(
+        &self,
+        key: &RemoteKey,
+        peer_moved: bool,
+        header: &RtpHeader,
+        packet: &mut [u8],
+        mki_len: usize,
+    ) -> Result<(u64, usize), UnprotectError> {
+        if packet.len() < header.len + mki_len + key.transform.rtp_tag_len() {
+            return Err(Malformed::TooShort.into());
+        }
+        for index in self
+            .rtp_indexes(key, peer_moved, header)?
+            .into_iter()
+            .flatten()
+        {
+            if let Ok(len) = key.transform.open_rtp(header, index, packet, mki_len) {
+                return Ok((index, len));
+            }
+        }
+        Err(UnprotectError::AuthFailed)
+    }
+
+    /// The indexes the packet may have under `key`, likeliest first.
+    ///
+    /// Under a key that this SSRC did not use so far, peers either go on counting (RFC 3711
+    /// section 3.3.1) or start again from zero. Under one it did use, only the counter known
+    /// counts: zero would let in packets recorded before the first rollover. An SSRC never heard
+    /// may have wrapped before we could hear it.
+    fn rtp_indexes(
+        &self,
+        key: &RemoteKey,
+        peer_moved: bool,
+        header: &RtpHeader,
+    ) -> Result<[Option<u64>; 2], UnprotectError> {
+        if let Some(window) = self.records[key.record].rtp_window(header.ssrc) {
+            let index = guess(window.highest(), header.seq).ok_or(UnprotectError::KeyExhausted)?;
+            return not_used(Some(window), index).map(|()| [Some(index), None]);
+        }
+        let zero = u64::from(header.seq);
+        let Some(kept) = self.kept_index(header) else {
+            let wrapped = (header.seq < 0x8000).then_some(1 << 16 | zero);
+            return Ok([Some(zero), wrapped]);
+        };
+        Ok(if peer_moved {
+            [Some(zero), Some(kept)]
+        } else {
+            [Some(kept), Some(zero)]
+        })
+    }
+
+    /// The index that the SSRC's counter under its last key gives.
+    fn kept_index(&self, header: &RtpHeader) -> Option<u64> {
+        let streams = self.records.iter().flat_map(|r| &r.streams);
+        let of_ssrc = streams.filter(|s| s.ssrc == header.ssrc);
+        let heard = of_ssrc.filter_map(|s| Some((s.heard, s.rtp.as_ref()?)));
+        let (_, window) = heard.max_by_key(|(heard, _)| *heard)?;
+        guess(window.highest(), header.seq)
+    }
+
+    pub(super) fn open_rtcp(
+        &self,
+        ssrc: u32,
+        packet: &mut [u8],
+    ) -> Result<Verified, UnprotectError> {
+        if self.current.is_none() {
+            return Err(UnprotectError::NoKey);
+        }
+        let mut verdict = Verdict::new();
+        for role in [Role::Current, Role::Pending, Role::Old] {
+            let Some(generation) = self.generation(role) else {
+                continue;
+            };
+            for short_tag in [false, true] {
+                for (key, mki_len) in tries(generation, packet, Some(short_tag)) {
+                    match self.try_rtcp(key, ssrc, packet, mki_len, short_tag) {
+                        Ok((index, len)) => {
+                            return Ok(Verified {
+                                role,
+                                record: key.record,
+                                index,
+                                len,
+                            });
+                        }
+                        Err(why) => verdict.note(why),
+                    }
+                }
+            }
+        }
+        Err(verdict.0)
+    }
+
+    fn try_rtcp(
+        &self,
+        key: &RemoteKey,
+        ssrc: u32,
+        packet: &mut [u8],
+        mki_len: usize,
+        short_tag: bool,
+    ) -> Result<(u64, usize), UnprotectError> {
+        let transform = &key.transform;
+        let tag_len = rtcp_tag_len(key, short_tag).ok_or(Malformed::TooShort)?;
+        let word = transform
+            .rtcp_word(packet, mki_len, tag_len)
+            .ok_or(Malformed::TooShort)?;
+        if word & rtcp::E_FLAG == 0 && !transform.params().unencrypted_srtcp {
+            return Err(UnprotectError::Unencrypted);
+        }
+        let index = u64::from(word & !rtcp::E_FLAG);
+        not_used(self.records[key.record].rtcp_window(ssrc), index)?;
+        match transform.open_rtcp(ssrc, word, packet, mki_len, tag_len) {
+            Ok(len) => Ok((index, len)),
+            Err(_) => Err(UnprotectError::AuthFailed),
+        }
+    }
+}
+
+/// The keys of a generation with the MKI length to assume: first those whose MKI the packet
+/// carries, or that have none; then those whose announced MKI it leaves out, for authentication
+/// to decide. `rtcp`: whether an SRTCP packet has its short tag; `None` for SRTP.
+fn tries<'a>(
+    generation: &'a Generation,
+    packet: &[u8],
+    rtcp: Option<bool>,
+) -> impl Iterator<Item = (&'a RemoteKey, usize)> + use<'a> {
+    let mut carried = [false; super::MAX_REMOTE_KEYS];
+    for (carried, key) in carried.iter_mut().zip(&generation.keys) {
+        let tag_len = rtcp.map(|short| rtcp_tag_len(key, short).unwrap_or(0));
+        *carried = key
+            .mki
+            .as_ref()
+            .is_some_and(|mki| key.transform.carries_mki(packet, mki.octets(), tag_len));
+    }
+    let with = generation
+        .keys
+        .iter()
+        .zip(carried)
+        .filter_map(|(key, carried)| match &key.mki {
+            None => Some((key, 0)),
+            Some(mki) => carried.then(|| (key, Mki::octets(mki).len())),
+        });
+    let without = generation
+        .keys
+        .iter()
+        .filter(|k| k.mki.is_some())
+        .map(|k| (k, 0));
+    with.chain(without)
+}
+
+fn rtcp_tag_len(key: &RemoteKey, short: bool) -> Option<usize> {
+    let suite = key.transform.suite();
+    if short {
+        suite.rtcp_short_tag_len()
+    } else {
+        Some(suite.rtcp_tag_len())
+    }
+}
+
+fn not_used(window: Option<&Window>, index: u64) -> Result<(), UnprotectError> {
+    match window.map(|w| w.look_up(index)) {
+        None | Some(Seen::New) => Ok(()),
+        Some(Seen::Used) => Err(UnprotectError::Replayed),
+        Some(Seen::TooOld) => Err(UnprotectError::IndexTooOld),
+    }
+}

@@ -1,0 +1,123 @@
+//! The sliding window of indexes already used (RFC 3711 section 3.3.2).
+
+/// Indexes the window covers, the highest one included (RFC 3711 asks for at least 64).
+pub(crate) const WINDOW: u64 = 128;
+
+/// What the window knows about an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// Not used so far.
+    New,
+    /// Already used.
+    Used,
+    /// Before the window: nobody knows.
+    TooOld,
+}
+
+/// The highest index used and which of the [`WINDOW`] indexes up to it were.
+#[derive(Clone)]
+pub(crate) struct Window {
+    highest: u64,
+    /// Bit n stands for `highest - n`.
+    used: u128,
+}
+
+impl Window {
+    pub(crate) fn starting_at(index: u64) -> Self {
+        Window {
+            highest: index,
+            used: 1,
+        }
+    }
+
+    pub(crate) fn highest(&self) -> u64 {
+        self.highest
+    }
+
+    pub(crate) fn look_up(&self, index: u64) -> Seen {
+        match self.highest.checked_sub(index) {
+            None => Seen::New,
+            Some(age) if age >= WINDOW => Seen::TooOld,
+            Some(age) if self.used >> age & 1 == 1 => Seen::Used,
+            Some(_) => Seen::New,
+        }
+    }
+
+    /// Marks an index; one before the window leaves no mark.
+    pub(crate) fn mark(&mut self, index: u64) {
+        if let Some(ahead) = index.checked_sub(self.highest) {
+            let shift = u32::try_from(ahead).unwrap_or(u32::MAX);
+            self.used = self.used.checked_shl(shift).unwrap_or(0) | 1;
+            self.highest = index;
+        } else {
+            let age = self.highest - index;
+            if age < WINDOW {
+                self.used |= 1 << age;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_index_is_new_once() {
+        let mut w = Window::starting_at(1000);
+        assert_eq!(w.look_up(1000), Seen::Used);
+        for index in [1001, 1005, 1003, 1127] {
+            assert_eq!(w.look_up(index), Seen::New);
+            w.mark(index);
+            assert_eq!(w.look_up(index), Seen::Used);
+        }
+        assert_eq!(w.look_up(1000), Seen::Used);
+        assert_eq!(w.look_up(1002), Seen::New);
+        assert_eq!(w.look_up(999), Seen::TooOld);
+        w.mark(1128);
+        assert_eq!(w.look_up(1000), Seen::TooOld);
+        assert_eq!(w.look_up(1001), Seen::Used);
+    }
+
+    #[test]
+    fn a_jump_forgets_what_lies_before() {
+        for jump in [127, 128, 129, 1 << 15, 1 << 40] {
+            let mut w = Window::starting_at(500);
+            w.mark(500 + jump);
+            let want = if jump < WINDOW {
+                Seen::Used
+            } else {
+                Seen::TooOld
+            };
+            assert_eq!(w.look_up(500), want, "{jump}");
+            assert_eq!(w.look_up(500 + jump), Seen::Used);
+            assert_eq!(w.look_up(499 + jump), Seen::New);
+        }
+    }
+
+    #[test]
+    fn agrees_with_a_set() {
+        let mut w = Window::starting_at(10_000);
+        let mut set = std::collections::HashSet::from([10_000_u64]);
+        let mut highest = 10_000_u64;
+        let mut x = 1_u64;
+        for _ in 0..5_000 {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let index = highest + 40 - (x >> 33) % 200;
+            let want = if index + WINDOW <= highest {
+                Seen::TooOld
+            } else if set.contains(&index) {
+                Seen::Used
+            } else {
+                Seen::New
+            };
+            assert_eq!(w.look_up(index), want);
+            if want == Seen::New {
+                w.mark(index);
+                set.insert(index);
+                highest = highest.max(index);
+            }
+            assert_eq!(w.highest(), highest);
+        }
+    }
+}

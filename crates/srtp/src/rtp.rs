@@ -1,0 +1,125 @@
+//! The RTP header, as far as SRTP needs it (RFC 3550 section 5.1).
+
+use crate::error::Malformed;
+
+/// Octets of the fixed header.
+const FIXED: usize = 12;
+/// Largest packet: what a UDP datagram can carry.
+pub(crate) const MAX_PACKET: usize = 65_535;
+
+/// Where the payload starts, and what selects key and index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RtpHeader {
+    pub(crate) ssrc: u32,
+    pub(crate) seq: u16,
+    /// Octets of fixed header, CSRC list and extension: what stays in clear.
+    pub(crate) len: usize,
+    padded: bool,
+}
+
+impl RtpHeader {
+    /// Reads the header. A protected packet parses too: its header is in clear.
+    pub(crate) fn parse(packet: &[u8]) -> Result<Self, Malformed> {
+        if packet.len() > MAX_PACKET {
+            return Err(Malformed::TooLong);
+        }
+        let Some((fixed, rest)) = packet.split_first_chunk::<FIXED>() else {
+            return Err(Malformed::TooShort);
+        };
+        if fixed[0] >> 6 != 2 {
+            return Err(Malformed::Version);
+        }
+        let csrcs = 4 * usize::from(fixed[0] & 0x0f);
+        if rest.len() < csrcs {
+            return Err(Malformed::TooShort);
+        }
+        let mut len = FIXED + csrcs;
+        if fixed[0] & 0x10 != 0 {
+            let Some(extension) = packet[len..].first_chunk::<4>() else {
+                return Err(Malformed::Extension);
+            };
+            len += 4 + 4 * usize::from(u16::from_be_bytes([extension[2], extension[3]]));
+            if len > packet.len() {
+                return Err(Malformed::Extension);
+            }
+        }
+        Ok(RtpHeader {
+            ssrc: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
+            seq: u16::from_be_bytes([fixed[2], fixed[3]]),
+            len,
+            padded: fixed[0] & 0x20 != 0,
+        })
+    }
+
+    /// Reads the header of a packet in clear, whose padding can be checked as well.
+    pub(crate) fn parse_clear(packet: &[u8]) -> Result<Self, Malformed> {
+        let header = Self::parse(packet)?;
+        if header.padded {
+            let payload = &packet[header.len..];
+            match payload.last() {
+                Some(&n) if n > 0 && usize::from(n) <= payload.len() => (),
+                _ => return Err(Malformed::Padding),
+            }
+        }
+        Ok(header)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(first: u8, tail: &[u8]) -> Vec<u8> {
+        let mut p = vec![first, 0, 0x12, 0x34, 0, 0, 0, 0, 0xde, 0xad, 0xbe, 0xef];
+        p.extend_from_slice(tail);
+        p
+    }
+
+    #[test]
+    fn finds_payload_ssrc_and_sequence_number() {
+        let h = RtpHeader::parse(&packet(0x80, b"x")).unwrap();
+        assert_eq!((h.ssrc, h.seq, h.len), (0xdead_beef, 0x1234, 12));
+        assert_eq!(RtpHeader::parse(&packet(0x80, &[])).unwrap().len, 12);
+        assert_eq!(RtpHeader::parse(&packet(0x82, &[0; 8])).unwrap().len, 20);
+        let extended = [0; 4]
+            .iter()
+            .chain(&[0, 0, 0, 1, 9, 9, 9, 9])
+            .copied()
+            .collect::<Vec<_>>();
+        assert_eq!(RtpHeader::parse(&packet(0x91, &extended)).unwrap().len, 24);
+    }
+
+    #[test]
+    fn refuses_what_does_not_fit() {
+        let rows: [(Vec<u8>, Malformed); 8] = [
+            (vec![], Malformed::TooShort),
+            (packet(0x80, &[])[..11].to_vec(), Malformed::TooShort),
+            (packet(0x40, &[]), Malformed::Version),
+            (packet(0xc0, &[]), Malformed::Version),
+            (packet(0x82, &[0; 7]), Malformed::TooShort),
+            (packet(0x90, &[0, 0, 0]), Malformed::Extension),
+            (packet(0x90, &[0, 0, 0, 1, 9, 9, 9]), Malformed::Extension),
+            (packet(0x80, &vec![0; MAX_PACKET - 11]), Malformed::TooLong),
+        ];
+        for (p, why) in rows {
+            assert_eq!(RtpHeader::parse(&p), Err(why), "{} octets", p.len());
+        }
+        assert!(RtpHeader::parse(&packet(0x80, &vec![0; MAX_PACKET - 12])).is_ok());
+    }
+
+    #[test]
+    fn padding_must_fit_into_the_payload() {
+        assert!(RtpHeader::parse_clear(&packet(0xa0, &[7, 0, 0, 3])).is_ok());
+        assert!(RtpHeader::parse_clear(&packet(0xa0, &[0, 0, 0, 4])).is_ok());
+        for bad in [&[0, 0, 0, 5][..], &[7, 0, 0, 0], &[]] {
+            assert_eq!(
+                RtpHeader::parse_clear(&packet(0xa0, bad)),
+                Err(Malformed::Padding)
+            );
+            assert!(RtpHeader::parse_clear(&packet(0x80, bad)).is_ok());
+        }
+        // The header extension is not payload.
+        let p = packet(0xb0, &[0, 0, 0, 0, 2]);
+        assert_eq!(RtpHeader::parse_clear(&p), Err(Malformed::Padding));
+    }
+}

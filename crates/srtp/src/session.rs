@@ -1,0 +1,198 @@
+//! A session: a sending and a receiving half, with counters.
+
+use packet_crypto::Kernels;
+
+use crate::error::{PolicyError, ProtectError, UnprotectError};
+use crate::policy::Policy;
+use crate::receiver::Receiver;
+use crate::sender::{LocalContexts, LocalSsrc, Sender};
+use crate::stats::{Counters, Stats};
+
+/// SRTP and SRTCP for one transport: local keys to send with, remote keys to receive with.
+///
+/// The caller locks, keeps time and does the I/O. Times are milliseconds of any clock that does
+/// not run backwards.
+pub struct Session {
+    kernels: &'static Kernels,
+    sender: Sender,
+    receiver: Receiver,
+    counters: Counters,
+}
+
+impl Session {
+    /// A session without keys: it drops everything.
+    #[must_use]
+    pub fn new(kernels: &'static Kernels) -> Self {
+        Self::resume(kernels, LocalContexts::default())
+    }
+
+    /// A session that follows another one. If a local key of that one is set again, it goes on
+    /// with the rollover counter and the used indexes: starting again from zero would use the
+    /// same key stream twice (RFC 3711 sections 3.3.1 and 9.1).
+    #[must_use]
+    pub fn resume(kernels: &'static Kernels, contexts: LocalContexts) -> Self {
+        Session {
+            kernels,
+            sender: Sender::resume(contexts),
+            receiver: Receiver::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Ends the session and keeps which indexes were used under its local keys, for
+    /// [`resume`](Self::resume). The keys themselves are zeroized.
+    #[must_use]
+    pub fn into_local_contexts(self) -> LocalContexts {
+        self.sender.into_contexts()
+    }
+
+    /// Sends with `policy` from now on, for the SSRCs given.
+    ///
+    /// Rollover counter and used indexes belong to (master key, SSRC): under a key that was used
+    /// before, in this session or one it resumes, they go on, even if suite or MKI differ or
+    /// other keys were used in between. Under a new key they start at zero.
+    pub fn set_local(&mut self, ssrc: LocalSsrc, policy: &Policy) -> Result<(), PolicyError> {
+        self.sender.set(self.kernels, ssrc, policy)
+    }
+
+    /// As [`set_local`](Self::set_local), but only after [`commit`](Self::commit): sending changes
+    /// when the answer stands.
+    pub fn stage_local(&mut self, ssrc: LocalSsrc, policy: &Policy) -> Result<(), PolicyError> {
+        self.sender.stage(self.kernels, ssrc, policy)
+    }
+
+    /// Offer and answer stand: sends with the staged policies from now on, if there are any.
+    /// The remote keys can no longer be refused.
+    pub fn commit(&mut self) {
+        self.sender.commit();
+        self.receiver.commit_description();
+    }
+
+    /// The offer was refused: as if it had never come. Staged policies and pending remote keys
+    /// are forgotten. If a packet already brought the new remote keys into force, those before
+    /// are in force again. Nothing happens after a [`commit`](Self::commit).
+    pub fn cancel(&mut self, now_ms: u64) {
+        self.sender.cancel();
+        self.receiver.cancel(now_ms);
+    }
+
+    /// The policy set for SSRC `from` protects `to` instead, from ROC 0 on unless `to` was
+    /// already used under that key. Nothing happens when `from` has no policy of its own.
+    pub fn change_source(&mut self, from: u32, to: u32) {
+        self.sender.change_source(from, to);
+    }
+
+    /// Receives with these keys: one, or several with different MKIs of one length.
+    ///
+    /// The set in force again (same keys, suites, MKIs, parameters) changes nothing, and takes
+    /// back one that is pending. The first set is in force at once. Another one is *pending*:
+    /// both are tried, and it takes over when a packet authenticates under it; the set before
+    /// goes [`OLD_KEY_MS`](crate::OLD_KEY_MS) later. An SSRC's first packet under a new key is
+    /// tried with the rollover counter it had and with zero, zero first if `peer_moved` (the
+    /// peer's address changed with this description). Under a key it used before, only the
+    /// counter known counts.
+    pub fn set_remote(
+        &mut self,
+        policies: &[Policy],
+        peer_moved: bool,
+        now_ms: u64,
+    ) -> Result<(), PolicyError> {
+        self.receiver
+            .set(self.kernels, policies, peer_moved, now_ms)
+    }
+
+    /// Drops an old remote key whose time is over. Receiving does so too; this is for a session
+    /// on which nothing arrives.
+    pub fn expire(&mut self, now_ms: u64) {
+        self.receiver.expire(now_ms);
+    }
+
+    /// Protects an RTP packet; the SRTP packet is `dst[..n]`. `dst` needs room for
+    /// [`MAX_TRAILER`](crate::MAX_TRAILER) more octets.
+    ///
+    /// After an error `dst` holds nothing that may be sent. A packet whose index was used before
+    /// is protected again only under AES-CM, and only if its payload is the one sent then.
+    pub fn protect_rtp(&mut self, src: &[u8], dst: &mut [u8]) -> Result<usize, ProtectError> {
+        let sealed = self
+            .sender
+            .protect_rtp(src, dst)
+            .inspect_err(|e| self.counters.unsent(*e))?;
+        self.counters.sent_rtp += 1;
+        self.counters.reencryptions += u64::from(sealed.repeated);
+        Ok(sealed.len)
+    }
+
+    /// Protects an RTCP packet, simple or compound, as [`protect_rtp`](Self::protect_rtp) does.
+    pub fn protect_rtcp(&mut self, src: &[u8], dst: &mut [u8]) -> Result<usize, ProtectError> {
+        let len = self
+            .sender
+            .protect_rtcp(src, dst)
+            .inspect_err(|e| self.counters.unsent(*e))?;
+        self.counters.sent_rtcp += 1;
+        Ok(len)
+    }
+
+    /// Checks and decrypts an SRTP packet in place; the RTP packet is `packet[..n]`.
+    ///
+    /// After an error the buffer and every context are as before; only counters have moved.
+    pub fn unprotect_rtp(
+        &mut self,
+        packet: &mut [u8],
+        now_ms: u64,
+    ) -> Result<usize, UnprotectError> {
+        let opened = self.receiver.unprotect_rtp(packet, now_ms);
+        let len = opened.inspect_err(|e| self.counters.unreceived(*e))?;
+        self.counters.received_rtp += 1;
+        Ok(len)
+    }
+
+    /// Checks and decrypts an SRTCP packet, as [`unprotect_rtp`](Self::unprotect_rtp) does.
+    pub fn unprotect_rtcp(
+        &mut self,
+        packet: &mut [u8],
+        now_ms: u64,
+    ) -> Result<usize, UnprotectError> {
+        let opened = self.receiver.unprotect_rtcp(packet, now_ms);
+        let len = opened.inspect_err(|e| self.counters.unreceived(*e))?;
+        self.counters.received_rtcp += 1;
+        Ok(len)
+    }
+
+    /// Counters and the state of both directions.
+    pub fn stats(&self) -> Stats {
+        let local = self.sender.key_in_use();
+        let remote = self.receiver.key_in_use();
+        Stats {
+            counters: self.counters,
+            local_suite: local.map(|(suite, _)| suite),
+            remote_suite: remote.map(|(suite, _)| suite),
+            local_key: local.map(|(_, usage)| usage).unwrap_or_default(),
+            remote_key: remote.map(|(_, usage)| usage).unwrap_or_default(),
+            local_roc: self.sender.roc(),
+            remote_roc: self.receiver.roc(),
+        }
+    }
+}
+
+impl Counters {
+    fn unsent(&mut self, why: ProtectError) {
+        match why {
+            ProtectError::Malformed(_) | ProtectError::BufferTooSmall => self.malformed_sent += 1,
+            ProtectError::ReusedIndex | ProtectError::IndexTooOld => self.reuse_drops += 1,
+            ProtectError::NoKey | ProtectError::KeyExhausted | ProtectError::TooManySources => {
+                self.no_key_sent += 1;
+            }
+        }
+    }
+
+    fn unreceived(&mut self, why: UnprotectError) {
+        match why {
+            UnprotectError::Malformed(_) | UnprotectError::Unencrypted => {
+                self.malformed_received += 1;
+            }
+            UnprotectError::Replayed | UnprotectError::IndexTooOld => self.replays += 1,
+            UnprotectError::AuthFailed => self.auth_failures += 1,
+            UnprotectError::NoKey | UnprotectError::KeyExhausted => self.no_key_received += 1,
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The cryptographic transforms: initialization vectors, packet layout, calls into the kernels
+//! (RFC 3711 sections 3.1, 3.4, 4.1 and 4.2; RFC 7714 sections 8 to 10).
+
+use packet_crypto::{AesCmHmacSha1, AesGcm, Kernels};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::error::PolicyError;
+use crate::kdf::{Derived, SessionKeys};
+use crate::policy::{Mki, SessionParams};
+use crate::rtcp;
+use crate::rtp::RtpHeader;
+use crate::suite::{Cipher, Suite};
+
+/// Octets that protection adds to a packet at most: index word, MKI, tag.
+pub const MAX_TRAILER: usize = rtcp::INDEX_WORD + Mki::MAX_LEN + 16;
+
+/// The tag did not verify.
+pub(crate) struct AuthFailed;
+
+/// One session key's kernel with its salt.
+struct Keyed<K> {
+    kernel: K,
+    salt: Salt,
+}
+
+#[derive(Zeroize, ZeroizeOnDrop)]
+struct Salt([u8; 14]);
+
+/// RTP's and RTCP's keys lie together: one allocation, and its size is that of the cipher.
+struct Pair<K> {
+    rtp: Keyed<K>,
+    rtcp: Keyed<K>,
+}
+
+enum Keys {
+    Cm(Box<Pair<AesCmHmacSha1>>),
+    Gcm(Box<Pair<AesGcm>>),
+}
+
+/// How packets are protected under one master key.
+pub(crate) struct Transform {
+    suite: Suite,
+    params: SessionParams,
+    keys: Keys,
+}
+
+impl Transform {
+    pub(crate) fn new(
+        kernels: &'static Kernels,
+        suite: Suite,
+        params: SessionParams,
+        derived: &Derived,
+    ) -> Result<Self, PolicyError> {
+        Self::from_session_keys(kernels, suite, params, &derived.rtp, &derived.rtcp)
+    }
+
+    pub(crate) fn from_session_keys(
+        kernels: &'static Kernels,
+        suite: Suite,
+        params: SessionParams,
+        rtp: &SessionKeys,
+        rtcp: &SessionKeys,
+    ) -> Result<Self, PolicyError> {
+        let cm = |k: &SessionKeys| {
+            let kernel = AesCmHmacSha1::new(kernels, k.cipher(), &k.auth)
+                .map_err(|_| PolicyError::KeyLength)?;
+            Ok::<_, PolicyError>(Keyed {
+                kernel,
+                salt: Salt(k.salt),
+            })
+        };
+        let gcm = |k: &SessionKeys| {
+            let kernel = AesGcm::new(kernels, k.cipher()).map_err(|_| PolicyError::KeyLength)?;
+            Ok::<_, PolicyError>(Keyed {
+                kernel,
+                salt: Salt(k.salt),
+            })
+        };
+        let keys = match suite.cipher() {
+            Cipher::AesCm => Keys::Cm(Box::new(Pair {
+                rtp: cm(rtp)?,
+                rtcp: cm(rtcp)?,
+            })),
+            Cipher::AesGcm => Keys::Gcm(Box::new(Pair {
+                rtp: gcm(rtp)?,
+                rtcp: gcm(rtcp)?,
+            })),
+        };
+        Ok(Transform {
+            suite,
+            params,
+            keys,
+        })
+    }
+
+    pub(crate) fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    pub(crate) fn params(&self) -> SessionParams {
+        self.params
+    }
+
+    /// Octets of an RTP packet's tag.
+    pub(crate) fn rtp_tag_len(&self) -> usize {
+        if self.params.unauthenticated_srtp {
+            0
+        } else {
+            self.suite.rtp_tag_len()
+        }
+    }
+
+    /// Whether sending a payload again under its index is harmless, if it is the same one:
+    /// counter mode then gives the same ciphertext. An AEAD must never see a nonce twice.
+    pub(crate) fn may_repeat(&self) -> bool {
+        self.suite.cipher() == Cipher::AesCm
+    }
+
+    /// Writes the SRTP packet to `dst` and returns its length. `dst` has room for it.
+    pub(crate) fn seal_rtp(
+        &self,
+        header: &RtpHeader,
+        index: u64,
+        src: &[u8],
+        dst: &mut [u8],
+        mki: &[u8],
+    ) -> usize {
+        let clear = if self.params.unencrypted_srtp {
+            src.len()
+        } else {
+            header.len
+        };
+        let tag_len = self.rtp_tag_len();
+        match &self.keys {
+            Keys::Cm(pair) => {
+                let iv = cm_iv(&pair.rtp.salt, header.ssrc, index);
+                let roc = roc_octets(index);
+                let tag = pair.rtp.kernel.seal(&iv, clear, src, dst, &roc);
+                append(dst, src.len(), &[mki, &tag[..tag_len]])
+            }
+            Keys::Gcm(pair) => {
+                let nonce = gcm_nonce(&pair.rtp.salt, header.ssrc, index);
+                let tag = pair.rtp.kernel.seal(&nonce, clear, src, dst, &[]);
+                append(dst, src.len(), &[&tag[..tag_len], mki])
+            }
+        }
+    }
+
+    /// Checks and decrypts an SRTP packet whose trailer holds an MKI of `mki_len` octets; returns
+    /// the length of the RTP packet, which lies at least at the header's end (the caller saw to
+    /// that). On failure the packet is unchanged.
+    pub(crate) fn open_rtp(
+        &self,
+        header: &RtpHeader,
+        index: u64,
+        packet: &mut [u8],
+        mki_len: usize,
+    ) -> Result<usize, AuthFailed> {
+        let tag_len = self.rtp_tag_len();
+        let body = packet.len() - mki_len - tag_len;
+        let (packet, trailer) = packet.split_at_mut(body);
+        let clear = if self.params.unencrypted_srtp {
+            body
+        } else {
+            header.len
+        };
+        match &self.keys {
+            Keys::Cm(pair) => {
+                let iv = cm_iv(&pair.rtp.salt, header.ssrc, index);
+                let roc = roc_octets(index);
+                if tag_len == 0 {
+                    // Counter mode decrypts as it encrypts; there is no tag to look at.
+                    let _ = pair.rtp.kernel.seal_in_place(&iv, clear, packet, &roc);
+                    return Ok(body);
+                }
+                let tag = &trailer[mki_len..];
+                pair.rtp.kernel.open_in_place(&iv, clear, packet, &roc, tag)
+            }
+            Keys::Gcm(pair) => {
+                let nonce = gcm_nonce(&pair.rtp.salt, header.ssrc, index);
+                let tag = &trailer[..tag_len];
+                pair.rtp
+                    .kernel
+                    .open_in_place(&nonce, clear, packet, &[], tag)
+            }
+        }
+        .map_err(|_| AuthFailed)?;
+        Ok(body)
+    }
+
+    /// Writes the SRTCP packet to `dst` and returns its length. `dst` has room for it.
+    pub(crate) fn seal_rtcp(
+        &self,
+        ssrc: u32,
+        index: u32,
+        src: &[u8],
+        dst: &mut [u8],
+        mki: &[u8],
+    ) -> usize {
+        let (clear, e_flag) = if self.params.unencrypted_srtcp {
+            (src.len(), 0)
+        } else {
+            (rtcp::CLEAR, rtcp::E_FLAG)
+        };
+        let word = (e_flag | index).to_be_bytes();
+        match &self.keys {
+            Keys::Cm(pair) => {
+                let iv = cm_iv(&pair.rtcp.salt, ssrc, u64::from(index));
+                let tag = pair.rtcp.kernel.seal(&iv, clear, src, dst, &word);
+                append(
+                    dst,
+                    src.len(),
+                    &[&word, mki, &tag[..self.suite.rtcp_tag_len()]],
+                )
+            }
+            Keys::Gcm(pair) => {
+                let nonce = gcm_nonce(&pair.rtcp.salt, ssrc, u64::from(index));
+                let tag = pair.rtcp.kernel.seal(&nonce, clear, src, dst, &word);
+                append(
+                    dst,
+                    src.len(),
+                    &[&tag[..self.suite.rtcp_tag_len()], &word, mki],
+                )
+            }
+        }
+    }
+
+    /// Checks and decrypts an SRTCP packet with an MKI and a tag of these lengths; returns the
+    /// length of the RTCP packet. `word` is its index word, as [`rtcp_word`](Self::rtcp_word)
+    /// found it. On failure the packet is unchanged.
+    pub(crate) fn open_rtcp(
+        &self,
+        ssrc: u32,
+        word: u32,
+        packet: &mut [u8],
+        mki_len: usize,
+        tag_len: usize,
+    ) -> Result<usize, AuthFailed> {
+        let body = packet.len() - mki_len - tag_len - rtcp::INDEX_WORD;
+        let (packet, trailer) = packet.split_at_mut(body);
+        let clear = if word & rtcp::E_FLAG == 0 {
+            body
+        } else {
+            rtcp::CLEAR
+        };
+        let index = u64::from(word & !rtcp::E_FLAG);
+        let word = word.to_be_bytes();
+        match &self.keys {
+            Keys::Cm(pair) => {
+                let iv = cm_iv(&pair.rtcp.salt, ssrc, index);
+                let tag = &trailer[rtcp::INDEX_WORD + mki_len..];
+                pair.rtcp
+                    .kernel
+                    .open_in_place(&iv, clear, packet, &word, tag)
+            }
+            Keys::Gcm(pair) => {
+                let nonce = gcm_nonce(&pair.rtcp.salt, ssrc, index);
+                let tag = &trailer[..tag_len];
+                pair.rtcp
+                    .kernel
+                    .open_in_place(&nonce, clear, packet, &word, tag)
+            }
+        }
+        .map_err(|_| AuthFailed)?;
+        Ok(body)
+    }
+
+    /// The word with E flag and index of an SRTCP packet with an MKI and a tag of these lengths;
+    /// `None` when the packet is too short for them.
+    pub(crate) fn rtcp_word(&self, packet: &[u8], mki_len: usize, tag_len: usize) -> Option<u32> {
+        let behind = match self.keys {
+            Keys::Cm(_) => mki_len + tag_len,
+            Keys::Gcm(_) => mki_len,
+        };
+        if packet.len() < rtcp::CLEAR + rtcp::INDEX_WORD + mki_len + tag_len {
+            return None;
+        }
+        let word = packet[..packet.len() - behind].last_chunk::<{ rtcp::INDEX_WORD }>()?;
+        Some(u32::from_be_bytes(*word))
+    }
+
+    /// Whether `mki` stands where an SRTP packet has it (`rtcp_tag_len`: the tag length of an
+    /// SRTCP packet).
+    pub(crate) fn carries_mki(
+        &self,
+        packet: &[u8],
+        mki: &[u8],
+        rtcp_tag_len: Option<usize>,
+    ) -> bool {
+        // Before the tag (RFC 3711 section 3.1); an AEAD has its tag in front (RFC 7714, 10.1).
+        let behind = match self.keys {
+            Keys::Cm(_) => rtcp_tag_len.unwrap_or(self.rtp_tag_len()),
+            Keys::Gcm(_) => 0,
+        };
+        packet
+            .len()
+            .checked_sub(behind)
+            .is_some_and(|end| packet[..end].ends_with(mki))
+    }
+}
+
+/// Puts the parts behind the packet's `len` octets; returns the new length.
+fn append(dst: &mut [u8], len: usize, parts: &[&[u8]]) -> usize {
+    let mut end = len;
+    for part in parts {
+        dst[end..end + part.len()].copy_from_slice(part);
+        end += part.len();
+    }
+    end
+}
+
+/// The rollover counter, as authentication covers it (RFC 3711 section 4.2).
+fn roc_octets(index: u64) -> [u8; 4] {
+    ((index >> 16) as u32).to_be_bytes()
+}
+
+/// `(k_s * 2^16) XOR (SSRC * 2^64) XOR (i * 2^16)` (RFC 3711 section 4.1.1).
+fn cm_iv(salt: &Salt, ssrc: u32, index: u64) -> [u8; 16] {
+    let mut salt_16 = [0; 16];
+    salt_16[..14].copy_from_slice(&salt.0);
+    let iv = u128::from_be_bytes(salt_16) ^ u128::from(ssrc) << 64 ^ u128::from(index) << 16;
+    iv.to_be_bytes()
+}
+
+/// Two zero octets, SSRC, index (ROC and sequence number, or zero and SRTCP index), all under
+/// the salt (RFC 7714 sections 8.1 and 9.1).
+fn gcm_nonce(salt: &Salt, ssrc: u32, index: u64) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    nonce.copy_from_slice(&salt.0[..12]);
+    for (n, s) in nonce[2..6].iter_mut().zip(ssrc.to_be_bytes()) {
+        *n ^= s;
+    }
+    for (n, i) in nonce[6..].iter_mut().zip(&index.to_be_bytes()[2..]) {
+        *n ^= i;
+    }
+    nonce
+}
