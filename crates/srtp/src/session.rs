@@ -55,20 +55,25 @@ impl Session {
         self.sender.set(self.kernels, ssrc, policy)
     }
 
-    /// As [`set_local`](Self::set_local), but only after [`commit_local`](Self::commit_local):
-    /// sending changes when the answer stands.
+    /// As [`set_local`](Self::set_local), but only after [`commit`](Self::commit): sending changes
+    /// when the answer stands.
     pub fn stage_local(&mut self, ssrc: LocalSsrc, policy: &Policy) -> Result<(), PolicyError> {
         self.sender.stage(self.kernels, ssrc, policy)
     }
 
-    /// Sends with the staged policies from now on. Nothing happens when none is staged.
-    pub fn commit_local(&mut self) {
+    /// Offer and answer stand: sends with the staged policies from now on, if there are any.
+    /// The remote keys can no longer be refused.
+    pub fn commit(&mut self) {
         self.sender.commit();
+        self.receiver.commit_description();
     }
 
-    /// Forgets the staged policies.
-    pub fn cancel_local(&mut self) {
+    /// The offer was refused: as if it had never come. Staged policies and pending remote keys
+    /// are forgotten. If a packet already brought the new remote keys into force, those before
+    /// are in force again. Nothing happens after a [`commit`](Self::commit).
+    pub fn cancel(&mut self, now_ms: u64) {
         self.sender.cancel();
+        self.receiver.cancel(now_ms);
     }
 
     /// The policy set for SSRC `from` protects `to` instead, from ROC 0 on unless `to` was
@@ -84,7 +89,8 @@ impl Session {
     /// both are tried, and it takes over when a packet authenticates under it; the set before
     /// goes [`OLD_KEY_MS`](crate::OLD_KEY_MS) later. An SSRC's first packet under a new key is
     /// tried with the rollover counter it had and with zero, zero first if `peer_moved` (the
-    /// peer's address changed with this description).
+    /// peer's address changed with this description). Under a key it used before, only the
+    /// counter known counts.
     pub fn set_remote(
         &mut self,
         policies: &[Policy],
@@ -93,12 +99,6 @@ impl Session {
     ) -> Result<(), PolicyError> {
         self.receiver
             .set(self.kernels, policies, peer_moved, now_ms)
-    }
-
-    /// The last description was refused: forgets its keys. If a packet already brought them into
-    /// force, the keys before are in force again. A set that was in force all along stays.
-    pub fn cancel_pending_remote(&mut self, now_ms: u64) {
-        self.receiver.cancel_pending(now_ms);
     }
 
     /// Drops an old remote key whose time is over. Receiving does so too; this is for a session

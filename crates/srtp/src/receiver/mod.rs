@@ -144,8 +144,13 @@ impl Receiver {
         Ok(())
     }
 
+    /// The description stands: it can no longer be refused.
+    pub(crate) fn commit_description(&mut self) {
+        self.unsettled = false;
+    }
+
     /// The description was refused: as if it had never come.
-    pub(crate) fn cancel_pending(&mut self, now_ms: u64) {
+    pub(crate) fn cancel(&mut self, now_ms: u64) {
         self.expire(now_ms);
         if !std::mem::take(&mut self.unsettled) {
             return;
@@ -171,6 +176,7 @@ impl Receiver {
         if let Some(known) = self.records.iter().position(|r| r.id == id) {
             return known;
         }
+        self.records.reserve_exact(1);
         self.records.push(KeyRecord {
             id,
             heard: self.clock,

@@ -1,28 +1,25 @@
 //! The sending half: which key, which index, and whether that index may still be used.
 
+mod record;
+
 use packet_crypto::Kernels;
 
 use crate::error::{PolicyError, ProtectError};
-use crate::index::{RTCP_INDEXES, RTP_INDEXES, guess};
 use crate::kdf::{KeyId, derive};
 use crate::payload_hash::PayloadHash;
 use crate::policy::{Mki, Policy};
-use crate::replay::{Seen, WINDOW, Window};
 use crate::rtcp;
 use crate::rtp::RtpHeader;
 use crate::stats::KeyUsage;
 use crate::suite::Suite;
 use crate::transform::Transform;
+use record::KeyRecord;
 
 /// Most SSRCs under one local key, and most local policies of one session.
 pub const MAX_LOCAL_SOURCES: usize = 256;
 
 /// Local keys no longer in use whose indexes are remembered.
 const REMEMBERED_KEYS: usize = 64;
-
-/// How many of the latest payloads are told from others. A retransmission that is older finds
-/// its index used and nothing to compare with.
-const HASHED: u64 = 64;
 
 /// The SSRCs that a local policy protects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,27 +36,6 @@ pub(crate) struct Sealed {
     pub(crate) len: usize,
     /// Under an index used before, for the same payload.
     pub(crate) repeated: bool,
-}
-
-/// What was sent from one SSRC under one key.
-struct Stream {
-    ssrc: u32,
-    rtp: Option<Window>,
-    /// Payload hashes of the latest indexes, by index modulo [`HASHED`].
-    hashes: Option<Box<[u64; HASHED as usize]>>,
-    /// The next SRTCP index.
-    rtcp_next: u64,
-}
-
-/// Everything sent under one master key. It outlives the key's use: should the key come back,
-/// no index is used twice.
-struct KeyRecord {
-    id: KeyId,
-    /// Greater for a key set later.
-    age: u64,
-    payload_hash: PayloadHash,
-    packets: KeyUsage,
-    streams: Vec<Stream>,
 }
 
 /// A local policy in force (or staged).
@@ -103,6 +79,7 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
+    /// A sender that goes on with `contexts`.
     pub(crate) fn resume(contexts: LocalContexts) -> Self {
         let keys_set = contexts.0.iter().map(|r| r.age + 1).max().unwrap_or(0);
         Sender {
@@ -207,26 +184,20 @@ impl Sender {
         let record = match self.records.iter().position(|r| r.id == id) {
             Some(known) => known,
             None => {
-                let new = KeyRecord {
-                    id,
-                    age,
-                    payload_hash,
-                    packets: KeyUsage::default(),
-                    streams: Vec::new(),
-                };
-                match self.slot_to_forget() {
-                    Some(slot) => {
-                        self.records[slot] = new;
-                        slot
-                    }
-                    None => {
-                        self.records.push(new);
-                        self.records.len() - 1
-                    }
+                let new = KeyRecord::new(id, payload_hash);
+                if let Some(slot) = self.slot_to_forget() {
+                    self.records[slot] = new;
+                    slot
+                } else {
+                    self.records.reserve_exact(1);
+                    self.records.push(new);
+                    self.records.len() - 1
                 }
             }
         };
         self.records[record].age = age;
+        // Most sessions have one policy: no room for more is kept.
+        self.active.reserve_exact(1);
         self.active.push(Active {
             ssrc,
             record,
@@ -235,22 +206,16 @@ impl Sender {
         });
     }
 
-    /// The oldest of the keys out of use, when there are enough of them. Keys come from a random
-    /// generator: one that was not used for 64 changes does not come back.
+    /// A key out of use that never sent, or the oldest when there are enough of them. Keys come
+    /// from a random generator: one that was not used for 64 changes does not come back.
     fn slot_to_forget(&self) -> Option<usize> {
-        let mut idle = (0..self.records.len())
-            .filter(|&i| self.active.iter().all(|a| a.record != i))
-            .collect::<Vec<_>>();
-        if idle.len() < REMEMBERED_KEYS {
-            return None;
-        }
-        idle.sort_by_key(|&i| self.records[i].age);
-        idle.first().copied()
-    }
-
-    fn active(&self, ssrc: u32) -> Option<&Active> {
-        let by = |which| self.active.iter().find(|a| a.ssrc == which);
-        by(LocalSsrc::Specific(ssrc)).or_else(|| by(LocalSsrc::Any))
+        let idle =
+            || (0..self.records.len()).filter(|&i| self.active.iter().all(|a| a.record != i));
+        let unused = idle().find(|&i| self.records[i].streams.is_empty());
+        unused.or_else(|| {
+            let oldest = idle().min_by_key(|&i| self.records[i].age)?;
+            (idle().count() >= REMEMBERED_KEYS).then_some(oldest)
+        })
     }
 
     pub(crate) fn protect_rtp(
@@ -259,47 +224,22 @@ impl Sender {
         dst: &mut [u8],
     ) -> Result<Sealed, ProtectError> {
         let header = RtpHeader::parse_clear(src)?;
-        let by = |which| self.active.iter().find(|a| a.ssrc == which);
-        let active = by(LocalSsrc::Specific(header.ssrc))
-            .or_else(|| by(LocalSsrc::Any))
-            .ok_or(ProtectError::NoKey)?;
-        let mki = active.mki.as_ref().map_or(&[][..], Mki::octets);
+        let active = active(&self.active, header.ssrc).ok_or(ProtectError::NoKey)?;
         let transform = &active.transform;
+        let mki = active.mki.as_ref().map_or(&[][..], Mki::octets);
         if dst.len() < src.len() + mki.len() + transform.rtp_tag_len() {
             return Err(ProtectError::BufferTooSmall);
         }
         let record = &mut self.records[active.record];
-        if record.packets.rtp >= RTP_INDEXES {
-            return Err(ProtectError::KeyExhausted);
-        }
-        let position = record.streams.iter().position(|s| s.ssrc == header.ssrc);
-        let known = position.map(|i| &record.streams[i]);
-        let index = next_index(known, header.seq)?;
-        let hash = transform
-            .may_repeat()
-            .then(|| record.payload_hash.of(&src[header.len..]));
-        let repeated = match known.and_then(|s| s.rtp.as_ref()).map(|w| w.look_up(index)) {
-            None | Some(Seen::New) => false,
-            Some(Seen::TooOld) => return Err(ProtectError::IndexTooOld),
-            Some(Seen::Used) => {
-                let sent = known.and_then(|s| s.hash_of(index));
-                if sent.is_none() || sent != hash {
-                    return Err(ProtectError::ReusedIndex);
-                }
-                true
-            }
-        };
-        let stream = match position {
-            Some(i) => &mut record.streams[i],
-            None => record.add(header.ssrc)?,
-        };
-        let len = transform.seal_rtp(&header, index, src, dst, mki);
-        if !repeated {
-            stream.mark(index, hash);
-        }
-        record.packets.rtp += 1;
+        let payload = transform.may_repeat().then(|| &src[header.len..]);
+        let place = record.place(header.ssrc, header.seq, payload)?;
+        record.sent(header.ssrc, &place)?;
+        let len = transform.seal_rtp(&header, place.index, src, dst, mki);
         self.last = Some((active.record, header.ssrc));
-        Ok(Sealed { len, repeated })
+        Ok(Sealed {
+            len,
+            repeated: place.repeated,
+        })
     }
 
     pub(crate) fn protect_rtcp(
@@ -308,37 +248,22 @@ impl Sender {
         dst: &mut [u8],
     ) -> Result<usize, ProtectError> {
         let ssrc = rtcp::parse(src)?;
-        let by = |which| self.active.iter().find(|a| a.ssrc == which);
-        let active = by(LocalSsrc::Specific(ssrc))
-            .or_else(|| by(LocalSsrc::Any))
-            .ok_or(ProtectError::NoKey)?;
-        let mki = active.mki.as_ref().map_or(&[][..], Mki::octets);
+        let active = active(&self.active, ssrc).ok_or(ProtectError::NoKey)?;
         let transform = &active.transform;
+        let mki = active.mki.as_ref().map_or(&[][..], Mki::octets);
         let trailer = rtcp::INDEX_WORD + mki.len() + transform.suite().rtcp_tag_len();
         if dst.len() < src.len() + trailer {
             return Err(ProtectError::BufferTooSmall);
         }
-        let record = &mut self.records[active.record];
-        if record.packets.rtcp >= RTCP_INDEXES {
-            return Err(ProtectError::KeyExhausted);
-        }
-        let stream = match record.streams.iter().position(|s| s.ssrc == ssrc) {
-            Some(i) => &mut record.streams[i],
-            None => record.add(ssrc)?,
-        };
-        // A stream's indexes are among the key's packets, so one is left.
-        let index = stream.rtcp_next as u32;
-        let len = transform.seal_rtcp(ssrc, index, src, dst, mki);
-        stream.rtcp_next += 1;
-        record.packets.rtcp += 1;
-        Ok(len)
+        let index = self.records[active.record].next_rtcp(ssrc)?;
+        Ok(transform.seal_rtcp(ssrc, index, src, dst, mki))
     }
 
     /// Suite and packets of the key that protects `ssrc`, or of the last one set.
     pub(crate) fn key_in_use(&self) -> Option<(Suite, KeyUsage)> {
         let active = self
             .last
-            .and_then(|(_, ssrc)| self.active(ssrc))
+            .and_then(|(_, ssrc)| active(&self.active, ssrc))
             .or(self.active.last())?;
         Some((
             active.transform.suite(),
@@ -349,24 +274,14 @@ impl Sender {
     /// Rollover counter of the SSRC that sent last.
     pub(crate) fn roc(&self) -> Option<u32> {
         let (record, ssrc) = self.last?;
-        let record = self.records.get(record)?;
-        let stream = record.streams.iter().find(|s| s.ssrc == ssrc)?;
-        Some((stream.rtp.as_ref()?.highest() >> 16) as u32)
+        self.records.get(record)?.roc(ssrc)
     }
 }
 
-/// The index of a packet to send. What lies just before index 0 was sent before the stream's
-/// first packet, by a reordering network in front of us, and has no index.
-fn next_index(known: Option<&Stream>, seq: u16) -> Result<u64, ProtectError> {
-    let Some(window) = known.and_then(|s| s.rtp.as_ref()) else {
-        return Ok(u64::from(seq));
-    };
-    let highest = window.highest();
-    let behind = (highest as u16).wrapping_sub(seq);
-    if u64::from(behind) > highest && u64::from(behind) < WINDOW {
-        return Err(ProtectError::IndexTooOld);
-    }
-    guess(highest, seq).ok_or(ProtectError::KeyExhausted)
+/// The policy for `ssrc`: its own, or the one for any.
+fn active(policies: &[Active], ssrc: u32) -> Option<&Active> {
+    let by = |which| policies.iter().find(|a| a.ssrc == which);
+    by(LocalSsrc::Specific(ssrc)).or_else(|| by(LocalSsrc::Any))
 }
 
 impl Staged {
@@ -383,49 +298,5 @@ impl Staged {
             mki: policy.mki().cloned(),
             id: derived.id,
         })
-    }
-}
-
-impl KeyRecord {
-    fn add(&mut self, ssrc: u32) -> Result<&mut Stream, ProtectError> {
-        if self.streams.len() >= MAX_LOCAL_SOURCES {
-            return Err(ProtectError::TooManySources);
-        }
-        self.streams.reserve_exact(1);
-        self.streams.push(Stream {
-            ssrc,
-            rtp: None,
-            hashes: None,
-            rtcp_next: 0,
-        });
-        let last = self.streams.len() - 1;
-        Ok(&mut self.streams[last])
-    }
-}
-
-impl Stream {
-    fn mark(&mut self, index: u64, hash: Option<u64>) {
-        let window = match &mut self.rtp {
-            Some(window) => {
-                window.mark(index);
-                window
-            }
-            None => self.rtp.insert(Window::starting_at(index)),
-        };
-        if let Some(hash) = hash
-            && window.highest() - index < HASHED
-        {
-            let hashes = self
-                .hashes
-                .get_or_insert_with(|| Box::new([0; HASHED as usize]));
-            hashes[(index % HASHED) as usize] = hash;
-        }
-    }
-
-    /// The hash of the payload sent under a used index, if it is still known.
-    fn hash_of(&self, index: u64) -> Option<u64> {
-        let age = self.rtp.as_ref()?.highest().checked_sub(index)?;
-        let hashes = self.hashes.as_ref()?;
-        (age < HASHED).then(|| hashes[(index % HASHED) as usize])
     }
 }
