@@ -7,19 +7,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use crate::audio::{self, Tone};
 use crate::lab::{self, Lab};
 use crate::process::Process;
 use crate::wait::{self, tail};
+use crate::wav;
 
 /// What the tests' Asterisks have of Debian's modules; autoloaded, as operators do.
 const MODULES: &[&str] = &[
     "app_dial", "app_echo", "app_mixmonitor", "app_playtones", "app_verbose", "bridge_native_rtp", "bridge_simple",
     "chan_pjsip", "codec_a_mu", "codec_alaw", "codec_resample", "codec_ulaw", "format_pcm", "format_wav",
-    "func_callerid", "func_channel", "pbx_config", "res_pjproject", "res_pjsip", "res_pjsip_authenticator_digest",
+    "func_callerid", "res_clioriginate", "func_channel", "pbx_config", "res_pjproject", "res_pjsip", "res_pjsip_authenticator_digest",
     "res_pjsip_caller_id", "res_pjsip_endpoint_identifier_anonymous", "res_pjsip_endpoint_identifier_ip",
     "res_pjsip_endpoint_identifier_user", "res_pjsip_logger", "res_pjsip_nat",
     "res_pjsip_outbound_authenticator_digest", "res_pjsip_outbound_registration", "res_pjsip_registrar",
-    "res_pjsip_rfc3326", "res_pjsip_sdp_rtp", "res_pjsip_session", "res_rtp_asterisk", "res_sorcery_astdb",
+    "res_pjsip_pubsub", "res_pjsip_rfc3326", "res_pjsip_sdp_rtp", "res_pjsip_session", "res_rtp_asterisk", "res_sorcery_astdb",
     "res_sorcery_config", "res_sorcery_memory", "res_srtp", "res_timing_timerfd",
 ];
 
@@ -194,7 +196,9 @@ impl<'lab> Asterisk<'lab> {
             output.status,
             tail(&self.everything(), 60)
         );
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!answer.starts_with("No such command"), "Asterisk {}: {answer}", self.name);
+        answer
     }
 
     /// [`Asterisk::cli`] of an Asterisk that may not be up.
@@ -272,6 +276,14 @@ impl<'lab> Asterisk<'lab> {
         self.process.status().is_none()
     }
 
+    /// Waits until it has heard `tenths` tenths of a second of a tone, in the recording that [`crate::pjsip::say`] makes.
+    pub fn wait_for_tone(&self, frequency: f64, tenths: usize) -> Tone {
+        let file = self.path("rec/heard.wav");
+        self.wait_until(&format!("{frequency} Hz in what Asterisk {} heard", self.name), |_| {
+            wav::read(&file).map(|heard| audio::find_tone(&heard, frequency)).filter(|tone| tone.tenths >= tenths)
+        })
+    }
+
     /// A file of its folder, from outside: `etc/...`, `rec/...`, `modules/...`.
     pub fn path(&self, file: &str) -> PathBuf {
         self.folder.join(file)
@@ -314,7 +326,12 @@ fn make_folder(lab: &Lab, setup: &Setup, folder: &Path) {
     put("modules.conf", &setup.modules_conf());
     put("logger.conf", "[general]\n[logfiles]\nfull.log => notice,warning,error,verbose\n");
     put("rtp.conf", "[general]\nrtpstart = 20000\nrtpend = 29999\nicesupport = no\n");
-    put("pjproject.conf", "");
+    // What Asterisk complains about when it is missing.
+    for file in ["acl", "ccss", "cel", "features", "manager", "pjproject", "udptl"] {
+        put(&format!("{file}.conf"), "");
+    }
+    put("cdr.conf", "[general]\nenable = no\n");
+    put("indications.conf", "[general]\ncountry = eu\n[eu]\nringcadence = 1000,4000\nring = 425/1000,0/4000\n");
     put("pjsip.conf", &setup.pjsip);
     put("extensions.conf", &format!("[default]\n{}", setup.dialplan));
     for (file, content) in &setup.files {

@@ -107,13 +107,13 @@ impl Wire {
     fn read(path: &Path) -> Self {
         let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four octets"));
-        assert_eq!(word(0), 0xa1b2_c3d4, "{}: not a capture with microseconds", path.display());
+        assert_eq!(word(0), 0xa1b2_3c4d, "{}: not a capture with nanoseconds, as dumpcap writes it", path.display());
         assert_eq!(word(20), 1, "{}: not LINKTYPE_ETHERNET", path.display());
         let mut datagrams = Vec::new();
         let mut at = 24;
         while at + 16 <= bytes.len() {
             let length = word(at + 8) as usize;
-            let time = f64::from(word(at)) + f64::from(word(at + 4)) / 1e6;
+            let time = f64::from(word(at)) + f64::from(word(at + 4)) / 1e9;
             datagrams.extend(udp(time, &bytes[at + 16..at + 16 + length]));
             at += 16 + length;
         }

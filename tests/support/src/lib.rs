@@ -3,6 +3,7 @@
 //! - [`lab`]: one test's namespaces and folder; everything that runs, runs in there
 //! - [`process`]: a program in a lab, killed on drop
 //! - [`asterisk`]: an Asterisk with or without the module under test
+//! - [`pjsip`]: pieces of configuration that several tests want alike
 //! - [`baresip`], [`sipp`], [`certificates`]: the peers that we did not write
 //! - [`capture`], [`audio`], [`wav`]: what was on the wire, and whether it can be heard
 //! - [`wait`]: every wait has an end and says what it waited for
@@ -16,6 +17,7 @@ pub mod baresip;
 pub mod capture;
 pub mod certificates;
 pub mod lab;
+pub mod pjsip;
 pub mod process;
 pub mod sipp;
 pub mod wait;
