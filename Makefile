@@ -1,0 +1,77 @@
+# Ciphertrunk. `make demo` and `make test` do everything they need themselves.
+
+CARGO ?= cargo
+# A built Asterisk source tree to take the headers from, instead of Debian's packages.
+ASTERISK_SRC ?=
+
+ROOT := build/root
+MODULE := build/res_ciphertrunk.so
+TEST_MODULE := build/test/res_ciphertrunk.so
+
+# What this machine has to have beside a Rust toolchain: for the root, for the headers, for the module and its tests.
+PREREQS := mmdebstrap debian-archive-keyring util-linux \
+	dpkg-dev xz-utils patch make gcc libc6-dev pkg-config \
+	clang libclang-dev libssl-dev libsrtp2-dev
+
+.PHONY: all prereqs root headers module test-module install demo test check clean
+
+all: module
+
+# Installs what is missing, and says nothing when nothing is.
+prereqs:
+	@missing=; for package in $(PREREQS); do \
+		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q '^install ok installed' || missing="$$missing $$package"; \
+	done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" -ne 0 ]; then echo "Run once: sudo apt-get install$$missing" >&2; exit 1; fi; \
+	apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $$missing
+
+# A throw-away Debian with Asterisk 22 and the peers of the tests.
+root: prereqs
+	@tests/root.sh $(ROOT)
+
+# The headers of exactly the Asterisk in the root, or of ASTERISK_SRC.
+ifeq ($(ASTERISK_SRC),)
+headers: root
+	@asterisk-headers/fetch.sh $(ROOT)
+else
+headers: prereqs
+	@asterisk-headers/fetch.sh $(ROOT) $(ASTERISK_SRC)
+endif
+
+module: headers
+	@$(CARGO) build --release -p res_ciphertrunk
+	@install -D -m 0644 target/release/libres_ciphertrunk.so $(MODULE)
+	@echo $(MODULE)
+
+# With the deliberate faults that some host tests arm.
+test-module: headers
+	@$(CARGO) build --release -p res_ciphertrunk --features test-hooks
+	@install -D -m 0644 target/release/libres_ciphertrunk.so $(TEST_MODULE)
+
+# Where this machine's Asterisk looks: asterisk.conf says it, else where distributions put it.
+MODDIR ?= $(shell sed -n 's/^astmoddir *=>* *//p' /etc/asterisk/asterisk.conf 2>/dev/null | grep . || \
+	ls -d /usr/lib/*/asterisk/modules /usr/lib64/asterisk/modules /usr/lib/asterisk/modules 2>/dev/null | head -n 1)
+
+install:
+	@[ -f $(MODULE) ] || { echo "Run make module first." >&2; exit 1; }
+	@[ -n "$(MODDIR)" ] || { echo "No Asterisk was found. Name its folder of modules: make install MODDIR=..." >&2; exit 1; }
+	install -D -m 0644 $(MODULE) $(DESTDIR)$(MODDIR)/res_ciphertrunk.so
+
+# A call from a phone through Ciphertrunk to a carrier, with a report. Capture and recordings stay in build/demo.
+demo: module
+	@$(CARGO) test --quiet --test demo
+
+# Everything: unit tests, vectors, agreement with libsrtp, and the module in a real Asterisk. The host tests need root.
+# The test build of the module is made first: cargo leaves the last one in target/release.
+test: test-module module
+	@RUST_TEST_THREADS=2 $(CARGO) test --workspace --no-fail-fast
+
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) deny check bans licenses sources
+
+clean:
+	$(CARGO) clean
+	rm -rf build asterisk-headers/fetched

@@ -1,0 +1,3 @@
+//! Host tests: the module in a real Asterisk, with peers that we did not write. One file per behaviour.
+
+mod detectors;

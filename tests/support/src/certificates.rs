@@ -1,0 +1,55 @@
+//! Certificates, made by openssl for one test.
+
+use crate::lab::{self, Lab};
+
+/// A private certification authority in the lab's folder `tls`.
+#[derive(Debug)]
+pub struct Authority<'lab> {
+    lab: &'lab Lab,
+    name: String,
+}
+
+/// The files of a certificate, as programs in the lab see them.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    /// The certificate.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
+}
+
+fn file(name: &str, ending: &str) -> String {
+    format!("{}/tls/{name}.{ending}", lab::FOLDER)
+}
+
+impl<'lab> Authority<'lab> {
+    /// A new authority, P-256.
+    pub fn new(lab: &'lab Lab, name: &str) -> Self {
+        lab.write("tls/.made", "");
+        lab.must_run("openssl", &[
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+            "-subj", &format!("/CN={name}"), "-addext", "basicConstraints=critical,CA:TRUE",
+            "-keyout", &file(name, "key"), "-out", &file(name, "pem"),
+        ]);
+        Self { lab, name: name.to_owned() }
+    }
+
+    /// Its own certificate.
+    pub fn file(&self) -> String {
+        file(&self.name, "pem")
+    }
+
+    /// A certificate for a server called `host` at `address`.
+    pub fn issue(&self, name: &str, host: &str, address: &str) -> Certificate {
+        let made = Certificate { certificate: file(name, "pem"), key: file(name, "key") };
+        self.lab.must_run("openssl", &[
+            "req", "-x509", "-CA", &file(&self.name, "pem"), "-CAkey", &file(&self.name, "key"),
+            "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+            "-subj", &format!("/CN={host}"), "-addext", &format!("subjectAltName=DNS:{host},IP:{address}"),
+            "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", &made.key, "-out", &made.certificate,
+        ]);
+        // Asterisk may run as another user.
+        self.lab.must_run("chmod", &["0644", &made.key]);
+        made
+    }
+}

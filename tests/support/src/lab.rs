@@ -1,0 +1,223 @@
+//! One test's world: a network, a process tree and a view of the throw-away root, all its own.
+//!
+//! `unshare` makes the namespaces; the first process in them holds them open for as long as a pipe from this process is
+//! open. However a test ends, killed or not, the pipe closes, the first process ends, and the kernel kills every other
+//! one in its tree and takes the network with it. Nothing has a name outside, so there is nothing to sweep up.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::thread;
+
+use crate::process::Process;
+
+/// The test's folder, as programs in the lab see it.
+pub const FOLDER: &str = "/srv";
+
+/// `$1` the root, `$2` the test's folder. The root is read-only inside: a test cannot spoil it for the next.
+const HOLD: &str = r#"set -e
+mount --bind "$1" "$1"
+mount -o remount,ro,bind "$1"
+mount --bind "$2" "$1/srv"
+mount -t tmpfs tmpfs "$1/tmp"
+mount -t tmpfs tmpfs "$1/run"
+mount -t proc proc "$1/proc"
+hostname ciphertrunk
+chroot "$1" ip link set lo up
+echo held
+exec cat"#;
+
+/// The namespaces of a lab, in the order in which a process can enter them.
+const NAMESPACES: [(&str, libc::c_int); 4] = [
+    ("uts", libc::CLONE_NEWUTS),
+    ("ipc", libc::CLONE_NEWIPC),
+    ("net", libc::CLONE_NEWNET),
+    ("mnt", libc::CLONE_NEWNS),
+];
+
+/// One test's world.
+#[derive(Debug)]
+pub struct Lab {
+    folder: PathBuf,
+    root: PathBuf,
+    /// `/proc/PID/ns` of the first process in the namespaces.
+    namespaces: PathBuf,
+    holder: Child,
+    // Closing it ends everything.
+    _pipe: ChildStdin,
+}
+
+/// The repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("tests/support is two below").to_owned()
+}
+
+impl Lab {
+    /// A lab whose files are in `build/host/NAME`; what an earlier run left there is deleted.
+    pub fn new(name: &str) -> Self {
+        Self::in_folder(&repository().join("build/host").join(name))
+    }
+
+    /// A lab whose files are in `folder`.
+    pub fn in_folder(folder: &Path) -> Self {
+        let root = repository().join("build/root");
+        assert!(root.join(".recipe").exists(), "{} is not there: run `make root`", root.display());
+        // SAFETY: no precondition.
+        assert_eq!(unsafe { libc::geteuid() }, 0, "the host tests make namespaces and need root");
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => panic!("{}: {error}", folder.display()),
+            _ => fs::create_dir_all(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())),
+        }
+        let mut holder = Command::new("unshare")
+            .args(["--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=KILL", "--", "sh", "-c", HOLD, "lab"])
+            .arg(&root)
+            .arg(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare starts");
+        let pipe = holder.stdin.take().expect("piped");
+        let mut line = String::new();
+        BufReader::new(holder.stdout.take().expect("piped")).read_line(&mut line).expect("the holder can be read");
+        assert_eq!(line.trim(), "held", "the namespaces could not be made (see the messages above)");
+        let children = format!("/proc/{0}/task/{0}/children", holder.id());
+        let first = fs::read_to_string(&children).expect("the holder lives");
+        let namespaces = Path::new("/proc").join(first.trim()).join("ns");
+        Self { folder: folder.to_owned(), root, namespaces, holder, _pipe: pipe }
+    }
+
+    /// The test's folder, from outside.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The root, from outside (read-only to programs in the lab).
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Writes a file of the test's folder, with the folders above it.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.join(name);
+        fs::create_dir_all(path.parent().expect("below the folder")).expect("a folder can be made");
+        fs::write(&path, content).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        path
+    }
+
+    /// Starts a program in the lab. Its output goes to `NAME.out` in the test's folder.
+    pub fn spawn(&self, name: &str, program: &str, args: &[&str]) -> Process {
+        let log = self.folder.join(format!("{name}.out"));
+        let out = File::create(&log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
+        let mut command = self.command(program, args);
+        command.stdin(Stdio::null()).stdout(out.try_clone().expect("a file")).stderr(out);
+        let child = self.start(&mut command, program);
+        Process::new(name, child, log)
+    }
+
+    /// Runs a program in the lab to its end.
+    pub fn run(&self, program: &str, args: &[&str]) -> Output {
+        let mut command = self.command(program, args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.start(&mut command, program).wait_with_output().expect("a child can be waited for")
+    }
+
+    /// [`Lab::run`], for what must succeed; its standard output.
+    pub fn must_run(&self, program: &str, args: &[&str]) -> String {
+        let output = self.run(program, args);
+        assert!(
+            output.status.success(),
+            "{program} {args:?}: {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// A UDP socket on the lab's network.
+    pub fn udp(&self, local: &str) -> UdpSocket {
+        let local: SocketAddr = local.parse().expect("an address with a port");
+        self.on_the_network(move || UdpSocket::bind(local)).unwrap_or_else(|error| panic!("UDP {local}: {error}"))
+    }
+
+    /// A TCP connection on the lab's network.
+    ///
+    /// # Errors
+    ///
+    /// What connecting said.
+    pub fn tcp(&self, peer: &str) -> io::Result<TcpStream> {
+        let peer: SocketAddr = peer.parse().expect("an address with a port");
+        self.on_the_network(move || TcpStream::connect(peer))
+    }
+
+    /// Calls `make` on a thread of its own that has entered the lab's network. A socket stays on the network that it was
+    /// made on.
+    fn on_the_network<T: Send>(&self, make: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+        let net = File::open(self.namespaces.join("net"))?;
+        thread::scope(|scope| {
+            let made = scope.spawn(|| {
+                enter(&net, libc::CLONE_NEWNET)?;
+                make()
+            });
+            made.join().expect("making a socket does not panic")
+        })
+    }
+
+    /// A command that enters the lab before it becomes `program`.
+    fn command(&self, program: &str, args: &[&str]) -> Command {
+        let namespaces: Vec<(File, libc::c_int)> = NAMESPACES
+            .iter()
+            .map(|(name, kind)| (File::open(self.namespaces.join(name)).expect("the lab is held"), *kind))
+            .collect();
+        let root = std::ffi::CString::new(self.root.as_os_str().as_encoded_bytes()).expect("a path has no NUL");
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", "/tmp")
+            .env("LANG", "C.UTF-8");
+        // SAFETY: between fork and exec: only system calls on what was made before the fork; nothing allocates or locks
+        // (`io::Error::last_os_error` holds a number).
+        unsafe {
+            command.pre_exec(move || {
+                for (namespace, kind) in &namespaces {
+                    enter(namespace, *kind)?;
+                }
+                if libc::chroot(root.as_ptr()) != 0 || libc::chdir(c"/".as_ptr()) != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                Ok(())
+            });
+        }
+        command
+    }
+
+    /// Spawns into the lab's process tree: a thread enters a PID namespace for its future children alone.
+    fn start(&self, command: &mut Command, program: &str) -> Child {
+        let inside = File::open(self.namespaces.join("pid")).expect("the lab is held");
+        let outside = File::open("/proc/thread-self/ns/pid").expect("procfs");
+        enter(&inside, libc::CLONE_NEWPID).expect("the lab's process tree can be entered");
+        let child = command.spawn();
+        enter(&outside, libc::CLONE_NEWPID).expect("this thread's own process tree can be entered");
+        child.unwrap_or_else(|error| panic!("{program} does not start: {error}"))
+    }
+}
+
+fn enter(namespace: &File, kind: libc::c_int) -> io::Result<()> {
+    // SAFETY: a descriptor that is open; the call changes this thread (or, after a fork, this process) alone.
+    if unsafe { libc::setns(namespace.as_raw_fd(), kind) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}

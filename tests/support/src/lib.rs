@@ -1,0 +1,24 @@
+//! What the host tests and the demo stand on: real Asterisks and real peers, in a world that ends with the test.
+//!
+//! - [`lab`]: one test's namespaces and folder; everything that runs, runs in there
+//! - [`process`]: a program in a lab, killed on drop
+//! - [`asterisk`]: an Asterisk with or without the module under test
+//! - [`pjsip`]: pieces of configuration that several tests want alike
+//! - [`baresip`], [`sipp`], [`certificates`]: the peers that we did not write
+//! - [`capture`], [`audio`], [`wav`]: what was on the wire, and whether it can be heard
+//! - [`wait`]: every wait has an end and says what it waited for
+//!
+//! A fault of the environment (no root, a program that does not start) panics: a test cannot go on without it. What a
+//! test may want to assert is a result.
+
+pub mod asterisk;
+pub mod audio;
+pub mod baresip;
+pub mod capture;
+pub mod certificates;
+pub mod lab;
+pub mod pjsip;
+pub mod process;
+pub mod sipp;
+pub mod wait;
+pub mod wav;

@@ -1,0 +1,1 @@
+//! SIPp: scenarios that no real phone would send.
