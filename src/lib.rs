@@ -2,12 +2,12 @@
 //!
 //! The rooms:
 //!
-//! - [`ffi`]: the only code that sees Asterisk's C
-//! - [`config`]: `ciphertrunk.conf`
-//! - [`probe`]: whether the Asterisk that loads us is one that we were built for
-//! - [`media`]: the SRTP engine (`ast_srtp_res`, `ast_srtp_policy_res`, `ast_sdp_crypto_api`) on `crates/srtp`
-//! - [`transport`]: SIP over TLS (`pjsip_tpfactory`, `pjsip_transport`) on `crates/sip-tls`
-//! - [`observe`]: the console
+//! - [`ffi`] is the only code that sees Asterisk's C
+//! - [`config`] reads `ciphertrunk.conf`
+//! - [`probe`] asks whether the Asterisk that loads us is one that we were built for
+//! - [`media`] is the SRTP engine (`ast_srtp_res`, `ast_srtp_policy_res`, `ast_sdp_crypto_api`) on `crates/srtp`
+//! - [`transport`] is SIP over TLS (`pjsip_tpfactory`, `pjsip_transport`) on `crates/sip-tls`
+//! - [`observe`] is what an operator sees: the console
 //!
 //! Load, reload and unload are here. Asterisk calls the three under its module lock, so one at a time.
 
@@ -99,7 +99,9 @@ fn load() -> Result<Loaded, String> {
 /// Takes over the TLS transports. Where that fails they stay pjproject's, which is TLS too, and the reason is in the log.
 fn start_tls() -> Option<Tls> {
     if let Err(error) = sip_tls::acquire() {
-        log::warn!("OpenSSL keeps a pointer into this library ({error:?}): after an unload it stays mapped");
+        log::warn!(
+            "OpenSSL keeps a pointer into this library ({error:?}): after an unload it stays mapped"
+        );
     }
     transport::start()
         .inspect_err(|reason| log::error!("the TLS transports stay pjproject's: {reason}"))
@@ -108,7 +110,13 @@ fn start_tls() -> Option<Tls> {
 
 /// Asks the TLS transports, if they are ours.
 fn with_tls<R>(ask: impl FnOnce(&Tls) -> R) -> Option<R> {
-    LOADED_STATE.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.tls.as_ref().map(ask)
+    LOADED_STATE
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .as_ref()?
+        .tls
+        .as_ref()
+        .map(ask)
 }
 
 /// Makes ours Asterisk's engine. Stock's is unloaded first when nothing uses it.
@@ -181,7 +189,10 @@ extern "C" fn ciphertrunk_unload() -> c_int {
             log::warn!("Ciphertrunk stays loaded: a call has just begun");
             return REFUSED;
         }
-        let loaded = LOADED_STATE.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let loaded = LOADED_STATE
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(loaded) = loaded {
             unload(loaded);
         }

@@ -51,7 +51,8 @@ impl Default for Config {
                 .collect(),
             mki: false,
             leave_alone: Vec::new(),
-            io_threads: std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8)),
+            io_threads: std::thread::available_parallelism()
+                .map_or(2, |cores| cores.get().clamp(2, 8)),
             handshake_timeout: Duration::from_secs(10),
             key_log: None,
         }

@@ -51,7 +51,8 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
                     section: section.name.clone(),
                     line: section.variables.first().map(|variable| variable.line),
                     option: None,
-                    reason: "there is no such section; there are [general], [srtp] and [tls]".to_owned(),
+                    reason: "there is no such section; there are [general], [srtp] and [tls]"
+                        .to_owned(),
                 });
                 continue;
             }
@@ -96,8 +97,12 @@ fn set_tls(config: &mut Config, variable: &Variable) -> Result<(), String> {
     match variable.name.as_str() {
         "leave_alone" => config.leave_alone = names(&variable.value),
         "io_threads" => config.io_threads = number(&variable.value, 1, 64)?,
-        "handshake_timeout" => config.handshake_timeout = Duration::from_secs(number(&variable.value, 1, 300)? as u64),
-        "key_log" => config.key_log = (!variable.value.is_empty()).then(|| PathBuf::from(&variable.value)),
+        "handshake_timeout" => {
+            config.handshake_timeout = Duration::from_secs(number(&variable.value, 1, 300)? as u64)
+        }
+        "key_log" => {
+            config.key_log = (!variable.value.is_empty()).then(|| PathBuf::from(&variable.value))
+        }
         _ => {
             return Err("there is no such option; there are: leave_alone, io_threads, handshake_timeout, key_log".to_owned());
         }
@@ -106,11 +111,19 @@ fn set_tls(config: &mut Config, variable: &Variable) -> Result<(), String> {
 }
 
 fn names(value: &str) -> Vec<String> {
-    value.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    value
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn number(value: &str, least: usize, most: usize) -> Result<usize, String> {
-    let number = value.parse().ok().filter(|number| (least..=most).contains(number));
+    let number = value
+        .parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| format!("'{value}' is not a number from {least} to {most}"))
 }
 

@@ -13,7 +13,9 @@ use sip_tls::{Listener, ListenerConfig, Pool, Profile, SocketOptions, Target};
 
 use crate::config;
 use crate::ffi::pjsip::Status;
-use crate::ffi::pjsip::config::{Observer, TlsTransport, TransportState, reclaim_factories, tls_transports};
+use crate::ffi::pjsip::config::{
+    Observer, TlsTransport, TransportState, reclaim_factories, tls_transports,
+};
 use crate::ffi::pjsip::factory::{Begin, Connector, FactoryRef, StockFactory};
 use crate::ffi::pjsip::transport::{Direction, SipTransport};
 
@@ -53,7 +55,10 @@ pub struct Listening {
 impl Adopter {
     /// Nothing is ours yet.
     pub fn new(pool: Arc<Pool<Sip>>) -> Self {
-        Self { pool, adopted: Mutex::default() }
+        Self {
+            pool,
+            adopted: Mutex::default(),
+        }
     }
 
     fn adopted(&self) -> MutexGuard<'_, BTreeMap<String, Adopted>> {
@@ -70,12 +75,18 @@ impl Adopter {
             if leave.contains(&transport.name) {
                 continue;
             }
-            let Some(state) = TransportState::of(&transport.name) else { continue };
+            let Some(state) = TransportState::of(&transport.name) else {
+                continue;
+            };
             let ours = state.is_ours();
             let profile = match options::profile(transport, config::key_log()) {
                 Ok(profile) => Arc::new(profile),
                 Err(reason) => {
-                    let stays = if ours { "the old certificate stays" } else { "it stays pjproject's" };
+                    let stays = if ours {
+                        "the old certificate stays"
+                    } else {
+                        "it stays pjproject's"
+                    };
                     log::error!("transport '{}': {reason}; {stays}", transport.name);
                     continue;
                 }
@@ -85,10 +96,16 @@ impl Adopter {
             } else if let Some(stock) = state.stock()
                 && let Err(reason) = self.take_over(transport, &state, stock, profile)
             {
-                log::error!("transport '{}': {reason}; it is not Ciphertrunk's", transport.name);
+                log::error!(
+                    "transport '{}': {reason}; it is not Ciphertrunk's",
+                    transport.name
+                );
             }
         }
-        let names: Vec<String> = transports.into_iter().map(|transport| transport.name).collect();
+        let names: Vec<String> = transports
+            .into_iter()
+            .map(|transport| transport.name)
+            .collect();
         self.adopted().retain(|name, adopted| {
             TransportState::of(name).is_some_and(|state| state.has(&adopted.factory))
         });
@@ -98,7 +115,10 @@ impl Adopter {
     /// New connections get the new profile; those that are up keep theirs.
     fn renew(&self, transport: &TlsTransport, state: &TransportState, profile: Arc<Profile>) {
         let mut adopted = self.adopted();
-        if let Some(adopted) = adopted.get_mut(&transport.name).filter(|adopted| state.has(&adopted.factory)) {
+        if let Some(adopted) = adopted
+            .get_mut(&transport.name)
+            .filter(|adopted| state.has(&adopted.factory))
+        {
             adopted.connector.set_profile(profile);
             (adopted.certificate, adopted.key) = options::files(transport);
         }
@@ -118,23 +138,41 @@ impl Adopter {
             name: Arc::clone(&name),
             bind: address,
             options: options::socket(transport),
-            state: Mutex::new(EndpointState { profile: Arc::clone(&profile), listener: None, closed: false }),
+            state: Mutex::new(EndpointState {
+                profile: Arc::clone(&profile),
+                listener: None,
+                closed: false,
+            }),
         });
-        let factory = FactoryRef::like(stock, &transport.name, connector.clone()).ok_or("no memory")?;
+        let factory =
+            FactoryRef::like(stock, &transport.name, connector.clone()).ok_or("no memory")?;
         state.put(&factory);
         stock.close();
         let (certificate, key) = options::files(transport);
-        let adopted = Adopted { connector: Arc::clone(&connector), factory: factory.clone(), certificate, key };
+        let adopted = Adopted {
+            connector: Arc::clone(&connector),
+            factory: factory.clone(),
+            certificate,
+            key,
+        };
         self.adopted().insert(transport.name.clone(), adopted);
         // Without a certificate nobody can connect here, but we can connect out: as stock.
         if profile.can_listen() {
             let listener = self
-                .listen(address, &profile, connector.options, || ListenerData { name: Arc::clone(&name), factory: factory.clone() })
+                .listen(address, &profile, connector.options, || ListenerData {
+                    name: Arc::clone(&name),
+                    factory: factory.clone(),
+                })
                 .map_err(|error| format!("it cannot listen on {address}: {error}"))?;
             connector.state().listener = Some(listener);
         }
-        factory.register().map_err(|status| format!("pjsip refused its factory ({})", status.raw()))?;
-        log::info!("transport '{}' ({address}) is Ciphertrunk's", transport.name);
+        factory
+            .register()
+            .map_err(|status| format!("pjsip refused its factory ({})", status.raw()))?;
+        log::info!(
+            "transport '{}' ({address}) is Ciphertrunk's",
+            transport.name
+        );
         Ok(())
     }
 
@@ -147,9 +185,15 @@ impl Adopter {
     ) -> std::io::Result<Listener<ListenerData>> {
         let mut tries = 0;
         loop {
-            let config = ListenerConfig { address, profile: Arc::clone(profile), options };
+            let config = ListenerConfig {
+                address,
+                profile: Arc::clone(profile),
+                options,
+            };
             match self.pool.listen(config, data()) {
-                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && tries < BIND_TRIES => {
+                Err(error)
+                    if error.kind() == std::io::ErrorKind::AddrInUse && tries < BIND_TRIES =>
+                {
                     tries += 1;
                     // PJSIP's thread at a reload, as stock waits there itself.
                     std::thread::sleep(BIND_PAUSE);
@@ -170,14 +214,21 @@ impl Adopter {
             if let (Some(state), Some(transport)) = (state, transport)
                 && !state.give_back(transport)
             {
-                log::error!("transport '{name}': pjproject could not listen again; reload res_pjsip.so");
+                log::error!(
+                    "transport '{name}': pjproject could not listen again; reload res_pjsip.so"
+                );
             }
         }
     }
 
     /// Frees what nobody uses any more.
     pub fn reclaim(&self) {
-        reclaim_factories(&tls_transports().into_iter().map(|transport| transport.name).collect::<Vec<_>>());
+        reclaim_factories(
+            &tls_transports()
+                .into_iter()
+                .map(|transport| transport.name)
+                .collect::<Vec<_>>(),
+        );
     }
 
     /// What listens.
@@ -188,11 +239,18 @@ impl Adopter {
                 let state = adopted.connector.state();
                 Listening {
                     name: name.clone(),
-                    address: state.listener.as_ref().map_or_else(|| "-".to_owned(), |it| it.address().to_string()),
+                    address: state
+                        .listener
+                        .as_ref()
+                        .map_or_else(|| "-".to_owned(), |it| it.address().to_string()),
                     certificate: state.profile.own_certificate().map_or_else(
                         || "none".to_owned(),
                         |it| {
-                            let hex: String = it.sha256.iter().map(|octet| format!("{octet:02x}")).collect();
+                            let hex: String = it
+                                .sha256
+                                .iter()
+                                .map(|octet| format!("{octet:02x}"))
+                                .collect();
                             format!("{} sha256 {hex}", it.subject.info)
                         },
                     ),
@@ -251,7 +309,12 @@ impl Endpoint {
 }
 
 impl Connector for Endpoint {
-    fn connect(&self, factory: &FactoryRef, remote: SocketAddr, name: &str) -> Result<(SipTransport, Begin), Status> {
+    fn connect(
+        &self,
+        factory: &FactoryRef,
+        remote: SocketAddr,
+        name: &str,
+    ) -> Result<(SipTransport, Begin), Status> {
         let profile = {
             let state = self.state();
             if state.closed {
@@ -262,17 +325,39 @@ impl Connector for Endpoint {
         let local = self.local();
         let shown = local.unwrap_or(self.bind);
         let carrier = Arc::new(TlsCarrier::default());
-        let sip = SipTransport::create(factory, Direction::Outgoing, shown, remote, name, carrier.clone())?;
-        let wanted = if name.is_empty() { remote.ip().to_string() } else { name.to_owned() };
-        let target =
-            Target { remote, local, name: PeerName::parse(&wanted), profile, options: self.options };
+        let sip = SipTransport::create(
+            factory,
+            Direction::Outgoing,
+            shown,
+            remote,
+            name,
+            carrier.clone(),
+        )?;
+        let wanted = if name.is_empty() {
+            remote.ip().to_string()
+        } else {
+            name.to_owned()
+        };
+        let target = Target {
+            remote,
+            local,
+            name: PeerName::parse(&wanted),
+            profile,
+            options: self.options,
+        };
         let (pool, transport_name) = (Arc::clone(&self.pool), Arc::clone(&self.name));
         let begin: Begin = Box::new(move |sip| {
             let mut sip = Some(sip);
             let begun = pool.connect(target, |conn| {
                 // Neither can be: it is the first, and the closure runs once.
                 let _ = carrier.0.set(conn.clone());
-                Connection::outgoing(sip.take().expect("runs once"), conn, transport_name, shown, wanted)
+                Connection::outgoing(
+                    sip.take().expect("runs once"),
+                    conn,
+                    transport_name,
+                    shown,
+                    wanted,
+                )
             });
             if let Some(sip) = sip {
                 // The pool is stopped and never asked.

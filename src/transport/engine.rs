@@ -38,7 +38,10 @@ impl Engine {
             },
         )
         .map_err(|error| format!("the TLS engine could not be made: {error}"))?;
-        let mut engine = Self { pool: Arc::new(pool), threads: Vec::new() };
+        let mut engine = Self {
+            pool: Arc::new(pool),
+            threads: Vec::new(),
+        };
         for (number, io_loop) in loops.into_iter().enumerate() {
             let name = format!("ciphertrunk tls {number}");
             let thread = thread::spawn(&name.clone(), move || {
@@ -49,7 +52,9 @@ impl Engine {
                 };
                 let mut local = Local { rx };
                 if let Err(error) = io_loop.run(&mut local) {
-                    log::error!("{name}: epoll failed: {error}. Its connections are closed; reload the module");
+                    log::error!(
+                        "{name}: epoll failed: {error}. Its connections are closed; reload the module"
+                    );
                 }
                 drop(local);
                 drop(description);
@@ -104,8 +109,21 @@ pub struct Connection {
 
 impl Connection {
     /// An outgoing connection of transport `name`.
-    pub fn outgoing(sip: SipTransport, conn: &Conn, name: Arc<str>, local: SocketAddr, wanted: String) -> Self {
-        Self { sip, conn: conn.clone(), name, local, direction: Direction::Outgoing, wanted }
+    pub fn outgoing(
+        sip: SipTransport,
+        conn: &Conn,
+        name: Arc<str>,
+        local: SocketAddr,
+        wanted: String,
+    ) -> Self {
+        Self {
+            sip,
+            conn: conn.clone(),
+            name,
+            local,
+            direction: Direction::Outgoing,
+            wanted,
+        }
     }
 }
 
@@ -115,7 +133,9 @@ pub struct TlsCarrier(pub OnceLock<Conn>);
 
 impl Carrier for TlsCarrier {
     fn send(&self, message: &[u8], token: u64) -> bool {
-        self.0.get().is_some_and(|conn| conn.send(message, token).is_ok())
+        self.0
+            .get()
+            .is_some_and(|conn| conn.send(message, token).is_ok())
     }
 
     fn close(&self) {
@@ -133,18 +153,41 @@ impl Host for Sip {
     type Conn = Connection;
     type Local = Local;
 
-    fn accepted(&self, _: &mut Local, listener: &ListenerData, conn: &Conn, info: TlsInfo) -> Option<Connection> {
+    fn accepted(
+        &self,
+        _: &mut Local,
+        listener: &ListenerData,
+        conn: &Conn,
+        info: TlsInfo,
+    ) -> Option<Connection> {
         guard(None, || {
             let carrier = Arc::new(TlsCarrier(OnceLock::from(conn.clone())));
-            let made = SipTransport::create(&listener.factory, Direction::Incoming, info.local, info.remote, "", carrier);
+            let made = SipTransport::create(
+                &listener.factory,
+                Direction::Incoming,
+                info.local,
+                info.remote,
+                "",
+                carrier,
+            );
             let sip = match made {
                 Ok(sip) => sip,
                 Err(status) => {
-                    log::error!("transport '{}': pjsip took no connection ({})", listener.name, status.raw());
+                    log::error!(
+                        "transport '{}': pjsip took no connection ({})",
+                        listener.name,
+                        status.raw()
+                    );
                     return None;
                 }
             };
-            log::debug!("transport '{}': {} connected, {} {}", listener.name, info.remote, info.version, info.cipher);
+            log::debug!(
+                "transport '{}': {} connected, {} {}",
+                listener.name,
+                info.remote,
+                info.version,
+                info.cipher
+            );
             // If Asterisk shuts it down at once, pjsip's end of it closes the connection.
             sip.connected(&facts::of(&info)).then(|| Connection {
                 sip,
@@ -159,7 +202,11 @@ impl Host for Sip {
 
     fn refused(&self, _: &mut Local, listener: &ListenerData, remote: SocketAddr, reason: Reason) {
         guard((), || {
-            log::warn!("transport '{}': TLS from {remote} failed {}", listener.name, told(&reason));
+            log::warn!(
+                "transport '{}': TLS from {remote} failed {}",
+                listener.name,
+                told(&reason)
+            );
         });
     }
 
@@ -180,18 +227,35 @@ impl Host for Sip {
     }
 
     fn message(&self, local: &mut Local, connection: &Connection, message: &[u8]) {
-        guard((), || local.rx.deliver(&connection.sip, connection.conn.remote(), message));
+        guard((), || {
+            local
+                .rx
+                .deliver(&connection.sip, connection.conn.remote(), message)
+        });
     }
 
-    fn write_done(&self, _: &mut Local, connection: &Connection, token: u64, result: Result<(), Reason>) {
-        guard((), || connection.sip.sent(token, result.map_err(|reason| facts::status(&reason))));
+    fn write_done(
+        &self,
+        _: &mut Local,
+        connection: &Connection,
+        token: u64,
+        result: Result<(), Reason>,
+    ) {
+        guard((), || {
+            connection
+                .sip
+                .sent(token, result.map_err(|reason| facts::status(&reason)))
+        });
     }
 
     fn closed(&self, _: &mut Local, connection: &Connection, reason: Reason) {
         guard((), || {
             let remote = connection.conn.remote();
             if reason.side == Side::Nobody {
-                log::debug!("transport '{}': connection with {remote} ended: {reason}", connection.name);
+                log::debug!(
+                    "transport '{}': connection with {remote} ended: {reason}",
+                    connection.name
+                );
             } else if connection.direction == Direction::Outgoing && reason.stage != Stage::Open {
                 log::warn!(
                     "transport '{}': TLS to {} ({remote}) failed {}",
@@ -200,9 +264,16 @@ impl Host for Sip {
                     told(&reason)
                 );
             } else {
-                log::info!("transport '{}': connection with {remote} closed {}", connection.name, told(&reason));
+                log::info!(
+                    "transport '{}': connection with {remote} closed {}",
+                    connection.name,
+                    told(&reason)
+                );
             }
-            connection.sip.disconnected(facts::status(&reason), &facts::none(connection.local, remote));
+            connection.sip.disconnected(
+                facts::status(&reason),
+                &facts::none(connection.local, remote),
+            );
         });
     }
 
@@ -213,7 +284,10 @@ impl Host for Sip {
                 listener.name,
                 std::io::Error::from_raw_os_error(errno)
             ),
-            ListenerEvent::Recovered => log::info!("transport '{}': connections are accepted again", listener.name),
+            ListenerEvent::Recovered => log::info!(
+                "transport '{}': connections are accepted again",
+                listener.name
+            ),
         });
     }
 }

@@ -17,7 +17,10 @@ pub fn of(info: &TlsInfo) -> TlsFacts {
         remote: info.remote,
         own: info.own.as_deref().map(certificate).unwrap_or_default(),
         peer: info.peer.as_ref().map(certificate).unwrap_or_default(),
-        verify_status: info.faults.iter().fold(0, |status, fault| status | bit(*fault)),
+        verify_status: info
+            .faults
+            .iter()
+            .fold(0, |status, fault| status | bit(*fault)),
     }
 }
 

@@ -33,8 +33,13 @@ pub fn start() -> Result<Tls, String> {
     let engine = Engine::start()?;
     let adopter = Arc::new(Adopter::new(engine.pool()));
     in_sip_thread(|| adopter.adopt_all()).ok_or("PJSIP ran no task")?;
-    let observing = config::observe(adopter.clone()).ok_or("PJSIP's configuration cannot be observed")?;
-    Ok(Tls { observing: Some(observing), adopter, engine })
+    let observing =
+        config::observe(adopter.clone()).ok_or("PJSIP's configuration cannot be observed")?;
+    Ok(Tls {
+        observing: Some(observing),
+        adopter,
+        engine,
+    })
 }
 
 /// One line of `ciphertrunk show transports`.

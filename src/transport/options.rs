@@ -10,7 +10,10 @@ use crate::ffi::pjsip::config::TlsTransport;
 
 /// The files whose change Asterisk watches.
 pub fn files(transport: &TlsTransport) -> (Option<PathBuf>, Option<PathBuf>) {
-    (transport.option("cert_file").map(PathBuf::from), transport.option("priv_key_file").map(PathBuf::from))
+    (
+        transport.option("cert_file").map(PathBuf::from),
+        transport.option("priv_key_file").map(PathBuf::from),
+    )
 }
 
 /// Loads the transport's profile. Warnings are logged.
@@ -21,12 +24,14 @@ pub fn files(transport: &TlsTransport) -> (Option<PathBuf>, Option<PathBuf>) {
 pub fn profile(transport: &TlsTransport, key_log: Option<KeyLog>) -> Result<Profile, String> {
     let path = |name: &str| transport.option(name).map(PathBuf::from);
     let word = transport.option("method").unwrap_or_default();
-    let (method, warning) =
-        Method::from_word(word).map_err(|_| format!("method: '{word}' is not one that Asterisk knows"))?;
+    let (method, warning) = Method::from_word(word)
+        .map_err(|_| format!("method: '{word}' is not one that Asterisk knows"))?;
     let config = ProfileConfig {
         cert_file: path("cert_file"),
         priv_key_file: path("priv_key_file"),
-        password: transport.option("password").map(|password| Zeroizing::new(password.to_owned())),
+        password: transport
+            .option("password")
+            .map(|password| Zeroizing::new(password.to_owned())),
         ca_list_file: path("ca_list_file"),
         ca_list_path: path("ca_list_path"),
         method,
@@ -46,8 +51,17 @@ pub fn profile(transport: &TlsTransport, key_log: Option<KeyLog>) -> Result<Prof
 
 /// `tos`, `cos` and `tcp_keepalive_*`.
 pub fn socket(transport: &TlsTransport) -> SocketOptions {
-    let octet = |name: &str| transport.number(name).and_then(|value| u8::try_from(value).ok()).filter(|value| *value != 0);
-    let seconds = |name: &str| transport.number(name).map(|seconds| Duration::from_secs(seconds.into()));
+    let octet = |name: &str| {
+        transport
+            .number(name)
+            .and_then(|value| u8::try_from(value).ok())
+            .filter(|value| *value != 0)
+    };
+    let seconds = |name: &str| {
+        transport
+            .number(name)
+            .map(|seconds| Duration::from_secs(seconds.into()))
+    };
     SocketOptions {
         tos: octet("tos"),
         cos: octet("cos"),

@@ -136,17 +136,27 @@ impl RawCertificate {
                     AltName::Ip(text) => (sys::PJ_SSL_CERT_NAME_IP, text),
                     AltName::Email(text) => (sys::PJ_SSL_CERT_NAME_RFC822, text),
                 };
-                AltEntry { kind, name: keep(text) }
+                AltEntry {
+                    kind,
+                    name: keep(text),
+                }
             })
             .collect();
         info.subj_alt_name.cnt = u32::try_from(entries.len()).unwrap_or(0);
         info.subj_alt_name.entry = entries.as_mut_ptr().cast();
-        Self { info, _texts: texts, _entries: entries }
+        Self {
+            info,
+            _texts: texts,
+            _entries: entries,
+        }
     }
 }
 
 /// Calls `with` with `facts` in C's shape. The pointer is for the time of the call.
-pub(super) fn with_state_info<R>(facts: &Facts, with: impl FnOnce(*mut sys::pjsip_tls_state_info) -> R) -> R {
+pub(super) fn with_state_info<R>(
+    facts: &Facts,
+    with: impl FnOnce(*mut sys::pjsip_tls_state_info) -> R,
+) -> R {
     let mut own = RawCertificate::new(&facts.own);
     let mut peer = RawCertificate::new(&facts.peer);
     // SAFETY: a plain C structure, for which zero is valid.
@@ -158,8 +168,8 @@ pub(super) fn with_state_info<R>(facts: &Facts, with: impl FnOnce(*mut sys::pjsi
     socket.local_cert_info = &raw mut own.info;
     socket.remote_cert_info = &raw mut peer.info;
     socket.verify_status = facts.verify_status;
-    let mut info = sys::pjsip_tls_state_info { ssl_sock_info: &raw mut socket };
+    let mut info = sys::pjsip_tls_state_info {
+        ssl_sock_info: &raw mut socket,
+    };
     with(ptr::from_mut(&mut info))
 }
-
-

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::ptr::{self, NonNull};
 
-
 use zeroize::Zeroizing;
 
 use super::factory::{self, FactoryRef, StockFactory};
@@ -26,12 +25,16 @@ pub struct TlsTransport {
 impl TlsTransport {
     /// An option's value; `None` if it is not set.
     pub fn option(&self, name: &str) -> Option<&str> {
-        self.options.get(name).map(|value| value.as_str()).filter(|value| !value.is_empty())
+        self.options
+            .get(name)
+            .map(|value| value.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     /// A yes/no option.
     pub fn flag(&self, name: &str) -> bool {
-        self.option(name).is_some_and(|value| matches!(value, "yes" | "Yes" | "true" | "1" | "on"))
+        self.option(name)
+            .is_some_and(|value| matches!(value, "yes" | "Yes" | "true" | "1" | "on"))
     }
 
     /// A number.
@@ -53,7 +56,14 @@ impl Drop for Ao2 {
     fn drop(&mut self) {
         // SAFETY: a reference of ours, given back once.
         unsafe {
-            sys::__ao2_ref(self.0.as_ptr(), -1, ptr::null(), c"ciphertrunk".as_ptr(), 0, c"drop".as_ptr());
+            sys::__ao2_ref(
+                self.0.as_ptr(),
+                -1,
+                ptr::null(),
+                c"ciphertrunk".as_ptr(),
+                0,
+                c"drop".as_ptr(),
+            );
         }
     }
 }
@@ -65,22 +75,41 @@ pub fn tls_transports() -> Vec<TlsTransport> {
     let (sorcery, container) = unsafe {
         let sorcery = sys::ast_sip_get_sorcery();
         let flags = sys::AST_RETRIEVE_FLAG_MULTIPLE | sys::AST_RETRIEVE_FLAG_ALL;
-        (sorcery, sys::ast_sorcery_retrieve_by_fields(sorcery, TYPE.as_ptr(), flags, ptr::null_mut()))
+        (
+            sorcery,
+            sys::ast_sorcery_retrieve_by_fields(sorcery, TYPE.as_ptr(), flags, ptr::null_mut()),
+        )
     };
-    let Some(container) = Ao2::new(container) else { return found };
+    let Some(container) = Ao2::new(container) else {
+        return found;
+    };
     // SAFETY: the container lives until the iterator is destroyed.
     let mut iterator = unsafe { sys::ao2_iterator_init(container.0.as_ptr().cast(), 0) };
     loop {
         // SAFETY: as above; each object comes with a reference of ours.
         let object = unsafe {
-            sys::__ao2_iterator_next(&raw mut iterator, ptr::null(), c"ciphertrunk".as_ptr(), 0, c"next".as_ptr())
+            sys::__ao2_iterator_next(
+                &raw mut iterator,
+                ptr::null(),
+                c"ciphertrunk".as_ptr(),
+                0,
+                c"next".as_ptr(),
+            )
         };
-        let Some(object) = Ao2::new(object) else { break };
+        let Some(object) = Ao2::new(object) else {
+            break;
+        };
         // SAFETY: a live object of PJSIP's sorcery.
         let (name, options) = unsafe {
-            (text(sys::ast_sorcery_object_get_id(object.0.as_ptr())).unwrap_or_default(), options(sorcery, object.0.as_ptr()))
+            (
+                text(sys::ast_sorcery_object_get_id(object.0.as_ptr())).unwrap_or_default(),
+                options(sorcery, object.0.as_ptr()),
+            )
         };
-        if options.get("protocol").is_some_and(|protocol| protocol.as_str() == "tls") {
+        if options
+            .get("protocol")
+            .is_some_and(|protocol| protocol.as_str() == "tls")
+        {
             found.push(TlsTransport { name, options });
         }
     }
@@ -92,15 +121,25 @@ pub fn tls_transports() -> Vec<TlsTransport> {
 /// # Safety
 ///
 /// A live sorcery and a live object of it.
-unsafe fn options(sorcery: *const sys::ast_sorcery, object: *const c_void) -> BTreeMap<String, Zeroizing<String>> {
+unsafe fn options(
+    sorcery: *const sys::ast_sorcery,
+    object: *const c_void,
+) -> BTreeMap<String, Zeroizing<String>> {
     let mut options = BTreeMap::new();
     // SAFETY: by the caller; the list is ours.
-    let list = unsafe { sys::ast_sorcery_objectset_create2(sorcery, object, sys::AST_HANDLER_ONLY_STRING) };
+    let list = unsafe {
+        sys::ast_sorcery_objectset_create2(sorcery, object, sys::AST_HANDLER_ONLY_STRING)
+    };
     let mut variable = list;
     // SAFETY: a list that lives until it is destroyed below.
     while let Some(node) = unsafe { variable.as_ref() } {
         // SAFETY: strings inside the node.
-        let (name, value) = unsafe { (text(node.name).unwrap_or_default(), text(node.value).unwrap_or_default()) };
+        let (name, value) = unsafe {
+            (
+                text(node.name).unwrap_or_default(),
+                text(node.value).unwrap_or_default(),
+            )
+        };
         options.insert(name, Zeroizing::new(value));
         variable = node.next;
     }
@@ -122,7 +161,10 @@ impl TransportState {
         let name = c_text(name);
         // SAFETY: the name lives during the call; a reference comes back.
         let state = NonNull::new(unsafe { sys::ast_sip_get_transport_state(name.as_ptr()) })?;
-        Some(Self { state, _reference: Ao2(state.cast()) })
+        Some(Self {
+            state,
+            _reference: Ao2(state.cast()),
+        })
     }
 
     fn raw(&self) -> *mut sys::ast_sip_transport_state {
@@ -139,7 +181,11 @@ impl TransportState {
     pub fn stock(&self) -> Option<StockFactory> {
         // SAFETY: kept by the reference; changed only in pjsip's thread, which we run in.
         let factory = unsafe { (*self.raw()).factory };
-        if factory::is_ours(factory) { None } else { StockFactory::new(factory) }
+        if factory::is_ours(factory) {
+            None
+        } else {
+            StockFactory::new(factory)
+        }
     }
 
     /// Whether ours is there.
@@ -170,7 +216,11 @@ impl TransportState {
     /// it call pjproject's restart on our factory.
     pub fn refresh_file_times(&self, certificate: Option<&Path>, key: Option<&Path>) {
         let refresh = |path: Option<&Path>, stat: *mut sys::stat| {
-            let Some(path) = path.and_then(|path| CString::new(path.as_os_str().as_encoded_bytes()).ok()) else { return };
+            let Some(path) =
+                path.and_then(|path| CString::new(path.as_os_str().as_encoded_bytes()).ok())
+            else {
+                return;
+            };
             // SAFETY: a `struct stat` of the state's, in the same layout; unchanged on failure.
             unsafe { libc::stat(path.as_ptr(), stat.cast()) };
         };
@@ -184,7 +234,8 @@ impl TransportState {
     /// Starts stock's listener again, in the place of ours, which is retired.
     pub fn give_back(&self, transport: &TlsTransport) -> bool {
         let word = |name: &str| c_text(transport.option(name).unwrap_or_default());
-        let (certificate, key, password) = (word("cert_file"), word("priv_key_file"), word("password"));
+        let (certificate, key, password) =
+            (word("cert_file"), word("priv_key_file"), word("password"));
         let (ca_file, ca_path) = (word("ca_list_file"), word("ca_list_path"));
         // SAFETY: the state's own settings, as Asterisk starts stock with. The texts in them have gone since load, so ours
         // stand for them; pjsip copies what it keeps.
@@ -224,8 +275,11 @@ const INFO: usize = 256;
 
 /// Frees retired factories that no transport of `names` points to.
 pub fn reclaim_factories(names: &[String]) {
-    let in_use: Vec<usize> =
-        names.iter().filter_map(|name| TransportState::of(name)).map(|state| state.factory_address()).collect();
+    let in_use: Vec<usize> = names
+        .iter()
+        .filter_map(|name| TransportState::of(name))
+        .map(|state| state.factory_address())
+        .collect();
     factory::reclaim(&in_use);
 }
 
@@ -237,7 +291,8 @@ pub trait Observer: Send + Sync {
     fn loaded(&self);
 }
 
-static OBSERVER: std::sync::Mutex<Option<std::sync::Arc<dyn Observer>>> = std::sync::Mutex::new(None);
+static OBSERVER: std::sync::Mutex<Option<std::sync::Arc<dyn Observer>>> =
+    std::sync::Mutex::new(None);
 
 fn with_observer(object_type: *const c_char, call: impl FnOnce(&dyn Observer)) {
     guard((), || {
@@ -245,7 +300,10 @@ fn with_observer(object_type: *const c_char, call: impl FnOnce(&dyn Observer)) {
         if unsafe { text(object_type) }.as_deref() != Some("transport") {
             return;
         }
-        let observer = OBSERVER.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let observer = OBSERVER
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
         if let Some(observer) = observer {
             call(&*observer);
         }
@@ -285,18 +343,30 @@ pub struct Observing(());
 
 /// Registers the one observer.
 pub fn observe(observer: std::sync::Arc<dyn Observer>) -> Option<Observing> {
-    *OBSERVER.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(observer);
+    *OBSERVER
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(observer);
     // SAFETY: a static table; PJSIP's sorcery is live.
-    let failed = unsafe { sys::ast_sorcery_instance_observer_add(sys::ast_sip_get_sorcery(), &raw mut CALLBACKS) };
-    
+    let failed = unsafe {
+        sys::ast_sorcery_instance_observer_add(sys::ast_sip_get_sorcery(), &raw mut CALLBACKS)
+    };
+
     (failed == 0).then_some(Observing(()))
 }
 
 impl Drop for Observing {
     fn drop(&mut self) {
         // SAFETY: registered by `observe`.
-        unsafe { sys::ast_sorcery_instance_observer_remove(sys::ast_sip_get_sorcery(), &raw mut CALLBACKS) };
-        OBSERVER.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        unsafe {
+            sys::ast_sorcery_instance_observer_remove(
+                sys::ast_sip_get_sorcery(),
+                &raw mut CALLBACKS,
+            )
+        };
+        OBSERVER
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
     }
 }
 
@@ -319,7 +389,10 @@ pub fn in_sip_thread<R>(task: impl FnOnce() -> R) -> Option<R> {
     fn entry<F: FnOnce() -> R, R>(_: &Call<F, R>) -> unsafe extern "C" fn(*mut c_void) -> c_int {
         run::<F, R>
     }
-    let mut call = Call { task: Some(task), result: None };
+    let mut call = Call {
+        task: Some(task),
+        result: None,
+    };
     let entry = entry(&call);
     // SAFETY: waits until `run` is done with `call`.
     unsafe { sys::ct_sip_servant_wait(Some(entry), ptr::from_mut(&mut call).cast()) };

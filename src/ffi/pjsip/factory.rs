@@ -19,7 +19,12 @@ pub trait Connector: Send + Sync {
     /// # Errors
     ///
     /// A status for pjsip.
-    fn connect(&self, factory: &FactoryRef, remote: SocketAddr, name: &str) -> Result<(SipTransport, Begin), Status>;
+    fn connect(
+        &self,
+        factory: &FactoryRef,
+        remote: SocketAddr,
+        name: &str,
+    ) -> Result<(SipTransport, Begin), Status>;
     /// Stops listening, at once and for good. Called more than once.
     fn close(&self);
 }
@@ -117,7 +122,9 @@ impl FactoryRef {
         // SAFETY: PJSIP runs while the module is loaded.
         let endpoint = unsafe { sys::ast_sip_get_pjsip_endpoint() };
         // SAFETY: PJSIP's endpoint; a pool for the lock.
-        let pool = unsafe { sys::pjsip_endpt_create_pool(endpoint, c"ciphertrunk-lis".as_ptr(), 512, 512) };
+        let pool = unsafe {
+            sys::pjsip_endpt_create_pool(endpoint, c"ciphertrunk-lis".as_ptr(), 512, 512)
+        };
         if pool.is_null() {
             return None;
         }
@@ -145,7 +152,13 @@ impl FactoryRef {
         base.create_transport2 = Some(create_transport2);
         base.destroy = Some(destroy);
         // SAFETY: the pool is good.
-        let failed = unsafe { sys::pj_lock_create_recursive_mutex(pool, c"ciphertrunk-lis".as_ptr(), &raw mut base.lock) };
+        let failed = unsafe {
+            sys::pj_lock_create_recursive_mutex(
+                pool,
+                c"ciphertrunk-lis".as_ptr(),
+                &raw mut base.lock,
+            )
+        };
         if failed != Status::SUCCESS {
             // SAFETY: made above.
             unsafe { sys::pjsip_endpt_release_pool(endpoint, pool) };
@@ -161,7 +174,9 @@ impl FactoryRef {
             _texts: vec![host],
             users: AtomicUsize::new(1),
         }));
-        MADE.lock().unwrap_or_else(PoisonError::into_inner).push(raw.expose_provenance());
+        MADE.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(raw.expose_provenance());
         NonNull::new(raw).map(Self)
     }
 
@@ -196,7 +211,12 @@ impl FactoryRef {
 
     pub(super) fn published_address(&self) -> SocketAddr {
         // SAFETY: set when it was made.
-        let (address, port) = unsafe { (to_socket_addr(&(*self.base()).local_addr), (*self.base()).addr_name.port) };
+        let (address, port) = unsafe {
+            (
+                to_socket_addr(&(*self.base()).local_addr),
+                (*self.base()).addr_name.port,
+            )
+        };
         let mut address = address.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
         // SAFETY: as above.
         if let Ok(ip) = unsafe { pj_text(&(*self.base()).addr_name.host) }.parse() {
@@ -214,7 +234,10 @@ impl FactoryRef {
     pub fn register(&self) -> Result<(), Status> {
         // SAFETY: whole; lives until it is unregistered.
         Status::check(unsafe {
-            sys::pjsip_tpmgr_register_tpfactory(sys::pjsip_endpt_get_tpmgr(self.endpoint()), self.base())
+            sys::pjsip_tpmgr_register_tpfactory(
+                sys::pjsip_endpt_get_tpmgr(self.endpoint()),
+                self.base(),
+            )
         })?;
         self.raw().registered.store(true, Ordering::Release);
         Ok(())
@@ -237,7 +260,11 @@ pub(super) fn reclaim(in_use: &[usize]) {
         let idle = unsafe {
             (*raw).users.load(Ordering::Acquire) == 0
                 && !(*raw).registered.load(Ordering::Acquire)
-                && (*raw).connector.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+                && (*raw)
+                    .connector
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .is_none()
         };
         if !idle || in_use.contains(address) {
             return true;
@@ -259,7 +286,9 @@ pub fn live() -> usize {
 
 /// Whether a factory that Asterisk holds is ours.
 pub(super) fn is_ours(factory: *mut sys::pjsip_tpfactory) -> bool {
-    MADE.lock().unwrap_or_else(PoisonError::into_inner).contains(&factory.addr())
+    MADE.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .contains(&factory.addr())
 }
 
 unsafe extern "C" fn create_transport(
@@ -271,7 +300,17 @@ unsafe extern "C" fn create_transport(
     out: *mut *mut sys::pjsip_transport,
 ) -> sys::pj_status_t {
     // SAFETY: the same call without a message.
-    unsafe { create_transport2(factory, manager, endpoint, remote, length, ptr::null_mut(), out) }
+    unsafe {
+        create_transport2(
+            factory,
+            manager,
+            endpoint,
+            remote,
+            length,
+            ptr::null_mut(),
+            out,
+        )
+    }
 }
 
 unsafe extern "C" fn create_transport2(
@@ -286,14 +325,24 @@ unsafe extern "C" fn create_transport2(
     guard(Status::TLS_CONNECT.raw(), || {
         // SAFETY: pjsip's arguments for this call; the name is the one that the caller asked for, before DNS.
         let (remote, name) = unsafe {
-            let name = tdata.as_ref().map_or_else(String::new, |tdata| pj_text(&tdata.dest_info.name));
+            let name = tdata
+                .as_ref()
+                .map_or_else(String::new, |tdata| pj_text(&tdata.dest_info.name));
             (to_socket_addr(&*remote), name)
         };
-        let Some(remote) = remote else { return Status::INVALID.raw() };
+        let Some(remote) = remote else {
+            return Status::INVALID.raw();
+        };
         // SAFETY: a registered factory of ours.
         let raw = unsafe { &*factory.cast::<Raw>() };
-        let connector = raw.connector.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(connector) = connector else { return Status::CANCELLED.raw() };
+        let connector = raw
+            .connector
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let Some(connector) = connector else {
+            return Status::CANCELLED.raw();
+        };
         raw.users.fetch_add(1, Ordering::Relaxed);
         let this = FactoryRef(NonNull::from(raw));
         match connector.connect(&this, remote, &name) {
@@ -319,10 +368,17 @@ unsafe extern "C" fn destroy(factory: *mut sys::pjsip_tpfactory) -> sys::pj_stat
         if raw.registered.swap(false, Ordering::AcqRel) {
             // SAFETY: registered.
             unsafe {
-                sys::pjsip_tpmgr_unregister_tpfactory(sys::pjsip_endpt_get_tpmgr(raw.endpoint), factory);
+                sys::pjsip_tpmgr_unregister_tpfactory(
+                    sys::pjsip_endpt_get_tpmgr(raw.endpoint),
+                    factory,
+                );
             }
         }
-        let connector = raw.connector.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let connector = raw
+            .connector
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(connector) = connector {
             connector.close();
         }

@@ -47,7 +47,11 @@ impl Status {
     }
 
     fn check(raw: i32) -> Result<(), Self> {
-        if raw == Self::SUCCESS { Ok(()) } else { Err(Self(raw)) }
+        if raw == Self::SUCCESS {
+            Ok(())
+        } else {
+            Err(Self(raw))
+        }
     }
 }
 
@@ -67,7 +71,10 @@ unsafe fn pj_text(text: &sys::pj_str_t) -> String {
 
 /// A `pj_str_t` that borrows `text`, for calls and structures that end before it does.
 fn pj_str(text: &CStr) -> sys::pj_str_t {
-    sys::pj_str_t { ptr: text.as_ptr().cast_mut(), slen: text.to_bytes().len() as sys::pj_ssize_t }
+    sys::pj_str_t {
+        ptr: text.as_ptr().cast_mut(),
+        slen: text.to_bytes().len() as sys::pj_ssize_t,
+    }
 }
 
 /// A `pj_sockaddr` as Rust has it.
@@ -83,7 +90,11 @@ fn to_socket_addr(address: &sys::pj_sockaddr) -> Option<SocketAddr> {
             libc::AF_INET6 => {
                 let v6 = &address.ipv6;
                 let mut octets = [0u8; 16];
-                ptr::copy_nonoverlapping((&raw const v6.sin6_addr).cast::<u8>(), octets.as_mut_ptr(), 16);
+                ptr::copy_nonoverlapping(
+                    (&raw const v6.sin6_addr).cast::<u8>(),
+                    octets.as_mut_ptr(),
+                    16,
+                );
                 let ip = IpAddr::V6(Ipv6Addr::from(octets));
                 let mut address = SocketAddr::new(ip, u16::from_be(v6.sin6_port));
                 if let SocketAddr::V6(v6_address) = &mut address {
@@ -105,7 +116,9 @@ fn from_socket_addr(address: SocketAddr) -> sys::pj_sockaddr {
             let ipv4 = sys::pj_sockaddr_in {
                 sin_family: libc::AF_INET as u16,
                 sin_port: v4.port().to_be(),
-                sin_addr: sys::pj_in_addr { s_addr: u32::from(*v4.ip()).to_be() },
+                sin_addr: sys::pj_in_addr {
+                    s_addr: u32::from(*v4.ip()).to_be(),
+                },
                 sin_zero_pad: [0; 8],
             };
             raw.ipv4 = ipv4;
@@ -118,7 +131,13 @@ fn from_socket_addr(address: SocketAddr) -> sys::pj_sockaddr {
             ipv6.sin6_scope_id = v6.scope_id();
             let octets = v6.ip().octets();
             // SAFETY: 16 octets into a field of 16 octets.
-            unsafe { ptr::copy_nonoverlapping(octets.as_ptr(), (&raw mut ipv6.sin6_addr).cast::<u8>(), 16) };
+            unsafe {
+                ptr::copy_nonoverlapping(
+                    octets.as_ptr(),
+                    (&raw mut ipv6.sin6_addr).cast::<u8>(),
+                    16,
+                )
+            };
             raw.ipv6 = ipv6;
         }
     }
@@ -145,10 +164,19 @@ fn fill(field: &mut [c_char], text: &str) {
 /// Makes this thread known to pjlib, which refuses calls of others. What pjlib needs lives in the returned value: keep it
 /// while the thread runs.
 pub fn register_thread(name: &str) -> Box<ThreadDescription> {
-    let mut description = Box::new(ThreadDescription { _words: [0; 64], name: super::c_text(name) });
+    let mut description = Box::new(ThreadDescription {
+        _words: [0; 64],
+        name: super::c_text(name),
+    });
     let mut thread = ptr::null_mut();
     // SAFETY: the description (64 words, `pj_thread_desc`) and the name live as long as the thread.
-    unsafe { sys::pj_thread_register(description.name.as_ptr(), description._words.as_mut_ptr(), &raw mut thread) };
+    unsafe {
+        sys::pj_thread_register(
+            description.name.as_ptr(),
+            description._words.as_mut_ptr(),
+            &raw mut thread,
+        )
+    };
     description
 }
 

@@ -25,7 +25,9 @@ impl RxBuffer {
         // SAFETY: a plain C structure, for which zero is valid, made where it will stay: it is too big for a stack.
         let mut rdata = unsafe { Box::<sys::pjsip_rx_data>::new_zeroed().assume_init() };
         // SAFETY: a pool of PJSIP's usual sizes for received data; the name is a static string.
-        rdata.tp_info.pool = unsafe { sys::pjsip_endpt_create_pool(endpoint, c"ciphertrunk-rx".as_ptr(), 1000, 1000) };
+        rdata.tp_info.pool = unsafe {
+            sys::pjsip_endpt_create_pool(endpoint, c"ciphertrunk-rx".as_ptr(), 1000, 1000)
+        };
         if rdata.tp_info.pool.is_null() {
             return None;
         }
@@ -35,9 +37,17 @@ impl RxBuffer {
     /// Hands one whole message to pjsip. It may call back into the transport from inside, even close it.
     pub fn deliver(&mut self, transport: &SipTransport, source: SocketAddr, message: &[u8]) {
         let rdata = &mut *self.rdata;
-        let Some(room) = rdata.pkt_info.packet.get_mut(..message.len()) else { return };
+        let Some(room) = rdata.pkt_info.packet.get_mut(..message.len()) else {
+            return;
+        };
         // SAFETY: `room` has the message's length; c_char and u8 have one size.
-        unsafe { ptr::copy_nonoverlapping(message.as_ptr(), room.as_mut_ptr().cast::<u8>(), message.len()) };
+        unsafe {
+            ptr::copy_nonoverlapping(
+                message.as_ptr(),
+                room.as_mut_ptr().cast::<u8>(),
+                message.len(),
+            )
+        };
         if let Some(end) = rdata.pkt_info.packet.get_mut(message.len()) {
             *end = 0;
         }

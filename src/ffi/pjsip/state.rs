@@ -2,22 +2,29 @@
 
 use std::ptr;
 
+use super::Status;
 use super::cert::{Facts, with_state_info};
 use super::transport::SipTransport;
-use super::Status;
 use crate::ffi::sys;
 
-pub use super::cert::{AltName, Certificate, verify};
 pub use super::cert::Facts as TlsFacts;
+pub use super::cert::{AltName, Certificate, verify};
 
 /// Calls the manager's state callback (res_pjsip's, and through it everybody who watches transports).
 ///
 /// Asterisk dereferences the info of a CONNECTED state without a look, so there always is one.
 fn tell(transport: &SipTransport, state: sys::pjsip_transport_state, status: i32, facts: &Facts) {
     // SAFETY: live; the manager outlives its transports.
-    let Some(callback) = (unsafe { sys::pjsip_tpmgr_get_state_cb((*transport.base()).tpmgr) }) else { return };
+    let Some(callback) = (unsafe { sys::pjsip_tpmgr_get_state_cb((*transport.base()).tpmgr) })
+    else {
+        return;
+    };
     with_state_info(facts, |extended| {
-        let info = sys::pjsip_transport_state_info { status, ext_info: extended.cast(), user_data: ptr::null_mut() };
+        let info = sys::pjsip_transport_state_info {
+            status,
+            ext_info: extended.cast(),
+            user_data: ptr::null_mut(),
+        };
         // SAFETY: everything lives during the call; pjlib knows this thread.
         unsafe { callback(transport.base(), state, &raw const info) };
     });

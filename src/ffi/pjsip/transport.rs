@@ -89,7 +89,9 @@ impl SipTransport {
     ) -> Result<Self, Status> {
         let (endpoint, kind) = (factory.endpoint(), factory.kind(remote));
         // SAFETY: PJSIP's endpoint; sizes for the locks alone, everything else is in `Raw`.
-        let pool = unsafe { sys::pjsip_endpt_create_pool(endpoint, c"ciphertrunk-tls".as_ptr(), 512, 512) };
+        let pool = unsafe {
+            sys::pjsip_endpt_create_pool(endpoint, c"ciphertrunk-tls".as_ptr(), 512, 512)
+        };
         if pool.is_null() {
             return Err(Status::NO_MEMORY);
         }
@@ -153,13 +155,23 @@ impl SipTransport {
 
     /// The message of `token` is out, or will never be.
     pub fn sent(&self, token: u64, result: Result<(), Status>) {
-        let Some(key) = self.raw().pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&token) else { return };
+        let Some(key) = self
+            .raw()
+            .pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&token)
+        else {
+            return;
+        };
         let key: *mut sys::pjsip_tx_data_op_key = ptr::with_exposed_provenance_mut(key);
         // SAFETY: `send_msg` put it there, and pjsip keeps the message until this callback.
         unsafe {
             let tdata = (*key).tdata;
             let length = match result {
-                Ok(()) if !tdata.is_null() => (*tdata).buf.cur.offset_from((*tdata).buf.start).max(1),
+                Ok(()) if !tdata.is_null() => {
+                    (*tdata).buf.cur.offset_from((*tdata).buf.start).max(1)
+                }
                 Ok(()) => 1,
                 Err(status) => -(status.raw() as isize),
             };
@@ -180,7 +192,12 @@ impl SipTransport {
     }
 
     pub(super) fn set_close_reason(&self, reason: Status) {
-        let _ = self.raw().close_reason.compare_exchange(Status::SUCCESS, reason.raw(), Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.raw().close_reason.compare_exchange(
+            Status::SUCCESS,
+            reason.raw(),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
     }
 
     /// The address that the system chose for an outgoing connection.
@@ -194,7 +211,11 @@ impl SipTransport {
                 (*self.base()).local_name.host = pj_str(&host);
                 (*self.base()).local_name.port = local.port().into();
             }
-            self.raw().texts.lock().unwrap_or_else(PoisonError::into_inner).push(host);
+            self.raw()
+                .texts
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(host);
         }
     }
 
@@ -237,21 +258,39 @@ impl Drop for SipTransport {
 impl Raw {
     /// Object name, info, local and remote name.
     fn name(&mut self, direction: Direction, local: SocketAddr, remote: SocketAddr, name: &str) {
-        let prefix = if direction == Direction::Incoming { "tlss" } else { "tlsc" };
+        let prefix = if direction == Direction::Incoming {
+            "tlss"
+        } else {
+            "tlsc"
+        };
         let name_of_object = format!("{prefix}{:p}", &raw const self.base);
         fill(&mut self.base.obj_name, &name_of_object);
         let info = c_text(&format!("TLS to {remote}"));
         self.base.info = info.as_ptr().cast_mut();
-        let host = c_text(&if name.is_empty() { remote.ip().to_string() } else { name.to_owned() });
-        self.base.remote_name = sys::pjsip_host_port { host: pj_str(&host), port: remote.port().into() };
+        let host = c_text(&if name.is_empty() {
+            remote.ip().to_string()
+        } else {
+            name.to_owned()
+        });
+        self.base.remote_name = sys::pjsip_host_port {
+            host: pj_str(&host),
+            port: remote.port().into(),
+        };
         let mut texts = vec![info, host];
         if self.factory.has_published_name() {
             self.base.has_addr_name = 1;
             self.base.local_name = self.factory.published_name();
         } else {
-            let address = if local.ip().is_unspecified() { self.factory.published_address() } else { local };
+            let address = if local.ip().is_unspecified() {
+                self.factory.published_address()
+            } else {
+                local
+            };
             let host = c_text(&address.ip().to_string());
-            self.base.local_name = sys::pjsip_host_port { host: pj_str(&host), port: address.port().into() };
+            self.base.local_name = sys::pjsip_host_port {
+                host: pj_str(&host),
+                port: address.port().into(),
+            };
             texts.push(host);
         }
         self.texts = Mutex::new(texts);
@@ -263,17 +302,25 @@ impl Raw {
         // SAFETY: `raw` is fresh; its pool is good; a failure before the group lock exists frees it by hand, and one after it
         // by the counts.
         unsafe {
-            let made = Status::check(sys::pj_atomic_create(self.base.pool, 0, &raw mut self.base.ref_cnt))
-                .and_then(|()| {
-                    Status::check(sys::pj_lock_create_recursive_mutex(
-                        self.base.pool,
-                        c"ciphertrunk-tls".as_ptr(),
-                        &raw mut self.base.lock,
-                    ))
-                })
-                .and_then(|()| {
-                    Status::check(sys::pj_grp_lock_create(self.base.pool, ptr::null(), &raw mut self.base.grp_lock))
-                });
+            let made = Status::check(sys::pj_atomic_create(
+                self.base.pool,
+                0,
+                &raw mut self.base.ref_cnt,
+            ))
+            .and_then(|()| {
+                Status::check(sys::pj_lock_create_recursive_mutex(
+                    self.base.pool,
+                    c"ciphertrunk-tls".as_ptr(),
+                    &raw mut self.base.lock,
+                ))
+            })
+            .and_then(|()| {
+                Status::check(sys::pj_grp_lock_create(
+                    self.base.pool,
+                    ptr::null(),
+                    &raw mut self.base.grp_lock,
+                ))
+            });
             if let Err(status) = made {
                 on_free(raw.cast());
                 return Err(status);
@@ -282,9 +329,18 @@ impl Raw {
             // pjsip's count and the SipTransport's.
             sys::pj_grp_lock_add_ref(group);
             sys::pj_grp_lock_add_ref(group);
-            let registered =
-                Status::check(sys::pj_grp_lock_add_handler(group, self.base.pool, raw.cast(), Some(on_free)))
-                    .and_then(|()| Status::check(sys::pjsip_transport_register(self.base.tpmgr, &raw mut self.base)));
+            let registered = Status::check(sys::pj_grp_lock_add_handler(
+                group,
+                self.base.pool,
+                raw.cast(),
+                Some(on_free),
+            ))
+            .and_then(|()| {
+                Status::check(sys::pjsip_transport_register(
+                    self.base.tpmgr,
+                    &raw mut self.base,
+                ))
+            });
             match registered {
                 Ok(()) => {
                     self.registered.store(true, Ordering::Release);
@@ -351,15 +407,24 @@ unsafe extern "C" fn send_msg(
         // SAFETY: the encoded message: from `start` to `cur`.
         let message = unsafe {
             let buffer = &(*tdata).buf;
-            std::slice::from_raw_parts(buffer.start.cast::<u8>(), buffer.cur.offset_from(buffer.start).max(0).cast_unsigned())
+            std::slice::from_raw_parts(
+                buffer.start.cast::<u8>(),
+                buffer.cur.offset_from(buffer.start).max(0).cast_unsigned(),
+            )
         };
         let number = raw.next_token.fetch_add(1, Ordering::Relaxed);
         let address = ptr::from_mut(key).expose_provenance();
-        raw.pending.lock().unwrap_or_else(PoisonError::into_inner).insert(number, address);
+        raw.pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(number, address);
         if raw.carrier.send(message, number) {
             return Status::PENDING.raw();
         }
-        raw.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        raw.pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&number);
         // SAFETY: as above; nothing was queued, so nobody else has it.
         unsafe { (*tdata).op_key.tdata = ptr::null_mut() };
         Status::NOT_CONNECTED.raw()
