@@ -300,3 +300,24 @@ impl Staged {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::MasterKey;
+
+    #[test]
+    fn staging_again_replaces_what_was_staged() {
+        let kernels = packet_crypto::kernels();
+        let suite = Suite::AesCm128HmacSha1_80;
+        let mut s = Sender::default();
+        for n in 0..3 {
+            let key = MasterKey::new(suite, &[n; 30]).unwrap();
+            let policy = Policy::new(suite, key, None).unwrap();
+            s.stage(kernels, LocalSsrc::Any, &policy).unwrap();
+        }
+        assert_eq!(s.staged.len(), 1);
+        s.commit();
+        assert_eq!((s.staged.len(), s.active.len(), s.records.len()), (0, 1, 1));
+    }
+}

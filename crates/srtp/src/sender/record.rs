@@ -237,6 +237,9 @@ mod tests {
             Some(ProtectError::ReusedIndex)
         );
         assert!(r.place(1, 1, Some(&[1])).unwrap().repeated);
+        // Index 64 has taken the place of index 0: its payload proves nothing for that one.
+        let other = r.place(1, 0, Some(&[64]));
+        assert_eq!(other.err(), Some(ProtectError::ReusedIndex));
     }
 
     #[test]

@@ -177,6 +177,19 @@ fn what_stands_cannot_be_refused() {
 }
 
 #[test]
+fn a_refused_offer_without_a_new_key_takes_nothing_back() {
+    // The host never committed the offer before, and the old key is still there.
+    let (_, mut r) = past_the_wrap();
+    set(&mut r, policy(CM, 2), 0);
+    let mut new = sender(&policy(CM, 2));
+    unprotect(&mut r, &protect(&mut new, &rtp(0x11)).unwrap()).unwrap();
+    set(&mut r, policy(CM, 2), 10);
+    r.cancel(10);
+    let out = protect(&mut new, &rtp(0x12)).unwrap();
+    assert_eq!(unprotect_at(&mut r, &out, 10 * OLD_KEY_MS), Ok(rtp(0x12)));
+}
+
+#[test]
 fn the_key_in_force_offered_again_takes_back_the_pending_one() {
     let (mut s, mut r) = past_the_wrap();
     set(&mut r, policy(CM, 2), 0);
