@@ -144,6 +144,32 @@ fn main() {
                 }),
             ));
         }
+        {
+            let keys: Vec<_> = (0..16u8)
+                .map(|i| AesCmHmacSha1::new(k, &[i; 16], &[2; 20]).unwrap())
+                .collect();
+            let src = vec![3u8; 172];
+            let mut dst = vec![vec![0u8; 192]; 16];
+            cases.push((
+                format!("{} CM batch of 16 (per 16)", k.name()),
+                Box::new(move || {
+                    let mut jobs: Vec<_> = keys
+                        .iter()
+                        .zip(&mut dst)
+                        .map(|(key, dst)| CmSeal {
+                            key,
+                            iv: [5; 16],
+                            clear: 12,
+                            packet: Packet::Copy { src: &src, dst },
+                            trailer: [1; 4],
+                            tag: [0; 20],
+                        })
+                        .collect();
+                    AesCmHmacSha1::seal_batch(&mut jobs);
+                    black_box(&jobs);
+                }),
+            ));
+        }
         cases.push((
             format!("{} CM::new", k.name()),
             Box::new(move || {
@@ -178,6 +204,9 @@ fn main() {
                 black_box((a, b, c, d, e, f));
             }),
         ));
+    }
+    if let Ok(only) = std::env::var("ONLY") {
+        cases.retain(|(name, _)| name.contains(&only));
     }
     let best = measure(&mut cases);
     for ((name, _), ns) in cases.iter().zip(best) {

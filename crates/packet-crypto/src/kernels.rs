@@ -6,7 +6,7 @@ use zeroize::Zeroize;
 
 use crate::backend::levels;
 use crate::error::SelfTestError;
-use crate::key::{HashKeys, HmacKey, RoundKeys, Span};
+use crate::key::{HashKeys, HmacJob, HmacKey, RoundKeys, Span};
 
 pub(crate) type CmSeal = unsafe fn(&CmKey, iv: &[u8; 16], Span, trailer: [u8; 4]) -> [u8; 20];
 pub(crate) type CmOpen =
@@ -25,6 +25,19 @@ pub(crate) struct CmFns {
     pub rounds: usize,
     pub seal: CmSeal,
     pub open: CmOpen,
+    /// Counter mode alone; copies the clear bytes.
+    pub ctr: unsafe fn(&CmKey, iv: &[u8; 16], Span),
+    pub lanes: Option<Lanes>,
+}
+
+/// HMAC-SHA1 of several packets at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Lanes {
+    /// How many packets at most.
+    pub width: usize,
+    /// From how many on it is quicker than one after the other.
+    pub least: usize,
+    pub hmac: unsafe fn(&[HmacJob], tags: &mut [[u8; 20]]),
 }
 
 /// What a level does for AES-GCM under one key size.

@@ -1,5 +1,8 @@
 //! The CPU levels. Everything that is an intrinsic is below here, and nothing here knows a protocol.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+mod generic;
 pub(crate) mod soft;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
@@ -10,7 +13,9 @@ use crate::kernels::Kernels;
 pub(crate) fn levels() -> impl Iterator<Item = &'static Kernels> {
     #[cfg(target_arch = "x86_64")]
     let native = x86_64::LEVELS;
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    let native = [&aarch64::ARMV8];
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let native: [&Kernels; 0] = [];
     native.into_iter().chain([&soft::SOFT])
 }

@@ -32,7 +32,7 @@ pub(super) fn same(keys: &RoundKeys) -> &RoundKeys {
     let mut at: *const RoundKeys = keys;
     // SAFETY: there is no instruction, the register keeps its value: `at` is still the reference it was made from.
     unsafe {
-        core::arch::asm!("/* {0} */", inout(reg) at, options(nomem, nostack, preserves_flags));
+        core::arch::asm!("/* {0} */", inout(reg) at, options(readonly, nostack, preserves_flags));
         &*at
     }
 }

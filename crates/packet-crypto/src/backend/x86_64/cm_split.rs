@@ -5,7 +5,7 @@ use core::arch::x86_64::*;
 
 use super::aes::Counter;
 use super::bytes::copy_clear;
-use super::ctr;
+use super::ctr::add;
 use crate::backend::soft::sha1;
 use crate::kernels::CmKey;
 use crate::key::{HmacKey, Span};
@@ -23,11 +23,9 @@ pub(super) unsafe fn seal<const R: usize>(
     span: Span,
     trailer: [u8; 4],
 ) -> [u8; 20] {
-    // SAFETY: the packet is as `span` says, and once the clear bytes are copied what is in front of the payload is
-    // final.
+    // SAFETY: the packet is as `span` says, and initialised once `ctr` wrote it.
     unsafe {
-        copy_clear(span);
-        add::<R>(key, iv, span);
+        ctr::<R>(key, iv, span);
         sha1::hmac(
             &key.hmac,
             core::slice::from_raw_parts(span.dst, span.len),
@@ -55,27 +53,31 @@ pub(super) unsafe fn open<const R: usize>(
     let mac = sha1::hmac(&key.hmac, packet, trailer, sha1::compress);
     let good = tag::matches(&mac, tag);
     if good {
-        // SAFETY: in place, so that the clear bytes are final; `packet` is not used any more.
-        unsafe { add::<R>(key, iv, span) };
+        // SAFETY: the caller's promise; `packet` is not used any more.
+        unsafe { ctr::<R>(key, iv, span) };
     }
     good
 }
 
+/// Counter mode alone; copies the clear bytes.
+///
 /// # Safety
-/// `span` keeps its promise, and the clear bytes are at the destination.
+/// `span` keeps its promise.
 #[inline]
 #[target_feature(enable = "sse2,ssse3,aes")]
-unsafe fn add<const R: usize>(key: &CmKey, iv: &[u8; 16], span: Span) {
+pub(super) unsafe fn ctr<const R: usize>(key: &CmKey, iv: &[u8; 16], span: Span) {
     let Span {
         src,
         dst,
         len,
         clear,
     } = span;
-    // SAFETY: an IV is 16 readable bytes; for the packet, the caller's promise.
+    // SAFETY: an IV is 16 readable bytes; the packet is as `span` says, and once the clear bytes are copied what is in
+    // front of the payload is final.
     unsafe {
+        copy_clear(span);
         let counter = Counter::new(_mm_loadu_si128(iv.as_ptr().cast()));
-        ctr::add::<R>(
+        add::<R>(
             &key.keys,
             counter,
             0,

@@ -11,7 +11,7 @@ use super::bytes::copy_clear;
 use super::gcm_ni::{associated, associated_blocks, from_bytes, to_bytes};
 use super::ghash::{Hash, lengths};
 use super::sha1_ni::swap;
-use crate::kernels::GcmKey;
+use crate::kernels::{CmKey, GcmKey};
 use crate::key::{HashKeys, RoundKeys, Span};
 use crate::tag;
 
@@ -59,6 +59,17 @@ impl Counters {
         let numbers = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3);
         let numbers = _mm512_mask_add_epi32(nonce, 0x8888, numbers, _mm512_set1_epi32(first));
         Self(numbers)
+    }
+
+    #[inline]
+    #[target_feature(enable = "ssse3,avx512f")]
+    fn from_iv(iv: &[u8; 16]) -> Self {
+        let swap = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 14, 13, 12);
+        let first = _mm512_broadcast_i32x4(_mm_shuffle_epi8(from_bytes(iv), swap));
+        Self(_mm512_add_epi32(
+            first,
+            _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3),
+        ))
     }
 
     /// The key stream for `V` vectors from vector `n` on.
@@ -314,6 +325,40 @@ impl<const R: usize> Packet<'_, R> {
             n += 4;
         }
         true
+    }
+}
+
+/// AES-CM alone, for batches; copies the clear bytes.
+///
+/// # Safety
+/// `span` keeps its promise.
+#[inline]
+#[target_feature(enable = "ssse3,avx512f,avx512bw,vaes")]
+pub(super) unsafe fn ctr<const R: usize>(key: &CmKey, iv: &[u8; 16], span: Span) {
+    let Span {
+        src,
+        dst,
+        len,
+        clear,
+    } = span;
+    // SAFETY: the caller's promise; the data is written after the clear bytes.
+    unsafe { copy_clear(span) };
+    let counters = Counters::from_iv(iv);
+    let mut n = 0;
+    while clear + 64 * n < len {
+        for (i, k) in (n..).zip(counters.stream::<R, 3>(&key.keys, n)) {
+            let at = clear + 64 * i;
+            let mask = match len.saturating_sub(at) {
+                left @ 0..64 => !(u64::MAX << left),
+                _ => u64::MAX,
+            };
+            // SAFETY: the mask leaves out what is behind the packet; masked bytes are not accessed.
+            unsafe {
+                let v = _mm512_maskz_loadu_epi8(mask, src.wrapping_add(at).cast());
+                _mm512_mask_storeu_epi8(dst.wrapping_add(at).cast(), mask, _mm512_xor_si512(v, k));
+            }
+        }
+        n += 3;
     }
 }
 
