@@ -15,7 +15,7 @@ const HASHED: usize = 64;
 
 /// Everything sent under one master key. It outlives the key's use: should the key come back,
 /// no index is used twice.
-pub(super) struct KeyRecord {
+pub(crate) struct KeyRecord {
     pub(super) id: KeyId,
     /// Greater for a key set later.
     pub(super) age: u64,

@@ -234,6 +234,26 @@ fn a_peer_that_goes_back_to_a_key_is_known() {
 }
 
 #[test]
+fn the_next_session_goes_on_where_this_one_ended() {
+    let (mut s, mut r) = past_the_wrap();
+    let used = protect(&mut s, &rtp(0x11)).unwrap();
+    unprotect(&mut r, &used).unwrap();
+    let mut r = Session::resume(kernels(), r.into_contexts());
+    assert_eq!(unprotect(&mut r, &used), Err(UnprotectError::NoKey));
+    set(&mut r, policy(CM, 1), 0);
+    assert_eq!(unprotect(&mut r, &used), Err(UnprotectError::Replayed));
+    assert!(unprotect(&mut r, &protect(&mut s, &rtp(0x12)).unwrap()).is_ok());
+    assert_eq!(r.stats().remote_roc, Some(1));
+    // Without them neither holds.
+    let mut r = receiver(&policy(CM, 1));
+    for _ in 0..2 {
+        wrap(&mut s, 0x12);
+    }
+    let out = protect(&mut s, &rtp(0x20)).unwrap();
+    assert_eq!(unprotect(&mut r, &out), Err(UnprotectError::AuthFailed));
+}
+
+#[test]
 fn keys_out_of_use_are_forgotten_at_last() {
     let mut r = Session::new(kernels());
     let first: Vec<_> = (0..40)
