@@ -41,7 +41,7 @@ struct Stream {
 }
 
 /// Everything received under one master key.
-struct KeyRecord {
+pub(crate) struct KeyRecord {
     id: KeyId,
     heard: u64,
     packets: KeyUsage,
@@ -82,6 +82,23 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
+    /// A receiver that goes on with what was received before, but has no key yet.
+    pub(crate) fn resume(records: Vec<KeyRecord>) -> Self {
+        let clock = records.iter().map(|r| r.heard).max().unwrap_or(0);
+        Receiver {
+            records,
+            clock,
+            ..Receiver::default()
+        }
+    }
+
+    /// What was received; the keys go.
+    pub(crate) fn into_records(self) -> Vec<KeyRecord> {
+        let mut records = self.records;
+        records.retain(|r| !r.streams.is_empty());
+        records
+    }
+
     /// See [`Session::set_remote`](crate::Session::set_remote).
     pub(crate) fn set(
         &mut self,

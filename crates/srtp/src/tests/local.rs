@@ -171,7 +171,7 @@ fn the_next_session_goes_on_with_the_indexes() {
     wrap(&mut s, 0);
     let last = protect(&mut s, &rtp(3)).unwrap();
     protect_rtcp(&mut s, &rtcp(0)).unwrap();
-    let contexts = s.into_local_contexts();
+    let contexts = s.into_contexts();
     assert!(!contexts.is_empty());
 
     let mut s = Session::resume(kernels(), contexts);
@@ -194,7 +194,7 @@ fn the_next_session_goes_on_with_the_indexes() {
     assert_eq!(s.stats().local_key.rtp, 7);
     assert_eq!(s.stats().local_key.rtcp, 2);
 
-    let unused = sender(&policy(CM, 1)).into_local_contexts();
+    let unused = sender(&policy(CM, 1)).into_contexts();
     assert!(unused.is_empty());
 }
 

@@ -177,6 +177,19 @@ fn what_stands_cannot_be_refused() {
 }
 
 #[test]
+fn a_refused_offer_without_a_new_key_takes_nothing_back() {
+    // The host never committed the offer before, and the old key is still there.
+    let (_, mut r) = past_the_wrap();
+    set(&mut r, policy(CM, 2), 0);
+    let mut new = sender(&policy(CM, 2));
+    unprotect(&mut r, &protect(&mut new, &rtp(0x11)).unwrap()).unwrap();
+    set(&mut r, policy(CM, 2), 10);
+    r.cancel(10);
+    let out = protect(&mut new, &rtp(0x12)).unwrap();
+    assert_eq!(unprotect_at(&mut r, &out, 10 * OLD_KEY_MS), Ok(rtp(0x12)));
+}
+
+#[test]
 fn the_key_in_force_offered_again_takes_back_the_pending_one() {
     let (mut s, mut r) = past_the_wrap();
     set(&mut r, policy(CM, 2), 0);
@@ -218,6 +231,26 @@ fn a_peer_that_goes_back_to_a_key_is_known() {
     let out = protect(&mut phone, &rtp(0x12)).unwrap();
     assert_eq!(unprotect_at(&mut r, &out, 60_000), Ok(rtp(0x12)));
     assert_eq!(r.stats().remote_roc, Some(1));
+}
+
+#[test]
+fn the_next_session_goes_on_where_this_one_ended() {
+    let (mut s, mut r) = past_the_wrap();
+    let used = protect(&mut s, &rtp(0x11)).unwrap();
+    unprotect(&mut r, &used).unwrap();
+    let mut r = Session::resume(kernels(), r.into_contexts());
+    assert_eq!(unprotect(&mut r, &used), Err(UnprotectError::NoKey));
+    set(&mut r, policy(CM, 1), 0);
+    assert_eq!(unprotect(&mut r, &used), Err(UnprotectError::Replayed));
+    assert!(unprotect(&mut r, &protect(&mut s, &rtp(0x12)).unwrap()).is_ok());
+    assert_eq!(r.stats().remote_roc, Some(1));
+    // Without them neither holds.
+    let mut r = receiver(&policy(CM, 1));
+    for _ in 0..2 {
+        wrap(&mut s, 0x12);
+    }
+    let out = protect(&mut s, &rtp(0x20)).unwrap();
+    assert_eq!(unprotect(&mut r, &out), Err(UnprotectError::AuthFailed));
 }
 
 #[test]
