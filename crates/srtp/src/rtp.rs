@@ -10,8 +10,8 @@ pub(crate) const MAX_PACKET: usize = 65_535;
 /// Where the payload starts, and what selects key and index.
 ///
 /// Padding belongs to the payload and is encrypted with it (RFC 3711 section 3.1). Its count is
-/// not looked at: when Asterisk passes a packet from leg to leg it removes the padding and leaves
-/// the flag, and dropping such a packet would silence the call.
+/// for the application to check: a wrong one harms no key, and dropping the packet would silence
+/// a sender that is heard without SRTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RtpHeader {
     pub(crate) ssrc: u32,
