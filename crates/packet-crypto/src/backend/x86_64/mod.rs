@@ -4,6 +4,7 @@ mod aes;
 mod bytes;
 mod cm_sha_ni;
 mod cm_split;
+mod cm_vaes;
 mod ctr;
 mod gcm_ni;
 mod gcm_vaes;
@@ -121,9 +122,9 @@ level!(
     avx512,
     "x86_64 AES-NI+SHA-NI+VAES-AVX512",
     [
-        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "avx512f", "avx512bw", "vaes", "vpclmulqdq"
+        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "avx512f", "avx512bw", "avx512vbmi2", "vaes", "vpclmulqdq"
     ],
-    cm: cm_sha_ni, hmac_key: sha1_ni::hmac_key, gcm: gcm_vaes, ctr: gcm_vaes, lanes: SIXTEEN,
+    cm: cm_vaes, hmac_key: sha1_ni::hmac_key, gcm: gcm_vaes, ctr: gcm_vaes, lanes: SIXTEEN,
 );
 
 level!(
