@@ -98,6 +98,40 @@ unsafe fn hmac(key: &HmacKey, packet: *const u8, len: usize, end: &End) -> [u8; 
     state.digest()
 }
 
+/// `cm_sha_ni::seal`, not compiled with this level's features: SHA-1 has no AVX encoding, and code without any is a
+/// little quicker than a mixture.
+///
+/// # Safety
+/// `span` keeps its promise.
+#[inline(never)]
+#[target_feature(enable = "sse2,ssse3,aes,sha")]
+unsafe fn short_seal<const R: usize>(
+    key: &CmKey,
+    iv: &[u8; 16],
+    span: Span,
+    trailer: [u8; 4],
+) -> [u8; 20] {
+    // SAFETY: the caller's promise.
+    unsafe { cm_sha_ni::seal::<R>(key, iv, span, trailer) }
+}
+
+/// `cm_sha_ni::open`, likewise.
+///
+/// # Safety
+/// `span` is in place and keeps its promise; `tag` has 1 to 20 bytes.
+#[inline(never)]
+#[target_feature(enable = "sse2,ssse3,aes,sha")]
+unsafe fn short_open<const R: usize>(
+    key: &CmKey,
+    iv: &[u8; 16],
+    span: Span,
+    trailer: [u8; 4],
+    tag: &[u8],
+) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { cm_sha_ni::open::<R>(key, iv, span, trailer, tag) }
+}
+
 /// Encrypts the packet, and gives the message's end.
 ///
 /// # Safety
@@ -164,9 +198,9 @@ pub(super) unsafe fn seal<const R: usize>(
     span: Span,
     trailer: [u8; 4],
 ) -> [u8; 20] {
-    if span.len < LONG || span.clear % 4 != 0 {
+    if span.len < LONG || !span.clear.is_multiple_of(4) {
         // SAFETY: the caller's promise.
-        return unsafe { cm_sha_ni::seal::<R>(key, iv, span, trailer) };
+        return unsafe { short_seal::<R>(key, iv, span, trailer) };
     }
     // SAFETY: the caller's promise.
     unsafe {
@@ -275,7 +309,7 @@ pub(super) unsafe fn open<const R: usize>(
 ) -> bool {
     if span.len < LONG {
         // SAFETY: the caller's promise.
-        return unsafe { cm_sha_ni::open::<R>(key, iv, span, trailer, tag) };
+        return unsafe { short_open::<R>(key, iv, span, trailer, tag) };
     }
     let mut ahead: Ahead = [const { MaybeUninit::uninit() }; AHEAD];
     // SAFETY: the caller's promise.

@@ -63,7 +63,7 @@ macro_rules! level {
             }
 
             #[target_feature($(enable = $feature),+)]
-            fn encrypt_blocks(keys: &RoundKeys, rounds: usize, blocks: &mut [[u8; 16]]) {
+            fn encrypt_blocks(keys: &RoundKeys, rounds: usize, blocks: &mut [u128]) {
                 aes::encrypt_blocks(keys, rounds, blocks);
             }
 
