@@ -7,16 +7,32 @@ use srtp::sdes::{CryptoLine, MkiRule, Rules};
 use srtp::{SessionParams, Suite};
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&choice, text)) = data.split_first() else { return };
-    let Ok(text) = std::str::from_utf8(text) else { return };
+    let Some((&choice, text)) = data.split_first() else {
+        return;
+    };
+    let Ok(text) = std::str::from_utf8(text) else {
+        return;
+    };
     let params = SessionParams {
         unencrypted_srtp: choice & 1 != 0,
         unencrypted_srtcp: choice & 2 != 0,
         unauthenticated_srtp: choice & 4 != 0,
     };
-    let mki = if choice & 8 != 0 { MkiRule::Any } else { MkiRule::One };
-    let rules = Rules { suites: &Suite::ALL, mki, params };
-    let strict = Rules { suites: &Suite::ALL[..2], mki: MkiRule::One, params: SessionParams::default() };
+    let mki = if choice & 8 != 0 {
+        MkiRule::Any
+    } else {
+        MkiRule::One
+    };
+    let rules = Rules {
+        suites: &Suite::ALL,
+        mki,
+        params,
+    };
+    let strict = Rules {
+        suites: &Suite::ALL[..2],
+        mki: MkiRule::One,
+        params: SessionParams::default(),
+    };
 
     let parsed = CryptoLine::parse(text, &rules);
     if let Err(e) = &parsed {
@@ -29,5 +45,8 @@ fuzz_target!(|data: &[u8]| {
     let written = line.to_sdp();
     let again = CryptoLine::parse(&written, &rules).expect("what we write we read");
     assert_eq!(*again.to_sdp(), *written);
-    assert_eq!((again.tag, again.suite, again.params), (line.tag, line.suite, line.params));
+    assert_eq!(
+        (again.tag, again.suite, again.params),
+        (line.tag, line.suite, line.params)
+    );
 });

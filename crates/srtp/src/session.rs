@@ -4,9 +4,24 @@ use packet_crypto::Kernels;
 
 use crate::error::{PolicyError, ProtectError, UnprotectError};
 use crate::policy::Policy;
-use crate::receiver::Receiver;
-use crate::sender::{LocalContexts, LocalSsrc, Sender};
+use crate::receiver::{self, Receiver};
+use crate::sender::{self, LocalSsrc, Sender};
 use crate::stats::{Counters, Stats};
+
+/// Rollover counters and used packet indexes of a session, of both directions, without any key.
+/// For the session that follows it: see [`Session::into_contexts`].
+#[derive(Default)]
+pub struct Contexts {
+    sent: Vec<sender::KeyRecord>,
+    received: Vec<receiver::KeyRecord>,
+}
+
+impl Contexts {
+    /// Whether nothing was sent or received.
+    pub fn is_empty(&self) -> bool {
+        self.sent.is_empty() && self.received.is_empty()
+    }
+}
 
 /// SRTP and SRTCP for one transport: local keys to send with, remote keys to receive with.
 ///
@@ -23,27 +38,31 @@ impl Session {
     /// A session without keys: it drops everything.
     #[must_use]
     pub fn new(kernels: &'static Kernels) -> Self {
-        Self::resume(kernels, LocalContexts::default())
+        Self::resume(kernels, Contexts::default())
     }
 
-    /// A session that follows another one. If a local key of that one is set again, it goes on
-    /// with the rollover counter and the used indexes: starting again from zero would use the
-    /// same key stream twice (RFC 3711 sections 3.3.1 and 9.1).
+    /// A session that follows another one, without keys. When a key of that one is set again, it
+    /// goes on with the rollover counter and the used indexes. Sending from zero again would use
+    /// the same key stream twice (RFC 3711 sections 3.3.1 and 9.1); receiving from zero would
+    /// miss a peer that went on, and take replays.
     #[must_use]
-    pub fn resume(kernels: &'static Kernels, contexts: LocalContexts) -> Self {
+    pub fn resume(kernels: &'static Kernels, contexts: Contexts) -> Self {
         Session {
             kernels,
-            sender: Sender::resume(contexts),
-            receiver: Receiver::default(),
+            sender: Sender::resume(contexts.sent),
+            receiver: Receiver::resume(contexts.received),
             counters: Counters::default(),
         }
     }
 
-    /// Ends the session and keeps which indexes were used under its local keys, for
-    /// [`resume`](Self::resume). The keys themselves are zeroized.
+    /// Ends the session and keeps its contexts for [`resume`](Self::resume). The keys are
+    /// zeroized.
     #[must_use]
-    pub fn into_local_contexts(self) -> LocalContexts {
-        self.sender.into_contexts()
+    pub fn into_contexts(self) -> Contexts {
+        Contexts {
+            sent: self.sender.into_records(),
+            received: self.receiver.into_records(),
+        }
     }
 
     /// Sends with `policy` from now on, for the SSRCs given.

@@ -7,7 +7,7 @@ mod trial;
 use packet_crypto::Kernels;
 
 use crate::error::{PolicyError, UnprotectError};
-use crate::kdf::{KeyId, derive};
+use crate::kdf::{Derived, KeyId, derive};
 use crate::policy::{Mki, Policy};
 use crate::replay::Window;
 use crate::rtcp;
@@ -41,7 +41,7 @@ struct Stream {
 }
 
 /// Everything received under one master key.
-struct KeyRecord {
+pub(crate) struct KeyRecord {
     id: KeyId,
     heard: u64,
     packets: KeyUsage,
@@ -82,6 +82,23 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
+    /// A receiver that goes on with what was received before, but has no key yet.
+    pub(crate) fn resume(records: Vec<KeyRecord>) -> Self {
+        let clock = records.iter().map(|r| r.heard).max().unwrap_or(0);
+        Receiver {
+            records,
+            clock,
+            ..Receiver::default()
+        }
+    }
+
+    /// What was received; the keys go.
+    pub(crate) fn into_records(self) -> Vec<KeyRecord> {
+        let mut records = self.records;
+        records.retain(|r| !r.streams.is_empty());
+        records
+    }
+
     /// See [`Session::set_remote`](crate::Session::set_remote).
     pub(crate) fn set(
         &mut self,
@@ -96,26 +113,20 @@ impl Receiver {
             .iter()
             .map(|p| derive(kernels, p.key()))
             .collect::<Result<Vec<_>, _>>()?;
-        let is = |g: &Generation| {
-            g.keys.len() == policies.len()
-                && g.keys
-                    .iter()
-                    .zip(policies)
-                    .zip(&derived)
-                    .all(|((k, p), d)| {
-                        self.records[k.record].id == d.id
-                            && k.transform.suite() == p.suite()
-                            && k.transform.params() == p.params()
-                            && k.mki.as_ref() == p.mki()
-                    })
+        let same = |key: &RemoteKey, policy: &Policy, derived: &Derived| {
+            self.records[key.record].id == derived.id
+                && key.transform.suite() == policy.suite()
+                && key.transform.params() == policy.params()
+                && key.mki.as_ref() == policy.mki()
         };
-        if self.current.as_ref().is_some_and(is) {
+        let again = self.current.as_ref().is_some_and(|current| {
+            let mut pairs = current.keys.iter().zip(policies).zip(&derived);
+            current.keys.len() == policies.len() && pairs.all(|((k, p), d)| same(k, p, d))
+        });
+        if again {
             // Also the peer's way to take back a description that is still pending.
             self.pending = None;
             self.unsettled = false;
-            return Ok(());
-        }
-        if self.pending.as_ref().is_some_and(is) {
             return Ok(());
         }
         let transforms = policies
@@ -168,7 +179,6 @@ impl Receiver {
     pub(crate) fn expire(&mut self, now_ms: u64) {
         if self.old.as_ref().is_some_and(|(_, until)| now_ms >= *until) {
             self.old = None;
-            self.unsettled = self.unsettled && self.pending.is_some();
         }
     }
 

@@ -123,10 +123,10 @@ impl Receiver {
             let wrapped = (header.seq < 0x8000).then_some(1 << 16 | zero);
             return Ok([Some(zero), wrapped]);
         };
-        Ok(if peer_moved {
-            [Some(zero), Some(kept)]
-        } else {
-            [Some(kept), Some(zero)]
+        Ok(match peer_moved {
+            _ if kept == zero => [Some(zero), None],
+            true => [Some(zero), Some(kept)],
+            false => [Some(kept), Some(zero)],
         })
     }
 

@@ -13,7 +13,7 @@ use crate::rtp::RtpHeader;
 use crate::stats::KeyUsage;
 use crate::suite::Suite;
 use crate::transform::Transform;
-use record::KeyRecord;
+pub(crate) use record::KeyRecord;
 
 /// Most SSRCs under one local key, and most local policies of one session.
 pub const MAX_LOCAL_SOURCES: usize = 256;
@@ -56,18 +56,6 @@ struct Staged {
     mki: Option<Mki>,
 }
 
-/// Packet indexes used under local keys, without the keys themselves; for the session that
-/// follows this one. See [`Session::into_local_contexts`](crate::Session::into_local_contexts).
-#[derive(Default)]
-pub struct LocalContexts(Vec<KeyRecord>);
-
-impl LocalContexts {
-    /// Whether nothing was sent.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
 #[derive(Default)]
 pub(crate) struct Sender {
     records: Vec<KeyRecord>,
@@ -79,20 +67,21 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// A sender that goes on with `contexts`.
-    pub(crate) fn resume(contexts: LocalContexts) -> Self {
-        let keys_set = contexts.0.iter().map(|r| r.age + 1).max().unwrap_or(0);
+    /// A sender that goes on with what was sent before, but has no key yet.
+    pub(crate) fn resume(records: Vec<KeyRecord>) -> Self {
+        let keys_set = records.iter().map(|r| r.age + 1).max().unwrap_or(0);
         Sender {
-            records: contexts.0,
+            records,
             keys_set,
             ..Sender::default()
         }
     }
 
-    pub(crate) fn into_contexts(self) -> LocalContexts {
+    /// What was sent; the keys go.
+    pub(crate) fn into_records(self) -> Vec<KeyRecord> {
         let mut records = self.records;
         records.retain(|r| !r.streams.is_empty());
-        LocalContexts(records)
+        records
     }
 
     /// Makes `policy` the one to send with, now.
@@ -223,7 +212,7 @@ impl Sender {
         src: &[u8],
         dst: &mut [u8],
     ) -> Result<Sealed, ProtectError> {
-        let header = RtpHeader::parse_clear(src)?;
+        let header = RtpHeader::parse(src)?;
         let active = active(&self.active, header.ssrc).ok_or(ProtectError::NoKey)?;
         let transform = &active.transform;
         let mki = active.mki.as_ref().map_or(&[][..], Mki::octets);
@@ -298,5 +287,26 @@ impl Staged {
             mki: policy.mki().cloned(),
             id: derived.id,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::MasterKey;
+
+    #[test]
+    fn staging_again_replaces_what_was_staged() {
+        let kernels = packet_crypto::kernels();
+        let suite = Suite::AesCm128HmacSha1_80;
+        let mut s = Sender::default();
+        for n in 0..3 {
+            let key = MasterKey::new(suite, &[n; 30]).unwrap();
+            let policy = Policy::new(suite, key, None).unwrap();
+            s.stage(kernels, LocalSsrc::Any, &policy).unwrap();
+        }
+        assert_eq!(s.staged.len(), 1);
+        s.commit();
+        assert_eq!((s.staged.len(), s.active.len(), s.records.len()), (0, 1, 1));
     }
 }

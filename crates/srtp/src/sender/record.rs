@@ -15,7 +15,7 @@ const HASHED: usize = 64;
 
 /// Everything sent under one master key. It outlives the key's use: should the key come back,
 /// no index is used twice.
-pub(super) struct KeyRecord {
+pub(crate) struct KeyRecord {
     pub(super) id: KeyId,
     /// Greater for a key set later.
     pub(super) age: u64,
@@ -237,6 +237,9 @@ mod tests {
             Some(ProtectError::ReusedIndex)
         );
         assert!(r.place(1, 1, Some(&[1])).unwrap().repeated);
+        // Index 64 has taken the place of index 0: its payload proves nothing for that one.
+        let other = r.place(1, 0, Some(&[64]));
+        assert_eq!(other.err(), Some(ProtectError::ReusedIndex));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! For tests and fuzz targets: libsrtp as the other side, and packets made at random.
+//! libsrtp as the other side, for tests and fuzz targets.
 
 use std::os::raw::{c_int, c_uint, c_void};
 use std::sync::OnceLock;
@@ -235,61 +235,4 @@ fn crypto_policies(setup: &Setup<'_>) -> (SetPolicy, SetPolicy) {
         };
     }
     (rtp, rtcp)
-}
-
-/// SplitMix64: reproducible from its seed.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    pub fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    pub fn octets(&mut self, n: usize) -> Vec<u8> {
-        (0..n).map(|_| self.next() as u8).collect()
-    }
-
-    /// An RTP packet with CSRCs, extension and padding at random.
-    pub fn rtp(&mut self, ssrc: u32, seq: u16, payload: usize) -> Vec<u8> {
-        let csrcs = if self.one_in(4) { self.below(16) } else { 0 };
-        let extension = self.one_in(4).then(|| self.below(12));
-        let mut body = self.octets(payload);
-        let padded = payload > 0 && self.one_in(4);
-        if padded {
-            body[payload - 1] = 1 + self.below(payload.min(255)) as u8;
-        }
-        let flags = csrcs as u8 | u8::from(extension.is_some()) << 4 | u8::from(padded) << 5;
-        let mut p = vec![0x80 | flags, self.next() as u8];
-        p.extend(seq.to_be_bytes());
-        p.extend(self.octets(4));
-        p.extend(ssrc.to_be_bytes());
-        p.extend(self.octets(4 * csrcs));
-        if let Some(words) = extension {
-            p.extend([0xbe, 0xde, 0, words as u8]);
-            p.extend(self.octets(4 * words));
-        }
-        p.extend(body);
-        p
-    }
-
-    /// An RTCP packet of `8 + 4 * words` octets.
-    pub fn rtcp(&mut self, ssrc: u32, words: usize) -> Vec<u8> {
-        let mut p = vec![0x80, 200 + self.below(8) as u8];
-        p.extend((words as u16 + 1).to_be_bytes());
-        p.extend(ssrc.to_be_bytes());
-        p.extend(self.octets(4 * words));
-        p
-    }
 }
