@@ -13,7 +13,7 @@ PREREQS := mmdebstrap debian-archive-keyring util-linux \
 	dpkg-dev xz-utils patch make gcc libc6-dev pkg-config \
 	clang libclang-dev libssl-dev libsrtp2-dev
 
-.PHONY: all prereqs root headers module test-module install demo test check clean
+.PHONY: all prereqs root headers module test-module install demo test bench-calls check clean
 
 all: module
 
@@ -66,6 +66,10 @@ demo: module
 # The test build of the module is made first: cargo leaves the last one in target/release.
 test: test-module module
 	@RUST_TEST_THREADS=2 $(CARGO) test --workspace --no-fail-fast
+
+# CPU per call of the same Asterisk with plain RTP, stock's SRTP and ours.
+bench-calls: module
+	@$(CARGO) bench --quiet --bench calls
 
 check:
 	$(CARGO) fmt --all --check

@@ -139,14 +139,15 @@ struct ast_taskprocessor *ct_session_serializer(const struct ast_sip_session *se
 	return session->serializer;
 }
 
-static int state_has_rtp(const struct ast_sip_session_media_state *state, const struct ast_rtp_instance *rtp)
+static int state_has(const struct ast_sip_session_media_state *state, const struct ast_rtp_instance *rtp,
+	const struct ast_sdp_srtp *srtp)
 {
 	size_t i;
 
 	for (i = 0; state && i < AST_VECTOR_SIZE(&state->sessions); i++) {
 		const struct ast_sip_session_media *media = AST_VECTOR_GET(&state->sessions, i);
 
-		if (media && media->rtp == rtp) {
+		if (media && ((rtp && media->rtp == rtp) || (srtp && media->srtp == srtp))) {
 			return 1;
 		}
 	}
@@ -155,7 +156,12 @@ static int state_has_rtp(const struct ast_sip_session_media_state *state, const 
 
 int ct_session_has_rtp(const struct ast_sip_session *session, const struct ast_rtp_instance *rtp)
 {
-	return state_has_rtp(session->pending_media_state, rtp) || state_has_rtp(session->active_media_state, rtp);
+	return state_has(session->pending_media_state, rtp, NULL) || state_has(session->active_media_state, rtp, NULL);
+}
+
+int ct_session_has_srtp(const struct ast_sip_session *session, const struct ast_sdp_srtp *srtp)
+{
+	return state_has(session->pending_media_state, NULL, srtp) || state_has(session->active_media_state, NULL, srtp);
 }
 
 const char *ct_session_endpoint(const struct ast_sip_session *session)

@@ -14,6 +14,7 @@
 struct ast_cli_entry;
 struct ast_module;
 struct ast_rtp_instance;
+struct ast_sdp_srtp;
 struct ast_sip_session;
 struct ast_srtp_policy_res;
 struct ast_srtp_res;
@@ -71,8 +72,12 @@ void ct_session_supplement_unregister(void);
 struct ast_taskprocessor *ct_current_serializer(void);
 struct ast_taskprocessor *ct_session_serializer(const struct ast_sip_session *session);
 
-/* Whether the instance is one of the session's media (AST_VECTOR macros). Only inside the session's serializer. */
+/*
+ * Whether an instance, or an SDES list, is one of the session's media (AST_VECTOR macros). Only inside the session's
+ * serializer.
+ */
 int ct_session_has_rtp(const struct ast_sip_session *session, const struct ast_rtp_instance *rtp);
+int ct_session_has_srtp(const struct ast_sip_session *session, const struct ast_sdp_srtp *srtp);
 
 /* The names of a session; valid while it lives. The Call-ID is not terminated: its length comes back. */
 const char *ct_session_endpoint(const struct ast_sip_session *session);

@@ -10,4 +10,20 @@
 #include "asterisk/rtp_engine.h"
 #include "asterisk/sdp_srtp.h"
 #include "asterisk/utils.h"
-#include <pj/config.h>
+#include "asterisk/res_pjsip.h"
+#include "asterisk/sorcery.h"
+#include <pjsip.h>
+
+/* Values that are macros over other macros, which bindgen cannot evaluate. */
+enum ct_constant {
+	CT_PJSIP_MAX_PKT_LEN = PJSIP_MAX_PKT_LEN,
+	CT_PJ_EPENDING = PJ_EPENDING,
+	CT_PJ_EINVAL = PJ_EINVAL,
+	CT_PJ_ENOMEM = PJ_ENOMEM,
+	CT_PJ_ECANCELLED = PJ_ECANCELLED,
+	CT_PJ_ETIMEDOUT = PJ_ETIMEDOUT,
+	CT_PJ_ENOTCONN = PJ_STATUS_FROM_OS(OSERR_ENOTCONN),
+	CT_PJSIP_EPENDINGTX = PJSIP_EPENDINGTX,
+	CT_PJSIP_TLS_ECONNECT = PJSIP_TLS_ECONNECT,
+	CT_PJSIP_TLS_ECERTVERIF = PJSIP_TLS_ECERTVERIF,
+};

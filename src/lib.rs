@@ -2,11 +2,12 @@
 //!
 //! The rooms:
 //!
-//! - [`ffi`]: the only code that sees Asterisk's C
-//! - [`config`]: `ciphertrunk.conf`
-//! - [`probe`]: whether the Asterisk that loads us is one that we were built for
-//! - [`media`]: the SRTP engine (`ast_srtp_res`, `ast_srtp_policy_res`, `ast_sdp_crypto_api`) on `crates/srtp`
-//! - [`observe`]: the console
+//! - [`ffi`] is the only code that sees Asterisk's C
+//! - [`config`] reads `ciphertrunk.conf`
+//! - [`probe`] asks whether the Asterisk that loads us is one that we were built for
+//! - [`media`] is the SRTP engine (`ast_srtp_res`, `ast_srtp_policy_res`, `ast_sdp_crypto_api`) on `crates/srtp`
+//! - [`transport`] is SIP over TLS (`pjsip_tpfactory`, `pjsip_transport`) on `crates/sip-tls`
+//! - [`observe`] is what an operator sees: the console
 //!
 //! Load, reload and unload are here. Asterisk calls the three under its module lock, so one at a time.
 
@@ -15,6 +16,7 @@ mod ffi;
 mod media;
 mod observe;
 mod probe;
+mod transport;
 
 use std::ffi::c_int;
 use std::sync::{Mutex, PoisonError};
@@ -27,6 +29,7 @@ use ffi::srtp_engine::{self, Owner};
 use ffi::{module_ref, sdp_crypto};
 use media::registry;
 use media::watch::{self, Watch};
+use transport::Tls;
 
 /// `AST_MODULE_LOAD_SUCCESS`.
 const LOADED: c_int = 0;
@@ -40,6 +43,8 @@ struct Loaded {
     _commands: Registered,
     _watch: Watch,
     _supplement: Supplement,
+    /// `None`: the TLS transports are pjproject's.
+    tls: Option<Tls>,
 }
 
 static LOADED_STATE: Mutex<Option<Loaded>> = Mutex::new(None);
@@ -78,6 +83,7 @@ fn load() -> Result<Loaded, String> {
         _commands: ffi::cli::register(observe::cli::COMMANDS),
         _watch: watch,
         _supplement: session::register(),
+        tls: start_tls(),
     };
     ffi::log::verbose(
         2,
@@ -88,6 +94,29 @@ fn load() -> Result<Loaded, String> {
         ),
     );
     Ok(loaded)
+}
+
+/// Takes over the TLS transports. Where that fails they stay pjproject's, which is TLS too, and the reason is in the log.
+fn start_tls() -> Option<Tls> {
+    if let Err(error) = sip_tls::acquire() {
+        log::warn!(
+            "OpenSSL keeps a pointer into this library ({error:?}): after an unload it stays mapped"
+        );
+    }
+    transport::start()
+        .inspect_err(|reason| log::error!("the TLS transports stay pjproject's: {reason}"))
+        .ok()
+}
+
+/// Asks the TLS transports, if they are ours.
+fn with_tls<R>(ask: impl FnOnce(&Tls) -> R) -> Option<R> {
+    LOADED_STATE
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .as_ref()?
+        .tls
+        .as_ref()
+        .map(ask)
 }
 
 /// Makes ours Asterisk's engine. Stock's is unloaded first when nothing uses it.
@@ -119,6 +148,7 @@ fn release_engine() {
 extern "C" fn ciphertrunk_reload() -> c_int {
     guard(REFUSED, || {
         config::load();
+        with_tls(Tls::reload);
         LOADED
     })
 }
@@ -128,14 +158,25 @@ fn in_use() -> bool {
     registry::count() + module_ref::held() + session::count() > 0
 }
 
+/// Takes everything back. Nothing is in use.
+fn unload(mut loaded: Loaded) {
+    let tls = loaded.tls.take();
+    drop(loaded);
+    if let Some(tls) = tls {
+        tls.stop();
+    }
+    transport::forget_openssl();
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn ciphertrunk_unload() -> c_int {
     guard(REFUSED, || {
         // Asterisk's use count says the same, but a forced unload ignores it.
         if in_use() {
             log::warn!(
-                "Ciphertrunk stays loaded: {} SRTP sessions are up",
-                registry::count()
+                "Ciphertrunk stays loaded: {} SRTP sessions and {} TLS connections are up",
+                registry::count(),
+                transport::live()
             );
             return REFUSED;
         }
@@ -148,12 +189,13 @@ extern "C" fn ciphertrunk_unload() -> c_int {
             log::warn!("Ciphertrunk stays loaded: a call has just begun");
             return REFUSED;
         }
-        drop(
-            LOADED_STATE
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        let loaded = LOADED_STATE
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(loaded) = loaded {
+            unload(loaded);
+        }
         log::info!(
             "Ciphertrunk is unloaded: Asterisk has no SRTP engine now, and calls that need one are refused"
         );

@@ -1,13 +1,21 @@
 //! `ciphertrunk.conf`: what it says, and the last good state of it.
 
+mod key_log;
 mod parse;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use packet_crypto::Kernels;
-use srtp::Suite;
+use srtp::sdes::MkiRule;
+use srtp::{SessionParams, Suite};
 
 use crate::ffi::config::{self as file, Unread};
+use crate::ffi::session::Call;
+
+pub use key_log::key_log;
 
 /// The file's name, below Asterisk's configuration directory.
 pub const FILE: &str = "ciphertrunk.conf";
@@ -17,18 +25,51 @@ pub const FILE: &str = "ciphertrunk.conf";
 pub struct Config {
     /// `[general] kernel`: the packet-crypto kernels that new sessions use.
     pub kernels: &'static Kernels,
-    /// `[srtp] offer`: the suites of our offers, in order. An endpoint's `srtp_tag_32` turns the first from `_80` to `_32`.
-    pub offer: Vec<Suite>,
-    /// `[srtp] accept`: the suites that a peer may choose or offer.
-    pub accept: Vec<Suite>,
-    /// `[srtp] mki`: accept every MKI of RFC 4568, and not only those of value 1.
-    pub mki: bool,
+    /// `[srtp]`: for every endpoint without a section of its own.
+    srtp: Srtp,
+    /// Sections with `type = endpoint`, by the endpoint's name: what differs from `[srtp]`.
+    endpoints: BTreeMap<String, Srtp>,
+    /// `[tls] leave_alone`: `protocol=tls` transports that stay pjproject's.
+    pub leave_alone: Vec<String>,
+    /// `[tls] io_threads`. Read when the module is loaded.
+    pub io_threads: usize,
+    /// `[tls] handshake_timeout`: TCP connection and TLS handshake together. Read when the module is loaded.
+    pub handshake_timeout: Duration,
+    /// `[tls] key_log`: a file for the sessions' keys, by which Wireshark can decrypt them.
+    pub key_log: Option<PathBuf>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             kernels: packet_crypto::kernels(),
+            srtp: Srtp::default(),
+            endpoints: BTreeMap::new(),
+            leave_alone: Vec::new(),
+            io_threads: std::thread::available_parallelism()
+                .map_or(2, |cores| cores.get().clamp(2, 8)),
+            handshake_timeout: Duration::from_secs(10),
+            key_log: None,
+        }
+    }
+}
+
+/// What SDES may negotiate with an endpoint.
+#[derive(Debug, Clone)]
+pub struct Srtp {
+    /// `offer`: the suites of our offers, in order. An endpoint's `srtp_tag_32` turns `_80` into `_32`.
+    pub offer: Vec<Suite>,
+    /// `accept`: the suites that a peer may choose or offer.
+    pub accept: Vec<Suite>,
+    /// `mki`: every MKI of RFC 4568, or only those of value 1.
+    pub mki: MkiRule,
+    /// `allow`: session parameters that weaken protection.
+    pub allow: SessionParams,
+}
+
+impl Default for Srtp {
+    fn default() -> Self {
+        Self {
             // What stock offers. Stronger suites wait for a measure of which peers stumble over a second line.
             offer: vec![Suite::AesCm128HmacSha1_80],
             // Everything that is registered with IANA; the two draft suites have to be asked for.
@@ -36,8 +77,17 @@ impl Default for Config {
                 .into_iter()
                 .filter(|suite| !matches!(suite, Suite::AeadAes128Gcm8 | Suite::AeadAes256Gcm8))
                 .collect(),
-            mki: false,
+            mki: MkiRule::One,
+            allow: SessionParams::default(),
         }
+    }
+}
+
+impl Config {
+    /// What holds for a call's endpoint. A call that is not known gets `[srtp]`, and never another call's section.
+    pub fn srtp_of(&self, call: Option<&Call>) -> &Srtp {
+        call.and_then(|call| self.endpoints.get(&call.endpoint))
+            .unwrap_or(&self.srtp)
     }
 }
 

@@ -1,13 +1,16 @@
 //! From sections and lines to a [`Config`]. The whole file is read, so that all problems are told at once.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use packet_crypto::Kernels;
-use srtp::Suite;
+use srtp::sdes::MkiRule;
+use srtp::{SessionParams, Suite};
 
 use crate::ffi::config::{Section, Variable};
 
-use super::Config;
+use super::{Config, Srtp};
 
 /// One thing wrong with the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,34 +43,64 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
     let mut config = Config::default();
     let mut problems = Vec::new();
     for section in sections {
-        let set: fn(&mut Config, &Variable) -> Result<(), String> = match section.name.as_str() {
-            "general" => set_general,
-            "srtp" => set_srtp,
-            _ => {
-                problems.push(Problem {
-                    section: section.name.clone(),
-                    line: section.variables.first().map(|variable| variable.line),
-                    option: None,
-                    reason: "there is no such section; there are [general] and [srtp]".to_owned(),
+        match section.name.as_str() {
+            "general" => each(section, &mut problems, |variable| {
+                set_general(&mut config, variable)
+            }),
+            "srtp" => each(section, &mut problems, |variable| {
+                set_srtp(&mut config.srtp, variable)
+            }),
+            "tls" => each(section, &mut problems, |variable| {
+                set_tls(&mut config, variable)
+            }),
+            _ => {}
+        }
+    }
+    // Endpoints differ from [srtp], wherever that stands.
+    for section in sections
+        .iter()
+        .filter(|section| !matches!(section.name.as_str(), "general" | "srtp" | "tls"))
+    {
+        let is_type = |variable: &&Variable| variable.name == "type";
+        match section.variables.iter().find(is_type) {
+            Some(variable) if variable.value == "endpoint" => {
+                let mut srtp = config.srtp.clone();
+                each(section, &mut problems, |variable| {
+                    if variable.name == "type" { Ok(()) } else { set_srtp(&mut srtp, variable) }
                 });
-                continue;
+                config.endpoints.insert(section.name.clone(), srtp);
             }
-        };
-        for variable in &section.variables {
-            if let Err(reason) = set(&mut config, variable) {
-                problems.push(Problem {
-                    section: section.name.clone(),
-                    line: Some(variable.line),
-                    option: Some(variable.name.clone()),
-                    reason,
-                });
-            }
+            other => problems.push(Problem {
+                section: section.name.clone(),
+                line: other.or(section.variables.first()).map(|variable| variable.line),
+                option: other.map(|_| "type".to_owned()),
+                reason: "there are [general], [srtp], [tls], and sections for PJSIP endpoints, which say type = endpoint"
+                    .to_owned(),
+            }),
         }
     }
     if problems.is_empty() {
         Ok(config)
     } else {
         Err(problems)
+    }
+}
+
+/// Sets each line of a section, and notes those that cannot be.
+fn each(
+    section: &Section,
+    problems: &mut Vec<Problem>,
+    mut set: impl FnMut(&Variable) -> Result<(), String>,
+) {
+    for variable in &section.variables {
+        if let Err(reason) = set(variable) {
+            problems.push(Problem {
+                section: section.name.clone(),
+                line: Some(variable.line),
+                option: Some(variable.name.clone()),
+                reason,
+            });
+        }
     }
 }
 
@@ -79,14 +112,74 @@ fn set_general(config: &mut Config, variable: &Variable) -> Result<(), String> {
     Ok(())
 }
 
-fn set_srtp(config: &mut Config, variable: &Variable) -> Result<(), String> {
+fn set_srtp(srtp: &mut Srtp, variable: &Variable) -> Result<(), String> {
     match variable.name.as_str() {
-        "offer" => config.offer = suites(&variable.value)?,
-        "accept" => config.accept = suites(&variable.value)?,
-        "mki" => config.mki = boolean(&variable.value)?,
-        _ => return Err("there is no such option; there are: offer, accept, mki".to_owned()),
+        "offer" => srtp.offer = suites(&variable.value)?,
+        "accept" => srtp.accept = suites(&variable.value)?,
+        "mki" => {
+            srtp.mki = if boolean(&variable.value)? {
+                MkiRule::Any
+            } else {
+                MkiRule::One
+            }
+        }
+        "allow" => srtp.allow = session_parameters(&variable.value)?,
+        _ => {
+            return Err("there is no such option; there are: offer, accept, mki, allow".to_owned());
+        }
     }
     Ok(())
+}
+
+fn session_parameters(value: &str) -> Result<SessionParams, String> {
+    let mut params = SessionParams::default();
+    for name in names(value) {
+        match name.as_str() {
+            "UNENCRYPTED_SRTP" => params.unencrypted_srtp = true,
+            "UNENCRYPTED_SRTCP" => params.unencrypted_srtcp = true,
+            "UNAUTHENTICATED_SRTP" => params.unauthenticated_srtp = true,
+            _ => {
+                return Err(format!(
+                    "'{name}' cannot be allowed; there are: UNENCRYPTED_SRTP, UNENCRYPTED_SRTCP, UNAUTHENTICATED_SRTP"
+                ));
+            }
+        }
+    }
+    Ok(params)
+}
+
+fn set_tls(config: &mut Config, variable: &Variable) -> Result<(), String> {
+    match variable.name.as_str() {
+        "leave_alone" => config.leave_alone = names(&variable.value),
+        "io_threads" => config.io_threads = number(&variable.value, 1, 64)?,
+        "handshake_timeout" => {
+            config.handshake_timeout = Duration::from_secs(number(&variable.value, 1, 300)? as u64)
+        }
+        "key_log" => {
+            config.key_log = (!variable.value.is_empty()).then(|| PathBuf::from(&variable.value))
+        }
+        _ => {
+            return Err("there is no such option; there are: leave_alone, io_threads, handshake_timeout, key_log".to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn names(value: &str) -> Vec<String> {
+    value
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn number(value: &str, least: usize, most: usize) -> Result<usize, String> {
+    let number = value
+        .parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("'{value}' is not a number from {least} to {most}"))
 }
 
 fn kernel(value: &str) -> Result<&'static Kernels, String> {

@@ -9,6 +9,8 @@ pub mod guard;
 pub mod host;
 pub mod log;
 pub mod module_ref;
+pub mod openssl;
+pub mod pjsip;
 pub mod rtp;
 pub mod sdp_crypto;
 pub mod session;

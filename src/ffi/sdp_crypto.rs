@@ -11,7 +11,7 @@ use crate::media::sdes::{Crypto, Lines};
 
 use super::guard::guard;
 use super::rtp::RtpInstance;
-use super::{sys, text};
+use super::{session, sys, text};
 
 const FAILED: c_int = -1;
 
@@ -88,7 +88,7 @@ extern "C" fn get_attr(
         }
         // SAFETY: the stream's list, used by its session's serializer alone.
         let crypto = unsafe { attach(srtp) };
-        match crypto.lines(default_taglen_32 != 0) {
+        match crypto.lines(default_taglen_32 != 0, session::call_of_list(srtp)) {
             Lines::Own => {}
             // SAFETY: as above.
             Lines::Only => unsafe { truncate(srtp) },

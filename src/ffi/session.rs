@@ -57,6 +57,18 @@ pub fn count() -> usize {
 
 /// The call that `rtp` belongs to, asked from within that call's serializer; `None` elsewhere.
 pub fn call_of(rtp: RtpInstance) -> Option<Call> {
+    // SAFETY: only reads, and `find` vouches for the session.
+    find(|session| unsafe { sys::ct_session_has_rtp(session, rtp.as_ptr()) != 0 })
+}
+
+/// The call that an SDES list belongs to, likewise.
+pub(super) fn call_of_list(list: *const sys::ast_sdp_srtp) -> Option<Call> {
+    // SAFETY: as above; the list is only compared.
+    find(|session| unsafe { sys::ct_session_has_srtp(session, list) != 0 })
+}
+
+/// The session of this thread's serializer that `is_it`.
+fn find(is_it: impl Fn(*mut sys::ast_sip_session) -> bool) -> Option<Call> {
     // SAFETY: reads a thread-local of Asterisk's.
     let serializer = unsafe { sys::ct_current_serializer() };
     if serializer.is_null() {
@@ -65,13 +77,11 @@ pub fn call_of(rtp: RtpInstance) -> Option<Call> {
     let live = live();
     live.iter()
         .filter(|(_, of)| **of == serializer.addr())
-        .find_map(|(session, _)| {
-            let session: *mut sys::ast_sip_session = ptr::with_exposed_provenance_mut(*session);
-            // SAFETY: a session's destructor first calls `ciphertrunk_session_destroy`, which waits for the lock held here,
-            // so a session in the map is whole; its media change only in its serializer, which runs this very task. The
-            // calls below only read.
-            unsafe { (sys::ct_session_has_rtp(session, rtp.as_ptr()) != 0).then(|| names(session)) }
-        })
+        .map(|(session, _)| ptr::with_exposed_provenance_mut(*session))
+        .find(|session| is_it(*session))
+        // SAFETY: a session's destructor first calls `ciphertrunk_session_destroy`, which waits for the lock held here,
+        // so a session in the map is whole; its media change only in its serializer, which runs this very task.
+        .map(|session| unsafe { names(session) })
 }
 
 /// # Safety

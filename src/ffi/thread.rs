@@ -50,8 +50,8 @@ pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Thr
         drop(unsafe { Box::from_raw(body) });
         return Err(io::Error::from_raw_os_error(failed));
     }
-    // SAFETY: pthread_create wrote it.
     Ok(Thread {
+        // SAFETY: pthread_create wrote it.
         id: Some(unsafe { id.assume_init() }),
         _name: name,
     })

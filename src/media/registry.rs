@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use srtp::Counters;
 
+use crate::ffi::rtp::RtpInstance;
+
 use super::session::Session;
 
 #[derive(Default)]
@@ -43,6 +45,15 @@ pub fn remove(session: &Session) {
 /// The live sessions.
 pub fn live() -> Vec<Arc<Session>> {
     sessions().live.values().cloned().collect()
+}
+
+/// The session of a stream's RTP, once it has one.
+pub fn of(rtp: RtpInstance) -> Option<Arc<Session>> {
+    sessions()
+        .live
+        .values()
+        .find(|session| session.rtp() == rtp)
+        .cloned()
 }
 
 /// How many live.

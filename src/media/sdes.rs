@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use srtp::sdes::{CryptoLine, KeyParam, MkiRule, Rules};
+use srtp::sdes::{CryptoLine, KeyParam, Rules};
 use srtp::{MasterKey, SessionParams, Suite};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -11,9 +11,11 @@ use zeroize::Zeroizing;
 use crate::config;
 use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::rtp::RtpInstance;
-use crate::ffi::{session, srtp_engine};
+use crate::ffi::session::{self, Call};
+use crate::ffi::srtp_engine;
 
 use super::policy::PolicyBuilder;
+use super::registry;
 
 /// What stands in a description.
 pub enum Lines {
@@ -40,9 +42,9 @@ pub struct Crypto {
     /// Our lines: those of an offer, until one is chosen.
     offered: Vec<CryptoLine>,
     agreed: Option<Agreed>,
-    /// An offer of ours is out: what comes next answers it.
-    awaiting_answer: bool,
-    /// The peer's description was read and ours has not gone out since: it will be the answer.
+    /// The last description of ours was an offer, and what the peer says may answer it (twice, when a call is forked).
+    offering: bool,
+    /// The peer's offer was read, and ours has not gone out since: it will be the answer.
     answering: bool,
     /// The line of this node as C wants it, with its NUL. It holds a key.
     line: Zeroizing<Vec<u8>>,
@@ -57,7 +59,7 @@ impl Crypto {
         Self {
             offered: Vec::new(),
             agreed: None,
-            awaiting_answer: false,
+            offering: false,
             answering: false,
             line: Zeroizing::default(),
             refused: None,
@@ -86,18 +88,21 @@ impl Crypto {
     }
 
     /// Prepares what goes out. `tag_32`: the endpoint's `srtp_tag_32`.
-    pub fn lines(&mut self, tag_32: bool) -> Lines {
+    pub fn lines(&mut self, tag_32: bool, call: Option<Call>) -> Lines {
         let answers = std::mem::take(&mut self.answering);
-        if self.agreed.is_some() {
-            self.awaiting_answer = !answers;
+        self.offering = !answers;
+        if let Some(agreed) = &self.agreed {
+            if answers && let Some(session) = registry::of(agreed.rtp) {
+                session.stands();
+            }
             return Lines::Only;
         }
-        self.awaiting_answer = true;
         if !self.line.is_empty() {
             // A follower's line, or an offer that goes out once more.
             return Lines::Own;
         }
-        let suites = offer(&config::current().offer, tag_32);
+        let config = config::current();
+        let suites = offer(&config.srtp_of(call.as_ref()).offer, tag_32);
         self.offered = (1..)
             .zip(suites)
             .filter_map(|(tag, suite)| new_line(tag, suite))
@@ -113,78 +118,75 @@ impl Crypto {
 
     /// Reads one `a=crypto` value of the peer's. `true`: taken, and its keys are in force.
     pub fn receive(&mut self, rtp: RtpInstance, value: &str) -> bool {
+        let call = session::call_of(rtp);
         let config = config::current();
-        let mki = if config.mki {
-            MkiRule::Any
-        } else {
-            MkiRule::One
-        };
+        let srtp = config.srtp_of(call.as_ref());
         let rules = Rules {
-            suites: &config.accept,
-            mki,
-            params: SessionParams::default(),
+            suites: &srtp.accept,
+            mki: srtp.mki,
+            params: srtp.allow,
         };
         let remote = match CryptoLine::parse(value, &rules) {
             Ok(remote) => remote,
             Err(reason) => {
-                self.refuse(rtp, value, &reason.to_string());
+                self.refuse(call, value, &reason.to_string());
                 return false;
             }
         };
-        let Some(local) = self.local_line(rtp, &remote) else {
-            self.refuse(rtp, value, "it answers our offer with a tag and suite that were not in it (RFC 4568 section 5.1.3)");
+        let chosen = |line: &&CryptoLine| line.tag == remote.tag && line.suite == remote.suite;
+        let chosen = self.offered.iter().find(chosen).cloned();
+        if self.offering && self.agreed.is_none() && chosen.is_none() {
+            self.refuse(
+                call,
+                value,
+                "it answers our offer with a tag and suite that were not in it (RFC 4568 section 5.1.3)",
+            );
+            return false;
+        }
+        let answers = self.offering && chosen.is_some();
+        let Some(local) = self.local_line(rtp, &remote, chosen) else {
             return false;
         };
-        if !self
+        let again = self
             .agreed
             .as_ref()
-            .is_some_and(|agreed| agreed.is(rtp, &local, &remote))
-            && !activate(rtp, &local, &remote)
-        {
-            self.refuse(rtp, value, "its keys could not be put in force");
+            .is_some_and(|agreed| agreed.is(rtp, &local, &remote));
+        if !again && !activate(rtp, &local, &remote, answers) {
+            self.refuse(call, value, "its keys could not be put in force");
             return false;
         }
         self.set_line(&local);
         self.agreed = Some(Agreed { local, remote, rtp });
-        self.awaiting_answer = false;
-        self.answering = true;
+        self.answering = !answers;
         self.refused = None;
         true
     }
 
-    /// Our line to `remote`. The local key stays while suite and stream do, so that its rollover counter can
-    /// (RFC 3711 section 3.3.1); another suite gets a new key. `None`: an answer to something that we did not offer.
-    fn local_line(&self, rtp: RtpInstance, remote: &CryptoLine) -> Option<CryptoLine> {
-        let known = |line: &&CryptoLine| line.tag == remote.tag && line.suite == remote.suite;
-        if let Some(offered) = self.offered.iter().find(known) {
-            return Some(CryptoLine {
-                old_name: remote.old_name,
-                ..offered.clone()
-            });
-        }
+    /// Our line to `remote`: the one that it chose of our offer, or the one in use. The local key stays while suite and
+    /// stream do, so that its rollover counter can (RFC 3711 section 3.3.1); another suite gets a new key.
+    fn local_line(
+        &self,
+        rtp: RtpInstance,
+        remote: &CryptoLine,
+        chosen: Option<CryptoLine>,
+    ) -> Option<CryptoLine> {
         let agreed = self
             .agreed
             .as_ref()
             .filter(|agreed| agreed.rtp == rtp && agreed.local.suite == remote.suite);
-        if let Some(agreed) = agreed {
-            return Some(CryptoLine {
-                tag: remote.tag,
-                old_name: remote.old_name,
-                ..agreed.local.clone()
-            });
-        }
-        if self.awaiting_answer {
-            return None;
-        }
-        let line = new_line(remote.tag, remote.suite)?;
+        let line = chosen
+            .or_else(|| agreed.map(|agreed| agreed.local.clone()))
+            .or_else(|| new_line(remote.tag, remote.suite))?;
         Some(CryptoLine {
+            tag: remote.tag,
             old_name: remote.old_name,
+            params: remote.params,
             ..line
         })
     }
 
     /// One line in the log: who, which line, why.
-    fn refuse(&mut self, rtp: RtpInstance, value: &str, reason: &str) {
+    fn refuse(&mut self, call: Option<Call>, value: &str, reason: &str) {
         let mut hasher = DefaultHasher::new();
         (value, reason).hash(&mut hasher);
         let hash = Some(hasher.finish());
@@ -192,7 +194,7 @@ impl Crypto {
             return;
         }
         self.refused = hash;
-        let call = session::call_of(rtp).unwrap_or_default();
+        let call = call.unwrap_or_default();
         log::warn!(
             "a=crypto line ({}) of endpoint '{}' refused: {reason}. Call-ID {}",
             shown(value),
@@ -258,13 +260,19 @@ fn new_line(tag: u32, suite: Suite) -> Option<CryptoLine> {
     })
 }
 
-/// Puts both sides' keys in force.
-fn activate(rtp: RtpInstance, local: &CryptoLine, remote: &CryptoLine) -> bool {
+/// Gives both sides' keys to the stream's session; makes the session if there is none. `answers`: to our offer.
+fn activate(rtp: RtpInstance, local: &CryptoLine, remote: &CryptoLine, answers: bool) -> bool {
     let (Ok(local), Ok(remote)) = (local.policies(), remote.policies()) else {
         return false;
     };
-    let local = PolicyBuilder::negotiated(local, Some(rtp.ssrc()));
-    srtp_engine::activate(rtp, PolicyBuilder::negotiated(remote, None), local)
+    match (registry::of(rtp), local.first()) {
+        (Some(session), Some(local)) if answers => session.answered(&remote, local),
+        (Some(session), Some(local)) => session.offered(&remote, local),
+        _ => {
+            let local = PolicyBuilder::negotiated(local, Some(rtp.ssrc()));
+            srtp_engine::activate(rtp, PolicyBuilder::negotiated(remote, None), local)
+        }
+    }
 }
 
 /// A line for the log: its tag and suite if they look like such. What follows may be a key.

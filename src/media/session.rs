@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use srtp::{LocalSsrc, Stats, UnprotectError};
+use srtp::{LocalSsrc, Policy, PolicyError, Stats, UnprotectError};
 
 use crate::config;
 use crate::ffi::host;
@@ -107,6 +107,11 @@ impl Session {
         registry::remove(self);
     }
 
+    /// The stream it belongs to.
+    pub fn rtp(&self) -> RtpInstance {
+        self.rtp
+    }
+
     /// Its names, as of late.
     pub fn names(&self) -> Names {
         self.names
@@ -186,6 +191,53 @@ impl Session {
             );
         }
         set.is_ok()
+    }
+
+    /// The peer offers new keys: they are tried beside the old ones, and ours changes only when the answer
+    /// [stands](Self::stands). An offer that came before and did not stand is as if it had never come.
+    pub fn offered(&self, remote: &[Policy], local: &Policy) -> bool {
+        let ssrc = LocalSsrc::Specific(self.rtp.ssrc());
+        self.negotiate(|inner, now| {
+            inner.cancel(now);
+            inner.set_remote(remote, false, now)?;
+            inner.stage_local(ssrc, local)
+        })
+    }
+
+    /// The peer answers our offer: both sides' keys are in force.
+    pub fn answered(&self, remote: &[Policy], local: &Policy) -> bool {
+        let ssrc = LocalSsrc::Specific(self.rtp.ssrc());
+        self.negotiate(|inner, now| {
+            inner.set_remote(remote, false, now)?;
+            inner.set_local(ssrc, local)?;
+            inner.commit();
+            Ok(())
+        })
+    }
+
+    /// Our answer goes out.
+    pub fn stands(&self) {
+        if let Ok(mut inner) = self.inner.lock() {
+            inner.commit();
+        }
+    }
+
+    fn negotiate(
+        &self,
+        step: impl FnOnce(&mut srtp::Session, u64) -> Result<(), PolicyError>,
+    ) -> bool {
+        let Ok(mut inner) = self.inner.lock() else {
+            return false;
+        };
+        let done = step(&mut inner, host::monotonic_ms());
+        drop(inner);
+        if let Err(reason) = &done {
+            log::error!(
+                "the SRTP keys of {} were refused: {reason}",
+                self.refresh_names()
+            );
+        }
+        done.is_ok()
     }
 
     /// The SSRC that this side sends with changes.

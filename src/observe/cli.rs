@@ -6,6 +6,7 @@ use crate::ffi::cli::{Command, Console, Outcome};
 use crate::ffi::srtp_engine::{self, Owner};
 use crate::ffi::{guard, host};
 use crate::media::{registry, watch};
+use crate::transport::{self, Tls};
 
 /// The commands.
 pub static COMMANDS: &[Command] = &[
@@ -20,6 +21,12 @@ pub static COMMANDS: &[Command] = &[
         summary: c"Show the live SRTP sessions",
         usage: c"Usage: ciphertrunk show sessions\n       Shows a line for each live SRTP session: its channel, the peer's address, the suites in\n       and out, packets each way and what was dropped.\n",
         run: show_sessions,
+    },
+    Command {
+        words: c"ciphertrunk show transports",
+        summary: c"Show the TLS transports that are ours",
+        usage: c"Usage: ciphertrunk show transports\n       Shows a line for each protocol=tls transport that Ciphertrunk serves: where it listens\n       and with which certificate.\n",
+        run: show_transports,
     },
     #[cfg(feature = "test-hooks")]
     Command {
@@ -87,6 +94,19 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
         "Packets without a key: {}",
         counters.no_key_received + counters.no_key_sent
     );
+    if let Some(counts) = crate::with_tls(Tls::counts) {
+        console!(console, "TLS connections: {}", counts.open);
+        console!(console, "TLS handshakes in: {}", counts.established_in);
+        console!(console, "TLS handshakes out: {}", counts.established_out);
+        console!(console, "TLS sessions resumed: {}", counts.resumed);
+        console!(console, "SIP messages in: {}", counts.messages_in);
+        console!(console, "SIP messages out: {}", counts.messages_out);
+        console!(console, "Keepalives answered: {}", counts.pings);
+        for (code, count) in &counts.ended {
+            console!(console, "Ended {code:?}: {count}");
+        }
+    }
+    console!(console, "TLS factories: {}", transport::factories());
     console!(console, "Panics caught: {}", guard::caught());
     Outcome::Done
 }
@@ -121,6 +141,24 @@ fn show_sessions(console: &mut Console<'_>) -> Outcome {
         );
     }
     console!(console, "{} SRTP sessions", sessions.len());
+    Outcome::Done
+}
+
+fn show_transports(console: &mut Console<'_>) -> Outcome {
+    if console.words.len() != 3 {
+        return Outcome::Usage;
+    }
+    let transports = crate::with_tls(Tls::listening).unwrap_or_default();
+    for transport in &transports {
+        console!(
+            console,
+            "Transport: {} Address: {} Certificate: {}",
+            transport.name,
+            transport.address,
+            transport.certificate
+        );
+    }
+    console!(console, "{} TLS transports", transports.len());
     Outcome::Done
 }
 

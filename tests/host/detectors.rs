@@ -11,8 +11,12 @@ const TWO: &str = "127.0.0.20";
 /// A call between two stock Asterisks, each saying a tone and hearing the other's.
 fn stock_call(name: &str, encryption: Encryption) -> Wire {
     let lab = Lab::new(name);
-    let one = Setup::stock("one", ONE).pjsip(UDP).pjsip(&pjsip::trunk("two", TWO, encryption));
-    let two = Setup::stock("two", TWO).pjsip(UDP).pjsip(&pjsip::trunk("one", ONE, encryption));
+    let one = Setup::stock("one", ONE)
+        .pjsip(UDP)
+        .pjsip(&pjsip::trunk("two", TWO, encryption));
+    let two = Setup::stock("two", TWO)
+        .pjsip(UDP)
+        .pjsip(&pjsip::trunk("one", ONE, encryption));
     let one = Asterisk::start(&lab, &one.dialplan(&pjsip::say(700.0)));
     let two = Asterisk::start(&lab, &two.dialplan(&pjsip::say(1100.0)));
     let capture = Capture::start(&lab, "call");
@@ -28,11 +32,18 @@ fn a_plain_call_is_found_in_clear() {
     for (from, tone) in [(ONE, 700.0), (TWO, 1100.0)] {
         let packets = wire.rtp_from(from);
         // The first packets may be silence, and silence is found too.
-        let audible = packets.iter().filter(|packet| packet.is_audio(&[tone])).count();
+        let audible = packets
+            .iter()
+            .filter(|packet| packet.is_audio(&[tone]))
+            .count();
         assert!(packets.len() > 50, "{from}: {} packets", packets.len());
         assert_eq!(audible, packets.len(), "{from}");
         let others = packets.iter().filter(|packet| packet.is_audio(&[])).count();
-        assert!(others * 10 > packets.len() * 9, "without knowing the tone: {others} of {}", packets.len());
+        assert!(
+            others * 10 > packets.len() * 9,
+            "without knowing the tone: {others} of {}",
+            packets.len()
+        );
     }
 }
 

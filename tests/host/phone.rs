@@ -10,12 +10,25 @@ use host_harness::pjsip::{self, Encryption, TLS_PORT};
 
 use crate::world::{OUR_TONE, OURS, PHONE, PHONE_TONE, assert_encrypted, assert_served_by_us};
 
-as_root_and_as_asterisk!(it_calls, takes_the_long_tag, takes_the_short_tag, takes_gcm_128, takes_gcm_256, dtls);
+as_root_and_as_asterisk!(
+    it_calls,
+    takes_the_long_tag,
+    takes_the_short_tag,
+    takes_gcm_128,
+    takes_gcm_256,
+    dtls
+);
 
 const PASSWORD: &str = "correct-horse";
 
 /// Our Asterisk and a phone that is registered with it.
-fn start<'lab>(lab: &'lab Lab, user: User, conf: &str, encryption: Encryption, media: Media) -> (Asterisk<'lab>, Baresip) {
+fn start<'lab>(
+    lab: &'lab Lab,
+    user: User,
+    conf: &str,
+    encryption: Encryption,
+    media: Media,
+) -> (Asterisk<'lab>, Baresip) {
     let authority = Authority::new(lab, "authority");
     let certificate = authority.issue("ours", "ours.example", OURS);
     let setup = Setup::ours("ours", OURS)
@@ -25,15 +38,18 @@ fn start<'lab>(lab: &'lab Lab, user: User, conf: &str, encryption: Encryption, m
         .dialplan(&pjsip::say(OUR_TONE))
         .file("ciphertrunk.conf", conf);
     let ours = Asterisk::start(lab, &setup);
-    let phone = Baresip::start(lab, &Phone {
-        name: "alice".to_owned(),
-        address: PHONE.to_owned(),
-        server: (format!("{OURS}:{TLS_PORT}"), "tls".to_owned()),
-        password: Some(PASSWORD.to_owned()),
-        media,
-        tone: PHONE_TONE,
-        authority: Some(authority.file()),
-    });
+    let phone = Baresip::start(
+        lab,
+        &Phone {
+            name: "alice".to_owned(),
+            address: PHONE.to_owned(),
+            server: (format!("{OURS}:{TLS_PORT}"), "tls".to_owned()),
+            password: Some(PASSWORD.to_owned()),
+            media,
+            tone: PHONE_TONE,
+            authority: Some(authority.file()),
+        },
+    );
     (ours, phone)
 }
 
@@ -57,7 +73,13 @@ fn dtls(lab: &Lab, user: User) {
 
 /// A call to the phone, which takes the one suite that is offered.
 fn offer(lab: &Lab, user: User, suite: &str) {
-    let (ours, mut phone) = start(lab, user, &format!("[srtp]\noffer = {suite}\n"), Encryption::Sdes, Media::Sdes);
+    let (ours, mut phone) = start(
+        lab,
+        user,
+        &format!("[srtp]\noffer = {suite}\n"),
+        Encryption::Sdes,
+        Media::Sdes,
+    );
     let capture = Capture::start(lab, "call");
     ours.cli("channel originate PJSIP/alice extension say@default");
     assert_talk(&ours, &phone, Some(suite));
@@ -72,7 +94,10 @@ fn assert_talk(ours: &Asterisk<'_>, phone: &Baresip, suite: Option<&str>) {
     assert_served_by_us(ours);
     if let Some(suite) = suite {
         let sessions = ours.cli("ciphertrunk show sessions");
-        assert!(sessions.contains(&format!("In: {suite} Out: {suite} ")), "{sessions}");
+        assert!(
+            sessions.contains(&format!("In: {suite} Out: {suite} ")),
+            "{sessions}"
+        );
     }
 }
 

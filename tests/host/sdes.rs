@@ -5,9 +5,16 @@ use host_harness::capture::Capture;
 use host_harness::lab::Lab;
 use host_harness::pjsip::Encryption;
 
-use crate::world::{self, CARRIER, CARRIER_TONE, OUR_TONE, OURS, assert_encrypted, assert_served_by_us};
+use crate::world::{
+    self, CARRIER, CARRIER_TONE, OUR_TONE, OURS, assert_encrypted, assert_served_by_us,
+};
 
-as_root_and_as_asterisk!(to_stock, from_stock, to_stock_with_the_short_tag, from_stock_with_the_short_tag);
+as_root_and_as_asterisk!(
+    to_stock,
+    from_stock,
+    to_stock_with_the_short_tag,
+    from_stock_with_the_short_tag
+);
 
 #[derive(Clone, Copy, PartialEq)]
 enum Caller {
@@ -29,26 +36,58 @@ fn call(lab: &Lab, user: User, caller: Caller, encryption: Encryption, suite: &s
     assert_served_by_us(&ours);
     assert_eq!(ours.count("Malformed packets"), 0);
     let sessions = ours.cli("ciphertrunk show sessions");
-    let line = sessions.lines().find(|line| line.contains(CARRIER)).unwrap_or_else(|| panic!("{sessions}"));
-    assert!(line.contains(&format!("In: {suite} Out: {suite} ")), "{sessions}");
+    let line = sessions
+        .lines()
+        .find(|line| line.contains(CARRIER))
+        .unwrap_or_else(|| panic!("{sessions}"));
+    assert!(
+        line.contains(&format!("In: {suite} Out: {suite} ")),
+        "{sessions}"
+    );
     ours.cli("channel request hangup all");
     ours.wait_for_channels(0);
-    ours.wait_until("the end of the SRTP sessions", |ours| (ours.count("Sessions") == 0).then_some(()));
+    ours.wait_until("the end of the SRTP sessions", |ours| {
+        (ours.count("Sessions") == 0).then_some(())
+    });
     assert_encrypted(&capture.stop(), OURS);
 }
 
 fn to_stock(lab: &Lab, user: User) {
-    call(lab, user, Caller::Ours, Encryption::Sdes, "AES_CM_128_HMAC_SHA1_80");
+    call(
+        lab,
+        user,
+        Caller::Ours,
+        Encryption::Sdes,
+        "AES_CM_128_HMAC_SHA1_80",
+    );
 }
 
 fn from_stock(lab: &Lab, user: User) {
-    call(lab, user, Caller::Carrier, Encryption::Sdes, "AES_CM_128_HMAC_SHA1_80");
+    call(
+        lab,
+        user,
+        Caller::Carrier,
+        Encryption::Sdes,
+        "AES_CM_128_HMAC_SHA1_80",
+    );
 }
 
 fn to_stock_with_the_short_tag(lab: &Lab, user: User) {
-    call(lab, user, Caller::Ours, Encryption::Sdes32, "AES_CM_128_HMAC_SHA1_32");
+    call(
+        lab,
+        user,
+        Caller::Ours,
+        Encryption::Sdes32,
+        "AES_CM_128_HMAC_SHA1_32",
+    );
 }
 
 fn from_stock_with_the_short_tag(lab: &Lab, user: User) {
-    call(lab, user, Caller::Carrier, Encryption::Sdes32, "AES_CM_128_HMAC_SHA1_32");
+    call(
+        lab,
+        user,
+        Caller::Carrier,
+        Encryption::Sdes32,
+        "AES_CM_128_HMAC_SHA1_32",
+    );
 }

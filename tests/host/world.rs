@@ -58,7 +58,11 @@ pub fn carrier(encryption: Encryption) -> Setup {
 pub fn assert_served_by_us(asterisk: &Asterisk<'_>) {
     assert_eq!(asterisk.status("SRTP engine"), "ours");
     for counter in ["RTP protected", "RTP unprotected"] {
-        assert!(asterisk.count(counter) > 20, "{}", asterisk.cli("ciphertrunk show status"));
+        assert!(
+            asterisk.count(counter) > 20,
+            "{}",
+            asterisk.cli("ciphertrunk show status")
+        );
     }
     assert_nothing_failed(asterisk);
 }
@@ -66,15 +70,33 @@ pub fn assert_served_by_us(asterisk: &Asterisk<'_>) {
 /// That no packet was dropped. (Malformed ones are not among these: baresip opens a path with an RTCP APP packet in clear,
 /// and that is refused.)
 pub fn assert_nothing_failed(asterisk: &Asterisk<'_>) {
-    for counter in ["Authentication failures", "Replays dropped", "Used indexes dropped", "Panics caught"] {
-        assert_eq!(asterisk.count(counter), 0, "{}", asterisk.cli("ciphertrunk show status"));
+    for counter in [
+        "Authentication failures",
+        "Replays dropped",
+        "Used indexes dropped",
+        "Panics caught",
+    ] {
+        assert_eq!(
+            asterisk.count(counter),
+            0,
+            "{}",
+            asterisk.cli("ciphertrunk show status")
+        );
     }
 }
 
 /// That packets went from and to a host, and that none of them, nor any other on the wire, can be heard.
 pub fn assert_encrypted(wire: &Wire, host: &str) {
     let (sent, received) = (wire.rtp_from(host).len(), wire.rtp_to(host).len());
-    assert!(sent > 20 && received > 20, "RTP packets of {host}: {sent} sent, {received} received");
+    assert!(
+        sent > 20 && received > 20,
+        "RTP packets of {host}: {sent} sent, {received} received"
+    );
     let audible = wire.audible(&TONES);
-    assert!(audible.is_empty(), "{} packets can be heard, the first is {:?}", audible.len(), audible[0]);
+    assert!(
+        audible.is_empty(),
+        "{} packets can be heard, the first is {:?}",
+        audible.len(),
+        audible[0]
+    );
 }

@@ -4,20 +4,40 @@ use std::sync::OnceLock;
 
 use zeroize::Zeroize;
 
-use crate::backend::LEVELS;
+use crate::backend::levels;
 use crate::error::SelfTestError;
-use crate::key::{HashKeys, HmacKey, RoundKeys, Span};
+use crate::key::{HashKeys, HmacJob, HmacKey, RoundKeys, Span};
+
+pub(crate) type CmSeal = unsafe fn(&CmKey, iv: &[u8; 16], Span, trailer: [u8; 4]) -> [u8; 20];
+pub(crate) type CmOpen =
+    unsafe fn(&CmKey, iv: &[u8; 16], Span, trailer: [u8; 4], tag: &[u8]) -> bool;
+pub(crate) type GcmSeal = unsafe fn(&GcmKey, nonce: &[u8; 12], Span, trailer: &[u8]) -> [u8; 16];
+pub(crate) type GcmOpen =
+    unsafe fn(&GcmKey, nonce: &[u8; 12], Span, trailer: &[u8], tag: &[u8]) -> bool;
 
 /// What a level does for AES-CM with HMAC-SHA1 under one key size.
 ///
 /// # Safety
-/// Both functions need a CPU that the level's `detect` accepted, a `Span` that keeps its promise, and for `open` a tag
-/// of 1 to 20 bytes.
+/// Both functions need a CPU that the level's `detect` accepted, a `Span` that keeps its promise, and for `open` a
+/// span in place and a tag of 1 to 20 bytes.
 pub(crate) struct CmFns {
     /// How many round keys the cipher has.
     pub rounds: usize,
-    pub seal: unsafe fn(&CmKey, iv: &[u8; 16], Span, trailer: [u8; 4]) -> [u8; 20],
-    pub open: unsafe fn(&CmKey, iv: &[u8; 16], Span, trailer: [u8; 4], tag: &[u8]) -> bool,
+    pub seal: CmSeal,
+    pub open: CmOpen,
+    /// Counter mode alone; copies the clear bytes.
+    pub ctr: unsafe fn(&CmKey, iv: &[u8; 16], Span),
+    pub lanes: Option<Lanes>,
+}
+
+/// HMAC-SHA1 of several packets at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Lanes {
+    /// How many packets at most.
+    pub width: usize,
+    /// From how many on it is quicker than one after the other.
+    pub least: usize,
+    pub hmac: unsafe fn(&[HmacJob], tags: &mut [[u8; 20]]),
 }
 
 /// What a level does for AES-GCM under one key size.
@@ -25,8 +45,8 @@ pub(crate) struct CmFns {
 /// # Safety
 /// As for [`CmFns`]; the tag has 1 to 16 bytes.
 pub(crate) struct GcmFns {
-    pub seal: unsafe fn(&GcmKey, nonce: &[u8; 12], Span, trailer: &[u8]) -> [u8; 16],
-    pub open: unsafe fn(&GcmKey, nonce: &[u8; 12], Span, trailer: &[u8], tag: &[u8]) -> bool,
+    pub seal: GcmSeal,
+    pub open: GcmOpen,
 }
 
 /// An expanded AES-CM and HMAC-SHA1 key. What AES-128 needs lies in the first 224 bytes: three and a half cache lines.
@@ -85,7 +105,7 @@ impl Kernels {
 
     /// The levels that this CPU can run, best first. The portable one is always there and always last.
     pub fn usable() -> impl Iterator<Item = &'static Kernels> {
-        LEVELS.iter().copied().filter(|level| (level.detect)())
+        levels().filter(|level| (level.detect)())
     }
 
     /// The level of this name, or `None` when there is none or this CPU cannot run it.

@@ -2,6 +2,8 @@
 
 use zeroize::Zeroize;
 
+use crate::kernels::CmKey;
+
 /// AES round keys as FIPS 197 orders them, each block as a little-endian integer (byte 0 lowest). AES-128 uses the
 /// first 11, AES-192 13, AES-256 all 15.
 pub(crate) type RoundKeys = [u128; 15];
@@ -39,6 +41,14 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// Nothing.
+    pub const EMPTY: Self = Self {
+        src: core::ptr::null(),
+        dst: core::ptr::null_mut(),
+        len: 0,
+        clear: 0,
+    };
+
     /// # Panics
     /// When `clear` is behind the packet's end or `dst` is shorter than `src`.
     #[inline]
@@ -65,4 +75,16 @@ impl Span {
             clear,
         }
     }
+}
+
+/// One packet whose HMAC-SHA1 is wanted, of a batch: `len` readable bytes at `packet`, then `trailer`.
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "only x86-64 has lanes")
+)]
+pub(crate) struct HmacJob<'a> {
+    pub key: &'a CmKey,
+    pub packet: *const u8,
+    pub len: usize,
+    pub trailer: [u8; 4],
 }

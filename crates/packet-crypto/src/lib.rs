@@ -18,6 +18,7 @@
 //! ```
 
 mod backend;
+mod batch;
 mod cm;
 mod error;
 mod gcm;
@@ -26,6 +27,7 @@ mod key;
 mod self_test;
 mod tag;
 
+pub use batch::{CmOpen, CmSeal, GcmOpen, GcmSeal, Packet};
 pub use cm::{AesCmHmacSha1, aes_cm_prf};
 pub use error::{AuthFailed, KeyLength, SelfTestError};
 pub use gcm::AesGcm;

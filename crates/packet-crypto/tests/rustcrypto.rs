@@ -356,6 +356,57 @@ fn lengths_that_do_not_exist_are_refused() {
     }
 }
 
+/// Fails when a level that this CPU has is skipped: the flags come from the kernel, not from our own detection.
+#[test]
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn the_best_level_is_the_cpus_best() {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap();
+    let flags = cpuinfo
+        .lines()
+        .find(|line| line.starts_with("flags"))
+        .unwrap();
+    let has = |wanted: &[&str]| {
+        wanted
+            .iter()
+            .all(|w| flags.split_whitespace().any(|f| f == *w))
+    };
+    let best = if !has(&["aes", "pclmulqdq", "ssse3"]) {
+        "portable"
+    } else if has(&[
+        "sha_ni",
+        "avx2",
+        "avx512f",
+        "avx512bw",
+        "vaes",
+        "vpclmulqdq",
+    ]) {
+        "x86_64 AES-NI+SHA-NI+VAES-AVX512"
+    } else if has(&["sha_ni", "avx2"]) {
+        "x86_64 AES-NI+SHA-NI+AVX2"
+    } else if has(&["sha_ni"]) {
+        "x86_64 AES-NI+SHA-NI"
+    } else if has(&["avx2"]) {
+        "x86_64 AES-NI+AVX2"
+    } else {
+        "portable"
+    };
+    assert_eq!(packet_crypto::kernels().name(), best);
+}
+
+/// As above. Under emulation the CPU is the emulator's best, which has the extensions.
+#[test]
+#[cfg(target_arch = "aarch64")]
+fn the_best_level_is_the_cpus_best() {
+    let has = std::arch::is_aarch64_feature_detected!("aes")
+        && std::arch::is_aarch64_feature_detected!("sha2");
+    let best = if has {
+        "aarch64 AES+PMULL+SHA1"
+    } else {
+        "portable"
+    };
+    assert_eq!(packet_crypto::kernels().name(), best);
+}
+
 /// The list is only as good as what ran: this fails when a level that this CPU has is skipped.
 #[test]
 fn every_level_passes_its_self_test() {

@@ -1,1 +1,49 @@
-//! SIP over TLS without any host: profiles, handshakes, verification, framing.
+//! SIP over TLS without any host: profiles, handshakes, verification, framing, and an engine of I/O loops.
+//!
+//! A [`Profile`] holds a transport's TLS options, loaded. A [`Pool`] has [`IoLoop`]s, which the host runs on threads
+//! that it made itself, [listeners](Pool::listen) and [outgoing connections](Pool::connect). What happens comes to
+//! the host by the callbacks of [`Host`]; a [`Conn`] sends and closes from any thread. The parts that do no
+//! I/O stand for themselves: [`frame`] and [`verify`].
+//!
+//! The crate makes no threads, logs nothing that is not for its own developers, and leaves nothing behind in OpenSSL after
+//! [`release`].
+
+#![deny(unsafe_code)]
+
+mod accept;
+mod alert;
+mod cert_info;
+mod cipher;
+mod conn;
+mod counters;
+mod doorbell;
+mod error;
+pub mod frame;
+mod host;
+mod io;
+mod link;
+mod listener;
+mod method;
+mod ossl_ext;
+mod pem;
+mod pool;
+mod profile;
+mod reason;
+mod socket;
+mod turn;
+pub mod verify;
+
+pub use alert::name as alert_name;
+pub use cert_info::{AltName, CertInfo, Name};
+pub use conn::{Close, Conn, SendError};
+pub use counters::Counts;
+pub use error::{ConfigOption, Fault, ProfileError, Warning};
+pub use host::{Host, ListenerEvent, TlsInfo};
+pub use io::IoLoop;
+pub use listener::{Listener, ListenerConfig};
+pub use method::{Method, UnknownMethod};
+pub use ossl_ext::{AcquireError, acquire, release};
+pub use pool::{Pool, PoolConfig, Stopped, Target};
+pub use profile::{KeyLog, Profile, ProfileConfig};
+pub use reason::{Code, Reason, Side, Stage};
+pub use socket::{Keepalive, SocketOptions};

@@ -47,10 +47,11 @@ impl SessionKeys {
     }
 }
 
-/// Tells master keys apart without keeping them: 32 octets of the key's own PRF under a label
-/// that protects no packet. Two policies whose ids are equal share their packet indexes.
+/// Tells master keys apart without keeping them: one block of the key's own PRF under a label
+/// that protects no packet. Policies whose ids are equal share their packet indexes; a peer that
+/// looked for two keys with one id would only keep itself from being heard.
 #[derive(Clone)]
-pub(crate) struct KeyId([u8; 32]);
+pub(crate) struct KeyId([u8; 16]);
 
 impl PartialEq for KeyId {
     fn eq(&self, other: &Self) -> bool {
@@ -80,7 +81,7 @@ pub(crate) fn derive(kernels: &'static Kernels, key: &MasterKey) -> Result<Deriv
         rtp: session(),
         rtcp: session(),
         payload_hash: Zeroizing::new([0; 16]),
-        id: KeyId([0; 32]),
+        id: KeyId([0; 16]),
     };
     // An AEAD has a 12-octet session salt and no authentication key; the octets derived beyond
     // that stay unused.
@@ -158,7 +159,7 @@ mod tests {
         assert_ne!(d.rtp.cipher(), d.rtcp.cipher());
         assert_ne!(d.rtp.auth, d.rtcp.auth);
         assert_ne!(d.rtp.salt, d.rtcp.salt);
-        assert_ne!(d.payload_hash[..], d.id.0[..16]);
+        assert_ne!(d.payload_hash[..], d.id.0[..]);
     }
 
     #[test]

@@ -21,6 +21,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+//!
+//! # Where it differs from libsrtp
+//!
+//! - A used index is encrypted again for the payload it was used for, and for no other; under an
+//!   AEAD never ([`Session::protect_rtp`]).
+//! - Packet indexes belong to (master key, SSRC) for as long as the call lasts: keys may be set
+//!   again, change their suite, go and come back ([`Session::set_local`], [`Session::resume`]).
+//! - New remote keys are tried beside the old ones, with the counter that the SSRC had and with
+//!   zero ([`Session::set_remote`]). A stream whose sequence numbers wrapped before its first
+//!   packet was received is heard.
+//! - An announced MKI may be missing. SRTCP has the RFCs' tag length in every suite, and the
+//!   short tag of libsrtp's `_32` and GCM_8 policies is accepted.
+//! - The first SRTCP index is 0 (RFC 3711 section 3.4), not 1.
+//! - AES-192 session keys are those of RFC 6188; libsrtp's were not until its issue 763.
+//! - Malformed packets (CSRC list, extension, padding, RTCP packet type) are not protected.
+
 #![forbid(unsafe_code)]
 
 mod error;
@@ -49,8 +65,8 @@ pub use error::{Malformed, PolicyError, ProtectError, UnprotectError};
 pub use packet_crypto::{Kernels, kernels};
 pub use policy::{MasterKey, Mki, Policy, SessionParams};
 pub use receiver::{MAX_REMOTE_KEYS, MAX_REMOTE_SOURCES, OLD_KEY_MS};
-pub use sender::{LocalContexts, LocalSsrc, MAX_LOCAL_SOURCES};
-pub use session::Session;
+pub use sender::{LocalSsrc, MAX_LOCAL_SOURCES};
+pub use session::{Contexts, Session};
 pub use stats::{Counters, KeyUsage, Stats};
 pub use suite::{Cipher, Suite};
 pub use transform::MAX_TRAILER;

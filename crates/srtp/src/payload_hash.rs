@@ -12,6 +12,8 @@ const P: u64 = (1 << 61) - 1;
 const OCTETS: usize = 7;
 /// Coefficients evaluated side by side, so that their multiplications overlap.
 const LANES: usize = 4;
+/// Octets of one step of all lanes.
+const GROUP: usize = LANES * OCTETS;
 
 /// The secret point, and its fourth power for the lanes.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -24,55 +26,62 @@ impl PayloadHash {
     pub(crate) fn new(secret: &[u8; 16]) -> Self {
         // 128 bits reduced modulo 2^61 - 1 are uniform but for 2^-67.
         let point = (u128::from_be_bytes(*secret) % u128::from(P)) as u64;
-        let square = mul(point, point);
+        let square = step(point, point, 0);
         PayloadHash {
             point,
-            point_4: mul(square, square),
+            point_4: step(square, square, 0),
         }
     }
 
     /// The hash of `payload`; its length counts too.
     pub(crate) fn of(&self, payload: &[u8]) -> u64 {
-        let mut groups = payload.chunks_exact(LANES * OCTETS);
+        let (groups, rest) = payload.as_chunks::<GROUP>();
         let mut lanes = [0; LANES];
-        for group in &mut groups {
-            for (lane, octets) in lanes.iter_mut().zip(group.chunks_exact(OCTETS)) {
-                *lane = add(mul(*lane, self.point_4), coefficient(octets));
+        for group in groups {
+            for (lane, coefficient) in lanes.iter_mut().zip(coefficients(group)) {
+                *lane = step(*lane, self.point_4, coefficient);
             }
         }
         let mut hash = 0;
         for lane in lanes {
-            hash = add(mul(hash, self.point), lane);
+            hash = step(hash, self.point, lane);
         }
-        for octets in groups.remainder().chunks(OCTETS) {
-            hash = add(mul(hash, self.point), coefficient(octets));
+        let mut last = [0; GROUP];
+        last[..rest.len()].copy_from_slice(rest);
+        for coefficient in coefficients(&last)
+            .into_iter()
+            .take(rest.len().div_ceil(OCTETS))
+        {
+            hash = step(hash, self.point, coefficient);
         }
-        hash = add(mul(hash, self.point), payload.len() as u64);
-        let hash = mul(hash, self.point);
+        let hash = step(hash, self.point, payload.len() as u64);
+        let hash = step(hash, self.point, 0);
         if hash >= P { hash - P } else { hash }
     }
 }
 
-/// Up to seven octets as a number.
-fn coefficient(octets: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word[..octets.len()].copy_from_slice(octets);
-    u64::from_le_bytes(word)
+/// Seven octets each, little-endian; written so that each is one load.
+fn coefficients(group: &[u8; GROUP]) -> [u64; LANES] {
+    const MASK: u64 = (1 << (8 * OCTETS)) - 1;
+    let word = |at: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&group[at..at + 8]);
+        u64::from_le_bytes(word)
+    };
+    [
+        word(0) & MASK,
+        word(7) & MASK,
+        word(14) & MASK,
+        word(20) >> 8,
+    ]
 }
 
-/// A product modulo P, below 2^61 + 8 for factors below 2^62.
-fn mul(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    fold((product as u64 & P) + (product >> 61) as u64)
-}
-
-/// A sum modulo P.
-fn add(a: u64, b: u64) -> u64 {
-    fold(a + b)
-}
-
-fn fold(x: u64) -> u64 {
-    (x & P) + (x >> 61)
+/// `hash * point + coefficient` modulo P, not fully reduced: below P + 4 for any `hash`,
+/// `point` and `coefficient` below P + 4.
+fn step(hash: u64, point: u64, coefficient: u64) -> u64 {
+    let sum = u128::from(hash) * u128::from(point) + u128::from(coefficient);
+    let once = (sum as u64 & P) + (sum >> 61) as u64;
+    (once & P) + (once >> 61)
 }
 
 #[cfg(test)]
@@ -82,22 +91,24 @@ mod tests {
     /// The polynomial written down plainly, with full reductions.
     fn plain(point: u64, payload: &[u8]) -> u64 {
         let p = u128::from(P);
-        let step = |h: u128, c: u64| (h * u128::from(point) + u128::from(c)) % p;
-        let full = payload.len() / (LANES * OCTETS) * (LANES * OCTETS);
-        let mut h = 0;
-        for octets in payload[..full]
+        let step = |h: u128, c: u128| (h * u128::from(point) + c) % p;
+        let coefficient = |octets: &[u8]| {
+            octets
+                .iter()
+                .rev()
+                .fold(0, |c, octet| c << 8 | u128::from(*octet))
+        };
+        let h = payload
             .chunks(OCTETS)
-            .chain(payload[full..].chunks(OCTETS))
-        {
-            h = step(h, coefficient(octets));
-        }
-        h = step(h, payload.len() as u64);
-        step(h, 0) as u64
+            .fold(0, |h, octets| step(h, coefficient(octets)));
+        step(step(h, payload.len() as u128), 0) as u64
     }
 
     #[test]
     fn agrees_with_the_plain_polynomial() {
-        let data: Vec<u8> = (0..1600_u32).map(|i| (i * 167 >> 3) as u8 | 0x80).collect();
+        let data: Vec<u8> = (0..1600_u32)
+            .map(|i| ((i * 167) >> 3) as u8 | 0x80)
+            .collect();
         for secret in [[0xff; 16], [0x5a; 16], [1; 16]] {
             let hash = PayloadHash::new(&secret);
             for len in (0..200).chain([1499, 1600]) {

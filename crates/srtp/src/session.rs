@@ -4,9 +4,24 @@ use packet_crypto::Kernels;
 
 use crate::error::{PolicyError, ProtectError, UnprotectError};
 use crate::policy::Policy;
-use crate::receiver::Receiver;
-use crate::sender::{LocalContexts, LocalSsrc, Sender};
+use crate::receiver::{self, Receiver};
+use crate::sender::{self, LocalSsrc, Sender};
 use crate::stats::{Counters, Stats};
+
+/// Rollover counters and used packet indexes of a session, of both directions, without any key.
+/// For the session that follows it: see [`Session::into_contexts`].
+#[derive(Default)]
+pub struct Contexts {
+    sent: Vec<sender::KeyRecord>,
+    received: Vec<receiver::KeyRecord>,
+}
+
+impl Contexts {
+    /// Whether nothing was sent or received.
+    pub fn is_empty(&self) -> bool {
+        self.sent.is_empty() && self.received.is_empty()
+    }
+}
 
 /// SRTP and SRTCP for one transport: local keys to send with, remote keys to receive with.
 ///
@@ -23,27 +38,31 @@ impl Session {
     /// A session without keys: it drops everything.
     #[must_use]
     pub fn new(kernels: &'static Kernels) -> Self {
-        Self::resume(kernels, LocalContexts::default())
+        Self::resume(kernels, Contexts::default())
     }
 
-    /// A session that follows another one. If a local key of that one is set again, it goes on
-    /// with the rollover counter and the used indexes: starting again from zero would use the
-    /// same key stream twice (RFC 3711 sections 3.3.1 and 9.1).
+    /// A session that follows another one, without keys. When a key of that one is set again, it
+    /// goes on with the rollover counter and the used indexes. Sending from zero again would use
+    /// the same key stream twice (RFC 3711 sections 3.3.1 and 9.1); receiving from zero would
+    /// miss a peer that went on, and take replays.
     #[must_use]
-    pub fn resume(kernels: &'static Kernels, contexts: LocalContexts) -> Self {
+    pub fn resume(kernels: &'static Kernels, contexts: Contexts) -> Self {
         Session {
             kernels,
-            sender: Sender::resume(contexts),
-            receiver: Receiver::default(),
+            sender: Sender::resume(contexts.sent),
+            receiver: Receiver::resume(contexts.received),
             counters: Counters::default(),
         }
     }
 
-    /// Ends the session and keeps which indexes were used under its local keys, for
-    /// [`resume`](Self::resume). The keys themselves are zeroized.
+    /// Ends the session and keeps its contexts for [`resume`](Self::resume). The keys are
+    /// zeroized.
     #[must_use]
-    pub fn into_local_contexts(self) -> LocalContexts {
-        self.sender.into_contexts()
+    pub fn into_contexts(self) -> Contexts {
+        Contexts {
+            sent: self.sender.into_records(),
+            received: self.receiver.into_records(),
+        }
     }
 
     /// Sends with `policy` from now on, for the SSRCs given.
@@ -55,20 +74,25 @@ impl Session {
         self.sender.set(self.kernels, ssrc, policy)
     }
 
-    /// As [`set_local`](Self::set_local), but only after [`commit_local`](Self::commit_local):
-    /// sending changes when the answer stands.
+    /// As [`set_local`](Self::set_local), but only after [`commit`](Self::commit): sending changes
+    /// when the answer stands.
     pub fn stage_local(&mut self, ssrc: LocalSsrc, policy: &Policy) -> Result<(), PolicyError> {
         self.sender.stage(self.kernels, ssrc, policy)
     }
 
-    /// Sends with the staged policies from now on. Nothing happens when none is staged.
-    pub fn commit_local(&mut self) {
+    /// Offer and answer stand: sends with the staged policies from now on, if there are any.
+    /// The remote keys can no longer be refused.
+    pub fn commit(&mut self) {
         self.sender.commit();
+        self.receiver.commit_description();
     }
 
-    /// Forgets the staged policies.
-    pub fn cancel_local(&mut self) {
+    /// The offer was refused: as if it had never come. Staged policies and pending remote keys
+    /// are forgotten. If a packet already brought the new remote keys into force, those before
+    /// are in force again. Nothing happens after a [`commit`](Self::commit).
+    pub fn cancel(&mut self, now_ms: u64) {
         self.sender.cancel();
+        self.receiver.cancel(now_ms);
     }
 
     /// The policy set for SSRC `from` protects `to` instead, from ROC 0 on unless `to` was
@@ -84,7 +108,8 @@ impl Session {
     /// both are tried, and it takes over when a packet authenticates under it; the set before
     /// goes [`OLD_KEY_MS`](crate::OLD_KEY_MS) later. An SSRC's first packet under a new key is
     /// tried with the rollover counter it had and with zero, zero first if `peer_moved` (the
-    /// peer's address changed with this description).
+    /// peer's address changed with this description). Under a key it used before, only the
+    /// counter known counts.
     pub fn set_remote(
         &mut self,
         policies: &[Policy],
@@ -93,12 +118,6 @@ impl Session {
     ) -> Result<(), PolicyError> {
         self.receiver
             .set(self.kernels, policies, peer_moved, now_ms)
-    }
-
-    /// The last description was refused: forgets its keys. If a packet already brought them into
-    /// force, the keys before are in force again. A set that was in force all along stays.
-    pub fn cancel_pending_remote(&mut self, now_ms: u64) {
-        self.receiver.cancel_pending(now_ms);
     }
 
     /// Drops an old remote key whose time is over. Receiving does so too; this is for a session

@@ -15,14 +15,46 @@ use crate::wav;
 
 /// What the tests' Asterisks have of Debian's modules; autoloaded, as operators do.
 const MODULES: &[&str] = &[
-    "app_dial", "app_echo", "app_mixmonitor", "app_playtones", "app_verbose", "bridge_native_rtp", "bridge_simple",
-    "chan_pjsip", "codec_a_mu", "codec_alaw", "codec_resample", "codec_ulaw", "format_pcm", "format_wav",
-    "func_callerid", "res_clioriginate", "func_channel", "pbx_config", "res_pjproject", "res_pjsip", "res_pjsip_authenticator_digest",
-    "res_pjsip_caller_id", "res_pjsip_endpoint_identifier_anonymous", "res_pjsip_endpoint_identifier_ip",
-    "res_pjsip_endpoint_identifier_user", "res_pjsip_logger", "res_pjsip_nat",
-    "res_pjsip_outbound_authenticator_digest", "res_pjsip_outbound_registration", "res_pjsip_registrar",
-    "res_pjsip_pubsub", "res_pjsip_rfc3326", "res_pjsip_sdp_rtp", "res_pjsip_session", "res_rtp_asterisk", "res_sorcery_astdb",
-    "res_sorcery_config", "res_sorcery_memory", "res_srtp", "res_timing_timerfd",
+    "app_dial",
+    "app_echo",
+    "app_mixmonitor",
+    "app_playtones",
+    "app_verbose",
+    "bridge_native_rtp",
+    "bridge_simple",
+    "chan_pjsip",
+    "codec_a_mu",
+    "codec_alaw",
+    "codec_resample",
+    "codec_ulaw",
+    "format_pcm",
+    "format_wav",
+    "func_callerid",
+    "res_clioriginate",
+    "func_channel",
+    "pbx_config",
+    "res_pjproject",
+    "res_pjsip",
+    "res_pjsip_authenticator_digest",
+    "res_pjsip_caller_id",
+    "res_pjsip_endpoint_identifier_anonymous",
+    "res_pjsip_endpoint_identifier_ip",
+    "res_pjsip_endpoint_identifier_user",
+    "res_pjsip_logger",
+    "res_pjsip_nat",
+    "res_pjsip_outbound_authenticator_digest",
+    "res_pjsip_outbound_registration",
+    "res_pjsip_registrar",
+    "res_pjsip_pubsub",
+    "res_pjsip_rfc3326",
+    "res_pjsip_sdp_rtp",
+    "res_pjsip_session",
+    "res_rtp_asterisk",
+    "res_sorcery_astdb",
+    "res_sorcery_config",
+    "res_sorcery_memory",
+    "res_srtp",
+    "res_timing_timerfd",
 ];
 
 /// The module under test, as `make module` leaves it.
@@ -74,8 +106,11 @@ impl Setup {
     /// Debian's Asterisk with the module under test, as `conf/modules.conf.sample` says.
     pub fn ours(name: &str, address: &str) -> Self {
         let sample = lab::repository().join("conf/modules.conf.sample");
-        let sample = fs::read_to_string(&sample).unwrap_or_else(|error| panic!("{}: {error}", sample.display()));
-        Self::stock(name, address).module(MODULE).modules_conf(&sample)
+        let sample = fs::read_to_string(&sample)
+            .unwrap_or_else(|error| panic!("{}: {error}", sample.display()));
+        Self::stock(name, address)
+            .module(MODULE)
+            .modules_conf(&sample)
     }
 
     /// With this file of the repository as `res_ciphertrunk.so`.
@@ -151,7 +186,12 @@ impl<'lab> Asterisk<'lab> {
     /// Starts an Asterisk that has to come up.
     pub fn start(lab: &'lab Lab, setup: &Setup) -> Self {
         Self::try_start(lab, setup).unwrap_or_else(|failed| {
-            panic!("Asterisk {} did not come up ({:?})\n{}", setup.name, failed.status, tail(&failed.log, 60))
+            panic!(
+                "Asterisk {} did not come up ({:?})\n{}",
+                setup.name,
+                failed.status,
+                tail(&failed.log, 60)
+            )
         })
     }
 
@@ -170,47 +210,86 @@ impl<'lab> Asterisk<'lab> {
             args.extend(["-U", "asterisk", "-G", "asterisk"]);
         }
         let process = lab.spawn(&setup.name, "asterisk", &args);
-        let mut asterisk = Self { lab, folder, name: setup.name.clone(), process };
+        let mut asterisk = Self {
+            lab,
+            folder,
+            name: setup.name.clone(),
+            process,
+        };
         // Empty until its console answers; then this command waits for the rest.
         let booted = wait::poll(BOOT, || match asterisk.process.status() {
             Some(status) => Some(Err(Some(status))),
-            None => asterisk.ask("core waitfullybooted")?.contains("fully booted").then_some(Ok(())),
+            None => asterisk
+                .ask("core waitfullybooted")?
+                .contains("fully booted")
+                .then_some(Ok(())),
         });
         match booted.unwrap_or(Err(None)) {
             Ok(()) => Ok(asterisk),
-            Err(status) => Err(Failed { status, log: asterisk.everything() }),
+            Err(status) => Err(Failed {
+                status,
+                log: asterisk.everything(),
+            }),
         }
     }
 
     /// A command on its console; what it answers.
     pub fn cli(&self, command: &str) -> String {
         let answer = self.ask(command).unwrap_or_else(|| {
-            panic!("Asterisk {} does not answer {command:?}\n{}", self.name, tail(&self.everything(), 60))
+            panic!(
+                "Asterisk {} does not answer {command:?}\n{}",
+                self.name,
+                tail(&self.everything(), 60)
+            )
         });
-        assert!(!answer.contains("No such command"), "Asterisk {}: {answer}", self.name);
+        assert!(
+            !answer.contains("No such command"),
+            "Asterisk {}: {answer}",
+            self.name
+        );
         answer
     }
 
     /// [`Asterisk::cli`] of an Asterisk that may not be up.
     fn ask(&self, command: &str) -> Option<String> {
-        let output = self.lab.run("asterisk", &["-C", &inside(&self.name, "etc/asterisk.conf"), "-rx", command]);
+        let output = self.lab.run(
+            "asterisk",
+            &[
+                "-C",
+                &inside(&self.name, "etc/asterisk.conf"),
+                "-rx",
+                command,
+            ],
+        );
         let text = String::from_utf8_lossy(&output.stdout);
         // A lab has no network device with a hardware address, and every console says so.
-        let answer = text.lines().filter(|line| !line.starts_with("No ethernet interface found"));
-        output.status.success().then(|| answer.fold(String::new(), |all, line| all + line + "\n"))
+        let answer = text
+            .lines()
+            .filter(|line| !line.starts_with("No ethernet interface found"));
+        output
+            .status
+            .success()
+            .then(|| answer.fold(String::new(), |all, line| all + line + "\n"))
     }
 
     /// The value of a line `KEY: value` of `ciphertrunk show status`.
     pub fn status(&self, key: &str) -> String {
         let text = self.cli("ciphertrunk show status");
-        let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
-        value.unwrap_or_else(|| panic!("no {key:?} in ciphertrunk show status:\n{text}")).trim().to_owned()
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+        value
+            .unwrap_or_else(|| panic!("no {key:?} in ciphertrunk show status:\n{text}"))
+            .trim()
+            .to_owned()
     }
 
     /// A counter of `ciphertrunk show status`.
     pub fn count(&self, key: &str) -> u64 {
         let value = self.status(key);
-        value.parse().unwrap_or_else(|_| panic!("{key}: {value:?} is not a number"))
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{key}: {value:?} is not a number"))
     }
 
     /// Its log.
@@ -222,24 +301,47 @@ impl<'lab> Asterisk<'lab> {
 
     /// The lines of its log that contain `text`.
     pub fn log_lines(&self, text: &str) -> Vec<String> {
-        self.log().lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+        self.log()
+            .lines()
+            .filter(|line| line.contains(text))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Waits for a line in its log.
     pub fn wait_for_log(&self, text: &str) {
         let what = format!("{text:?} in the log of Asterisk {}", self.name);
-        wait::until(&what, wait::SOON, || self.log().contains(text).then_some(()), || tail(&self.log(), 60));
+        wait::until(
+            &what,
+            wait::SOON,
+            || self.log().contains(text).then_some(()),
+            || tail(&self.log(), 60),
+        );
     }
 
     /// Waits until it has exactly `count` channels.
     pub fn wait_for_channels(&self, count: usize) {
         let what = format!("{count} channels in Asterisk {}", self.name);
-        let wanted = if count == 1 { "1 active channel\n".to_owned() } else { format!("{count} active channels\n") };
+        let wanted = if count == 1 {
+            "1 active channel\n".to_owned()
+        } else {
+            format!("{count} active channels\n")
+        };
         wait::until(
             &what,
             wait::SOON,
-            || self.cli("core show channels count").contains(&wanted).then_some(()),
-            || format!("{}\n{}", self.cli("core show channels"), tail(&self.log(), 60)),
+            || {
+                self.cli("core show channels count")
+                    .contains(&wanted)
+                    .then_some(())
+            },
+            || {
+                format!(
+                    "{}\n{}",
+                    self.cli("core show channels"),
+                    tail(&self.log(), 60)
+                )
+            },
         );
     }
 
@@ -261,7 +363,9 @@ impl<'lab> Asterisk<'lab> {
     /// The user that it runs as.
     pub fn uid(&self) -> u32 {
         use std::os::unix::fs::MetadataExt;
-        fs::metadata(format!("/proc/{}", self.pid())).expect("Asterisk runs").uid()
+        fs::metadata(format!("/proc/{}", self.pid()))
+            .expect("Asterisk runs")
+            .uid()
     }
 
     /// Whether it still runs.
@@ -272,9 +376,14 @@ impl<'lab> Asterisk<'lab> {
     /// Waits until it has heard `tenths` tenths of a second of a tone, in the recording that [`crate::pjsip::say`] makes.
     pub fn wait_for_tone(&self, frequency: f64, tenths: usize) -> Tone {
         let file = self.path("rec/heard.wav");
-        self.wait_until(&format!("{frequency} Hz in what Asterisk {} heard", self.name), |_| {
-            wav::read(&file).map(|heard| audio::find_tone(&heard, frequency)).filter(|tone| tone.tenths >= tenths)
-        })
+        self.wait_until(
+            &format!("{frequency} Hz in what Asterisk {} heard", self.name),
+            |_| {
+                wav::read(&file)
+                    .map(|heard| audio::find_tone(&heard, frequency))
+                    .filter(|tone| tone.tenths >= tenths)
+            },
+        )
     }
 
     /// A file of its folder, from outside: `etc/...`, `rec/...`, `modules/...`.
@@ -306,25 +415,49 @@ fn make_folder(lab: &Lab, setup: &Setup, folder: &Path) {
     let name = &setup.name;
     let mut conf = String::from("[directories]\n");
     for (key, sub) in [
-        ("astetcdir", "etc"), ("astmoddir", "modules"), ("astvarlibdir", "lib"), ("astdbdir", "lib"),
-        ("astrundir", "run"), ("astlogdir", "log"), ("astspooldir", "spool"),
+        ("astetcdir", "etc"),
+        ("astmoddir", "modules"),
+        ("astvarlibdir", "lib"),
+        ("astdbdir", "lib"),
+        ("astrundir", "run"),
+        ("astlogdir", "log"),
+        ("astspooldir", "spool"),
     ] {
         writeln!(conf, "{key} = {}", inside(name, sub)).expect("a String takes it");
     }
     conf += "astdatadir = /usr/share/asterisk\nastkeydir = /usr/share/asterisk\nastagidir = /usr/share/asterisk/agi-bin\n";
     conf += "[options]\nverbose = 3\n";
     let etc = folder.join("etc");
-    let put = |file: &str, content: &str| fs::write(etc.join(file), content).expect("a file can be written");
+    let put = |file: &str, content: &str| {
+        fs::write(etc.join(file), content).expect("a file can be written")
+    };
     put("asterisk.conf", &conf);
     put("modules.conf", &setup.modules_conf);
-    put("logger.conf", "[general]\n[logfiles]\nfull.log => notice,warning,error,verbose\n");
-    put("rtp.conf", "[general]\nrtpstart = 20000\nrtpend = 29999\nicesupport = no\n");
+    put(
+        "logger.conf",
+        "[general]\n[logfiles]\nfull.log => notice,warning,error,verbose\n",
+    );
+    put(
+        "rtp.conf",
+        "[general]\nrtpstart = 20000\nrtpend = 29999\nicesupport = no\n",
+    );
     // What Asterisk complains about when it is missing.
-    for file in ["acl", "ccss", "cel", "features", "manager", "pjproject", "udptl"] {
+    for file in [
+        "acl",
+        "ccss",
+        "cel",
+        "features",
+        "manager",
+        "pjproject",
+        "udptl",
+    ] {
         put(&format!("{file}.conf"), "");
     }
     put("cdr.conf", "[general]\nenable = no\n");
-    put("indications.conf", "[general]\ncountry = eu\n[eu]\nringcadence = 1000,4000\nring = 425/1000,0/4000\n");
+    put(
+        "indications.conf",
+        "[general]\ncountry = eu\n[eu]\nringcadence = 1000,4000\nring = 425/1000,0/4000\n",
+    );
     put("pjsip.conf", &setup.pjsip);
     put("extensions.conf", &format!("[default]\n{}", setup.dialplan));
     for (file, content) in &setup.files {
@@ -335,8 +468,12 @@ fn make_folder(lab: &Lab, setup: &Setup, folder: &Path) {
         symlink(stock, folder.join(format!("modules/{module}.so"))).expect("a link can be made");
     }
     if let Some(module) = &setup.module {
-        fs::copy(module, folder.join("modules/res_ciphertrunk.so"))
-            .unwrap_or_else(|error| panic!("{}: {error}: run `make module test-module`", module.display()));
+        fs::copy(module, folder.join("modules/res_ciphertrunk.so")).unwrap_or_else(|error| {
+            panic!(
+                "{}: {error}: run `make module test-module`",
+                module.display()
+            )
+        });
     }
 }
 
@@ -345,7 +482,12 @@ fn stock_modules(lab: &Lab) -> String {
     let libraries = fs::read_dir(lab.root().join("usr/lib")).expect("the root has libraries");
     libraries
         .filter_map(Result::ok)
-        .map(|entry| format!("/usr/lib/{}/asterisk/modules", entry.file_name().to_string_lossy()))
+        .map(|entry| {
+            format!(
+                "/usr/lib/{}/asterisk/modules",
+                entry.file_name().to_string_lossy()
+            )
+        })
         .find(|path| lab.root().join(&path[1..]).is_dir())
         .expect("the root has Asterisk's modules")
 }
@@ -360,7 +502,10 @@ fn own_by_asterisk(lab: &Lab, folder: &Path) {
     let mut folders = vec![folder.to_owned()];
     while let Some(path) = folders.pop() {
         chown(&path, Some(uid), Some(gid)).expect("root may give a folder away");
-        for entry in fs::read_dir(&path).expect("a folder").filter_map(Result::ok) {
+        for entry in fs::read_dir(&path)
+            .expect("a folder")
+            .filter_map(Result::ok)
+        {
             let kind = entry.file_type().expect("a kind");
             if kind.is_dir() {
                 folders.push(entry.path());

@@ -33,7 +33,10 @@ pub fn share(samples: &[f64], rate: f64, frequency: f64) -> f64 {
         energy += sample * sample;
     }
     let power = one * one + two * two - step * one * two;
-    #[expect(clippy::cast_precision_loss, reason = "packets and recordings are short")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "packets and recordings are short"
+    )]
     let full = energy * samples.len() as f64 / 2.0;
     if full > 0.0 { power / full } else { 0.0 }
 }
@@ -41,7 +44,8 @@ pub fn share(samples: &[f64], rate: f64, frequency: f64) -> f64 {
 /// Root mean square, in decibels of full scale.
 pub fn level(samples: &[f64]) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "recordings are short")]
-    let mean = samples.iter().map(|sample| sample * sample).sum::<f64>() / samples.len().max(1) as f64;
+    let mean =
+        samples.iter().map(|sample| sample * sample).sum::<f64>() / samples.len().max(1) as f64;
     10.0 * mean.max(1e-12).log10()
 }
 
@@ -64,7 +68,10 @@ pub fn find_tone(recording: &Recording, frequency: f64) -> Tone {
         .flatten()
         .copied()
         .collect();
-    Tone { tenths: heard.len() / (recording.rate / 10) as usize, level: level(&heard) }
+    Tone {
+        tenths: heard.len() / (recording.rate / 10) as usize,
+        level: level(&heard),
+    }
 }
 
 /// Whether a G.711 payload of a packet is audio and not ciphertext.
@@ -86,7 +93,9 @@ pub fn is_audio(payload: &[u8], tones: &[f64]) -> bool {
     let laws: [fn(u8) -> f64; 2] = [ulaw, alaw];
     laws.into_iter().any(|law| {
         let samples: Vec<f64> = payload.iter().map(|octet| law(*octet)).collect();
-        tones.iter().any(|tone| share(&samples, 8000.0, *tone) > 0.5)
+        tones
+            .iter()
+            .any(|tone| share(&samples, 8000.0, *tone) > 0.5)
     })
 }
 
@@ -99,7 +108,13 @@ mod tests {
         (0..160)
             .map(|n| {
                 let sample = level * (TAU * frequency * f64::from(n) / 8000.0).sin();
-                (0..=255u8).min_by(|a, b| (law(*a) - sample).abs().total_cmp(&(law(*b) - sample).abs())).expect("256 codes")
+                (0..=255u8)
+                    .min_by(|a, b| {
+                        (law(*a) - sample)
+                            .abs()
+                            .total_cmp(&(law(*b) - sample).abs())
+                    })
+                    .expect("256 codes")
             })
             .collect()
     }
@@ -120,8 +135,14 @@ mod tests {
     fn g711_tables_agree_with_g711() {
         // ITU-T G.711, tables 1a to 2b: the ends and the smallest values, as 16-bit samples.
         let sixteen = |sample: f64| (sample * 32768.0).round();
-        assert_eq!([0x80, 0x00, 0xff, 0x7f].map(|code| sixteen(ulaw(code))), [32124.0, -32124.0, 0.0, 0.0]);
-        assert_eq!([0xaa, 0x2a, 0xd5, 0x55].map(|code| sixteen(alaw(code))), [32256.0, -32256.0, 8.0, -8.0]);
+        assert_eq!(
+            [0x80, 0x00, 0xff, 0x7f].map(|code| sixteen(ulaw(code))),
+            [32124.0, -32124.0, 0.0, 0.0]
+        );
+        assert_eq!(
+            [0xaa, 0x2a, 0xd5, 0x55].map(|code| sixteen(alaw(code))),
+            [32256.0, -32256.0, 8.0, -8.0]
+        );
     }
 
     #[test]
@@ -135,15 +156,23 @@ mod tests {
         assert!(is_audio(&[0xff; 160], &[]), "silence");
         for seed in 1..2000 {
             for length in [160, 170, 176, 80, 240] {
-                assert!(!is_audio(&noise(length, seed), &[425.0, 700.0, 1004.0]), "seed {seed}, length {length}");
+                assert!(
+                    !is_audio(&noise(length, seed), &[425.0, 700.0, 1004.0]),
+                    "seed {seed}, length {length}"
+                );
             }
         }
     }
 
     #[test]
     fn only_the_tone_that_is_there_is_found() {
-        let samples = (0..8000).map(|n| 0.3 * (TAU * 700.0 * f64::from(n) / 8000.0).sin()).collect();
-        let recording = Recording { rate: 8000, samples };
+        let samples = (0..8000)
+            .map(|n| 0.3 * (TAU * 700.0 * f64::from(n) / 8000.0).sin())
+            .collect();
+        let recording = Recording {
+            rate: 8000,
+            samples,
+        };
         let tone = find_tone(&recording, 700.0);
         assert_eq!(tone.tenths, 10);
         assert!((tone.level + 13.5).abs() < 0.2, "{tone:?}");

@@ -54,7 +54,10 @@ impl Baresip {
         let name = &phone.name;
         let inside = format!("{}/{name}", lab::FOLDER);
         let (server, transport) = &phone.server;
-        lab.write(&format!("{name}/say.wav"), wav::tone(8000, phone.tone, 0.3, 60));
+        lab.write(
+            &format!("{name}/say.wav"),
+            wav::tone(8000, phone.tone, 0.3, 60),
+        );
         lab.write(&format!("{name}/rec/.made"), "");
         let media = match phone.media {
             Media::Plain => "",
@@ -69,7 +72,9 @@ impl Baresip {
             &format!("{name}/accounts"),
             format!("<sip:{name}@{server};transport={transport}>;answermode=auto;audio_codecs=PCMU/8000{media}{login}\n"),
         );
-        let verify = phone.authority.as_ref().map_or_else(String::new, |ca| format!("sip_cafile {ca}\nsip_verify_server yes\n"));
+        let verify = phone.authority.as_ref().map_or_else(String::new, |ca| {
+            format!("sip_cafile {ca}\nsip_verify_server yes\n")
+        });
         lab.write(
             &format!("{name}/config"),
             format!(
@@ -91,7 +96,11 @@ impl Baresip {
             || lab.tcp(&format!("{}:4444", phone.address)).ok(),
             || process.output(),
         );
-        let phone_is = Self { process, control, folder: lab.folder().join(name) };
+        let phone_is = Self {
+            process,
+            control,
+            folder: lab.folder().join(name),
+        };
         if phone.password.is_some() {
             phone_is.process.wait_for("[1 binding]", wait::SOON);
         }
@@ -146,7 +155,11 @@ impl Baresip {
         wait::until(
             &format!("{frequency} Hz in what the phone heard"),
             wait::SOON,
-            || self.heard().map(|heard| crate::audio::find_tone(&heard, frequency)).filter(|tone| tone.tenths >= tenths),
+            || {
+                self.heard()
+                    .map(|heard| crate::audio::find_tone(&heard, frequency))
+                    .filter(|tone| tone.tenths >= tenths)
+            },
             || tail(&self.output(), 40),
         )
     }

@@ -21,9 +21,16 @@ impl Capture {
     pub fn start(lab: &Lab, name: &str) -> Self {
         let inside = format!("{}/{name}.pcap", lab::FOLDER);
         // A large kernel buffer: a busy machine must not lose packets.
-        let dumpcap = lab.spawn(&format!("{name}.dumpcap"), "dumpcap", &["-q", "-P", "-B", "32", "-i", "lo", "-w", &inside]);
+        let dumpcap = lab.spawn(
+            &format!("{name}.dumpcap"),
+            "dumpcap",
+            &["-q", "-P", "-B", "32", "-i", "lo", "-w", &inside],
+        );
         dumpcap.wait_for("File:", wait::SOON);
-        Self { dumpcap, file: lab.folder().join(format!("{name}.pcap")) }
+        Self {
+            dumpcap,
+            file: lab.folder().join(format!("{name}.pcap")),
+        }
     }
 
     /// The file.
@@ -36,8 +43,13 @@ impl Capture {
         self.dumpcap.terminate();
         self.dumpcap.wait(wait::SOON);
         let told = self.dumpcap.output();
-        let lossless = told.lines().any(|line| line.starts_with("Packets received/dropped") && line.contains("/0 (pcap:0/"));
-        assert!(lossless, "dumpcap lost packets, so this capture proves nothing\n{told}");
+        let lossless = told.lines().any(|line| {
+            line.starts_with("Packets received/dropped") && line.contains("/0 (pcap:0/")
+        });
+        assert!(
+            lossless,
+            "dumpcap lost packets, so this capture proves nothing\n{told}"
+        );
         Wire::read(&self.file)
     }
 }
@@ -86,12 +98,15 @@ impl Datagram {
     }
 
     fn is_sip(&self) -> bool {
-        [self.source.port(), self.destination.port()].iter().any(|port| (5060..5100).contains(port))
+        [self.source.port(), self.destination.port()]
+            .iter()
+            .any(|port| (5060..5100).contains(port))
     }
 
     /// Whether it is a G.711 packet whose audio can be heard. `tones`: what the call sent.
     pub fn is_audio(&self, tones: &[f64]) -> bool {
-        self.rtp().is_some_and(|rtp| audio::is_audio(rtp.payload, tones))
+        self.rtp()
+            .is_some_and(|rtp| audio::is_audio(rtp.payload, tones))
     }
 }
 
@@ -106,8 +121,14 @@ impl Wire {
     /// Reads a file in the classic format, of an Ethernet-like device.
     fn read(path: &Path) -> Self {
         let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four octets"));
-        assert_eq!(word(0), 0xa1b2_3c4d, "{}: not a capture with nanoseconds, as dumpcap writes it", path.display());
+        let word =
+            |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four octets"));
+        assert_eq!(
+            word(0),
+            0xa1b2_3c4d,
+            "{}: not a capture with nanoseconds, as dumpcap writes it",
+            path.display()
+        );
         assert_eq!(word(20), 1, "{}: not LINKTYPE_ETHERNET", path.display());
         let mut datagrams = Vec::new();
         let mut at = 24;
@@ -132,12 +153,18 @@ impl Wire {
 
     fn rtp(&self, end: fn(&Datagram) -> &Ipv4Addr, host: &str) -> Vec<&Datagram> {
         let host: Ipv4Addr = host.parse().expect("an address");
-        self.datagrams.iter().filter(|datagram| *end(datagram) == host && datagram.rtp().is_some()).collect()
+        self.datagrams
+            .iter()
+            .filter(|datagram| *end(datagram) == host && datagram.rtp().is_some())
+            .collect()
     }
 
     /// The datagrams anywhere whose audio can be heard.
     pub fn audible(&self, tones: &[f64]) -> Vec<&Datagram> {
-        self.datagrams.iter().filter(|datagram| datagram.is_audio(tones)).collect()
+        self.datagrams
+            .iter()
+            .filter(|datagram| datagram.is_audio(tones))
+            .collect()
     }
 }
 
@@ -149,8 +176,16 @@ fn udp(time: f64, frame: &[u8]) -> Option<Datagram> {
     }
     let header = 4 * usize::from(packet[0] & 0x0f);
     let segment = packet.get(header..)?;
-    let port = |at: usize| Some(u16::from_be_bytes(segment.get(at..at + 2)?.try_into().ok()?));
-    let address = |at: usize| Some(Ipv4Addr::from(<[u8; 4]>::try_from(packet.get(at..at + 4)?).ok()?));
+    let port = |at: usize| {
+        Some(u16::from_be_bytes(
+            segment.get(at..at + 2)?.try_into().ok()?,
+        ))
+    };
+    let address = |at: usize| {
+        Some(Ipv4Addr::from(
+            <[u8; 4]>::try_from(packet.get(at..at + 4)?).ok()?,
+        ))
+    };
     Some(Datagram {
         time,
         source: SocketAddrV4::new(address(12)?, port(0)?),

@@ -26,12 +26,32 @@ impl<'lab> Authority<'lab> {
     /// A new authority, P-256.
     pub fn new(lab: &'lab Lab, name: &str) -> Self {
         lab.write("tls/.made", "");
-        lab.must_run("openssl", &[
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-            "-subj", &format!("/CN={name}"), "-addext", "basicConstraints=critical,CA:TRUE",
-            "-keyout", &file(name, "key"), "-out", &file(name, "pem"),
-        ]);
-        Self { lab, name: name.to_owned() }
+        lab.must_run(
+            "openssl",
+            &[
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                &format!("/CN={name}"),
+                "-addext",
+                "basicConstraints=critical,CA:TRUE",
+                "-keyout",
+                &file(name, "key"),
+                "-out",
+                &file(name, "pem"),
+            ],
+        );
+        Self {
+            lab,
+            name: name.to_owned(),
+        }
     }
 
     /// Its own certificate.
@@ -41,13 +61,38 @@ impl<'lab> Authority<'lab> {
 
     /// A certificate for a server called `host` at `address`.
     pub fn issue(&self, name: &str, host: &str, address: &str) -> Certificate {
-        let made = Certificate { certificate: file(name, "pem"), key: file(name, "key") };
-        self.lab.must_run("openssl", &[
-            "req", "-x509", "-CA", &file(&self.name, "pem"), "-CAkey", &file(&self.name, "key"),
-            "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-            "-subj", &format!("/CN={host}"), "-addext", &format!("subjectAltName=DNS:{host},IP:{address}"),
-            "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", &made.key, "-out", &made.certificate,
-        ]);
+        let made = Certificate {
+            certificate: file(name, "pem"),
+            key: file(name, "key"),
+        };
+        self.lab.must_run(
+            "openssl",
+            &[
+                "req",
+                "-x509",
+                "-CA",
+                &file(&self.name, "pem"),
+                "-CAkey",
+                &file(&self.name, "key"),
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                &format!("/CN={host}"),
+                "-addext",
+                &format!("subjectAltName=DNS:{host},IP:{address}"),
+                "-addext",
+                "basicConstraints=critical,CA:FALSE",
+                "-keyout",
+                &made.key,
+                "-out",
+                &made.certificate,
+            ],
+        );
         // Asterisk may run as another user.
         self.lab.must_run("chmod", &["0644", &made.key]);
         made

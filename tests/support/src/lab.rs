@@ -53,7 +53,11 @@ pub struct Lab {
 
 /// The repository.
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("tests/support is two below").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("tests/support is two below")
+        .to_owned()
 }
 
 impl Lab {
@@ -65,15 +69,39 @@ impl Lab {
     /// A lab whose files are in `folder`.
     pub fn in_folder(folder: &Path) -> Self {
         let root = repository().join("build/root");
-        assert!(root.join(".recipe").exists(), "{} is not there: run `make root`", root.display());
+        assert!(
+            root.join(".recipe").exists(),
+            "{} is not there: run `make root`",
+            root.display()
+        );
         // SAFETY: no precondition.
-        assert_eq!(unsafe { libc::geteuid() }, 0, "the host tests make namespaces and need root");
+        assert_eq!(
+            unsafe { libc::geteuid() },
+            0,
+            "the host tests make namespaces and need root"
+        );
         match fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => panic!("{}: {error}", folder.display()),
-            _ => fs::create_dir_all(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                panic!("{}: {error}", folder.display())
+            }
+            _ => fs::create_dir_all(folder)
+                .unwrap_or_else(|error| panic!("{}: {error}", folder.display())),
         }
         let mut holder = Command::new("unshare")
-            .args(["--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child=KILL", "--", "sh", "-c", HOLD, "lab"])
+            .args([
+                "--net",
+                "--mount",
+                "--uts",
+                "--ipc",
+                "--pid",
+                "--fork",
+                "--kill-child=KILL",
+                "--",
+                "sh",
+                "-c",
+                HOLD,
+                "lab",
+            ])
             .arg(&root)
             .arg(folder)
             .stdin(Stdio::piped())
@@ -82,12 +110,24 @@ impl Lab {
             .expect("unshare starts");
         let pipe = holder.stdin.take().expect("piped");
         let mut line = String::new();
-        BufReader::new(holder.stdout.take().expect("piped")).read_line(&mut line).expect("the holder can be read");
-        assert_eq!(line.trim(), "held", "the namespaces could not be made (see the messages above)");
+        BufReader::new(holder.stdout.take().expect("piped"))
+            .read_line(&mut line)
+            .expect("the holder can be read");
+        assert_eq!(
+            line.trim(),
+            "held",
+            "the namespaces could not be made (see the messages above)"
+        );
         let children = format!("/proc/{0}/task/{0}/children", holder.id());
         let first = fs::read_to_string(&children).expect("the holder lives");
         let namespaces = Path::new("/proc").join(first.trim()).join("ns");
-        Self { folder: folder.to_owned(), root, namespaces, holder, _pipe: pipe }
+        Self {
+            folder: folder.to_owned(),
+            root,
+            namespaces,
+            holder,
+            _pipe: pipe,
+        }
     }
 
     /// The test's folder, from outside.
@@ -113,7 +153,10 @@ impl Lab {
         let log = self.folder.join(format!("{name}.out"));
         let out = File::create(&log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
         let mut command = self.command(program, args);
-        command.stdin(Stdio::null()).stdout(out.try_clone().expect("a file")).stderr(out);
+        command
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().expect("a file"))
+            .stderr(out);
         let child = self.start(&mut command, program);
         Process::new(name, child, log)
     }
@@ -121,8 +164,13 @@ impl Lab {
     /// Runs a program in the lab to its end.
     pub fn run(&self, program: &str, args: &[&str]) -> Output {
         let mut command = self.command(program, args);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        self.start(&mut command, program).wait_with_output().expect("a child can be waited for")
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        self.start(&mut command, program)
+            .wait_with_output()
+            .expect("a child can be waited for")
     }
 
     /// [`Lab::run`], for what must succeed; its standard output.
@@ -140,7 +188,8 @@ impl Lab {
     /// A UDP socket on the lab's network.
     pub fn udp(&self, local: &str) -> UdpSocket {
         let local: SocketAddr = local.parse().expect("an address with a port");
-        self.on_the_network(move || UdpSocket::bind(local)).unwrap_or_else(|error| panic!("UDP {local}: {error}"))
+        self.on_the_network(move || UdpSocket::bind(local))
+            .unwrap_or_else(|error| panic!("UDP {local}: {error}"))
     }
 
     /// A TCP connection on the lab's network.
@@ -155,7 +204,10 @@ impl Lab {
 
     /// Calls `make` on a thread of its own that has entered the lab's network. A socket stays on the network that it was
     /// made on.
-    fn on_the_network<T: Send>(&self, make: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    fn on_the_network<T: Send>(
+        &self,
+        make: impl FnOnce() -> io::Result<T> + Send,
+    ) -> io::Result<T> {
         let net = File::open(self.namespaces.join("net"))?;
         thread::scope(|scope| {
             let made = scope.spawn(|| {
@@ -170,9 +222,15 @@ impl Lab {
     fn command(&self, program: &str, args: &[&str]) -> Command {
         let namespaces: Vec<(File, libc::c_int)> = NAMESPACES
             .iter()
-            .map(|(name, kind)| (File::open(self.namespaces.join(name)).expect("the lab is held"), *kind))
+            .map(|(name, kind)| {
+                (
+                    File::open(self.namespaces.join(name)).expect("the lab is held"),
+                    *kind,
+                )
+            })
             .collect();
-        let root = std::ffi::CString::new(self.root.as_os_str().as_encoded_bytes()).expect("a path has no NUL");
+        let root = std::ffi::CString::new(self.root.as_os_str().as_encoded_bytes())
+            .expect("a path has no NUL");
         let mut command = Command::new(program);
         command
             .args(args)

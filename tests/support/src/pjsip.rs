@@ -36,7 +36,9 @@ impl Encryption {
             Self::Plain => "media_encryption = no\n",
             Self::Sdes => "media_encryption = sdes\n",
             Self::Sdes32 => "media_encryption = sdes\nsrtp_tag_32 = yes\n",
-            Self::Dtls => "media_encryption = dtls\ndtls_auto_generate_cert = yes\ndtls_setup = actpass\ndtls_verify = fingerprint\n",
+            Self::Dtls => {
+                "media_encryption = dtls\ndtls_auto_generate_cert = yes\ndtls_setup = actpass\ndtls_verify = fingerprint\n"
+            }
         }
     }
 }

@@ -18,7 +18,11 @@ pub struct Process {
 impl Process {
     /// `log` is the file that its output goes to.
     pub(crate) fn new(name: &str, child: Child, log: PathBuf) -> Self {
-        Self { name: name.to_owned(), child, log }
+        Self {
+            name: name.to_owned(),
+            child,
+            log,
+        }
     }
 
     /// Its process id, as this process sees it.
@@ -28,7 +32,9 @@ impl Process {
 
     /// What it printed so far.
     pub fn output(&self) -> String {
-        fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        fs::read(&self.log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
     }
 
     /// Its status, if it has ended.
@@ -40,13 +46,23 @@ impl Process {
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         let what = format!("the end of {}", self.name);
         let log = self.log.clone();
-        wait::until(&what, limit, || self.status(), || fs::read_to_string(log).unwrap_or_default())
+        wait::until(
+            &what,
+            limit,
+            || self.status(),
+            || fs::read_to_string(log).unwrap_or_default(),
+        )
     }
 
     /// Waits until it has printed `text`.
     pub fn wait_for(&self, text: &str, limit: Duration) {
         let what = format!("{text:?} from {}", self.name);
-        wait::until(&what, limit, || self.output().contains(text).then_some(()), || wait::tail(&self.output(), 40));
+        wait::until(
+            &what,
+            limit,
+            || self.output().contains(text).then_some(()),
+            || wait::tail(&self.output(), 40),
+        );
     }
 
     /// Asks it to end (SIGTERM).

@@ -23,8 +23,14 @@ pub fn poll<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<
 }
 
 /// [`poll`], with a panic that names `what` did not come and shows `context`.
-pub fn until<T>(what: &str, limit: Duration, probe: impl FnMut() -> Option<T>, context: impl FnOnce() -> String) -> T {
-    poll(limit, probe).unwrap_or_else(|| panic!("waited {limit:?} in vain for {what}\n{}", context()))
+pub fn until<T>(
+    what: &str,
+    limit: Duration,
+    probe: impl FnMut() -> Option<T>,
+    context: impl FnOnce() -> String,
+) -> T {
+    poll(limit, probe)
+        .unwrap_or_else(|| panic!("waited {limit:?} in vain for {what}\n{}", context()))
 }
 
 /// The last `lines` of a text.

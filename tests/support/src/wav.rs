@@ -27,15 +27,29 @@ pub fn read(path: &Path) -> Option<Recording> {
         let body = at + 8;
         match name {
             b"fmt " => {
-                let field = |offset| Some(u16::from_le_bytes(bytes.get(body + offset..body + offset + 2)?.try_into().ok()?));
+                let field = |offset| {
+                    Some(u16::from_le_bytes(
+                        bytes
+                            .get(body + offset..body + offset + 2)?
+                            .try_into()
+                            .ok()?,
+                    ))
+                };
                 if (field(0)?, field(2)?, field(14)?) != (1, 1, 16) {
                     return None;
                 }
-                rate = Some(u32::from_le_bytes(bytes.get(body + 4..body + 8)?.try_into().ok()?));
+                rate = Some(u32::from_le_bytes(
+                    bytes.get(body + 4..body + 8)?.try_into().ok()?,
+                ));
             }
             b"data" => {
-                let samples = bytes[body..].chunks_exact(2).map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0);
-                return Some(Recording { rate: rate?, samples: samples.collect() });
+                let samples = bytes[body..]
+                    .chunks_exact(2)
+                    .map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0);
+                return Some(Recording {
+                    rate: rate?,
+                    samples: samples.collect(),
+                });
             }
             _ => {}
         }
@@ -59,7 +73,8 @@ pub fn tone(rate: u32, frequency: f64, level: f64, seconds: u32) -> Vec<u8> {
     bytes.extend_from_slice(b"data");
     bytes.extend_from_slice(&data.to_le_bytes());
     for n in 0..count {
-        let sample = level * (std::f64::consts::TAU * frequency * f64::from(n) / f64::from(rate)).sin();
+        let sample =
+            level * (std::f64::consts::TAU * frequency * f64::from(n) / f64::from(rate)).sin();
         #[expect(clippy::cast_possible_truncation, reason = "level is at most 1")]
         bytes.extend_from_slice(&((sample * 32767.0) as i16).to_le_bytes());
     }

@@ -41,7 +41,7 @@ struct Stream {
 }
 
 /// Everything received under one master key.
-struct KeyRecord {
+pub(crate) struct KeyRecord {
     id: KeyId,
     heard: u64,
     packets: KeyUsage,
@@ -82,6 +82,23 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
+    /// A receiver that goes on with what was received before, but has no key yet.
+    pub(crate) fn resume(records: Vec<KeyRecord>) -> Self {
+        let clock = records.iter().map(|r| r.heard).max().unwrap_or(0);
+        Receiver {
+            records,
+            clock,
+            ..Receiver::default()
+        }
+    }
+
+    /// What was received; the keys go.
+    pub(crate) fn into_records(self) -> Vec<KeyRecord> {
+        let mut records = self.records;
+        records.retain(|r| !r.streams.is_empty());
+        records
+    }
+
     /// See [`Session::set_remote`](crate::Session::set_remote).
     pub(crate) fn set(
         &mut self,
@@ -144,8 +161,13 @@ impl Receiver {
         Ok(())
     }
 
+    /// The description stands: it can no longer be refused.
+    pub(crate) fn commit_description(&mut self) {
+        self.unsettled = false;
+    }
+
     /// The description was refused: as if it had never come.
-    pub(crate) fn cancel_pending(&mut self, now_ms: u64) {
+    pub(crate) fn cancel(&mut self, now_ms: u64) {
         self.expire(now_ms);
         if !std::mem::take(&mut self.unsettled) {
             return;
@@ -171,6 +193,7 @@ impl Receiver {
         if let Some(known) = self.records.iter().position(|r| r.id == id) {
             return known;
         }
+        self.records.reserve_exact(1);
         self.records.push(KeyRecord {
             id,
             heard: self.clock,

@@ -106,7 +106,8 @@ impl Receiver {
     ///
     /// Under a key that this SSRC did not use so far, peers either go on counting (RFC 3711
     /// section 3.3.1) or start again from zero. Under one it did use, only the counter known
-    /// counts: zero would let in packets recorded before the first rollover.
+    /// counts: zero would let in packets recorded before the first rollover. An SSRC never heard
+    /// may have wrapped before we could hear it.
     fn rtp_indexes(
         &self,
         key: &RemoteKey,
@@ -118,20 +119,24 @@ impl Receiver {
             return not_used(Some(window), index).map(|()| [Some(index), None]);
         }
         let zero = u64::from(header.seq);
-        let kept = self
-            .records
-            .iter()
-            .flat_map(|r| &r.streams)
-            .filter(|s| s.ssrc == header.ssrc)
-            .filter_map(|s| Some((s.heard, s.rtp.as_ref()?)))
-            .max_by_key(|(heard, _)| *heard)
-            .and_then(|(_, window)| guess(window.highest(), header.seq))
-            .filter(|kept| *kept != zero);
-        Ok(match kept {
-            None => [Some(zero), None],
-            Some(kept) if peer_moved => [Some(zero), Some(kept)],
-            Some(kept) => [Some(kept), Some(zero)],
+        let Some(kept) = self.kept_index(header) else {
+            let wrapped = (header.seq < 0x8000).then_some(1 << 16 | zero);
+            return Ok([Some(zero), wrapped]);
+        };
+        Ok(match peer_moved {
+            _ if kept == zero => [Some(zero), None],
+            true => [Some(zero), Some(kept)],
+            false => [Some(kept), Some(zero)],
         })
+    }
+
+    /// The index that the SSRC's counter under its last key gives.
+    fn kept_index(&self, header: &RtpHeader) -> Option<u64> {
+        let streams = self.records.iter().flat_map(|r| &r.streams);
+        let of_ssrc = streams.filter(|s| s.ssrc == header.ssrc);
+        let heard = of_ssrc.filter_map(|s| Some((s.heard, s.rtp.as_ref()?)));
+        let (_, window) = heard.max_by_key(|(heard, _)| *heard)?;
+        guess(window.highest(), header.seq)
     }
 
     pub(super) fn open_rtcp(

@@ -202,14 +202,15 @@ pub(crate) fn encrypt8(keys: &[u128], blocks: &[u128; 8]) -> [u128; 8] {
     unpack(&planes)
 }
 
-fn sub_word(word: u32) -> u32 {
+/// The S-box for every byte of a word.
+pub(crate) fn sub_word(word: u32) -> u32 {
     let mut planes = pack(&[u128::from(word), 0, 0, 0, 0, 0, 0, 0]);
     sub_bytes(&mut planes);
     unpack(&planes)[0] as u32
 }
 
-/// Key expansion (FIPS 197, 5.2). `key` has 16, 24 or 32 bytes.
-pub(crate) fn expand_key(key: &[u8], out: &mut RoundKeys) {
+/// Key expansion (FIPS 197, 5.2) by whichever S-box the level has. `key` has 16, 24 or 32 bytes.
+pub(crate) fn expand_key(key: &[u8], out: &mut RoundKeys, sub_word: impl Fn(u32) -> u32) {
     let nk = key.len() / 4;
     let total = 4 * (nk + 7);
     let mut words = zeroize::Zeroizing::new([0u32; 60]);

@@ -62,8 +62,8 @@ pub(crate) fn multiply(a: u128, b: u128) -> u128 {
     high ^ t ^ times_q((t >> 64) as u64)
 }
 
-/// The sixteen powers from H = E(0), given as a big-endian integer (the byte-reversed block).
-pub(crate) fn powers(h: u128, out: &mut HashKeys) {
+/// The sixteen powers, by whichever `multiply` the level has, from H = E(0), given as a big-endian integer (the byte-reversed block).
+pub(crate) fn powers(h: u128, out: &mut HashKeys, multiply: impl Fn(u128, u128) -> u128) {
     const Q: u128 = 0xc200_0000_0000_0000_0000_0000_0000_0001;
     let h = (h << 1) ^ (Q & (h >> 127).wrapping_neg());
     out[15] = h;
@@ -72,15 +72,20 @@ pub(crate) fn powers(h: u128, out: &mut HashKeys) {
     }
 }
 
-/// GHASH of a padded stream of blocks.
-pub(crate) struct Ghash {
+/// GHASH of a padded stream of blocks, by whichever `multiply` the level has.
+pub(crate) struct Ghash<M> {
     h: u128,
     y: u128,
+    multiply: M,
 }
 
-impl Ghash {
-    pub fn new(keys: &HashKeys) -> Self {
-        Self { h: keys[15], y: 0 }
+impl<M: Fn(u128, u128) -> u128> Ghash<M> {
+    pub fn new(keys: &HashKeys, multiply: M) -> Self {
+        Self {
+            h: keys[15],
+            y: 0,
+            multiply,
+        }
     }
 
     /// Absorbs the concatenation of `parts`, zero-padded to whole blocks.
@@ -106,7 +111,7 @@ impl Ghash {
     }
 
     fn block(&mut self, x: u128) {
-        self.y = multiply(self.y ^ x, self.h);
+        self.y = (self.multiply)(self.y ^ x, self.h);
     }
 
     /// Absorbs the lengths (in bytes) and gives the hash.

@@ -1,0 +1,94 @@
+//! AES-CM with HMAC-SHA1 for CPUs without SHA extensions: AES-NI first, then SHA-1 over the result. SHA-1 in integer
+//! code is so much the longer part that fusing the two gains nothing.
+
+use core::arch::x86_64::*;
+
+use super::aes::Counter;
+use super::bytes::copy_clear;
+use super::ctr::add;
+use crate::backend::soft::sha1;
+use crate::kernels::CmKey;
+use crate::key::{HmacKey, Span};
+use crate::tag;
+
+/// Encrypts and authenticates.
+///
+/// # Safety
+/// `span` keeps its promise.
+#[inline]
+#[target_feature(enable = "sse2,ssse3,aes")]
+pub(super) unsafe fn seal<const R: usize>(
+    key: &CmKey,
+    iv: &[u8; 16],
+    span: Span,
+    trailer: [u8; 4],
+) -> [u8; 20] {
+    // SAFETY: the packet is as `span` says, and initialised once `ctr` wrote it.
+    unsafe {
+        ctr::<R>(key, iv, span);
+        sha1::hmac(
+            &key.hmac,
+            core::slice::from_raw_parts(span.dst, span.len),
+            trailer,
+            sha1::compress,
+        )
+    }
+}
+
+/// Authenticates, then decrypts.
+///
+/// # Safety
+/// `span` is in place and keeps its promise; `tag` has 1 to 20 bytes.
+#[inline]
+#[target_feature(enable = "sse2,ssse3,aes")]
+pub(super) unsafe fn open<const R: usize>(
+    key: &CmKey,
+    iv: &[u8; 16],
+    span: Span,
+    trailer: [u8; 4],
+    tag: &[u8],
+) -> bool {
+    // SAFETY: the packet is as `span` says.
+    let packet = unsafe { core::slice::from_raw_parts(span.src, span.len) };
+    let mac = sha1::hmac(&key.hmac, packet, trailer, sha1::compress);
+    let good = tag::matches(&mac, tag);
+    if good {
+        // SAFETY: the caller's promise; `packet` is not used any more.
+        unsafe { ctr::<R>(key, iv, span) };
+    }
+    good
+}
+
+/// Counter mode alone; copies the clear bytes.
+///
+/// # Safety
+/// `span` keeps its promise.
+#[inline]
+#[target_feature(enable = "sse2,ssse3,aes")]
+pub(super) unsafe fn ctr<const R: usize>(key: &CmKey, iv: &[u8; 16], span: Span) {
+    let Span {
+        src,
+        dst,
+        len,
+        clear,
+    } = span;
+    // SAFETY: an IV is 16 readable bytes; the packet is as `span` says, and once the clear bytes are copied what is in
+    // front of the payload is final.
+    unsafe {
+        copy_clear(span);
+        let counter = Counter::new(_mm_loadu_si128(iv.as_ptr().cast()));
+        add::<R>(
+            &key.keys,
+            counter,
+            0,
+            src.add(clear),
+            dst.add(clear),
+            len - clear,
+            clear,
+        );
+    }
+}
+
+pub(super) fn hmac_key(key: &[u8; 20]) -> HmacKey {
+    sha1::hmac_key(key, sha1::compress)
+}

@@ -1,0 +1,241 @@
+//! AES-GCM with AES-NI and PCLMULQDQ.
+
+use core::arch::x86_64::*;
+
+use super::aes::{Counter, encrypt};
+use super::bytes::{copy_clear, first, load_first, load_last, store_last};
+use super::ctr;
+use super::ghash::{self, Hash};
+use crate::kernels::GcmKey;
+use crate::key::{HashKeys, RoundKeys, Span};
+use crate::tag;
+
+/// The counter of the nonce's blocks: number 0 masks the tag, number 1 begins the key stream (SP 800-38D, 7.1).
+#[inline]
+#[target_feature(enable = "sse2,ssse3")]
+fn counter(nonce: &[u8; 12]) -> Counter {
+    let mut block = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    block[..12].copy_from_slice(nonce);
+    Counter::new(from_bytes(&block))
+}
+
+/// Feeds the associated data, `packet[..clear] || trailer`, to the hash, but for its last block (zero when there is
+/// none at all), which it returns.
+///
+/// # Safety
+/// `len` bytes from `packet` are readable and `clear <= len`.
+#[inline]
+#[target_feature(enable = "sse2,ssse3,pclmulqdq")]
+pub(super) unsafe fn associated(
+    hash: &mut Hash,
+    packet: *const u8,
+    clear: usize,
+    len: usize,
+    trailer: &[u8],
+) -> __m128i {
+    if trailer.is_empty() && clear <= 16 {
+        // SAFETY: at most 16 of the packet's `len` bytes.
+        return unsafe { load_first(packet, clear, len) };
+    }
+    // SAFETY: the clear bytes are the packet's.
+    let clear = unsafe { core::slice::from_raw_parts(packet, clear) };
+    let mut block = [0u8; 16];
+    let mut used = 0;
+    for mut part in [clear, trailer] {
+        while !part.is_empty() {
+            if used == 16 {
+                hash.block(from_bytes(&block));
+                block = [0; 16];
+                used = 0;
+            }
+            let n = part.len().min(16 - used);
+            block[used..used + n].copy_from_slice(&part[..n]);
+            used += n;
+            part = &part[n..];
+        }
+    }
+    from_bytes(&block)
+}
+
+/// How many blocks of associated data GHASH takes: at least one, as a zero block at the front changes nothing.
+#[inline]
+pub(super) fn associated_blocks(clear: usize, trailer: &[u8]) -> usize {
+    (clear + trailer.len()).div_ceil(16).max(1)
+}
+
+/// How many blocks GHASH takes: associated data, data, lengths.
+#[inline]
+fn blocks(span: Span, trailer: &[u8]) -> usize {
+    associated_blocks(span.clear, trailer) + (span.len - span.clear).div_ceil(16) + 1
+}
+
+/// Encrypts and authenticates.
+///
+/// # Safety
+/// `span` keeps its promise.
+#[inline]
+#[target_feature(enable = "sse2,ssse3,aes,pclmulqdq")]
+pub(super) unsafe fn seal<const R: usize>(
+    key: &GcmKey,
+    nonce: &[u8; 12],
+    span: Span,
+    trailer: &[u8],
+) -> [u8; 16] {
+    let Span {
+        src,
+        dst,
+        len,
+        clear,
+    } = span;
+    let counter = counter(nonce);
+    let mut hash = Hash::new(&key.hash_keys, blocks(span, trailer));
+    // SAFETY: `span` keeps its promise.
+    unsafe {
+        let last = associated(&mut hash, src, clear, len, trailer);
+        hash.block(last);
+        copy_clear(span);
+    }
+    // The block that masks the tag is made in the first group.
+    let mut mask = _mm_setzero_si128();
+    let mut at = clear;
+    let mut previous = _mm_setzero_si128();
+    if clear >= 16 {
+        // SAFETY: `clear` bytes are written at `dst`.
+        previous = unsafe { _mm_loadu_si128(dst.add(clear - 16).cast()) };
+    }
+    let mut n = 0;
+    loop {
+        let stream = encrypt::<R, 4>(&key.keys, counter.several(n));
+        for (i, k) in stream.into_iter().enumerate() {
+            if n == 0 && i == 0 {
+                mask = k;
+                continue;
+            }
+            let left = len - at;
+            if left >= 16 {
+                // SAFETY: 16 more bytes are inside the packet.
+                unsafe {
+                    previous = _mm_xor_si128(_mm_loadu_si128(src.add(at).cast()), k);
+                    _mm_storeu_si128(dst.add(at).cast(), previous);
+                }
+                hash.block(previous);
+                at += 16;
+            } else if left > 0 {
+                // SAFETY: the last 1 to 15 bytes of the packet, of which all before are written.
+                unsafe {
+                    let v = _mm_xor_si128(load_last(src.add(len), left, len), k);
+                    let v = _mm_and_si128(v, first(left));
+                    if at == clear && clear < 16 && len >= 16 {
+                        previous = before(dst.add(len), left);
+                    }
+                    store_last(dst.add(len), left, len, previous, v);
+                    hash.block(v);
+                }
+                at = len;
+            }
+        }
+        n += 4;
+        if at == len {
+            break;
+        }
+    }
+    let tag = _mm_xor_si128(hash.finish(clear + trailer.len(), len - clear), mask);
+    to_bytes(tag)
+}
+
+/// The bytes before the last `n`, at the end of the vector, when there are not sixteen of them.
+///
+/// # Safety
+/// 16 bytes before `end` are readable; `n <= 16`.
+#[inline]
+#[target_feature(enable = "sse2,ssse3")]
+unsafe fn before(end: *const u8, n: usize) -> __m128i {
+    // SAFETY: the caller's promise.
+    let all = unsafe { _mm_loadu_si128(end.sub(16).cast()) };
+    _mm_shuffle_epi8(all, super::bytes::shift(n as isize))
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+pub(super) fn from_bytes(block: &[u8; 16]) -> __m128i {
+    // SAFETY: `block` is 16 readable bytes.
+    unsafe { _mm_loadu_si128(block.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+pub(super) fn to_bytes(v: __m128i) -> [u8; 16] {
+    let mut out = [0; 16];
+    // SAFETY: `out` is 16 writable bytes.
+    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), v) };
+    out
+}
+
+/// Authenticates, then decrypts. That the two passes are apart costs little: the second does not depend on the
+/// first's result but by a branch, which the CPU foresees.
+///
+/// # Safety
+/// `span` is in place and keeps its promise; `tag` has 1 to 16 bytes.
+#[inline]
+#[target_feature(enable = "sse2,ssse3,aes,pclmulqdq")]
+pub(super) unsafe fn open<const R: usize>(
+    key: &GcmKey,
+    nonce: &[u8; 12],
+    span: Span,
+    trailer: &[u8],
+    tag: &[u8],
+) -> bool {
+    let Span {
+        src,
+        dst,
+        len,
+        clear,
+    } = span;
+    let counter = counter(nonce);
+    let [mask] = encrypt::<R, 1>(&key.keys, [counter.at(0)]);
+    let mut hash = Hash::new(&key.hash_keys, blocks(span, trailer));
+    // SAFETY: `span` keeps its promise.
+    let last = unsafe { associated(&mut hash, src, clear, len, trailer) };
+    hash.block(last);
+    let mut at = clear;
+    while len - at >= 16 {
+        // SAFETY: 16 more bytes are inside the packet.
+        hash.block(unsafe { _mm_loadu_si128(src.add(at).cast()) });
+        at += 16;
+    }
+    if at < len {
+        // SAFETY: the last 1 to 15 bytes of the packet.
+        hash.block(unsafe { load_last(src.add(len), len - at, len) });
+    }
+    let mac = to_bytes(_mm_xor_si128(
+        hash.finish(clear + trailer.len(), len - clear),
+        mask,
+    ));
+    let good = tag::matches(&mac, tag);
+    if good {
+        // SAFETY: the packet is ours to change; the clear bytes in front are final.
+        unsafe {
+            ctr::add::<R>(
+                &key.keys,
+                counter,
+                1,
+                dst.add(clear),
+                dst.add(clear),
+                len - clear,
+                clear,
+            );
+        }
+    }
+    good
+}
+
+/// The powers of the hash key.
+#[target_feature(enable = "sse2,ssse3,aes,pclmulqdq")]
+pub(super) fn hash_keys(keys: &RoundKeys, rounds: usize, out: &mut HashKeys) {
+    let zero = [_mm_setzero_si128()];
+    let [h] = match rounds {
+        11 => encrypt::<11, 1>(keys, zero),
+        _ => encrypt::<15, 1>(keys, zero),
+    };
+    ghash::powers(h, out);
+}

@@ -1,0 +1,170 @@
+//! The x86-64 levels.
+
+mod aes;
+mod bytes;
+mod cm_sha_ni;
+mod cm_split;
+mod ctr;
+mod gcm_ni;
+mod gcm_vaes;
+mod ghash;
+mod sha1_lanes;
+mod sha1_ni;
+
+use crate::kernels::{Kernels, Lanes};
+
+/// Makes a level from a list of CPU features, stated here only: it is what `detect` asks the CPU for and what the
+/// entry functions are compiled with. The functions behind them name the features they need themselves; the compiler
+/// refuses a call to one that needs more than the level has.
+macro_rules! level {
+    (
+        $module:ident, $name:literal, [$($feature:tt),+ $(,)?],
+        cm: $cm:ident, hmac_key: $hmac_key:path, gcm: $gcm:ident,
+        ctr: $ctr:ident, lanes: $lanes:expr $(,)?
+    ) => {
+        mod $module {
+            use super::*;
+            use crate::kernels::{CmFns, CmKey, GcmFns, GcmKey};
+            use crate::key::{HashKeys, HmacKey, RoundKeys, Span};
+
+            pub(super) static KERNELS: Kernels = Kernels {
+                name: $name,
+                detect: || $(is_x86_feature_detected!($feature))&&+,
+                expand_key,
+                hmac_key,
+                hash_keys,
+                encrypt_blocks,
+                cm: [cm::<11>(), cm::<13>(), cm::<15>()],
+                gcm: [gcm::<11>(), gcm::<15>()],
+            };
+
+            const fn cm<const R: usize>() -> CmFns {
+                CmFns { rounds: R, seal: cm_seal::<R>, open: cm_open::<R>, ctr: cm_ctr::<R>, lanes: $lanes }
+            }
+
+            const fn gcm<const R: usize>() -> GcmFns {
+                GcmFns { seal: gcm_seal::<R>, open: gcm_open::<R> }
+            }
+
+            #[target_feature($(enable = $feature),+)]
+            fn expand_key(key: &[u8], out: &mut RoundKeys) {
+                aes::expand_key(key, out);
+            }
+
+            #[target_feature($(enable = $feature),+)]
+            fn hmac_key(key: &[u8; 20]) -> HmacKey {
+                $hmac_key(key)
+            }
+
+            #[target_feature($(enable = $feature),+)]
+            fn hash_keys(keys: &RoundKeys, rounds: usize, out: &mut HashKeys) {
+                gcm_ni::hash_keys(keys, rounds, out);
+            }
+
+            #[target_feature($(enable = $feature),+)]
+            fn encrypt_blocks(keys: &RoundKeys, rounds: usize, blocks: &mut [[u8; 16]]) {
+                aes::encrypt_blocks(keys, rounds, blocks);
+            }
+
+            /// # Safety
+            /// See [`CmFns`].
+            #[target_feature($(enable = $feature),+)]
+            unsafe fn cm_seal<const R: usize>(
+                key: &CmKey, iv: &[u8; 16], span: Span, trailer: [u8; 4],
+            ) -> [u8; 20] {
+                // SAFETY: the caller's promise.
+                unsafe { $cm::seal::<R>(key, iv, span, trailer) }
+            }
+
+            /// # Safety
+            /// See [`CmFns`].
+            #[target_feature($(enable = $feature),+)]
+            unsafe fn cm_open<const R: usize>(
+                key: &CmKey, iv: &[u8; 16], span: Span, trailer: [u8; 4], tag: &[u8],
+            ) -> bool {
+                // SAFETY: the caller's promise.
+                unsafe { $cm::open::<R>(key, iv, span, trailer, tag) }
+            }
+
+            /// # Safety
+            /// See [`CmFns`].
+            #[target_feature($(enable = $feature),+)]
+            unsafe fn cm_ctr<const R: usize>(key: &CmKey, iv: &[u8; 16], span: Span) {
+                // SAFETY: the caller's promise.
+                unsafe { $ctr::ctr::<R>(key, iv, span) }
+            }
+
+            /// # Safety
+            /// See [`GcmFns`].
+            #[target_feature($(enable = $feature),+)]
+            unsafe fn gcm_seal<const R: usize>(
+                key: &GcmKey, nonce: &[u8; 12], span: Span, trailer: &[u8],
+            ) -> [u8; 16] {
+                // SAFETY: the caller's promise.
+                unsafe { $gcm::seal::<R>(key, nonce, span, trailer) }
+            }
+
+            /// # Safety
+            /// See [`GcmFns`].
+            #[target_feature($(enable = $feature),+)]
+            unsafe fn gcm_open<const R: usize>(
+                key: &GcmKey, nonce: &[u8; 12], span: Span, trailer: &[u8], tag: &[u8],
+            ) -> bool {
+                // SAFETY: the caller's promise.
+                unsafe { $gcm::open::<R>(key, nonce, span, trailer, tag) }
+            }
+        }
+    };
+}
+
+level!(
+    avx512,
+    "x86_64 AES-NI+SHA-NI+VAES-AVX512",
+    [
+        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "avx512f", "avx512bw", "vaes", "vpclmulqdq"
+    ],
+    cm: cm_sha_ni, hmac_key: sha1_ni::hmac_key, gcm: gcm_vaes, ctr: gcm_vaes, lanes: SIXTEEN,
+);
+
+level!(
+    sha_ni_avx2,
+    "x86_64 AES-NI+SHA-NI+AVX2",
+    ["sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2"],
+    cm: cm_sha_ni, hmac_key: sha1_ni::hmac_key, gcm: gcm_ni, ctr: cm_split, lanes: EIGHT,
+);
+
+level!(
+    sha_ni,
+    "x86_64 AES-NI+SHA-NI",
+    ["sse2", "ssse3", "aes", "pclmulqdq", "sha"],
+    cm: cm_sha_ni, hmac_key: sha1_ni::hmac_key, gcm: gcm_ni, ctr: cm_split, lanes: None,
+);
+
+level!(
+    avx2,
+    "x86_64 AES-NI+AVX2",
+    ["sse2", "ssse3", "aes", "pclmulqdq", "avx2"],
+    cm: cm_split, hmac_key: cm_split::hmac_key, gcm: gcm_ni, ctr: cm_split, lanes: EIGHT,
+);
+
+/// Sixteen lanes take as long as about five packets one after the other, measured with SHA-NI.
+const SIXTEEN: Option<Lanes> = Some(Lanes {
+    width: 16,
+    least: 6,
+    hmac: sha1_lanes::sixteen::hmac,
+});
+
+/// Eight lanes take as long as four packets with SHA-NI, two without.
+const EIGHT: Option<Lanes> = Some(Lanes {
+    width: 8,
+    least: 5,
+    hmac: sha1_lanes::eight::hmac,
+});
+
+/// Best first.
+pub(super) static LEVELS: [&Kernels; 4] = [
+    &avx512::KERNELS,
+    &sha_ni_avx2::KERNELS,
+    &sha_ni::KERNELS,
+    &avx2::KERNELS,
+];

@@ -1,0 +1,95 @@
+//! Accepting connections, without spinning when there are no file handles.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+
+use crate::host::{Host, ListenerEvent};
+use crate::listener;
+
+/// Connections taken at once from one listener, before the others have their turn.
+const BATCH: usize = 64;
+
+/// A loop's view of a listener.
+pub(crate) struct Accepting<H: Host> {
+    pub(crate) shared: Arc<listener::Shared<H::Listener>>,
+    /// Connections may be waiting.
+    pub(crate) ready: bool,
+    /// It failed and has a pause.
+    parked: bool,
+    /// The failure was reported, and nothing has been accepted since.
+    failing: bool,
+}
+
+impl<H: Host> Accepting<H> {
+    /// After a failure.
+    pub(crate) const PAUSE: Duration = Duration::from_millis(100);
+
+    pub(crate) fn new(shared: Arc<listener::Shared<H::Listener>>) -> Self {
+        Accepting {
+            shared,
+            ready: true,
+            parked: false,
+            failing: false,
+        }
+    }
+
+    pub(crate) fn has_work(&self) -> bool {
+        self.ready && !self.parked
+    }
+
+    pub(crate) fn unpark(&mut self) {
+        self.parked = false;
+    }
+
+    /// Reports a failure, unless it goes on.
+    pub(crate) fn fail(&mut self, error: &io::Error, host: &H, local: &mut H::Local) {
+        self.parked = true;
+        if !std::mem::replace(&mut self.failing, true) {
+            let errno = error.raw_os_error().unwrap_or(0);
+            let scarce = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].contains(&errno);
+            let event = if scarce {
+                ListenerEvent::OutOfResources(errno)
+            } else {
+                ListenerEvent::Failed(errno)
+            };
+            host.listener_event(local, &self.shared.data, event);
+        }
+    }
+
+    /// Takes what waits; and whether it has to pause now.
+    pub(crate) fn take(
+        &mut self,
+        host: &H,
+        local: &mut H::Local,
+    ) -> (Vec<(TcpStream, SocketAddr)>, bool) {
+        let mut taken = Vec::new();
+        while self.has_work() && taken.len() < BATCH {
+            let accepted = match &*self.shared.socket() {
+                Some(socket) => socket.accept(),
+                None => break,
+            };
+            match accepted {
+                Ok(new) => taken.push(new),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.ready = false,
+                // A client that was gone before we came.
+                Err(error)
+                    if matches!(
+                        error.raw_os_error(),
+                        Some(libc::ECONNABORTED | libc::EINTR | libc::EPROTO)
+                    ) => {}
+                Err(error) => {
+                    self.fail(&error, host, local);
+                    return (taken, true);
+                }
+            }
+        }
+        if !taken.is_empty() && std::mem::replace(&mut self.failing, false) {
+            host.listener_event(local, &self.shared.data, ListenerEvent::Recovered);
+        }
+        (taken, false)
+    }
+}

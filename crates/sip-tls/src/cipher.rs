@@ -1,0 +1,125 @@
+//! The `cipher` option: one list for TLS 1.2 and below, one for TLS 1.3.
+
+use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslVersion, cipher_name};
+
+use crate::error::{ConfigOption, Fault, ProfileError, Warning};
+
+/// The two lists, as OpenSSL takes them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct CipherLists {
+    up_to_tls12: Vec<String>,
+    tls13: Vec<String>,
+}
+
+fn fault(fault: Fault) -> ProfileError {
+    ProfileError::new(ConfigOption::Cipher, None, fault)
+}
+
+impl CipherLists {
+    /// Reads OpenSSL or IANA names, separated by commas, colons or spaces; OpenSSL's keywords and `@SECLEVEL=` are understood.
+    pub(crate) fn parse(text: &str) -> Result<CipherLists, ProfileError> {
+        let mut lists = CipherLists::default();
+        for word in text
+            .split([',', ':', ' ', '\t'])
+            .filter(|word| !word.is_empty())
+        {
+            let mut probe = SslContext::builder(SslMethod::tls())?;
+            if probe.set_ciphersuites(word).is_ok() {
+                lists.tls13.push(word.to_owned());
+                continue;
+            }
+            let name = match cipher_name(word) {
+                "(NONE)" => word,
+                known => known,
+            };
+            // "!", "-", "+" and "@" change a list and are none by themselves.
+            let changes = name.starts_with(['!', '-', '+', '@']);
+            let tried = if changes {
+                format!("ALL:{name}")
+            } else {
+                name.to_owned()
+            };
+            probe
+                .set_cipher_list(&tried)
+                .map_err(|stack| fault(Fault::UnknownCipher(word.to_owned())).because(stack))?;
+            lists.up_to_tls12.push(name.to_owned());
+        }
+        // With modifiers only, they modify the default.
+        if lists
+            .up_to_tls12
+            .first()
+            .is_some_and(|first| first.starts_with(['!', '-', '+', '@']))
+        {
+            lists.up_to_tls12.insert(0, "DEFAULT".to_owned());
+        }
+        Ok(lists)
+    }
+
+    /// Puts the lists to work. A family of versions that is not named keeps its default, except that naming only TLS 1.3 suites means
+    /// TLS 1.3 only.
+    pub(crate) fn apply(&self, context: &mut SslContextBuilder) -> Result<(), ProfileError> {
+        if !self.tls13.is_empty() {
+            context
+                .set_ciphersuites(&self.tls13.join(":"))
+                .map_err(|stack| fault(Fault::NoCipherLeft).because(stack))?;
+        }
+        if !self.up_to_tls12.is_empty() {
+            context
+                .set_cipher_list(&self.up_to_tls12.join(":"))
+                .map_err(|stack| fault(Fault::NoCipherLeft).because(stack))?;
+        } else if !self.tls13.is_empty() {
+            context.set_min_proto_version(Some(SslVersion::TLS1_3))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn warning(&self) -> Option<Warning> {
+        let names_a_suite = self
+            .up_to_tls12
+            .iter()
+            .any(|name| name != "DEFAULT" && !name.starts_with(['!', '-', '+', '@']));
+        (self.tls13.is_empty() && names_a_suite).then_some(Warning::Tls13Unrestricted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_are_told_apart() {
+        let lists =
+            CipherLists::parse("ECDHE-RSA-AES128-SHA, TLS_AES_128_GCM_SHA256,AES128-SHA").unwrap();
+        assert_eq!(lists.up_to_tls12, ["ECDHE-RSA-AES128-SHA", "AES128-SHA"]);
+        assert_eq!(lists.tls13, ["TLS_AES_128_GCM_SHA256"]);
+        assert_eq!(lists.warning(), None);
+        assert_eq!(
+            CipherLists::parse("AES128-SHA").unwrap().warning(),
+            Some(Warning::Tls13Unrestricted)
+        );
+    }
+
+    #[test]
+    fn iana_names() {
+        let lists = CipherLists::parse("TLS_RSA_WITH_AES_128_CBC_SHA").unwrap();
+        assert_eq!(lists.up_to_tls12, ["AES128-SHA"]);
+    }
+
+    #[test]
+    fn unknown_names_are_refused_by_name() {
+        for text in ["AES128-SHA,AES129-SHA", "TLS_AES_128_GCM_SHA255", "12"] {
+            let error = CipherLists::parse(text).unwrap_err();
+            let Fault::UnknownCipher(name) = &error.fault else {
+                panic!("{error}")
+            };
+            assert!(text.ends_with(name.as_str()), "{name}");
+        }
+    }
+
+    #[test]
+    fn modifiers_modify_the_default() {
+        let lists = CipherLists::parse("@SECLEVEL=0").unwrap();
+        assert_eq!(lists.up_to_tls12, ["DEFAULT", "@SECLEVEL=0"]);
+        assert_eq!(lists.warning(), None);
+    }
+}

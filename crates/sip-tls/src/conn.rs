@@ -1,0 +1,230 @@
+//! The handle of a connection, and its write queue.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::doorbell::Doorbell;
+use crate::reason::{Code, Reason};
+
+/// A handle to a connection: to send and to close, from any thread, without ever blocking. It outlives the connection harmlessly.
+///
+/// Nothing is encrypted or written on the caller's thread; the connection's I/O thread does it.
+#[derive(Clone)]
+pub struct Conn(pub(crate) Arc<Shared>);
+
+/// Why a message was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendError {
+    /// The peer does not read: the queue is full, and the connection is being closed for it.
+    QueueFull,
+    /// The connection is closed or closing.
+    Closed,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SendError::QueueFull => "the peer does not read and the write queue is full",
+            SendError::Closed => "the connection is closed",
+        })
+    }
+}
+
+impl std::error::Error for SendError {}
+
+/// How to close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Close {
+    /// Write what is queued, say close_notify, then close.
+    Graceful,
+    /// Drop what is queued, say close_notify if it can be written at once, and close.
+    Now,
+}
+
+impl Conn {
+    /// Queues a message. Its bytes are copied. If it is taken, [`write_done`](crate::Host::write_done) follows with `token`.
+    ///
+    /// A message may be sent before an outgoing connection is established; it goes out once it is.
+    ///
+    /// # Errors
+    /// See [`SendError`]. No `write_done` follows.
+    pub fn send(&self, bytes: &[u8], token: u64) -> Result<(), SendError> {
+        let mut outbox = self.0.outbox();
+        if outbox.closed || outbox.ending.is_some() {
+            return Err(SendError::Closed);
+        }
+        let full = outbox.bytes > 0 && outbox.bytes.saturating_add(bytes.len()) > self.0.limit;
+        if full {
+            outbox.ending = Some(Ending::Now(Code::WriteQueueFull.into()));
+        } else {
+            outbox.push(Out {
+                bytes: bytes.into(),
+                token: Some(token),
+            });
+        }
+        self.0.schedule(outbox);
+        if full {
+            Err(SendError::QueueFull)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Closes the connection. [`closed`](crate::Host::closed) follows from its I/O thread.
+    pub fn close(&self, how: Close) {
+        let mut outbox = self.0.outbox();
+        match (how, outbox.ending) {
+            (_, _) if outbox.closed => return,
+            (Close::Graceful, None) => outbox.ending = Some(Ending::Graceful),
+            (Close::Now, None | Some(Ending::Graceful)) => {
+                outbox.ending = Some(Ending::Now(Code::ClosedHere.into()))
+            }
+            _ => return,
+        }
+        self.0.schedule(outbox);
+    }
+
+    /// The peer's address.
+    #[must_use]
+    pub fn remote(&self) -> SocketAddr {
+        self.0.remote
+    }
+
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.0.outbox().bytes
+    }
+}
+
+impl PartialEq for Conn {
+    fn eq(&self, other: &Conn) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Conn {}
+
+impl fmt::Debug for Conn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Conn").field(&self.0.remote).finish()
+    }
+}
+
+/// A message on its way.
+pub(crate) struct Out {
+    pub(crate) bytes: Box<[u8]>,
+    /// `None` for our own keepalive answers.
+    pub(crate) token: Option<u64>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Ending {
+    Graceful,
+    Now(Reason),
+}
+
+#[derive(Default)]
+pub(crate) struct Outbox {
+    queue: VecDeque<Out>,
+    /// Queued bytes, with the message that is being written.
+    bytes: usize,
+    pub(crate) ending: Option<Ending>,
+    closed: bool,
+    /// The connection's place in its loop, once it has one.
+    slot: Option<usize>,
+    /// Whether the loop knows that there is something to do.
+    scheduled: bool,
+}
+
+impl Outbox {
+    fn push(&mut self, out: Out) {
+        self.bytes += out.bytes.len();
+        self.queue.push_back(out);
+    }
+}
+
+pub(crate) struct Shared {
+    remote: SocketAddr,
+    limit: usize,
+    bell: Arc<Doorbell>,
+    outbox: Mutex<Outbox>,
+}
+
+impl Shared {
+    pub(crate) fn new(remote: SocketAddr, limit: usize, bell: Arc<Doorbell>) -> Self {
+        Shared {
+            remote,
+            limit,
+            bell,
+            outbox: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn schedule(&self, mut outbox: MutexGuard<'_, Outbox>) {
+        let Some(slot) = outbox.slot else { return };
+        if !std::mem::replace(&mut outbox.scheduled, true) {
+            drop(outbox);
+            self.bell.ring(Some(slot));
+        }
+    }
+
+    // For the loop:
+
+    pub(crate) fn placed(&self, slot: usize) {
+        self.outbox().slot = Some(slot);
+    }
+
+    /// Begins a turn: what is queued from now on rings again.
+    pub(crate) fn turn(&self) -> Option<Ending> {
+        let mut outbox = self.outbox();
+        outbox.scheduled = false;
+        outbox.ending
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.outbox().ending.is_some()
+    }
+
+    /// The next message to write. Its bytes stay counted until [`Shared::written`].
+    pub(crate) fn next(&self) -> Option<Out> {
+        let mut outbox = self.outbox();
+        let out = outbox.queue.pop_front();
+        if outbox.queue.is_empty() {
+            outbox.queue = VecDeque::new();
+        }
+        out
+    }
+
+    pub(crate) fn written(&self, out: &Out) {
+        self.outbox().bytes -= out.bytes.len();
+    }
+
+    /// Answers a keepalive; `false` if the peer sends them without reading the answers.
+    pub(crate) fn pong(&self) -> bool {
+        let mut outbox = self.outbox();
+        let room = outbox.bytes + 2 <= self.limit;
+        if room {
+            outbox.push(Out {
+                bytes: b"\r\n".as_slice().into(),
+                token: None,
+            });
+        }
+        room
+    }
+
+    /// Ends the queue; what is in it comes back.
+    pub(crate) fn end(&self) -> VecDeque<Out> {
+        let mut outbox = self.outbox();
+        outbox.closed = true;
+        outbox.slot = None;
+        outbox.bytes = 0;
+        std::mem::take(&mut outbox.queue)
+    }
+}

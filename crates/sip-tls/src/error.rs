@@ -1,0 +1,201 @@
+//! What can be wrong with a profile, in words that name the option, the file and OpenSSL's reason.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use openssl::error::ErrorStack;
+
+/// An option of a profile, by PJSIP's word for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // They are the words.
+pub enum ConfigOption {
+    CertFile,
+    PrivKeyFile,
+    Password,
+    CaListFile,
+    CaListPath,
+    Method,
+    Cipher,
+}
+
+impl ConfigOption {
+    /// The word in `pjsip.conf`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            ConfigOption::CertFile => "cert_file",
+            ConfigOption::PrivKeyFile => "priv_key_file",
+            ConfigOption::Password => "password",
+            ConfigOption::CaListFile => "ca_list_file",
+            ConfigOption::CaListPath => "ca_list_path",
+            ConfigOption::Method => "method",
+            ConfigOption::Cipher => "cipher",
+        }
+    }
+}
+
+/// What is wrong with an option.
+#[derive(Debug)]
+pub enum Fault {
+    /// The file or directory cannot be read.
+    Unreadable(io::Error),
+    /// The file holds no PEM certificate.
+    NoCertificate,
+    /// The file holds no PEM private key.
+    NoPrivateKey,
+    /// A certificate in the file cannot be decoded.
+    BadCertificate,
+    /// A PEM block that should be a certificate is encrypted. Decrypting it would mean asking for a password.
+    EncryptedCertificate,
+    /// The key cannot be decoded.
+    BadPrivateKey,
+    /// The key is encrypted and there is no `password`.
+    PasswordNeeded,
+    /// The key is encrypted and `password` does not open it.
+    WrongPassword,
+    /// `priv_key_file` is not the key of the first certificate in `cert_file`.
+    KeyMismatch,
+    /// OpenSSL refuses the certificate or key, mostly because it is too weak for the system's security level.
+    Refused,
+    /// No such cipher; its name is given.
+    UnknownCipher(String),
+    /// The names are known but leave nothing to use.
+    NoCipherLeft,
+    /// Not a word that the option knows.
+    UnknownWord(String),
+    /// OpenSSL failed at something that does not depend on the option's value.
+    Setup,
+}
+
+/// Why a profile cannot be used: the option to change, and why.
+#[derive(Debug)]
+pub struct ProfileError {
+    /// The option to change; `None` if OpenSSL itself failed.
+    pub option: Option<ConfigOption>,
+    /// The file that the option names.
+    pub file: Option<PathBuf>,
+    /// What is wrong.
+    pub fault: Fault,
+    /// What OpenSSL said, if it was asked.
+    pub openssl: Option<ErrorStack>,
+}
+
+impl ProfileError {
+    pub(crate) fn new(option: ConfigOption, file: Option<PathBuf>, fault: Fault) -> Self {
+        ProfileError {
+            option: Some(option),
+            file,
+            fault,
+            openssl: None,
+        }
+    }
+
+    pub(crate) fn because(mut self, stack: ErrorStack) -> Self {
+        self.openssl = Some(stack);
+        self
+    }
+}
+
+impl From<ErrorStack> for ProfileError {
+    fn from(stack: ErrorStack) -> Self {
+        ProfileError {
+            option: None,
+            file: None,
+            fault: Fault::Setup,
+            openssl: Some(stack),
+        }
+    }
+}
+
+impl fmt::Display for ProfileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(option) = self.option {
+            f.write_str(option.word())?;
+            if let Some(file) = &self.file {
+                write!(f, " '{}'", file.display())?;
+            }
+            f.write_str(": ")?;
+        }
+        match &self.fault {
+            Fault::Unreadable(error) => write!(f, "cannot be read: {error}"),
+            Fault::NoCertificate => f.write_str("holds no certificate in PEM form"),
+            Fault::NoPrivateKey => f.write_str("holds no private key in PEM form"),
+            Fault::BadCertificate => f.write_str("a certificate in it cannot be decoded"),
+            Fault::EncryptedCertificate => f.write_str("a certificate in it is encrypted"),
+            Fault::BadPrivateKey => f.write_str("the private key in it cannot be decoded"),
+            Fault::PasswordNeeded => {
+                f.write_str("the private key is encrypted and no password is configured")
+            }
+            Fault::WrongPassword => {
+                f.write_str("the configured password does not open the private key")
+            }
+            Fault::KeyMismatch => {
+                f.write_str("the private key does not belong to the certificate in cert_file")
+            }
+            Fault::Refused => f.write_str("OpenSSL refuses it"),
+            Fault::UnknownCipher(name) => write!(f, "OpenSSL knows no cipher '{name}'"),
+            Fault::NoCipherLeft => f.write_str("no usable cipher is left"),
+            Fault::UnknownWord(word) => write!(f, "'{word}' is not one of its words"),
+            Fault::Setup => f.write_str("OpenSSL could not be set up"),
+        }?;
+        // The last error in the queue is the outermost; the first is the cause.
+        match self
+            .openssl
+            .as_ref()
+            .and_then(|stack| stack.errors().first())
+            .and_then(|error| error.reason())
+        {
+            Some(reason) => write!(f, " (OpenSSL: {reason})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ProfileError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.fault {
+            Fault::Unreadable(error) => Some(error),
+            _ => self.openssl.as_ref().map(|stack| stack as _),
+        }
+    }
+}
+
+/// What works but is probably not meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// `method` names SSL 2 or 3, which do not exist any more; TLS 1.2 and later are used.
+    SslIsGone,
+    /// `method` allows TLS 1.0 or 1.1.
+    OldTls,
+    /// The certificate in `cert_file` has expired.
+    Expired,
+    /// The certificate in `cert_file` is not valid yet.
+    NotYetValid,
+    /// `verify_server` or `verify_client` without any trusted CA: every peer will be refused.
+    NothingTrusted,
+    /// `ca_list_path` has no file named by a subject hash (`openssl rehash`).
+    NotHashed,
+    /// `require_client_cert` without `verify_client`: any certificate will do, also one that the client made itself.
+    AnyClientCertificate,
+    /// `cipher` names only suites up to TLS 1.2: TLS 1.3 keeps its own.
+    Tls13Unrestricted,
+    /// There is no certificate: the profile can call out but not listen.
+    CannotListen,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Warning::SslIsGone => "method: SSL 2 and 3 are gone; TLS 1.2 and 1.3 are used",
+            Warning::OldTls => "method: TLS 1.0 and 1.1 are broken; OpenSSL 3 does them only with '@SECLEVEL=0' in cipher",
+            Warning::Expired => "cert_file: the certificate has expired; peers that verify it will refuse us",
+            Warning::NotYetValid => "cert_file: the certificate is not valid yet; check the clock",
+            Warning::NothingTrusted => "peers are to be verified, but ca_list_file and ca_list_path name no CA: every peer will be refused",
+            Warning::NotHashed => "ca_list_path: no file in it is named by a hash; run 'openssl rehash' on it",
+            Warning::AnyClientCertificate => "require_client_cert without verify_client accepts any certificate",
+            Warning::Tls13Unrestricted => "cipher: no TLS 1.3 suite is named; TLS 1.3 keeps its default suites",
+            Warning::CannotListen => "cert_file is not set: calls can go out, none can come in",
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! Listening sockets.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mio::net::TcpListener;
+
+use crate::doorbell::Doorbell;
+use crate::profile::Profile;
+use crate::socket::{self, SocketOptions};
+
+/// What a listener needs.
+#[derive(Debug, Clone)]
+pub struct ListenerConfig {
+    /// Where to listen; port 0 lets the system choose.
+    pub address: SocketAddr,
+    /// For the connections that it will accept.
+    pub profile: Arc<Profile>,
+    /// For its sockets.
+    pub options: SocketOptions,
+}
+
+pub(crate) struct Shared<L> {
+    pub(crate) data: L,
+    pub(crate) options: SocketOptions,
+    socket: Mutex<Option<TcpListener>>,
+    profile: Mutex<Arc<Profile>>,
+}
+
+impl<L> Shared<L> {
+    pub(crate) fn bind(config: ListenerConfig, data: L) -> io::Result<(Shared<L>, SocketAddr)> {
+        let socket = socket::listen(config.address, &config.options)?;
+        let address = socket.local_addr()?;
+        let shared = Shared {
+            data,
+            options: config.options,
+            socket: Mutex::new(Some(socket)),
+            profile: Mutex::new(config.profile),
+        };
+        Ok((shared, address))
+    }
+
+    /// The socket, unless it is closed. Accepting under the lock is what lets `close` be final.
+    pub(crate) fn socket(&self) -> MutexGuard<'_, Option<TcpListener>> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.socket().is_none()
+    }
+
+    pub(crate) fn profile(&self) -> Arc<Profile> {
+        Arc::clone(&self.profile.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A handle to a listener. Dropping it closes the listener; connections that it accepted stay.
+pub struct Listener<L> {
+    pub(crate) shared: Arc<Shared<L>>,
+    pub(crate) address: SocketAddr,
+    pub(crate) bell: Arc<Doorbell>,
+}
+
+impl<L> Listener<L> {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The host's data.
+    #[must_use]
+    pub fn data(&self) -> &L {
+        &self.shared.data
+    }
+
+    /// From now on accepted connections get this profile. Those that are there keep theirs.
+    pub fn set_profile(&self, profile: Arc<Profile>) {
+        *self
+            .shared
+            .profile
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = profile;
+    }
+
+    /// Stops listening. When it returns the socket is closed and its address is free. Handshakes that are under way end as
+    /// [`ListenerClosed`](crate::Code::ListenerClosed), by `refused`; a call of `accepted` that has begun ends as it ends.
+    pub fn close(&self) {
+        // The guard is gone at the end of the statement; the socket is closed with it.
+        drop(self.shared.socket().take());
+        self.bell.ring(None);
+    }
+}
+
+impl<L> Drop for Listener<L> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

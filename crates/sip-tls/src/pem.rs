@@ -1,0 +1,86 @@
+//! Certificates and keys from PEM files, never asking anybody for a password.
+
+use std::fs;
+use std::path::Path;
+
+use openssl::pkey::{PKey, Private};
+use openssl::x509::X509;
+use zeroize::Zeroizing;
+
+use crate::error::{ConfigOption, Fault, ProfileError};
+
+/// All certificates of a file, in order; at least one.
+pub(crate) fn certificates(option: ConfigOption, file: &Path) -> Result<Vec<X509>, ProfileError> {
+    let fault = |fault| ProfileError::new(option, Some(file.to_owned()), fault);
+    // The file may hold the private key as well.
+    let pem = read(option, file)?;
+    // OpenSSL would ask on the terminal for an encrypted block's password.
+    if blocks(&pem).any(|(label, encrypted)| encrypted && label.ends_with(b"CERTIFICATE")) {
+        return Err(fault(Fault::EncryptedCertificate));
+    }
+    if !blocks(&pem).any(|(label, _)| label.ends_with(b"CERTIFICATE")) {
+        return Err(fault(Fault::NoCertificate));
+    }
+    let certificates =
+        X509::stack_from_pem(&pem).map_err(|stack| fault(Fault::BadCertificate).because(stack))?;
+    if certificates.is_empty() {
+        return Err(fault(Fault::BadCertificate));
+    }
+    Ok(certificates)
+}
+
+/// The first private key of a file.
+pub(crate) fn private_key(
+    option: ConfigOption,
+    file: &Path,
+    password: Option<&str>,
+) -> Result<PKey<Private>, ProfileError> {
+    let fault = |fault| ProfileError::new(option, Some(file.to_owned()), fault);
+    let pem = read(option, file)?;
+    let Some((_, encrypted)) = blocks(&pem).find(|(label, _)| label.ends_with(b"PRIVATE KEY"))
+    else {
+        return Err(fault(Fault::NoPrivateKey));
+    };
+    if encrypted && password.is_none() {
+        return Err(fault(Fault::PasswordNeeded));
+    }
+    // With a passphrase, be it empty, OpenSSL never asks for one.
+    PKey::private_key_from_pem_passphrase(&pem, password.unwrap_or_default().as_bytes()).map_err(
+        |stack| {
+            fault(if encrypted {
+                Fault::WrongPassword
+            } else {
+                Fault::BadPrivateKey
+            })
+            .because(stack)
+        },
+    )
+}
+
+fn read(option: ConfigOption, file: &Path) -> Result<Zeroizing<Vec<u8>>, ProfileError> {
+    fs::read(file)
+        .map(Zeroizing::new)
+        .map_err(|error| ProfileError::new(option, Some(file.to_owned()), Fault::Unreadable(error)))
+}
+
+/// The labels of the PEM blocks (RFC 7468), and whether the block is encrypted (PKCS #8, or RFC 1421 `Proc-Type`).
+fn blocks(pem: &[u8]) -> impl Iterator<Item = (&[u8], bool)> {
+    let mut lines = pem
+        .split(|&byte| byte == b'\n')
+        .map(|line| line.trim_ascii())
+        .peekable();
+    std::iter::from_fn(move || {
+        loop {
+            let line = lines.next()?;
+            if let Some(label) = line
+                .strip_prefix(b"-----BEGIN ")
+                .and_then(|label| label.strip_suffix(b"-----"))
+            {
+                let proc_type = lines.peek().is_some_and(|next| {
+                    next.starts_with(b"Proc-Type:") && next.ends_with(b"ENCRYPTED")
+                });
+                return Some((label, proc_type || label.starts_with(b"ENCRYPTED ")));
+            }
+        }
+    })
+}

@@ -1,0 +1,310 @@
+//! Why a connection failed or ended, and which side has to change what.
+//!
+//! The code comes from OpenSSL's error and alert numbers, the verify result, `errno` and our own state; never from a text.
+
+use std::fmt;
+use std::io;
+
+use crate::alert;
+use crate::frame::FrameError;
+use crate::verify::CertFault;
+
+/// How far the connection had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// The TCP connection was being made.
+    TcpConnect,
+    /// Waiting for, or reading, the first TLS message: versions, ciphers.
+    Hello,
+    /// A certificate was missing or not accepted by the peer.
+    Certificate,
+    /// We verified the peer's certificate.
+    Verify,
+    /// We compared the name in the peer's certificate.
+    Name,
+    /// The rest of the handshake.
+    Handshake,
+    /// The connection was up.
+    Open,
+    /// A SIP message was being read.
+    Message,
+}
+
+/// Who has to change something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Our configuration or machine.
+    Ours,
+    /// The peer's.
+    Theirs,
+    /// Either can help.
+    Either,
+    /// Nobody: a normal end.
+    Nobody,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $stage:ident, $side:ident, $text:literal;)*) => {
+        /// What happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// All codes, in the order of their counters.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)*];
+
+            fn facts(self) -> (Stage, Side, &'static str) {
+                match self { $(Code::$name => (Stage::$stage, Side::$side, $text),)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// ECONNREFUSED.
+    ConnectRefused = TcpConnect, Theirs, "nothing listens on that address and port";
+    /// No answer to the TCP connection.
+    ConnectTimeout = TcpConnect, Either, "the TCP connection was not answered in time; check address, routing and firewalls";
+    /// EHOSTUNREACH, ENETUNREACH.
+    Unreachable = TcpConnect, Ours, "there is no route to that address";
+    /// Any other failure to connect.
+    ConnectFailed = TcpConnect, Ours, "the TCP connection could not be made";
+    /// The peer connected and said nothing.
+    Silent = Hello, Theirs, "it connected but sent nothing in time";
+    /// The handshake began and did not end in time.
+    HandshakeTimeout = Handshake, Either, "the TLS handshake did not finish in time";
+    /// The TCP connection was closed during the handshake, without an alert.
+    ClosedInHandshake = Handshake, Theirs, "it closed the connection during the TLS handshake without saying why; its own log should tell";
+    /// The TCP connection was reset during the handshake.
+    ResetInHandshake = Handshake, Theirs, "it reset the connection during the TLS handshake; its own log should tell";
+    /// The peer speaks SIP without TLS.
+    PlainSip = Hello, Theirs, "it speaks SIP without TLS on this connection; set its transport to TLS, or use its TLS port";
+    /// The peer speaks HTTP.
+    PlainHttp = Hello, Theirs, "it speaks HTTP without TLS on this connection; it may not be a SIP peer";
+    /// The peer speaks something that is not TLS.
+    NotTls = Hello, Theirs, "what it sent is not TLS";
+    /// No TLS version in common.
+    Version = Hello, Either, "there is no TLS version that both sides allow; compare method here with its setting";
+    /// No cipher in common, or none that fits our certificate.
+    NoSharedCipher = Hello, Either, "there is no cipher that both sides allow; compare cipher and the certificate's key type here with its settings";
+    /// No key exchange group or signature algorithm in common.
+    NoSharedAlgorithm = Hello, Either, "there is no key exchange group or signature algorithm that both sides allow";
+    /// The peer's key exchange is too weak for our security level.
+    WeakKeyExchange = Hello, Theirs, "its key exchange is too weak for our security level";
+    /// The client sent no certificate, and we demand one.
+    NoClientCertificate = Certificate, Theirs, "it sent no client certificate, which require_client_cert demands; install one there";
+    /// It has expired.
+    CertExpired = Verify, Theirs, "its certificate, or one in its chain, has expired; it must be renewed";
+    /// It is not valid yet.
+    CertNotYetValid = Verify, Either, "its certificate is not valid yet; check the clocks";
+    /// Signed by itself.
+    CertSelfSigned = Verify, Either, "its certificate is signed by itself and we do not trust it; add it to ca_list_file, or have it signed";
+    /// From a CA we do not trust, or without its chain.
+    CertUntrusted = Verify, Either, "its certificate does not lead to a CA we trust; add its CA to ca_list_file or ca_list_path, or let it send the intermediate certificates";
+    /// Too weak.
+    CertWeak = Verify, Theirs, "a key or signature in its certificate chain is too weak for our security level";
+    /// Revoked.
+    CertRevoked = Verify, Theirs, "its certificate is revoked";
+    /// Not for this use.
+    CertPurpose = Verify, Theirs, "its certificate may not be used for this (extended key usage or CA flag)";
+    /// Any other fault.
+    CertInvalid = Verify, Theirs, "its certificate or chain is not valid";
+    /// Another name.
+    CertName = Name, Either, "its certificate is for another name than the one we asked for; configure the name in the certificate, or have the certificate cover this name";
+    /// Alert unknown_ca.
+    PeerUnknownCa = Certificate, Either, "it does not trust our certificate; add our CA there, or install a certificate here that it trusts";
+    /// Alert certificate_expired.
+    PeerCertExpired = Certificate, Ours, "it says that our certificate has expired; renew it, or check the clocks";
+    /// Alert bad_certificate, unsupported_certificate, certificate_unknown.
+    PeerBadCertificate = Certificate, Ours, "it does not accept our certificate; check its name, purpose and chain";
+    /// Alert certificate_revoked.
+    PeerCertRevoked = Certificate, Ours, "it says that our certificate is revoked";
+    /// Alert certificate_required.
+    PeerWantsCertificate = Certificate, Ours, "it demands a client certificate; set cert_file and priv_key_file";
+    /// Alert handshake_failure, insufficient_security.
+    PeerHandshakeFailure = Hello, Either, "it found nothing both sides allow, or demands a client certificate; compare cipher here with its settings";
+    /// Alert protocol_version, inappropriate_fallback.
+    PeerVersion = Hello, Either, "it does not speak a TLS version that we allow; compare method here with its setting";
+    /// Alert unrecognized_name.
+    PeerUnknownName = Hello, Ours, "it does not know the server name that we asked for";
+    /// Alert access_denied.
+    PeerDenied = Certificate, Either, "it denied us access";
+    /// Any other alert.
+    PeerAlert = Handshake, Theirs, "it gave up with a TLS alert";
+    /// The peer broke the TLS protocol.
+    Protocol = Handshake, Theirs, "what it sent breaks the TLS protocol or was damaged on the way";
+    /// A setup call of OpenSSL failed on our side.
+    Internal = Handshake, Ours, "OpenSSL failed on our side";
+    /// close_notify.
+    PeerClosed = Open, Nobody, "it closed the connection";
+    /// TCP closed without close_notify.
+    PeerEof = Open, Nobody, "it closed the connection without TLS's farewell";
+    /// ECONNRESET, EPIPE.
+    PeerReset = Open, Theirs, "it reset the connection";
+    /// The network gave up (keepalive, retransmissions).
+    PeerGone = Open, Theirs, "it does not answer any more";
+    /// Any other I/O error.
+    IoError = Open, Ours, "reading or writing failed";
+    /// It does not read what we send.
+    WriteQueueFull = Open, Theirs, "it does not read what we send and the write queue is full";
+    /// [`FrameError::NotSip`]
+    NotSip = Message, Theirs, "what it sent does not begin like a SIP message";
+    /// [`FrameError::TooLong`]
+    MessageTooLong = Message, Theirs, "its message is longer than 65535 bytes";
+    /// [`FrameError::NoContentLength`]
+    NoContentLength = Message, Theirs, "its message has no Content-Length, which SIP demands over TLS";
+    /// [`FrameError::BadContentLength`] or [`FrameError::TwoContentLengths`]
+    BadContentLength = Message, Theirs, "its message has no usable Content-Length";
+    /// The host closed it.
+    ClosedHere = Open, Nobody, "we closed the connection";
+    /// The pool is shutting down.
+    Shutdown = Open, Nobody, "we are shutting down";
+    /// Its listener was closed during the handshake.
+    ListenerClosed = Handshake, Nobody, "the listener was closed during the handshake";
+    /// The profile has no certificate to accept connections with.
+    NoCertificateHere = Certificate, Ours, "there is no certificate to accept connections with; set cert_file";
+}
+
+/// Why a connection failed or ended. `Display` makes the sentence for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reason {
+    /// What happened.
+    pub code: Code,
+    /// How far the connection had come.
+    pub stage: Stage,
+    /// Who has to change something.
+    pub side: Side,
+    /// The TLS alert that the peer sent.
+    pub alert: Option<u8>,
+    /// What is wrong with the peer's certificate.
+    pub fault: Option<CertFault>,
+    /// OpenSSL's library and reason number.
+    pub openssl: Option<(i32, i32)>,
+    /// The system's error number.
+    pub errno: Option<i32>,
+}
+
+impl From<Code> for Reason {
+    fn from(code: Code) -> Self {
+        let (stage, side, _) = code.facts();
+        Reason {
+            code,
+            stage,
+            side,
+            alert: None,
+            fault: None,
+            openssl: None,
+            errno: None,
+        }
+    }
+}
+
+impl From<FrameError> for Reason {
+    fn from(error: FrameError) -> Self {
+        Reason::from(match error {
+            FrameError::NotSip => Code::NotSip,
+            FrameError::TooLong => Code::MessageTooLong,
+            FrameError::NoContentLength => Code::NoContentLength,
+            FrameError::BadContentLength | FrameError::TwoContentLengths => Code::BadContentLength,
+        })
+    }
+}
+
+impl From<CertFault> for Reason {
+    fn from(fault: CertFault) -> Self {
+        let code = match fault {
+            CertFault::IssuerNotFound | CertFault::Untrusted => Code::CertUntrusted,
+            CertFault::SelfSigned => Code::CertSelfSigned,
+            CertFault::Expired => Code::CertExpired,
+            CertFault::NotYetValid => Code::CertNotYetValid,
+            CertFault::InvalidPurpose => Code::CertPurpose,
+            CertFault::Revoked => Code::CertRevoked,
+            CertFault::Weak => Code::CertWeak,
+            CertFault::NameMismatch => Code::CertName,
+            CertFault::InvalidFormat
+            | CertFault::IssuerMismatch
+            | CertFault::Crl
+            | CertFault::ChainTooLong
+            | CertFault::Other(_) => Code::CertInvalid,
+        };
+        Reason {
+            fault: Some(fault),
+            ..Reason::from(code)
+        }
+    }
+}
+
+impl Reason {
+    /// A TCP connection that could not be made.
+    pub(crate) fn connect(error: &io::Error) -> Reason {
+        let code = match error.raw_os_error() {
+            Some(libc::ECONNREFUSED) => Code::ConnectRefused,
+            Some(libc::ETIMEDOUT) => Code::ConnectTimeout,
+            Some(libc::EHOSTUNREACH | libc::ENETUNREACH) => Code::Unreachable,
+            _ => Code::ConnectFailed,
+        };
+        Reason {
+            errno: error.raw_os_error(),
+            ..Reason::from(code)
+        }
+    }
+
+    /// Reading or writing failed.
+    pub(crate) fn io(error: &io::Error, open: bool) -> Reason {
+        let code = match error.raw_os_error() {
+            Some(libc::ECONNRESET | libc::EPIPE) if open => Code::PeerReset,
+            Some(libc::ECONNRESET | libc::EPIPE) => Code::ResetInHandshake,
+            Some(libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH) => Code::PeerGone,
+            _ => Code::IoError,
+        };
+        Reason {
+            errno: error.raw_os_error(),
+            ..Reason::from(code)
+        }
+    }
+
+    /// The peer sent an alert.
+    pub(crate) fn alert(number: u8) -> Reason {
+        let code = match number {
+            48 => Code::PeerUnknownCa,
+            45 => Code::PeerCertExpired,
+            42 | 43 | 46 => Code::PeerBadCertificate,
+            44 => Code::PeerCertRevoked,
+            116 => Code::PeerWantsCertificate,
+            40 | 71 => Code::PeerHandshakeFailure,
+            70 | 86 => Code::PeerVersion,
+            112 => Code::PeerUnknownName,
+            49 => Code::PeerDenied,
+            _ => Code::PeerAlert,
+        };
+        Reason {
+            alert: Some(number),
+            ..Reason::from(code)
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(alert) = self.alert {
+            write!(
+                f,
+                "the peer closed with alert {alert} {}: ",
+                alert::name(alert)
+            )?;
+        }
+        f.write_str(self.code.facts().2)?;
+        if let Some(CertFault::Other(number)) = self.fault {
+            write!(f, " (X509_V_ERR {number})")?;
+        }
+        if let Some(errno) = self.errno {
+            write!(f, " ({})", io::Error::from_raw_os_error(errno))?;
+        }
+        match self.openssl {
+            Some((library, reason)) if matches!(self.code, Code::Protocol | Code::Internal) => {
+                write!(f, " (OpenSSL library {library}, reason {reason})")
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! TCP sockets as the options want them.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+
+/// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+const BACKLOG: i32 = 1024;
+
+/// TCP keepalive (`tcp_keepalive_*`). `None` leaves the kernel's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keepalive {
+    /// Idle time before the first probe.
+    pub idle: Option<Duration>,
+    /// Time between probes.
+    pub interval: Option<Duration>,
+    /// Unanswered probes until the connection is given up.
+    pub probes: Option<u32>,
+}
+
+/// What a transport sets on each of its sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SocketOptions {
+    /// The IP type of service byte (`tos`), or the traffic class of IPv6.
+    pub tos: Option<u8>,
+    /// The 802.1p priority (`cos`), by SO_PRIORITY.
+    pub cos: Option<u8>,
+    /// TCP keepalive; `None` switches it off.
+    pub keepalive: Option<Keepalive>,
+}
+
+impl SocketOptions {
+    /// Sets them, and TCP_NODELAY: a SIP message must not wait for another.
+    pub(crate) fn apply(&self, socket: &Socket, v6: bool) -> io::Result<()> {
+        socket.set_tcp_nodelay(true)?;
+        if let Some(tos) = self.tos {
+            if v6 {
+                socket.set_tclass_v6(tos.into())?
+            } else {
+                socket.set_tos_v4(tos.into())?
+            }
+        }
+        if let Some(cos) = self.cos {
+            socket.set_priority(cos.into())?;
+        }
+        let Some(keepalive) = self.keepalive else {
+            return Ok(());
+        };
+        let mut values = TcpKeepalive::new();
+        if let Some(idle) = keepalive.idle {
+            values = values.with_time(idle);
+        }
+        if let Some(interval) = keepalive.interval {
+            values = values.with_interval(interval);
+        }
+        if let Some(probes) = keepalive.probes {
+            values = values.with_retries(probes);
+        }
+        socket.set_keepalive(true)?;
+        socket.set_tcp_keepalive(&values)
+    }
+}
+
+fn stream_socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking().cloexec(),
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
+/// Binds and listens. An IPv6 socket is for IPv6 only, so that an IPv4 transport can have the same port.
+pub(crate) fn listen(address: SocketAddr, options: &SocketOptions) -> io::Result<TcpListener> {
+    let socket = stream_socket(address)?;
+    socket.set_reuse_address(true)?;
+    // Accepted sockets inherit the options that matter before the first packet.
+    options.apply(&socket, address.is_ipv6())?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+/// Begins to connect.
+pub(crate) fn connect(
+    local: Option<SocketAddr>,
+    remote: SocketAddr,
+    options: &SocketOptions,
+) -> io::Result<TcpStream> {
+    let socket = stream_socket(remote)?;
+    options.apply(&socket, remote.is_ipv6())?;
+    if let Some(local) = local {
+        socket.bind(&local.into())?;
+    }
+    match socket.connect(&remote.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        _ => Ok(TcpStream::from_std(socket.into())),
+    }
+}
+
+/// A connection's socket under OpenSSL. It remembers how the peer's bytes began.
+#[derive(Debug)]
+pub(crate) struct Sock {
+    pub(crate) tcp: TcpStream,
+    first: [u8; 8],
+    first_len: usize,
+}
+
+impl Sock {
+    pub(crate) fn new(tcp: TcpStream) -> Self {
+        Sock {
+            tcp,
+            first: [0; 8],
+            first_len: 0,
+        }
+    }
+
+    /// Up to eight bytes that the peer sent first.
+    pub(crate) fn first(&self) -> &[u8] {
+        &self.first[..self.first_len]
+    }
+}
+
+impl Read for Sock {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.tcp.read(buffer)?;
+        let more = count.min(self.first.len() - self.first_len);
+        self.first[self.first_len..self.first_len + more].copy_from_slice(&buffer[..more]);
+        self.first_len += more;
+        Ok(count)
+    }
+}
+
+impl Write for Sock {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.tcp.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

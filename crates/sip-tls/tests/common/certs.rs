@@ -1,0 +1,206 @@
+//! Certificates made at test time.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
+use openssl::symm::Cipher;
+use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName};
+use openssl::x509::{X509, X509Name, X509NameBuilder};
+
+/// A directory that is gone when dropped.
+pub struct Dir(PathBuf);
+
+impl Dir {
+    pub fn new() -> Dir {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "sip-tls-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Dir(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What a certificate is to be. The default is good for `sip.example.com`.
+#[derive(Clone)]
+pub struct Spec {
+    pub cn: &'static str,
+    pub dns: &'static [&'static str],
+    pub uri: &'static [&'static str],
+    pub ip: &'static [&'static str],
+    pub from_days: i64,
+    pub to_days: i64,
+    pub v1: bool,
+    pub ca: bool,
+    pub rsa: bool,
+    pub client_only: bool,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Spec {
+            cn: "sip.example.com",
+            dns: &["sip.example.com"],
+            uri: &[],
+            ip: &[],
+            from_days: -1,
+            to_days: 30,
+            v1: false,
+            ca: false,
+            rsa: false,
+            client_only: false,
+        }
+    }
+}
+
+pub struct Cert {
+    pub x509: X509,
+    pub key: PKey<Private>,
+}
+
+fn name(cn: &str) -> X509Name {
+    let mut name = X509NameBuilder::new().unwrap();
+    name.append_entry_by_nid(Nid::ORGANIZATIONNAME, "Test")
+        .unwrap();
+    name.append_entry_by_nid(Nid::COMMONNAME, cn).unwrap();
+    name.build()
+}
+
+impl Cert {
+    pub fn make(spec: &Spec, issuer: Option<&Cert>) -> Cert {
+        let key = if spec.rsa {
+            PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap()
+        } else {
+            PKey::ec_gen("prime256v1").unwrap()
+        };
+        let mut builder = X509::builder().unwrap();
+        builder.set_version(if spec.v1 { 0 } else { 2 }).unwrap();
+        let mut serial = BigNum::new().unwrap();
+        serial
+            .rand(127, openssl::bn::MsbOption::MAYBE_ZERO, false)
+            .unwrap();
+        builder
+            .set_serial_number(&serial.to_asn1_integer().unwrap())
+            .unwrap();
+        builder.set_subject_name(&name(spec.cn)).unwrap();
+        let own = name(spec.cn);
+        builder
+            .set_issuer_name(issuer.map_or(&*own, |issuer| issuer.x509.subject_name()))
+            .unwrap();
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_secs() as i64;
+        let at = |days: i64| Asn1Time::from_unix(now + days * 86_400).unwrap();
+        builder.set_not_before(&at(spec.from_days)).unwrap();
+        builder.set_not_after(&at(spec.to_days)).unwrap();
+        builder.set_pubkey(&key).unwrap();
+        if !spec.v1 {
+            let mut constraints = BasicConstraints::new();
+            if spec.ca {
+                constraints.ca();
+            }
+            builder
+                .append_extension(constraints.critical().build().unwrap())
+                .unwrap();
+            if spec.client_only {
+                builder
+                    .append_extension(ExtendedKeyUsage::new().client_auth().build().unwrap())
+                    .unwrap();
+            }
+            let mut alt = SubjectAlternativeName::new();
+            spec.dns.iter().for_each(|dns| _ = alt.dns(dns));
+            spec.uri.iter().for_each(|uri| _ = alt.uri(uri));
+            spec.ip.iter().for_each(|ip| _ = alt.ip(ip));
+            if spec.dns.len() + spec.uri.len() + spec.ip.len() > 0 {
+                let alt = alt.build(&builder.x509v3_context(None, None)).unwrap();
+                builder.append_extension(alt).unwrap();
+            }
+        }
+        builder
+            .sign(
+                issuer.map_or(&key, |issuer| &issuer.key),
+                MessageDigest::sha256(),
+            )
+            .unwrap();
+        Cert {
+            x509: builder.build(),
+            key,
+        }
+    }
+
+    pub fn ca(cn: &'static str) -> Cert {
+        Cert::make(
+            &Spec {
+                cn,
+                dns: &[],
+                ca: true,
+                ..Spec::default()
+            },
+            None,
+        )
+    }
+
+    pub fn pem(&self) -> Vec<u8> {
+        self.x509.to_pem().unwrap()
+    }
+
+    pub fn key_pem(&self) -> Vec<u8> {
+        self.key.private_key_to_pem_pkcs8().unwrap()
+    }
+
+    pub fn encrypted_key_pem(&self, password: &str) -> Vec<u8> {
+        self.key
+            .private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), password.as_bytes())
+            .unwrap()
+    }
+
+    /// Writes `NAME.pem` and `NAME.key`.
+    pub fn write(&self, dir: &Dir, name: &str) -> (PathBuf, PathBuf) {
+        (
+            dir.write(&format!("{name}.pem"), &self.pem()),
+            dir.write(&format!("{name}.key"), &self.key_pem()),
+        )
+    }
+}
+
+/// A directory of CAs as `ca_list_path` wants it.
+pub fn hashed_dir(ca: &Cert) -> Dir {
+    let dir = Dir::new();
+    dir.write("ca.pem", &ca.pem());
+    assert!(
+        Command::new("openssl")
+            .arg("rehash")
+            .arg(dir.path())
+            .status()
+            .unwrap()
+            .success()
+    );
+    dir
+}

@@ -1,0 +1,312 @@
+//! The sending half: which key, which index, and whether that index may still be used.
+
+mod record;
+
+use packet_crypto::Kernels;
+
+use crate::error::{PolicyError, ProtectError};
+use crate::kdf::{KeyId, derive};
+use crate::payload_hash::PayloadHash;
+use crate::policy::{Mki, Policy};
+use crate::rtcp;
+use crate::rtp::RtpHeader;
+use crate::stats::KeyUsage;
+use crate::suite::Suite;
+use crate::transform::Transform;
+pub(crate) use record::KeyRecord;
+
+/// Most SSRCs under one local key, and most local policies of one session.
+pub const MAX_LOCAL_SOURCES: usize = 256;
+
+/// Local keys no longer in use whose indexes are remembered.
+const REMEMBERED_KEYS: usize = 64;
+
+/// The SSRCs that a local policy protects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalSsrc {
+    /// Every SSRC without a policy of its own.
+    Any,
+    /// This one.
+    Specific(u32),
+}
+
+/// A packet was protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sealed {
+    pub(crate) len: usize,
+    /// Under an index used before, for the same payload.
+    pub(crate) repeated: bool,
+}
+
+/// A local policy in force (or staged).
+struct Active {
+    ssrc: LocalSsrc,
+    /// The key's place in `Sender::records`.
+    record: usize,
+    transform: Transform,
+    mki: Option<Mki>,
+}
+
+/// A local policy whose key is derived, but not in force.
+struct Staged {
+    ssrc: LocalSsrc,
+    id: KeyId,
+    payload_hash: PayloadHash,
+    transform: Transform,
+    mki: Option<Mki>,
+}
+
+#[derive(Default)]
+pub(crate) struct Sender {
+    records: Vec<KeyRecord>,
+    active: Vec<Active>,
+    staged: Vec<Staged>,
+    keys_set: u64,
+    /// Record and stream of the last RTP packet, for the statistics.
+    last: Option<(usize, u32)>,
+}
+
+impl Sender {
+    /// A sender that goes on with what was sent before, but has no key yet.
+    pub(crate) fn resume(records: Vec<KeyRecord>) -> Self {
+        let keys_set = records.iter().map(|r| r.age + 1).max().unwrap_or(0);
+        Sender {
+            records,
+            keys_set,
+            ..Sender::default()
+        }
+    }
+
+    /// What was sent; the keys go.
+    pub(crate) fn into_records(self) -> Vec<KeyRecord> {
+        let mut records = self.records;
+        records.retain(|r| !r.streams.is_empty());
+        records
+    }
+
+    /// Makes `policy` the one to send with, now.
+    pub(crate) fn set(
+        &mut self,
+        kernels: &'static Kernels,
+        ssrc: LocalSsrc,
+        policy: &Policy,
+    ) -> Result<(), PolicyError> {
+        self.check_room(ssrc)?;
+        let staged = Staged::new(kernels, ssrc, policy)?;
+        self.install(staged);
+        Ok(())
+    }
+
+    /// Prepares `policy`, in place of one already staged for these SSRCs.
+    pub(crate) fn stage(
+        &mut self,
+        kernels: &'static Kernels,
+        ssrc: LocalSsrc,
+        policy: &Policy,
+    ) -> Result<(), PolicyError> {
+        self.check_room(ssrc)?;
+        let staged = Staged::new(kernels, ssrc, policy)?;
+        self.staged.retain(|s| s.ssrc != ssrc);
+        self.staged.push(staged);
+        Ok(())
+    }
+
+    pub(crate) fn commit(&mut self) {
+        for staged in std::mem::take(&mut self.staged) {
+            self.install(staged);
+        }
+    }
+
+    pub(crate) fn cancel(&mut self) {
+        self.staged.clear();
+    }
+
+    /// Lets the policy of `from` protect `to` instead.
+    pub(crate) fn change_source(&mut self, from: u32, to: u32) {
+        if from == to
+            || !self
+                .active
+                .iter()
+                .any(|a| a.ssrc == LocalSsrc::Specific(from))
+        {
+            return;
+        }
+        self.active.retain(|a| a.ssrc != LocalSsrc::Specific(to));
+        for active in &mut self.active {
+            if active.ssrc == LocalSsrc::Specific(from) {
+                active.ssrc = LocalSsrc::Specific(to);
+            }
+        }
+        for staged in &mut self.staged {
+            if staged.ssrc == LocalSsrc::Specific(from) {
+                staged.ssrc = LocalSsrc::Specific(to);
+            }
+        }
+    }
+
+    fn check_room(&self, ssrc: LocalSsrc) -> Result<(), PolicyError> {
+        let known = |s: LocalSsrc| s == ssrc;
+        let in_use = self.active.len() + self.staged.len();
+        if in_use < MAX_LOCAL_SOURCES
+            || self.active.iter().any(|a| known(a.ssrc))
+            || self.staged.iter().any(|s| known(s.ssrc))
+        {
+            Ok(())
+        } else {
+            Err(PolicyError::TooManyLocal)
+        }
+    }
+
+    /// The packet indexes belong to the master key, whatever suite or MKI goes with it: an 80-
+    /// and a 32-bit suite under one key have the same key stream.
+    fn install(&mut self, staged: Staged) {
+        let Staged {
+            ssrc,
+            id,
+            payload_hash,
+            transform,
+            mki,
+        } = staged;
+        self.active.retain(|a| a.ssrc != ssrc);
+        let age = self.keys_set;
+        self.keys_set += 1;
+        let record = match self.records.iter().position(|r| r.id == id) {
+            Some(known) => known,
+            None => {
+                let new = KeyRecord::new(id, payload_hash);
+                if let Some(slot) = self.slot_to_forget() {
+                    self.records[slot] = new;
+                    slot
+                } else {
+                    self.records.reserve_exact(1);
+                    self.records.push(new);
+                    self.records.len() - 1
+                }
+            }
+        };
+        self.records[record].age = age;
+        // Most sessions have one policy: no room for more is kept.
+        self.active.reserve_exact(1);
+        self.active.push(Active {
+            ssrc,
+            record,
+            transform,
+            mki,
+        });
+    }
+
+    /// A key out of use that never sent, or the oldest when there are enough of them. Keys come
+    /// from a random generator: one that was not used for 64 changes does not come back.
+    fn slot_to_forget(&self) -> Option<usize> {
+        let idle =
+            || (0..self.records.len()).filter(|&i| self.active.iter().all(|a| a.record != i));
+        let unused = idle().find(|&i| self.records[i].streams.is_empty());
+        unused.or_else(|| {
+            let oldest = idle().min_by_key(|&i| self.records[i].age)?;
+            (idle().count() >= REMEMBERED_KEYS).then_some(oldest)
+        })
+    }
+
+    pub(crate) fn protect_rtp(
+        &mut self,
+        src: &[u8],
+        dst: &mut [u8],
+    ) -> Result<Sealed, ProtectError> {
+        let header = RtpHeader::parse_clear(src)?;
+        let active = active(&self.active, header.ssrc).ok_or(ProtectError::NoKey)?;
+        let transform = &active.transform;
+        let mki = active.mki.as_ref().map_or(&[][..], Mki::octets);
+        if dst.len() < src.len() + mki.len() + transform.rtp_tag_len() {
+            return Err(ProtectError::BufferTooSmall);
+        }
+        let record = &mut self.records[active.record];
+        let payload = transform.may_repeat().then(|| &src[header.len..]);
+        let place = record.place(header.ssrc, header.seq, payload)?;
+        record.sent(header.ssrc, &place)?;
+        let len = transform.seal_rtp(&header, place.index, src, dst, mki);
+        self.last = Some((active.record, header.ssrc));
+        Ok(Sealed {
+            len,
+            repeated: place.repeated,
+        })
+    }
+
+    pub(crate) fn protect_rtcp(
+        &mut self,
+        src: &[u8],
+        dst: &mut [u8],
+    ) -> Result<usize, ProtectError> {
+        let ssrc = rtcp::parse(src)?;
+        let active = active(&self.active, ssrc).ok_or(ProtectError::NoKey)?;
+        let transform = &active.transform;
+        let mki = active.mki.as_ref().map_or(&[][..], Mki::octets);
+        let trailer = rtcp::INDEX_WORD + mki.len() + transform.suite().rtcp_tag_len();
+        if dst.len() < src.len() + trailer {
+            return Err(ProtectError::BufferTooSmall);
+        }
+        let index = self.records[active.record].next_rtcp(ssrc)?;
+        Ok(transform.seal_rtcp(ssrc, index, src, dst, mki))
+    }
+
+    /// Suite and packets of the key that protects `ssrc`, or of the last one set.
+    pub(crate) fn key_in_use(&self) -> Option<(Suite, KeyUsage)> {
+        let active = self
+            .last
+            .and_then(|(_, ssrc)| active(&self.active, ssrc))
+            .or(self.active.last())?;
+        Some((
+            active.transform.suite(),
+            self.records[active.record].packets,
+        ))
+    }
+
+    /// Rollover counter of the SSRC that sent last.
+    pub(crate) fn roc(&self) -> Option<u32> {
+        let (record, ssrc) = self.last?;
+        self.records.get(record)?.roc(ssrc)
+    }
+}
+
+/// The policy for `ssrc`: its own, or the one for any.
+fn active(policies: &[Active], ssrc: u32) -> Option<&Active> {
+    let by = |which| policies.iter().find(|a| a.ssrc == which);
+    by(LocalSsrc::Specific(ssrc)).or_else(|| by(LocalSsrc::Any))
+}
+
+impl Staged {
+    fn new(
+        kernels: &'static Kernels,
+        ssrc: LocalSsrc,
+        policy: &Policy,
+    ) -> Result<Self, PolicyError> {
+        let derived = derive(kernels, policy.key())?;
+        Ok(Staged {
+            ssrc,
+            payload_hash: PayloadHash::new(&derived.payload_hash),
+            transform: Transform::new(kernels, policy.suite(), policy.params(), &derived)?,
+            mki: policy.mki().cloned(),
+            id: derived.id,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::MasterKey;
+
+    #[test]
+    fn staging_again_replaces_what_was_staged() {
+        let kernels = packet_crypto::kernels();
+        let suite = Suite::AesCm128HmacSha1_80;
+        let mut s = Sender::default();
+        for n in 0..3 {
+            let key = MasterKey::new(suite, &[n; 30]).unwrap();
+            let policy = Policy::new(suite, key, None).unwrap();
+            s.stage(kernels, LocalSsrc::Any, &policy).unwrap();
+        }
+        assert_eq!(s.staged.len(), 1);
+        s.commit();
+        assert_eq!((s.staged.len(), s.active.len(), s.records.len()), (0, 1, 1));
+    }
+}

@@ -1,0 +1,259 @@
+//! Sending: indexes, used indexes, limits, bad packets.
+
+use super::*;
+use crate::Malformed;
+
+#[test]
+fn the_callers_packet_stays_and_nothing_else_is_written() {
+    for suite in Suite::ALL {
+        let mut s = sender(&policy(suite, 1));
+        let p = rtp(1);
+        let before = p.clone();
+        let mut out = vec![0xee; p.len() + MAX_TRAILER];
+        let len = s.protect_rtp(&p, &mut out).unwrap();
+        assert_eq!(p, before);
+        assert_eq!(len, p.len() + suite.rtp_tag_len());
+        assert!(out[len..].iter().all(|o| *o == 0xee));
+        assert_ne!(out[12..32], p[12..32], "encrypted");
+        assert_eq!(out[..12], p[..12], "the header is in clear");
+    }
+}
+
+#[test]
+fn rtcp_has_an_index_and_the_long_tag() {
+    for suite in Suite::ALL {
+        let mut s = sender(&policy(suite, 1));
+        let mut r = receiver(&policy(suite, 1));
+        for n in 0..3 {
+            let p = rtcp(n);
+            let out = protect_rtcp(&mut s, &p).unwrap();
+            assert_eq!(out.len(), p.len() + 4 + suite.rtcp_tag_len());
+            let word_at = match suite.cipher() {
+                crate::Cipher::AesCm => p.len(),
+                crate::Cipher::AesGcm => out.len() - 4,
+            };
+            assert_eq!(out[word_at..word_at + 4], [0x80, 0, 0, n]);
+            assert_eq!(unprotect_rtcp(&mut r, &out).as_ref(), Ok(&p));
+        }
+    }
+}
+
+#[test]
+fn reordering_at_the_wrap_loses_nothing() {
+    for suite in [CM, GCM] {
+        let mut s = sender(&policy(suite, 1));
+        let mut r = receiver(&policy(suite, 1));
+        for seq in [65_534, 2, 1, 65_535, 0] {
+            let out = protect(&mut s, &rtp(seq)).unwrap();
+            assert_eq!(
+                unprotect(&mut r, &out).as_ref(),
+                Ok(&rtp(seq)),
+                "{suite} {seq}"
+            );
+        }
+        assert_eq!(s.stats().local_roc, Some(1));
+        assert_eq!(r.stats().remote_roc, Some(1));
+    }
+}
+
+#[test]
+fn what_came_before_the_first_packet_has_no_index() {
+    let mut s = sender(&policy(CM, 1));
+    let mut r = receiver(&policy(CM, 1));
+    let mut send = |seq| {
+        let out = protect(&mut s, &rtp(seq))?;
+        assert_eq!(unprotect(&mut r, &out), Ok(rtp(seq)));
+        Ok((s.stats().local_roc, r.stats().remote_roc))
+    };
+    assert_eq!(send(2), Ok((Some(0), Some(0))));
+    assert_eq!(send(65_535), Err(ProtectError::IndexTooOld));
+    assert_eq!(send(3), Ok((Some(0), Some(0))));
+    // A source that really jumps ahead is followed.
+    assert_eq!(send(60_000), Ok((Some(0), Some(0))));
+    assert_eq!(send(3), Ok((Some(1), Some(1))));
+}
+
+#[test]
+fn a_used_index_is_encrypted_again_only_for_the_same_payload() {
+    let mut s = sender(&policy(CM, 1));
+    let first = protect(&mut s, &rtp(10)).unwrap();
+    assert_eq!(protect(&mut s, &rtp(10)).unwrap(), first);
+    protect(&mut s, &rtp(11)).unwrap();
+
+    // Another header, as in a NACK retransmission: the same ciphertext, another tag.
+    let mut header_changed = rtp(10);
+    header_changed[1] |= 0x80;
+    let again = protect(&mut s, &header_changed).unwrap();
+    assert_eq!(again[12..32], first[12..32]);
+    assert_ne!(again[32..], first[32..]);
+
+    for other in [rtp_from(SSRC, 10, &[9; 20]), rtp_from(SSRC, 10, &[10; 19])] {
+        let mut out = vec![0xee; 200];
+        assert_eq!(
+            s.protect_rtp(&other, &mut out),
+            Err(ProtectError::ReusedIndex)
+        );
+        assert!(
+            out.iter().all(|o| *o == 0xee),
+            "nothing leaks into the buffer"
+        );
+    }
+    let counters = s.stats().counters;
+    assert_eq!(
+        (
+            counters.sent_rtp,
+            counters.reencryptions,
+            counters.reuse_drops
+        ),
+        (4, 2, 2)
+    );
+}
+
+#[test]
+fn an_extension_that_grows_the_header_does_not_move_the_payload() {
+    let mut s = sender(&policy(CM, 1));
+    let first = protect(&mut s, &rtp(10)).unwrap();
+    let mut extended = rtp(10);
+    extended[0] |= 0x10;
+    extended.splice(12..12, [0xbe, 0xde, 0, 1, 1, 2, 3, 4]);
+    let again = protect(&mut s, &extended).unwrap();
+    assert_eq!(again[20..40], first[12..32]);
+}
+
+#[test]
+fn an_aead_never_sees_an_index_twice() {
+    let mut s = sender(&policy(GCM, 1));
+    protect(&mut s, &rtp(10)).unwrap();
+    assert_eq!(protect(&mut s, &rtp(10)), Err(ProtectError::ReusedIndex));
+    assert_eq!(s.stats().counters.reuse_drops, 1);
+}
+
+#[test]
+fn the_window_is_128_packets() {
+    for suite in [CM, GCM] {
+        let mut s = sender(&policy(suite, 1));
+        protect(&mut s, &rtp(1)).unwrap();
+        protect(&mut s, &rtp(1000)).unwrap();
+        assert_eq!(
+            protect(&mut s, &rtp(1000 - 128)),
+            Err(ProtectError::IndexTooOld)
+        );
+        assert!(protect(&mut s, &rtp(1000 - 127)).is_ok());
+        assert_eq!(s.stats().counters.reuse_drops, 1);
+    }
+}
+
+#[test]
+fn each_ssrc_counts_for_itself() {
+    let mut s = sender(&policy(GCM, 1));
+    let mut r = receiver(&policy(GCM, 1));
+    for ssrc in [1, 2, 3] {
+        for seq in [65_535, 0] {
+            let p = rtp_from(ssrc, seq, b"payload");
+            let out = protect(&mut s, &p).unwrap();
+            assert_eq!(unprotect(&mut r, &out), Ok(p));
+        }
+    }
+    assert_eq!(s.stats().local_key.rtp, 6);
+}
+
+#[test]
+fn ssrcs_are_bounded_and_none_is_forgotten() {
+    let mut s = sender(&policy(GCM, 1));
+    for ssrc in 0..crate::MAX_LOCAL_SOURCES as u32 {
+        protect(&mut s, &rtp_from(ssrc, 1, b"x")).unwrap();
+    }
+    let more = rtp_from(9999, 1, b"x");
+    assert_eq!(protect(&mut s, &more), Err(ProtectError::TooManySources));
+    let used = rtp_from(0, 1, b"x");
+    assert_eq!(protect(&mut s, &used), Err(ProtectError::ReusedIndex));
+}
+
+#[test]
+fn without_a_key_nothing_leaves() {
+    let mut s = Session::new(kernels());
+    assert_eq!(protect(&mut s, &rtp(1)), Err(ProtectError::NoKey));
+    assert_eq!(protect_rtcp(&mut s, &rtcp(1)), Err(ProtectError::NoKey));
+    s.set_local(LocalSsrc::Specific(SSRC), &policy(CM, 1))
+        .unwrap();
+    assert!(protect(&mut s, &rtp(1)).is_ok());
+    assert_eq!(
+        protect(&mut s, &rtp_from(SSRC + 1, 1, b"x")),
+        Err(ProtectError::NoKey)
+    );
+    assert_eq!(s.stats().counters.no_key_sent, 3);
+}
+
+#[test]
+fn malformed_packets_and_small_buffers_are_refused() {
+    let mut s = sender(&policy(CM, 1));
+    assert_eq!(
+        protect(&mut s, &rtp(1)[..11]),
+        Err(ProtectError::Malformed(Malformed::TooShort))
+    );
+    assert_eq!(
+        protect_rtcp(&mut s, &rtp(1)),
+        Err(ProtectError::Malformed(Malformed::PacketType))
+    );
+    let p = rtp(1);
+    let mut out = vec![0; p.len() + 9];
+    assert_eq!(
+        s.protect_rtp(&p, &mut out),
+        Err(ProtectError::BufferTooSmall)
+    );
+    let p2 = rtcp(1);
+    let mut out2 = vec![0; p2.len() + 13];
+    assert_eq!(
+        s.protect_rtcp(&p2, &mut out2),
+        Err(ProtectError::BufferTooSmall)
+    );
+    // A refusal uses no index up.
+    out.push(0);
+    out2.push(0);
+    assert_eq!(s.protect_rtp(&p, &mut out), Ok(out.len()));
+    assert_eq!(s.protect_rtcp(&p2, &mut out2), Ok(out2.len()));
+    assert_eq!(out2[p2.len()..p2.len() + 4], [0x80, 0, 0, 0]);
+    assert_eq!(s.stats().counters.malformed_sent, 4);
+}
+
+#[test]
+fn an_empty_payload_is_a_packet_too() {
+    for suite in Suite::ALL {
+        let mut s = sender(&policy(suite, 1));
+        let mut r = receiver(&policy(suite, 1));
+        let p = rtp_from(SSRC, 1, &[]);
+        let out = protect(&mut s, &p).unwrap();
+        assert_eq!(unprotect(&mut r, &out), Ok(p));
+    }
+}
+
+#[test]
+fn session_parameters_weaken_what_they_name_only() {
+    let all = SessionParams::default();
+    let p = rtp(7);
+    let clear = SessionParams {
+        unencrypted_srtp: true,
+        ..all
+    };
+    for suite in [CM, GCM] {
+        let out = protect(&mut sender(&policy_params(suite, 1, clear)), &p).unwrap();
+        assert!(out.starts_with(&p));
+        assert_eq!(out.len(), p.len() + suite.rtp_tag_len());
+        let rtcp = protect_rtcp(&mut sender(&policy_params(suite, 1, clear)), &rtcp(1)).unwrap();
+        assert_ne!(rtcp[8..12], [1; 4]);
+    }
+    let tagless = SessionParams {
+        unauthenticated_srtp: true,
+        ..all
+    };
+    let out = protect(&mut sender(&policy_params(CM, 1, tagless)), &p).unwrap();
+    assert_eq!(out.len(), p.len());
+    assert_ne!(out[12..], p[12..]);
+    let clear_rtcp = SessionParams {
+        unencrypted_srtcp: true,
+        ..all
+    };
+    let out = protect_rtcp(&mut sender(&policy_params(GCM, 1, clear_rtcp)), &rtcp(1)).unwrap();
+    assert!(out.starts_with(&rtcp(1)));
+    assert_eq!(out[out.len() - 4..], [0, 0, 0, 0], "the E flag is off");
+}

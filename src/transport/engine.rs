@@ -1,0 +1,314 @@
+//! The I/O threads, and what happens on them.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use sip_tls::{Close, Conn, Host, ListenerEvent, Pool, PoolConfig, Reason, Side, Stage, TlsInfo};
+
+use crate::config;
+use crate::ffi::guard::guard;
+use crate::ffi::pjsip::factory::FactoryRef;
+use crate::ffi::pjsip::register_thread;
+use crate::ffi::pjsip::rx::RxBuffer;
+use crate::ffi::pjsip::transport::{Carrier, Direction, SipTransport};
+use crate::ffi::thread::{self, Thread};
+
+use super::facts;
+
+/// The pool and its threads.
+pub struct Engine {
+    pool: Arc<Pool<Sip>>,
+    threads: Vec<Thread>,
+}
+
+impl Engine {
+    /// Makes the threads.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: the system has no thread or handle to give.
+    pub fn start() -> Result<Self, String> {
+        let config = config::current();
+        let (pool, loops) = Pool::new(
+            Arc::new(Sip),
+            PoolConfig {
+                loops: config.io_threads,
+                handshake_timeout: config.handshake_timeout,
+                ..PoolConfig::default()
+            },
+        )
+        .map_err(|error| format!("the TLS engine could not be made: {error}"))?;
+        let mut engine = Self {
+            pool: Arc::new(pool),
+            threads: Vec::new(),
+        };
+        for (number, io_loop) in loops.into_iter().enumerate() {
+            let name = format!("ciphertrunk tls {number}");
+            let thread = thread::spawn(&name.clone(), move || {
+                let description = register_thread(&name);
+                let Some(rx) = RxBuffer::new() else {
+                    log::error!("{name}: no memory for a receive buffer");
+                    return;
+                };
+                let mut local = Local { rx };
+                if let Err(error) = io_loop.run(&mut local) {
+                    log::error!(
+                        "{name}: epoll failed: {error}. Its connections are closed; reload the module"
+                    );
+                }
+                drop(local);
+                drop(description);
+            });
+            match thread {
+                Ok(thread) => engine.threads.push(thread),
+                Err(error) => {
+                    engine.stop();
+                    return Err(format!("no thread for the TLS engine: {error}"));
+                }
+            }
+        }
+        Ok(engine)
+    }
+
+    /// Where to listen and connect.
+    pub fn pool(&self) -> Arc<Pool<Sip>> {
+        Arc::clone(&self.pool)
+    }
+
+    /// Closes every connection and ends the threads.
+    pub fn stop(mut self) {
+        self.pool.shutdown();
+        // Each is joined.
+        self.threads.clear();
+    }
+}
+
+/// What an I/O thread has of its own.
+pub struct Local {
+    rx: RxBuffer,
+}
+
+/// What a listener belongs to.
+pub struct ListenerData {
+    /// The transport's name in `pjsip.conf`.
+    pub name: Arc<str>,
+    /// Its factory.
+    pub factory: FactoryRef,
+}
+
+/// What a connection is to us.
+pub struct Connection {
+    sip: SipTransport,
+    conn: Conn,
+    name: Arc<str>,
+    local: SocketAddr,
+    direction: Direction,
+    /// What the caller asked for, for the log.
+    wanted: String,
+}
+
+impl Connection {
+    /// An outgoing connection of transport `name`.
+    pub fn outgoing(
+        sip: SipTransport,
+        conn: &Conn,
+        name: Arc<str>,
+        local: SocketAddr,
+        wanted: String,
+    ) -> Self {
+        Self {
+            sip,
+            conn: conn.clone(),
+            name,
+            local,
+            direction: Direction::Outgoing,
+            wanted,
+        }
+    }
+}
+
+/// A TLS connection as pjsip's transport sees it. An outgoing one is set once it is begun.
+#[derive(Default)]
+pub struct TlsCarrier(pub OnceLock<Conn>);
+
+impl Carrier for TlsCarrier {
+    fn send(&self, message: &[u8], token: u64) -> bool {
+        self.0
+            .get()
+            .is_some_and(|conn| conn.send(message, token).is_ok())
+    }
+
+    fn close(&self) {
+        if let Some(conn) = self.0.get() {
+            conn.close(Close::Graceful);
+        }
+    }
+}
+
+/// The host of the engine: PJSIP.
+pub struct Sip;
+
+impl Host for Sip {
+    type Listener = ListenerData;
+    type Conn = Connection;
+    type Local = Local;
+
+    fn accepted(
+        &self,
+        _: &mut Local,
+        listener: &ListenerData,
+        conn: &Conn,
+        info: TlsInfo,
+    ) -> Option<Connection> {
+        guard(None, || {
+            let carrier = Arc::new(TlsCarrier(OnceLock::from(conn.clone())));
+            let made = SipTransport::create(
+                &listener.factory,
+                Direction::Incoming,
+                info.local,
+                info.remote,
+                "",
+                carrier,
+            );
+            let sip = match made {
+                Ok(sip) => sip,
+                Err(status) => {
+                    log::error!(
+                        "transport '{}': pjsip took no connection ({})",
+                        listener.name,
+                        status.raw()
+                    );
+                    return None;
+                }
+            };
+            log::debug!(
+                "transport '{}': {} connected, {} {}",
+                listener.name,
+                info.remote,
+                info.version,
+                info.cipher
+            );
+            // If Asterisk shuts it down at once, pjsip's end of it closes the connection.
+            sip.connected(&facts::of(&info)).then(|| Connection {
+                sip,
+                conn: conn.clone(),
+                name: Arc::clone(&listener.name),
+                local: info.local,
+                direction: Direction::Incoming,
+                wanted: String::new(),
+            })
+        })
+    }
+
+    fn refused(&self, _: &mut Local, listener: &ListenerData, remote: SocketAddr, reason: Reason) {
+        guard((), || {
+            log::warn!(
+                "transport '{}': TLS from {remote} failed {}",
+                listener.name,
+                told(&reason)
+            );
+        });
+    }
+
+    fn connected(&self, _: &mut Local, connection: &Connection, info: TlsInfo) {
+        guard((), || {
+            log::debug!(
+                "transport '{}': connected to {} ({}), {} {}",
+                connection.name,
+                connection.wanted,
+                info.remote,
+                info.version,
+                info.cipher
+            );
+            if !connection.sip.connected(&facts::of(&info)) {
+                connection.conn.close(Close::Now);
+            }
+        });
+    }
+
+    fn message(&self, local: &mut Local, connection: &Connection, message: &[u8]) {
+        guard((), || {
+            local
+                .rx
+                .deliver(&connection.sip, connection.conn.remote(), message)
+        });
+    }
+
+    fn write_done(
+        &self,
+        _: &mut Local,
+        connection: &Connection,
+        token: u64,
+        result: Result<(), Reason>,
+    ) {
+        guard((), || {
+            connection
+                .sip
+                .sent(token, result.map_err(|reason| facts::status(&reason)))
+        });
+    }
+
+    fn closed(&self, _: &mut Local, connection: &Connection, reason: Reason) {
+        guard((), || {
+            let remote = connection.conn.remote();
+            if reason.side == Side::Nobody {
+                log::debug!(
+                    "transport '{}': connection with {remote} ended: {reason}",
+                    connection.name
+                );
+            } else if connection.direction == Direction::Outgoing && reason.stage != Stage::Open {
+                log::warn!(
+                    "transport '{}': TLS to {} ({remote}) failed {}",
+                    connection.name,
+                    connection.wanted,
+                    told(&reason)
+                );
+            } else {
+                log::info!(
+                    "transport '{}': connection with {remote} closed {}",
+                    connection.name,
+                    told(&reason)
+                );
+            }
+            connection.sip.disconnected(
+                facts::status(&reason),
+                &facts::none(connection.local, remote),
+            );
+        });
+    }
+
+    fn listener_event(&self, _: &mut Local, listener: &ListenerData, event: ListenerEvent) {
+        guard((), || match event {
+            ListenerEvent::OutOfResources(errno) | ListenerEvent::Failed(errno) => log::error!(
+                "transport '{}': connections wait and cannot be accepted: {}",
+                listener.name,
+                std::io::Error::from_raw_os_error(errno)
+            ),
+            ListenerEvent::Recovered => log::info!(
+                "transport '{}': connections are accepted again",
+                listener.name
+            ),
+        });
+    }
+}
+
+/// Stage, sentence, and who can change it.
+fn told(reason: &Reason) -> String {
+    let stage = match reason.stage {
+        Stage::TcpConnect => "when connecting",
+        Stage::Hello => "at the first TLS message",
+        Stage::Certificate => "at the certificate",
+        Stage::Verify => "when verifying the certificate",
+        Stage::Name => "when comparing the name in the certificate",
+        Stage::Handshake => "in the handshake",
+        Stage::Open => "while it was up",
+        Stage::Message => "at a SIP message",
+    };
+    let side = match reason.side {
+        Side::Ours => " (to change here)",
+        Side::Theirs => " (to change there)",
+        Side::Either => " (here or there)",
+        Side::Nobody => "",
+    };
+    format!("{stage}: {reason}{side}")
+}
