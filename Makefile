@@ -41,13 +41,13 @@ endif
 
 module: headers
 	@$(CARGO) build --release -p res_ciphertrunk
-	@install -D -m 0644 target/release/libres_ciphertrunk.so $(MODULE)
+	@install -D -m 0644 $(or $(CARGO_TARGET_DIR),target)/release/libres_ciphertrunk.so $(MODULE)
 	@echo $(MODULE)
 
 # With the deliberate faults that some host tests arm.
 test-module: headers
 	@$(CARGO) build --release -p res_ciphertrunk --features test-hooks
-	@install -D -m 0644 target/release/libres_ciphertrunk.so $(TEST_MODULE)
+	@install -D -m 0644 $(or $(CARGO_TARGET_DIR),target)/release/libres_ciphertrunk.so $(TEST_MODULE)
 
 # Where this machine's Asterisk looks: asterisk.conf says it, else where distributions put it.
 MODDIR ?= $(shell sed -n 's/^astmoddir *=>* *//p' /etc/asterisk/asterisk.conf 2>/dev/null | grep . || \

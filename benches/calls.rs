@@ -27,15 +27,34 @@ struct Kind {
 const TARGETS: [&str; 2] = ["echo", "bridge"];
 
 fn setting(name: &str, default: u32) -> u32 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(default)
 }
 
 fn main() {
-    let (calls, seconds, rounds) = (setting("CALLS", 80), setting("SECONDS", 10), setting("ROUNDS", 3));
+    let (calls, seconds, rounds) = (
+        setting("CALLS", 80),
+        setting("SECONDS", 10),
+        setting("ROUNDS", 3),
+    );
     let kinds = [
-        Kind { name: "plain RTP", engine: Engine::Stock, encryption: Encryption::Plain },
-        Kind { name: "stock res_srtp", engine: Engine::Stock, encryption: Encryption::Sdes },
-        Kind { name: "Ciphertrunk", engine: Engine::Ours, encryption: Encryption::Sdes },
+        Kind {
+            name: "plain RTP",
+            engine: Engine::Stock,
+            encryption: Encryption::Plain,
+        },
+        Kind {
+            name: "stock res_srtp",
+            engine: Engine::Stock,
+            encryption: Encryption::Sdes,
+        },
+        Kind {
+            name: "Ciphertrunk",
+            engine: Engine::Ours,
+            encryption: Encryption::Sdes,
+        },
     ];
     let mut least = [[f64::INFINITY; 3]; 2];
     let mut kernel = String::new();
@@ -43,7 +62,10 @@ fn main() {
         for (target, row) in TARGETS.iter().zip(&mut least) {
             for (kind, best) in kinds.iter().zip(row) {
                 let (cost, served) = measure(kind, target, calls, seconds);
-                eprintln!("round {round}, {target}, {}: {cost:.3} ms per call and second", kind.name);
+                eprintln!(
+                    "round {round}, {target}, {}: {cost:.3} ms per call and second",
+                    kind.name
+                );
                 *best = best.min(cost);
                 kernel = served.unwrap_or(kernel);
             }
@@ -63,7 +85,11 @@ fn measure(kind: &Kind, target: &str, calls: u32, seconds: u32) -> (f64, Option<
         .dialplan(pjsip::ECHO)
         .dialplan("exten => bridge,1,Dial(PJSIP/echo@caller)\n");
     // The caller is the same for both encrypted kinds.
-    let engine = if kind.encryption == Encryption::Plain { Engine::Stock } else { Engine::Ours };
+    let engine = if kind.encryption == Encryption::Plain {
+        Engine::Stock
+    } else {
+        Engine::Ours
+    };
     let caller = Setup::new("caller", CALLER, engine)
         .pjsip(UDP)
         .pjsip(&pjsip::trunk("under-test", UNDER_TEST, kind.encryption))
@@ -73,7 +99,9 @@ fn measure(kind: &Kind, target: &str, calls: u32, seconds: u32) -> (f64, Option<
     let under_test = Asterisk::start(&lab, &under_test);
     let caller = Asterisk::start(&lab, &caller);
     for _ in 0..calls {
-        caller.cli(&format!("channel originate PJSIP/{target}@under-test extension tone@default"));
+        caller.cli(&format!(
+            "channel originate PJSIP/{target}@under-test extension tone@default"
+        ));
     }
     let channels = if target == "bridge" { calls * 2 } else { calls };
     under_test.wait_for_channels(channels as usize);
@@ -81,14 +109,20 @@ fn measure(kind: &Kind, target: &str, calls: u32, seconds: u32) -> (f64, Option<
     sleep(Duration::from_secs(2));
     let (before, began) = (cpu_seconds(under_test.pid()), Instant::now());
     sleep(Duration::from_secs(seconds.into()));
-    let (used, time) = (cpu_seconds(under_test.pid()) - before, began.elapsed().as_secs_f64());
+    let (used, time) = (
+        cpu_seconds(under_test.pid()) - before,
+        began.elapsed().as_secs_f64(),
+    );
     under_test.wait_for_channels(channels as usize);
     let ours = kind.engine == Engine::Ours;
     if ours {
         // The figures are only ours if we carried the packets.
         let packets = f64::from(channels) * time * 50.0;
         let protected = under_test.count("RTP protected") as f64;
-        assert!(protected > packets * 0.9, "{protected} packets protected, about {packets} expected");
+        assert!(
+            protected > packets * 0.9,
+            "{protected} packets protected, about {packets} expected"
+        );
         assert_eq!(under_test.count("Authentication failures"), 0);
     }
     let cost = used * 1000.0 / time / f64::from(calls);
@@ -98,25 +132,53 @@ fn measure(kind: &Kind, target: &str, calls: u32, seconds: u32) -> (f64, Option<
 /// User and system time of a process and its threads.
 fn cpu_seconds(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("Asterisk runs");
-    let fields: Vec<&str> = stat.rsplit_once(')').expect("procfs").1.split_whitespace().collect();
-    let ticks: f64 = fields[11].parse::<f64>().expect("utime") + fields[12].parse::<f64>().expect("stime");
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .expect("procfs")
+        .1
+        .split_whitespace()
+        .collect();
+    let ticks: f64 =
+        fields[11].parse::<f64>().expect("utime") + fields[12].parse::<f64>().expect("stime");
     // SAFETY: no precondition.
     ticks / unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64
 }
 
-fn report(kinds: &[Kind], least: &[[f64; 3]; 2], calls: u32, seconds: u32, rounds: u32, kernel: &str) {
+fn report(
+    kinds: &[Kind],
+    least: &[[f64; 3]; 2],
+    calls: u32,
+    seconds: u32,
+    rounds: u32,
+    kernel: &str,
+) {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name\t: ")).unwrap_or("unknown CPU");
+    let cpu = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name\t: "))
+        .unwrap_or("unknown CPU");
     println!("\n{cpu}; kernel {kernel}; {calls} G.711 calls, {seconds} s, least of {rounds}");
     println!("CPU of the Asterisk under test, milliseconds per call and second:\n");
-    println!("{:<16}{:>10}{:>10}{:>10}{:>10}", "", "echo", "x plain", "bridge", "x plain");
-    let mut json = format!("{{\"cpu\":{cpu:?},\"kernel\":{kernel:?},\"calls\":{calls},\"ms_per_call_second\":{{");
+    println!(
+        "{:<16}{:>10}{:>10}{:>10}{:>10}",
+        "", "echo", "x plain", "bridge", "x plain"
+    );
+    let mut json = format!(
+        "{{\"cpu\":{cpu:?},\"kernel\":{kernel:?},\"calls\":{calls},\"ms_per_call_second\":{{"
+    );
     for (index, kind) in kinds.iter().enumerate() {
         let [echo, bridge] = [least[0][index], least[1][index]];
         let (of_echo, of_bridge) = (echo / least[0][0], bridge / least[1][0]);
-        println!("{:<16}{echo:>10.3}{of_echo:>10.2}{bridge:>10.3}{of_bridge:>10.2}", kind.name);
+        println!(
+            "{:<16}{echo:>10.3}{of_echo:>10.2}{bridge:>10.3}{of_bridge:>10.2}",
+            kind.name
+        );
         let comma = if index == 0 { "" } else { "," };
-        let _ = write!(json, "{comma}{:?}:{{\"echo\":{echo:.4},\"bridge\":{bridge:.4}}}", kind.name);
+        let _ = write!(
+            json,
+            "{comma}{:?}:{{\"echo\":{echo:.4},\"bridge\":{bridge:.4}}}",
+            kind.name
+        );
     }
     json.push_str("}}\n");
     let folder = lab::repository().join("build/bench");
