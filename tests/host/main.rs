@@ -1,3 +1,11 @@
 //! Host tests: the module in a real Asterisk, with peers that we did not write. One file per behaviour.
 
+#[macro_use]
+mod world;
+
+mod config;
 mod detectors;
+mod dtls;
+mod load;
+mod phone;
+mod sdes;
