@@ -9,3 +9,5 @@ mod dtls;
 mod load;
 mod phone;
 mod sdes;
+mod tls_adoption;
+mod tls_world;
