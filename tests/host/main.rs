@@ -10,4 +10,5 @@ mod load;
 mod phone;
 mod sdes;
 mod tls_adoption;
+mod tls_reload;
 mod tls_world;

@@ -32,6 +32,21 @@ impl World {
         }
     }
 
+    /// Writes the files of another certificate over ours.
+    pub fn replace_certificate(&self, other: &Certificate) {
+        for (from, to) in [
+            (&other.certificate, &self.certificate.certificate),
+            (&other.key, &self.certificate.key),
+        ] {
+            self.lab.must_run("cp", &[from, to]);
+        }
+    }
+
+    /// Its authority, to make more certificates.
+    pub fn authority(&self) -> Authority<'_> {
+        Authority::known(&self.lab, "authority")
+    }
+
     /// `[tls]`, on port 5061, with these further lines.
     pub fn transport(&self, lines: &str) -> String {
         format!(
