@@ -10,5 +10,6 @@ mod load;
 mod phone;
 mod sdes;
 mod tls_adoption;
+mod tls_outgoing;
 mod tls_reload;
 mod tls_world;
