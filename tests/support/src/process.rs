@@ -1,6 +1,9 @@
 //! A program that runs in a lab.
 
+use std::ffi::c_int;
 use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
@@ -131,4 +134,51 @@ pub fn raise_file_limit(count: libc::rlim_t) {
         limit.rlim_max = limit.rlim_max.max(count);
         assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
     }
+}
+
+/// Another process's socket, whose peer is `peer`.
+pub fn socket(pid: u32, peer: SocketAddr) -> Option<TcpStream> {
+    // SAFETY: numbers alone; the results are descriptors of ours or -1.
+    let process = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let process = c_int::try_from(process).ok().filter(|fd| *fd >= 0)?;
+    // SAFETY: a descriptor that was made above and is nobody else's.
+    let process = unsafe { OwnedFd::from_raw_fd(process) };
+    fs::read_dir(format!("/proc/{pid}/fd"))
+        .ok()?
+        .filter_map(Result::ok)
+        .find_map(|entry| {
+            let number: c_int = entry.file_name().to_str()?.parse().ok()?;
+            if !fs::read_link(entry.path())
+                .ok()?
+                .to_str()?
+                .starts_with("socket:")
+            {
+                return None;
+            }
+            // SAFETY: as above.
+            let fd =
+                unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) };
+            let fd = c_int::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+            // SAFETY: as above. A socket that is not TCP's has no such peer.
+            let stream = TcpStream::from(unsafe { OwnedFd::from_raw_fd(fd) });
+            (stream.peer_addr().ok()? == peer).then_some(stream)
+        })
+}
+
+/// A socket's option that is a number.
+pub fn socket_option(socket: &TcpStream, level: c_int, name: c_int) -> c_int {
+    let mut value: c_int = 0;
+    let mut length = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: a number of ours, with its size, and a descriptor that is open.
+    let failed = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            (&raw mut value).cast(),
+            &raw mut length,
+        )
+    };
+    assert_eq!(failed, 0, "option {name} of level {level}");
+    value
 }
