@@ -4,8 +4,15 @@
 mod world;
 
 mod config;
+mod crypto_lines;
 mod detectors;
 mod dtls;
+mod duplicates;
+mod engine;
+mod fail_closed;
 mod load;
+mod panic;
 mod phone;
+mod plain_answer;
 mod sdes;
+mod unload;
