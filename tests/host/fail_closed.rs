@@ -8,7 +8,7 @@ use host_harness::lab::{Lab, repository};
 use crate::world::OURS;
 
 as_root_and_as_asterisk!(
-    a_cut_module,
+    a_module_of_another_build,
     not_a_module,
     no_module,
     without_require_it_comes_up
@@ -25,16 +25,34 @@ fn assert_stays_down(lab: &Lab, setup: &Setup) {
     );
 }
 
-/// A file with the first half of the module.
-fn cut(lab: &Lab) -> String {
-    let whole = fs::read(repository().join(MODULE)).expect("the module is built");
-    lab.write("cut.so", &whole[..whole.len() / 2])
-        .display()
-        .to_string()
+/// The module with another checksum of Asterisk's build options in it: one that was built for another Asterisk.
+fn of_another_build(lab: &Lab) -> String {
+    let header = fs::read_to_string(lab.root().join("usr/include/asterisk/buildopts.h"))
+        .expect("asterisk-dev");
+    let sum = header
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("#define AST_BUILDOPT_SUM \"")?
+                .split('"')
+                .next()
+        })
+        .expect("AST_BUILDOPT_SUM");
+    let mut module = fs::read(repository().join(MODULE)).expect("the module is built");
+    let at = module
+        .windows(sum.len())
+        .position(|window| window == sum.as_bytes())
+        .expect("the module has the sum");
+    module[at] = if sum.starts_with('0') { b'1' } else { b'0' };
+    lab.write("another.so", module).display().to_string()
 }
 
-fn a_cut_module(lab: &Lab, user: User) {
-    assert_stays_down(lab, &Setup::ours("ours", OURS).user(user).module(&cut(lab)));
+fn a_module_of_another_build(lab: &Lab, user: User) {
+    assert_stays_down(
+        lab,
+        &Setup::ours("ours", OURS)
+            .user(user)
+            .module(&of_another_build(lab)),
+    );
 }
 
 fn not_a_module(lab: &Lab, user: User) {
@@ -55,7 +73,7 @@ fn no_module(lab: &Lab, user: User) {
 fn without_require_it_comes_up(lab: &Lab, user: User) {
     let setup = Setup::ours("ours", OURS)
         .user(user)
-        .module(&cut(lab))
+        .module(&of_another_build(lab))
         .modules_conf("[modules]\nautoload = yes\nnoload = res_srtp.so\n");
     let ours = Asterisk::start(lab, &setup);
     assert!(!ours.maps().contains("res_ciphertrunk"));

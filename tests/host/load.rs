@@ -43,20 +43,28 @@ fn at_start(lab: &Lab, user: User) {
     assert!(ours.stop().success());
 }
 
+/// Every section and option of the sample that has a value there, in force.
 fn with_the_sample_configuration(lab: &Lab, user: User) {
-    let sample =
-        fs::read_to_string(host_harness::lab::repository().join("conf/ciphertrunk.conf.sample"))
-            .expect("the sample");
-    // Every option, as the sample shows it: with its default.
-    let all: String = sample
-        .lines()
-        .map(|line| {
-            line.strip_prefix(';')
-                .filter(|rest| rest.contains(" =") && !rest.contains("= "))
-                .map_or(line, |_| line)
-        })
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let file = host_harness::lab::repository().join("conf/ciphertrunk.conf.sample");
+    let sample = fs::read_to_string(file).expect("the sample");
+    let (mut all, mut options) = (String::new(), 0);
+    for line in sample.lines() {
+        let shown = line.strip_prefix(';').unwrap_or(line);
+        let value = shown
+            .split(';')
+            .next()
+            .and_then(|text| text.split_once(" = "))
+            .map_or("", |(_, value)| value.trim());
+        let is_option = shown.starts_with(char::is_alphabetic) && !value.is_empty();
+        options += usize::from(is_option);
+        all += if shown.starts_with('[') || is_option {
+            shown
+        } else {
+            ""
+        };
+        all.push('\n');
+    }
+    assert!(options >= 5, "{options} options in the sample");
     let ours = Asterisk::start(
         lab,
         &Setup::ours("ours", OURS)
