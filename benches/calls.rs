@@ -9,7 +9,7 @@ use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use host_harness::asterisk::{Asterisk, Engine, Setup};
+use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::lab::{self, Lab};
 use host_harness::pjsip::{self, Encryption, UDP};
 
@@ -19,7 +19,7 @@ const CALLER: &str = "127.0.0.20";
 /// One way to carry the calls.
 struct Kind {
     name: &'static str,
-    engine: Engine,
+    ours: bool,
     encryption: Encryption,
 }
 
@@ -42,17 +42,17 @@ fn main() {
     let kinds = [
         Kind {
             name: "plain RTP",
-            engine: Engine::Stock,
+            ours: false,
             encryption: Encryption::Plain,
         },
         Kind {
             name: "stock res_srtp",
-            engine: Engine::Stock,
+            ours: false,
             encryption: Encryption::Sdes,
         },
         Kind {
             name: "Ciphertrunk",
-            engine: Engine::Ours,
+            ours: true,
             encryption: Encryption::Sdes,
         },
     ];
@@ -78,19 +78,14 @@ fn main() {
 fn measure(kind: &Kind, target: &str, calls: u32, seconds: u32) -> (f64, Option<String>) {
     let lab = Lab::new("bench-calls");
     let rtp = |start: u32| format!("[general]\nrtpstart = {start}\nrtpend = {}\n", start + 4000);
-    let under_test = Setup::new("under-test", UNDER_TEST, kind.engine.clone())
+    let under_test = setup(kind.ours, "under-test", UNDER_TEST)
         .pjsip(UDP)
         .pjsip(&pjsip::trunk("caller", CALLER, kind.encryption))
         .file("rtp.conf", &rtp(20_000))
         .dialplan(pjsip::ECHO)
         .dialplan("exten => bridge,1,Dial(PJSIP/echo@caller)\n");
     // The caller is the same for both encrypted kinds.
-    let engine = if kind.encryption == Encryption::Plain {
-        Engine::Stock
-    } else {
-        Engine::Ours
-    };
-    let caller = Setup::new("caller", CALLER, engine)
+    let caller = setup(kind.encryption != Encryption::Plain, "caller", CALLER)
         .pjsip(UDP)
         .pjsip(&pjsip::trunk("under-test", UNDER_TEST, kind.encryption))
         .file("rtp.conf", &rtp(30_000))
@@ -114,8 +109,7 @@ fn measure(kind: &Kind, target: &str, calls: u32, seconds: u32) -> (f64, Option<
         began.elapsed().as_secs_f64(),
     );
     under_test.wait_for_channels(channels as usize);
-    let ours = kind.engine == Engine::Ours;
-    if ours {
+    if kind.ours {
         // The figures are only ours if we carried the packets.
         let packets = f64::from(channels) * time * 50.0;
         let protected = under_test.count("RTP protected") as f64;
@@ -126,7 +120,15 @@ fn measure(kind: &Kind, target: &str, calls: u32, seconds: u32) -> (f64, Option<
         assert_eq!(under_test.count("Authentication failures"), 0);
     }
     let cost = used * 1000.0 / time / f64::from(calls);
-    (cost, ours.then(|| under_test.status("Kernel")))
+    (cost, kind.ours.then(|| under_test.status("Kernel")))
+}
+
+fn setup(ours: bool, name: &str, address: &str) -> Setup {
+    if ours {
+        Setup::ours(name, address)
+    } else {
+        Setup::stock(name, address)
+    }
 }
 
 /// User and system time of a process and its threads.
