@@ -9,3 +9,6 @@ mod dtls;
 mod load;
 mod phone;
 mod sdes;
+mod tls_adoption;
+mod tls_reload;
+mod tls_world;
