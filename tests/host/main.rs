@@ -15,4 +15,7 @@ mod panic;
 mod phone;
 mod plain_answer;
 mod sdes;
+mod tls_adoption;
+mod tls_reload;
+mod tls_world;
 mod unload;

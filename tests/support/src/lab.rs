@@ -145,6 +145,29 @@ impl Lab {
         path
     }
 
+    /// A file of the test's folder, by its path inside.
+    pub fn read(&self, inside: &str) -> Vec<u8> {
+        let path = self.folder.join(
+            inside
+                .strip_prefix(FOLDER)
+                .unwrap_or(inside)
+                .trim_start_matches('/'),
+        );
+        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Names, as `/etc/hosts` has them.
+    pub fn hosts(&self, lines: &str) {
+        self.write(
+            "hosts",
+            format!("127.0.0.1 localhost ciphertrunk A.ROOT-SERVERS.NET\n{lines}"),
+        );
+        self.must_run(
+            "mount",
+            &["--bind", &format!("{FOLDER}/hosts"), "/etc/hosts"],
+        );
+    }
+
     /// Starts a program in the lab. Its output goes to `NAME.out` in the test's folder.
     pub fn spawn(&self, name: &str, program: &str, args: &[&str]) -> Process {
         let log = self.folder.join(format!("{name}.out"));
