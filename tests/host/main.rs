@@ -4,10 +4,16 @@
 mod world;
 
 mod config;
+mod crypto_lines;
 mod detectors;
 mod dtls;
+mod duplicates;
+mod engine;
+mod fail_closed;
 mod load;
+mod panic;
 mod phone;
+mod plain_answer;
 mod sdes;
 mod tls_adoption;
 mod tls_framing;
@@ -19,3 +25,4 @@ mod tls_registration;
 mod tls_reload;
 mod tls_soak;
 mod tls_world;
+mod unload;
