@@ -278,9 +278,19 @@ fn graceful_close_writes_what_is_queued_and_now_does_not_wait() {
     // A peer that does not read delays it by `linger` only.
     let phone = client(listener.address());
     let (conn, _) = engine.accepted();
-    while conn.queued() < 200_000 {
-        conn.send(&[b'a'; 50_000], 0).unwrap();
-        std::thread::sleep(Duration::from_millis(1));
+    // Until the kernel's buffers are full and nothing moves any more.
+    let mut still = 0;
+    while still < 30 {
+        let before = conn.queued();
+        if before < 200_000 {
+            conn.send(&[b'a'; 50_000], 0).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+        still = if conn.queued() == before {
+            still + 1
+        } else {
+            0
+        };
     }
     conn.close(Close::Graceful);
     let start = Instant::now();
