@@ -286,7 +286,7 @@ fn graceful_close_writes_what_is_queued_and_now_does_not_wait() {
             conn.send(&[b'a'; 50_000], 0).unwrap();
         }
         std::thread::sleep(Duration::from_millis(10));
-        still = if conn.queued() == before {
+        still = if before >= 200_000 && conn.queued() == before {
             still + 1
         } else {
             0
