@@ -583,3 +583,20 @@ fn a_client_that_leaves_at_once_was_there() {
         ));
     }
 }
+
+#[test]
+fn a_handshake_that_ends_after_its_listener_is_refused() {
+    let pki = Pki::new();
+    let engine = Engine::new();
+    let listener = engine.listen(&pki.server(&Spec::default()));
+    let tcp = TcpStream::connect(listener.address()).unwrap();
+    while engine.pool.counts().open < 1 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    listener.close();
+    let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
+    connector.set_verify(SslVerifyMode::NONE);
+    let mut phone = connector.build().connect(NAME, tcp).unwrap();
+    assert_eq!(engine.refused().code, Code::ListenerClosed);
+    assert_eq!(phone.read(&mut [0; 1]).unwrap(), 0);
+}
