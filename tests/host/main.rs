@@ -1,14 +1,20 @@
 //! Host tests: the module in a real Asterisk, with peers that we did not write. One file per behaviour.
 
 #[macro_use]
-mod world;
-
 mod config;
+mod crypto_lines;
 mod detectors;
 mod dtls;
+mod duplicates;
+mod engine;
+mod fail_closed;
 mod load;
+mod panic;
 mod phone;
+mod plain_answer;
 mod sdes;
 mod tls_adoption;
 mod tls_reload;
 mod tls_world;
+mod unload;
+mod world;

@@ -456,7 +456,7 @@ fn make_folder(lab: &Lab, setup: &Setup, folder: &Path) {
     put("cdr.conf", "[general]\nenable = no\n");
     put(
         "indications.conf",
-        "[general]\ncountry = eu\n[eu]\nringcadence = 1000,4000\nring = 425/1000,0/4000\n",
+        "[general]\ncountry = eu\n[eu]\ndescription = Europe\nringcadence = 1000,4000\nring = 425/1000,0/4000\n",
     );
     put("pjsip.conf", &setup.pjsip);
     put("extensions.conf", &format!("[default]\n{}", setup.dialplan));
