@@ -5,6 +5,7 @@
 //! - [`asterisk`]: an Asterisk with or without the module under test
 //! - [`pjsip`]: pieces of configuration that several tests want alike
 //! - [`baresip`], [`sipp`], [`certificates`]: the peers that we did not write
+//! - [`peer`]: a phone by hand and by libsrtp, for what no real phone can be made to do
 //! - [`capture`], [`audio`], [`wav`]: what was on the wire, and whether it can be heard
 //! - [`wait`]: every wait has an end and says what it waited for
 //!
@@ -17,6 +18,7 @@ pub mod baresip;
 pub mod capture;
 pub mod certificates;
 pub mod lab;
+pub mod peer;
 pub mod pjsip;
 pub mod process;
 pub mod sipp;

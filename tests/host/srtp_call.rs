@@ -1,0 +1,105 @@
+//! What the SRTP tests share: an Asterisk, and a call to it whose keys and packets the test chooses.
+
+use host_harness::asterisk::{Asterisk, Engine, Setup};
+use host_harness::lab::Lab;
+use host_harness::peer::{Description, Key, Media, Phone};
+use host_harness::pjsip::{self, Encryption, UDP};
+
+pub const PBX: &str = "127.0.0.10";
+/// Its endpoint `sdes` requires SDES.
+pub const SDES: &str = "127.0.0.20";
+/// Its endpoint `plain` has none.
+pub const PLAIN: &str = "127.0.0.30";
+/// Port of the media.
+pub const PORT: u16 = 7000;
+
+/// Who waits after an answer for a session refresh, and then for itself.
+const REFRESH: &str = "exten => refresh,1,Answer()\n same => n,Wait(0.5)\n same => n,Set(PJSIP_SEND_SESSION_REFRESH()=invite)\n \
+                       same => n,Echo()\n";
+
+pub fn setup(engine: Engine) -> Setup {
+    Setup::new("pbx", PBX, engine)
+        .pjsip(UDP)
+        .pjsip(&pjsip::trunk("sdes", SDES, Encryption::Sdes))
+        .pjsip(&pjsip::trunk("plain", PLAIN, Encryption::Plain))
+        .dialplan(pjsip::ECHO)
+        .dialplan(REFRESH)
+        .dialplan("exten => sdes,1,Dial(PJSIP/sdes)\n")
+}
+
+pub fn start(lab: &Lab, engine: Engine) -> Asterisk<'_> {
+    Asterisk::start(lab, &setup(engine))
+}
+
+/// A phone at [`SDES`] with its media.
+pub struct Call {
+    pub phone: Phone,
+    pub media: Media,
+    /// The key that Asterisk sends with.
+    pub theirs: Option<Key>,
+}
+
+impl Call {
+    pub fn new(lab: &Lab) -> Self {
+        Self {
+            phone: Phone::new(lab, SDES, PBX),
+            media: Media::new(lab, &format!("{SDES}:{PORT}")),
+            theirs: None,
+        }
+    }
+
+    /// Calls `extension` with a key.
+    pub fn dial(&mut self, extension: &str, key: &Key) {
+        self.dial_with(extension, key, &key.line(1, ""))
+            .unwrap_or_else(|status| panic!("{extension} was refused: {status}"));
+    }
+
+    /// Calls `extension` with this crypto line, which has `key`. Gives Asterisk's.
+    pub fn dial_with(&mut self, extension: &str, key: &Key, line: &str) -> Result<String, u16> {
+        let offer = Description::new(PORT, &[line.to_owned()]);
+        let answer = self.phone.call(extension, &offer)?;
+        self.media.send_to(answer.media());
+        self.media.send_with(key, 0);
+        let lines = answer.crypto();
+        let [line] = &lines[..] else {
+            panic!("an answer has one crypto line\n{}", answer.sdp)
+        };
+        let theirs = Key::of_line(line);
+        self.media.receive_with(&theirs);
+        self.theirs = Some(theirs);
+        // Asterisk takes media when it has seen the ACK.
+        for _ in 0..20 {
+            if self.media.echo().is_some() {
+                break;
+            }
+        }
+        Ok(line.clone())
+    }
+
+    /// Offers this crypto line in the call. Whether Asterisk still sends with the key that it had, if it accepts; a new
+    /// one is put in force here.
+    pub fn reoffer(&mut self, line: &str) -> Result<bool, u16> {
+        let offer = Description::new(PORT, &[line.to_owned()]);
+        let answer = self.phone.reinvite(&offer)?;
+        Ok(self.take(&answer.crypto()[0]))
+    }
+
+    /// Asterisk's line in a later description.
+    pub fn take(&mut self, line: &str) -> bool {
+        let now = Key::of_line(line);
+        let before = self.theirs.as_ref().expect("a call");
+        let same = before.key_salt == now.key_salt && before.suite.name == now.suite.name;
+        if !same {
+            self.media.receive_with(&now);
+        }
+        self.theirs = Some(now);
+        same
+    }
+
+    pub fn hang_up(&mut self) {
+        self.phone.hang_up();
+        // What is still in the socket is the last call's.
+        self.media
+            .hear_all(std::time::Duration::from_millis(30));
+    }
+}
