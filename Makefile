@@ -13,7 +13,7 @@ PREREQS := mmdebstrap debian-archive-keyring util-linux \
 	dpkg-dev xz-utils patch make gcc libc6-dev pkg-config \
 	clang libclang-dev libssl-dev libsrtp2-dev
 
-.PHONY: all prereqs root headers module test-module install demo test check clean
+.PHONY: all prereqs root headers module test-module install demo test bench-calls check clean
 
 all: module
 
@@ -41,13 +41,13 @@ endif
 
 module: headers
 	@$(CARGO) build --release -p res_ciphertrunk
-	@install -D -m 0644 target/release/libres_ciphertrunk.so $(MODULE)
+	@install -D -m 0644 $(or $(CARGO_TARGET_DIR),target)/release/libres_ciphertrunk.so $(MODULE)
 	@echo $(MODULE)
 
 # With the deliberate faults that some host tests arm.
 test-module: headers
 	@$(CARGO) build --release -p res_ciphertrunk --features test-hooks
-	@install -D -m 0644 target/release/libres_ciphertrunk.so $(TEST_MODULE)
+	@install -D -m 0644 $(or $(CARGO_TARGET_DIR),target)/release/libres_ciphertrunk.so $(TEST_MODULE)
 
 # Where this machine's Asterisk looks: asterisk.conf says it, else where distributions put it.
 MODDIR ?= $(shell sed -n 's/^astmoddir *=>* *//p' /etc/asterisk/asterisk.conf 2>/dev/null | grep . || \
@@ -66,6 +66,10 @@ demo: module
 # The test build of the module is made first: cargo leaves the last one in target/release.
 test: test-module module
 	@RUST_TEST_THREADS=2 $(CARGO) test --workspace --no-fail-fast
+
+# CPU per call of the same Asterisk with plain RTP, stock's SRTP and ours.
+bench-calls: module
+	@$(CARGO) bench --quiet --bench calls
 
 check:
 	$(CARGO) fmt --all --check

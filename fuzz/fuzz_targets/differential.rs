@@ -50,7 +50,7 @@ fuzz_target!(|data: &[u8]| {
             }
             // The same payload under a used index.
             (Ok(len), Err(Status::REPLAY_FAIL)) => out[..len].to_vec(),
-            // We refuse what is not RTP; libsrtp does not look at padding, nor at the version.
+            // We refuse what is not RTP; libsrtp does not look at the version.
             // From here on the two have sent different things.
             (Err(ProtectError::Malformed(_)), Ok(_)) => return,
             // Before index 0, where libsrtp jumps ahead.

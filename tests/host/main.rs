@@ -1,5 +1,13 @@
 //! Host tests: the module in a real Asterisk, with peers that we did not write. One file per behaviour.
 
+#[macro_use]
+mod world;
+
+mod config;
 mod detectors;
+mod dtls;
+mod load;
+mod phone;
+mod sdes;
 mod srtp_call;
 mod srtp_rollover;

@@ -1,4 +1,5 @@
-//! Nanoseconds per packet of every level this CPU has: `cargo bench -p packet-crypto`.
+//! Nanoseconds per packet of every level that this CPU has, least of many turns: `cargo bench -p packet-crypto`. `ONLY=text`
+//! selects. What others need for the same is compared by `make bench`.
 use packet_crypto::*;
 use std::hint::black_box;
 use std::time::Instant;
@@ -20,79 +21,10 @@ fn measure(cases: &mut [Case]) -> Vec<f64> {
     best
 }
 
-/// SHA-1 blocks, each waiting for the one before: the bound of one CM packet.
-#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
-fn chained_sha1(message: &[[u32; 16]], m: [u32; 4]) -> u32 {
-    use std::arch::x86_64::*;
-    let mut abcd = _mm_set_epi32(m[0] as i32, m[1] as i32, m[2] as i32, m[3] as i32);
-    let mut e0 = _mm_set_epi32(m[0] as i32, 0, 0, 0);
-    for block in message {
-        // SAFETY: 64 readable bytes.
-        let p: *const __m128i = block.as_ptr().cast();
-        let mask = _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-        let mut w = unsafe {
-            [
-                _mm_loadu_si128(p),
-                _mm_loadu_si128(p.add(1)),
-                _mm_loadu_si128(p.add(2)),
-                _mm_loadu_si128(p.add(3)),
-            ]
-        };
-        for w in &mut w {
-            *w = _mm_shuffle_epi8(*w, mask);
-        }
-        let (save, esave) = (abcd, e0);
-        let mut old = abcd;
-        macro_rules! r {
-            ($f:literal, $i:literal) => {
-                for g in 0..5 {
-                    let g = $i * 5 + g;
-                    if g >= 4 {
-                        w[g % 4] = _mm_sha1msg2_epu32(
-                            _mm_xor_si128(
-                                _mm_sha1msg1_epu32(w[g % 4], w[(g + 1) % 4]),
-                                w[(g + 2) % 4],
-                            ),
-                            w[(g + 3) % 4],
-                        );
-                    }
-                    let e = if g == 0 {
-                        _mm_add_epi32(e0, w[0])
-                    } else {
-                        _mm_sha1nexte_epu32(old, w[g % 4])
-                    };
-                    old = abcd;
-                    abcd = _mm_sha1rnds4_epu32::<$f>(abcd, e);
-                }
-            };
-        }
-        r!(0, 0);
-        r!(1, 1);
-        r!(2, 2);
-        r!(3, 3);
-        abcd = _mm_add_epi32(abcd, save);
-        e0 = _mm_sha1nexte_epu32(old, esave);
-    }
-    _mm_extract_epi32::<0>(abcd) as u32
-}
-
 fn main() {
     let mut cases: Vec<Case> = Vec::new();
-    for n in [4, 20] {
-        // SAFETY: bench machine has SHA
-        let message = vec![[7u32; 16]; n];
-        let state = [1, 2, 3, 4];
-        // SAFETY: this CPU has the SHA extensions.
-        let run = move || {
-            black_box(unsafe { chained_sha1(black_box(&message), black_box(state)) });
-        };
-        cases.push((format!("chained {n} SHA-1"), Box::new(run)));
-    }
     for k in Kernels::usable() {
-        if k.name() == "portable" {
-            continue;
-        }
-        for payload in [20, 160, 1200] {
+        for payload in [20, 160, 320, 640, 1200] {
             let len = 12 + payload;
             let cm = AesCmHmacSha1::new(k, &[1; 16], &[2; 20]).unwrap();
             let src = vec![3u8; len];

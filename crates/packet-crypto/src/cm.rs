@@ -115,7 +115,7 @@ pub fn aes_cm_prf(
 
     // All six labels of an SRTP session are eight blocks (AES-128) or ten (AES-256): one round, all in flight.
     const AT_ONCE: usize = 10;
-    let mut blocks = Zeroizing::new([[0u8; 16]; AT_ONCE]);
+    let mut blocks = Zeroizing::new([0u128; AT_ONCE]);
     let mut pieces = jobs.iter_mut().flat_map(|(iv, out)| {
         let iv = *iv;
         out.chunks_mut(16)
@@ -136,16 +136,16 @@ pub fn aes_cm_prf(
         // SAFETY: this CPU runs the level.
         unsafe { (k.encrypt_blocks)(&keys, rounds, &mut blocks[..used]) };
         for (out, block) in outputs.into_iter().zip(blocks.iter()) {
-            out.copy_from_slice(&block[..out.len()]);
+            out.copy_from_slice(&block.to_le_bytes()[..out.len()]);
         }
     }
 }
 
 /// The `n`th block after `iv`.
-fn counter_block(mut iv: [u8; 16], n: u32) -> [u8; 16] {
+fn counter_block(mut iv: [u8; 16], n: u32) -> u128 {
     let (_, low) = iv
         .split_last_chunk_mut::<4>()
         .expect("a block has 16 bytes");
     *low = u32::from_be_bytes(*low).wrapping_add(n).to_be_bytes();
-    iv
+    u128::from_le_bytes(iv)
 }

@@ -90,7 +90,8 @@ pub struct Kernels {
     pub(crate) expand_key: unsafe fn(key: &[u8], out: &mut RoundKeys),
     pub(crate) hmac_key: unsafe fn(key: &[u8; 20]) -> HmacKey,
     pub(crate) hash_keys: unsafe fn(&RoundKeys, rounds: usize, out: &mut HashKeys),
-    pub(crate) encrypt_blocks: unsafe fn(&RoundKeys, rounds: usize, blocks: &mut [[u8; 16]]),
+    /// Single blocks, as little-endian integers.
+    pub(crate) encrypt_blocks: unsafe fn(&RoundKeys, rounds: usize, blocks: &mut [u128]),
     /// For 128, 192 and 256 bits.
     pub(crate) cm: [CmFns; 3],
     /// For 128 and 256 bits.

@@ -377,6 +377,7 @@ fn the_best_level_is_the_cpus_best() {
         "avx2",
         "avx512f",
         "avx512bw",
+        "avx512_vbmi2",
         "vaes",
         "vpclmulqdq",
     ]) {

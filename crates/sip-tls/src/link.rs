@@ -101,8 +101,8 @@ impl Link {
         ))
     }
 
-    /// Goes on with the handshake.
-    pub(crate) fn handshake(&mut self, profile: &Profile) -> Step<TlsInfo> {
+    /// Goes on with the handshake. `remote` is given, for a peer that has reset the connection by now has no address any more.
+    pub(crate) fn handshake(&mut self, profile: &Profile, remote: SocketAddr) -> Step<TlsInfo> {
         let result = self.stream.do_handshake();
         match result.map_err(|error| self.failed(&error)) {
             Err(Step::Failed(reason)) => Step::Failed(reason),
@@ -111,12 +111,12 @@ impl Link {
                 self.phase = Phase::Open;
                 // Faults that the verifier let pass are still in OpenSSL's queue, and would look like errors of the next call.
                 drop(ErrorStack::get());
-                self.info(profile)
+                self.info(profile, remote)
             }
         }
     }
 
-    fn info(&self, profile: &Profile) -> Step<TlsInfo> {
+    fn info(&self, profile: &Profile, remote: SocketAddr) -> Step<TlsInfo> {
         let ssl = self.stream.ssl();
         let peer = match ssl
             .peer_certificate()
@@ -138,10 +138,9 @@ impl Link {
         if let (true, Some(&fault)) = (self.verifier.enforces(), faults.first()) {
             return Step::Failed(fault.into());
         }
-        let tcp = &self.stream.get_ref().tcp;
-        let (local, remote): (SocketAddr, SocketAddr) = match (tcp.local_addr(), tcp.peer_addr()) {
-            (Ok(local), Ok(remote)) => (local, remote),
-            (Err(error), _) | (_, Err(error)) => return Step::Failed(Reason::io(&error, false)),
+        let local = match self.stream.get_ref().tcp.local_addr() {
+            Ok(local) => local,
+            Err(error) => return Step::Failed(Reason::io(&error, false)),
         };
         let cipher = ssl.current_cipher();
         Step::Done(TlsInfo {

@@ -64,7 +64,7 @@ impl<H: Host> Reactor<H> {
             deadline,
             ..
         } = &mut self.conns[slot];
-        let info = match link.handshake(profile) {
+        let info = match link.handshake(profile, conn.remote()) {
             Step::Wait => return Verdict::Wait,
             Step::Failed(reason) => return Verdict::End(reason),
             Step::Done(info) => info,

@@ -551,3 +551,25 @@ fn socket_options() {
         assert_eq!(socket.tclass_v6().unwrap(), 0x60)
     });
 }
+
+#[test]
+fn a_client_that_leaves_at_once_was_there() {
+    let pki = Pki::new();
+    let engine = Engine::with(
+        PoolConfig {
+            loops: 1,
+            ..PoolConfig::default()
+        },
+        |_| {},
+    );
+    let listener = engine.listen(&pki.server(&Spec::default()));
+    for _ in 0..50 {
+        // It leaves TLS 1.3's tickets unread: the kernel resets the connection.
+        drop(client(listener.address()));
+        engine.accepted();
+        assert!(matches!(
+            engine.closed().code,
+            Code::PeerEof | Code::PeerReset | Code::PeerClosed
+        ));
+    }
+}

@@ -13,8 +13,6 @@ pub enum Malformed {
     Version,
     /// The header extension ends behind the packet.
     Extension,
-    /// The padding count is zero or exceeds the payload.
-    Padding,
     /// The RTCP packet type is not one (RFC 5761 section 4: 192 to 223).
     PacketType,
 }
@@ -26,7 +24,6 @@ impl fmt::Display for Malformed {
             Malformed::TooLong => "the packet is too long",
             Malformed::Version => "the version is not 2",
             Malformed::Extension => "the header extension does not fit into the packet",
-            Malformed::Padding => "the padding does not fit into the payload",
             Malformed::PacketType => "the packet type is not one of RTCP",
         })
     }

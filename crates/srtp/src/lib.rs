@@ -35,7 +35,7 @@
 //!   short tag of libsrtp's `_32` and GCM_8 policies is accepted.
 //! - The first SRTCP index is 0 (RFC 3711 section 3.4), not 1.
 //! - AES-192 session keys are those of RFC 6188; libsrtp's were not until its issue 763.
-//! - Malformed packets (CSRC list, extension, padding, RTCP packet type) are not protected.
+//! - Malformed packets (version, CSRC list, extension, RTCP packet type) are not protected.
 
 #![forbid(unsafe_code)]
 

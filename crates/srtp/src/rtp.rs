@@ -8,13 +8,16 @@ const FIXED: usize = 12;
 pub(crate) const MAX_PACKET: usize = 65_535;
 
 /// Where the payload starts, and what selects key and index.
+///
+/// Padding belongs to the payload and is encrypted with it (RFC 3711 section 3.1). Its count is
+/// for the application to check: a wrong one harms no key, and dropping the packet would silence
+/// a sender that is heard without SRTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RtpHeader {
     pub(crate) ssrc: u32,
     pub(crate) seq: u16,
     /// Octets of fixed header, CSRC list and extension: what stays in clear.
     pub(crate) len: usize,
-    padded: bool,
 }
 
 impl RtpHeader {
@@ -47,21 +50,7 @@ impl RtpHeader {
             ssrc: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
             seq: u16::from_be_bytes([fixed[2], fixed[3]]),
             len,
-            padded: fixed[0] & 0x20 != 0,
         })
-    }
-
-    /// Reads the header of a packet in clear, whose padding can be checked as well.
-    pub(crate) fn parse_clear(packet: &[u8]) -> Result<Self, Malformed> {
-        let header = Self::parse(packet)?;
-        if header.padded {
-            let payload = &packet[header.len..];
-            match payload.last() {
-                Some(&n) if n > 0 && usize::from(n) <= payload.len() => (),
-                _ => return Err(Malformed::Padding),
-            }
-        }
-        Ok(header)
     }
 }
 
@@ -108,18 +97,10 @@ mod tests {
     }
 
     #[test]
-    fn padding_must_fit_into_the_payload() {
-        assert!(RtpHeader::parse_clear(&packet(0xa0, &[7, 0, 0, 3])).is_ok());
-        assert!(RtpHeader::parse_clear(&packet(0xa0, &[0, 0, 0, 4])).is_ok());
-        for bad in [&[0, 0, 0, 5][..], &[7, 0, 0, 0], &[]] {
-            assert_eq!(
-                RtpHeader::parse_clear(&packet(0xa0, bad)),
-                Err(Malformed::Padding)
-            );
-            assert!(RtpHeader::parse_clear(&packet(0x80, bad)).is_ok());
+    fn padding_is_payload() {
+        for count in [0, 3, 255] {
+            let h = RtpHeader::parse(&packet(0xa0, &[0, 0, 0, count])).unwrap();
+            assert_eq!(h.len, 12);
         }
-        // The header extension is not payload.
-        let p = packet(0xb0, &[0, 0, 0, 0, 2]);
-        assert_eq!(RtpHeader::parse_clear(&p), Err(Malformed::Padding));
     }
 }

@@ -73,19 +73,6 @@ pub enum User {
     Asterisk,
 }
 
-/// Which SRTP engine it has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Engine {
-    /// `res_srtp.so`, and nothing of ours in its folders.
-    Stock,
-    /// The module under test, required, as `conf/modules.conf.sample` says.
-    Ours,
-    /// The test build of the module under test, required.
-    OursWithHooks,
-    /// The module under test is in the folder, and this is what `modules.conf` says about it and about stock's.
-    OursWith(String),
-}
-
 /// How an Asterisk is to be.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -93,30 +80,51 @@ pub struct Setup {
     pub name: String,
     /// Its address on the lab's network.
     pub address: String,
-    /// See [`Engine`].
-    pub engine: Engine,
-    /// See [`User`].
-    pub user: User,
-    /// `pjsip.conf`.
-    pub pjsip: String,
-    /// The context `default` of `extensions.conf`.
-    pub dialplan: String,
-    /// Other files of its configuration folder: name and content.
-    pub files: Vec<(String, String)>,
+    user: User,
+    module: Option<PathBuf>,
+    modules_conf: String,
+    pjsip: String,
+    dialplan: String,
+    files: Vec<(String, String)>,
 }
 
 impl Setup {
-    /// An Asterisk without transports or dialplan.
-    pub fn new(name: &str, address: &str, engine: Engine) -> Self {
+    /// Debian's Asterisk with `res_srtp.so`, and nothing of ours in its folders.
+    pub fn stock(name: &str, address: &str) -> Self {
         Self {
             name: name.to_owned(),
             address: address.to_owned(),
-            engine,
             user: User::Root,
+            module: None,
+            modules_conf: "[modules]\nautoload = yes\n".to_owned(),
             pjsip: String::new(),
             dialplan: String::new(),
             files: Vec::new(),
         }
+    }
+
+    /// Debian's Asterisk with the module under test, as `conf/modules.conf.sample` says.
+    pub fn ours(name: &str, address: &str) -> Self {
+        let sample = lab::repository().join("conf/modules.conf.sample");
+        let sample = fs::read_to_string(&sample)
+            .unwrap_or_else(|error| panic!("{}: {error}", sample.display()));
+        Self::stock(name, address)
+            .module(MODULE)
+            .modules_conf(&sample)
+    }
+
+    /// With this file of the repository as `res_ciphertrunk.so`.
+    #[must_use]
+    pub fn module(mut self, file: &str) -> Self {
+        self.module = Some(lab::repository().join(file));
+        self
+    }
+
+    /// With this `modules.conf`.
+    #[must_use]
+    pub fn modules_conf(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.modules_conf);
+        self
     }
 
     /// As another user.
@@ -147,17 +155,6 @@ impl Setup {
     pub fn file(mut self, name: &str, content: &str) -> Self {
         self.files.push((name.to_owned(), content.to_owned()));
         self
-    }
-
-    fn modules_conf(&self) -> String {
-        let ours = match &self.engine {
-            Engine::Stock => "",
-            Engine::Ours | Engine::OursWithHooks => {
-                "noload = res_srtp.so\nrequire = res_ciphertrunk.so\n"
-            }
-            Engine::OursWith(text) => text,
-        };
-        format!("[modules]\nautoload = yes\n{ours}\n")
     }
 }
 
@@ -223,7 +220,7 @@ impl<'lab> Asterisk<'lab> {
         let booted = wait::poll(BOOT, || match asterisk.process.status() {
             Some(status) => Some(Err(Some(status))),
             None => asterisk
-                .ask("core waitfullybooted")
+                .ask("core waitfullybooted")?
                 .contains("fully booted")
                 .then_some(Ok(())),
         });
@@ -238,25 +235,15 @@ impl<'lab> Asterisk<'lab> {
 
     /// A command on its console; what it answers.
     pub fn cli(&self, command: &str) -> String {
-        let output = self.lab.run(
-            "asterisk",
-            &[
-                "-C",
-                &inside(&self.name, "etc/asterisk.conf"),
-                "-rx",
-                command,
-            ],
-        );
+        let answer = self.ask(command).unwrap_or_else(|| {
+            panic!(
+                "Asterisk {} does not answer {command:?}\n{}",
+                self.name,
+                tail(&self.everything(), 60)
+            )
+        });
         assert!(
-            output.status.success(),
-            "Asterisk {} does not answer {command:?} ({})\n{}",
-            self.name,
-            output.status,
-            tail(&self.everything(), 60)
-        );
-        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            !answer.starts_with("No such command"),
+            !answer.contains("No such command"),
             "Asterisk {}: {answer}",
             self.name
         );
@@ -264,7 +251,7 @@ impl<'lab> Asterisk<'lab> {
     }
 
     /// [`Asterisk::cli`] of an Asterisk that may not be up.
-    fn ask(&self, command: &str) -> String {
+    fn ask(&self, command: &str) -> Option<String> {
         let output = self.lab.run(
             "asterisk",
             &[
@@ -274,7 +261,15 @@ impl<'lab> Asterisk<'lab> {
                 command,
             ],
         );
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let text = String::from_utf8_lossy(&output.stdout);
+        // A lab has no network device with a hardware address, and every console says so.
+        let answer = text
+            .lines()
+            .filter(|line| !line.starts_with("No ethernet interface found"));
+        output
+            .status
+            .success()
+            .then(|| answer.fold(String::new(), |all, line| all + line + "\n"))
     }
 
     /// The value of a line `KEY: value` of `ciphertrunk show status`.
@@ -437,7 +432,7 @@ fn make_folder(lab: &Lab, setup: &Setup, folder: &Path) {
         fs::write(etc.join(file), content).expect("a file can be written")
     };
     put("asterisk.conf", &conf);
-    put("modules.conf", &setup.modules_conf());
+    put("modules.conf", &setup.modules_conf);
     put(
         "logger.conf",
         "[general]\n[logfiles]\nfull.log => notice,warning,error,verbose\n",
@@ -472,18 +467,14 @@ fn make_folder(lab: &Lab, setup: &Setup, folder: &Path) {
         let stock = format!("{}/{module}.so", stock_modules(lab));
         symlink(stock, folder.join(format!("modules/{module}.so"))).expect("a link can be made");
     }
-    let ours = match setup.engine {
-        Engine::Stock => return,
-        Engine::Ours | Engine::OursWith(_) => MODULE,
-        Engine::OursWithHooks => TEST_MODULE,
-    };
-    let built = lab::repository().join(ours);
-    fs::copy(&built, folder.join("modules/res_ciphertrunk.so")).unwrap_or_else(|error| {
-        panic!(
-            "{}: {error}: run `make module` (`make test` makes both)",
-            built.display()
-        )
-    });
+    if let Some(module) = &setup.module {
+        fs::copy(module, folder.join("modules/res_ciphertrunk.so")).unwrap_or_else(|error| {
+            panic!(
+                "{}: {error}: run `make module test-module`",
+                module.display()
+            )
+        });
+    }
 }
 
 /// The folder of Debian's modules, in the root: its name has the machine's architecture.

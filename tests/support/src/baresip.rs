@@ -82,7 +82,7 @@ impl Baresip {
                  module g711.so\nmodule aufile.so\nmodule sndfile.so\nmodule srtp.so\nmodule dtls_srtp.so\n\
                  module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n\
                  ctrl_tcp_listen {address}:4444\n\
-                 sip_listen {address}:0\n{verify}\
+                 sip_listen {address}:0\nnet_interface {address}\n{verify}\
                  rtp_ports 30000-30999\n\
                  audio_source aufile,{inside}/say.wav\naudio_player aufile,{inside}/rec/speaker.wav\n\
                  snd_path {inside}/rec\n",
@@ -102,9 +102,7 @@ impl Baresip {
             folder: lab.folder().join(name),
         };
         if phone.password.is_some() {
-            phone_is
-                .process
-                .wait_for("registered successfully", wait::SOON);
+            phone_is.process.wait_for("[1 binding]", wait::SOON);
         }
         phone_is
     }

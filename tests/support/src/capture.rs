@@ -141,19 +141,21 @@ impl Wire {
         Self { datagrams }
     }
 
-    /// The RTP and SRTP datagrams between two hosts, from the first to the second.
-    pub fn rtp(&self, from: &str, to: &str) -> Vec<&Datagram> {
-        let (from, to): (Ipv4Addr, Ipv4Addr) = (
-            from.parse().expect("an address"),
-            to.parse().expect("an address"),
-        );
+    /// The RTP and SRTP datagrams that a host sent.
+    pub fn rtp_from(&self, host: &str) -> Vec<&Datagram> {
+        self.rtp(|datagram| datagram.source.ip(), host)
+    }
+
+    /// The RTP and SRTP datagrams that a host got.
+    pub fn rtp_to(&self, host: &str) -> Vec<&Datagram> {
+        self.rtp(|datagram| datagram.destination.ip(), host)
+    }
+
+    fn rtp(&self, end: fn(&Datagram) -> &Ipv4Addr, host: &str) -> Vec<&Datagram> {
+        let host: Ipv4Addr = host.parse().expect("an address");
         self.datagrams
             .iter()
-            .filter(|datagram| {
-                *datagram.source.ip() == from
-                    && *datagram.destination.ip() == to
-                    && datagram.rtp().is_some()
-            })
+            .filter(|datagram| *end(datagram) == host && datagram.rtp().is_some())
             .collect()
     }
 

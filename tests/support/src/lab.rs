@@ -75,11 +75,8 @@ impl Lab {
             root.display()
         );
         // SAFETY: no precondition.
-        assert_eq!(
-            unsafe { libc::geteuid() },
-            0,
-            "the host tests make namespaces and need root"
-        );
+        let user = unsafe { libc::geteuid() };
+        assert_eq!(user, 0, "the host tests make namespaces and need root");
         match fs::remove_dir_all(folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 panic!("{}: {error}", folder.display())

@@ -12,7 +12,7 @@ pub const TLS_PORT: u16 = 5061;
 pub fn tls(server: &Certificate, authority: &str) -> String {
     format!(
         "[tls]\ntype = transport\nprotocol = tls\nbind = {{address}}:{TLS_PORT}\ncert_file = {}\npriv_key_file = {}\n\
-         ca_list_file = {authority}\n",
+         ca_list_file = {authority}\nmethod = tlsv1_2\n",
         server.certificate, server.key
     )
 }
@@ -71,7 +71,7 @@ pub fn tls_trunk(name: &str, host: &str, encryption: Encryption) -> String {
 /// An endpoint that a phone registers as `name`.
 pub fn phone(name: &str, password: &str, transport: &str, encryption: Encryption) -> String {
     format!(
-        "{}auth = {name}\n\n[{name}]\ntype = auth\nauth_type = userpass\nusername = {name}\npassword = {password}\n\n\
+        "{}rewrite_contact = yes\nauth = {name}\n\n[{name}]\ntype = auth\nauth_type = userpass\nusername = {name}\npassword = {password}\n\n\
          [{name}]\ntype = aor\nmax_contacts = 1\nremove_existing = yes\n",
         endpoint(name, transport, encryption)
     )

@@ -92,18 +92,14 @@ impl<E: Engine> Level<E> {
 
     /// # Safety
     /// The CPU has the engine.
-    unsafe fn encrypt_blocks(keys: &RoundKeys, rounds: usize, blocks: &mut [[u8; 16]]) {
+    unsafe fn encrypt_blocks(keys: &RoundKeys, rounds: usize, blocks: &mut [u128]) {
         // SAFETY: the caller's promise.
         let engine = unsafe { E::assume() };
         for chunk in blocks.chunks_mut(8) {
             let mut eight = [0; 8];
-            for (e, b) in eight.iter_mut().zip(chunk.iter()) {
-                *e = u128::from_le_bytes(*b);
-            }
+            eight[..chunk.len()].copy_from_slice(chunk);
             let out = engine.encrypt8(&keys[..rounds], &eight);
-            for (b, e) in chunk.iter_mut().zip(out) {
-                *b = e.to_le_bytes();
-            }
+            chunk.copy_from_slice(&out[..chunk.len()]);
         }
     }
 

@@ -7,7 +7,7 @@ mod trial;
 use packet_crypto::Kernels;
 
 use crate::error::{PolicyError, UnprotectError};
-use crate::kdf::{KeyId, derive};
+use crate::kdf::{Derived, KeyId, derive};
 use crate::policy::{Mki, Policy};
 use crate::replay::Window;
 use crate::rtcp;
@@ -113,26 +113,20 @@ impl Receiver {
             .iter()
             .map(|p| derive(kernels, p.key()))
             .collect::<Result<Vec<_>, _>>()?;
-        let is = |g: &Generation| {
-            g.keys.len() == policies.len()
-                && g.keys
-                    .iter()
-                    .zip(policies)
-                    .zip(&derived)
-                    .all(|((k, p), d)| {
-                        self.records[k.record].id == d.id
-                            && k.transform.suite() == p.suite()
-                            && k.transform.params() == p.params()
-                            && k.mki.as_ref() == p.mki()
-                    })
+        let same = |key: &RemoteKey, policy: &Policy, derived: &Derived| {
+            self.records[key.record].id == derived.id
+                && key.transform.suite() == policy.suite()
+                && key.transform.params() == policy.params()
+                && key.mki.as_ref() == policy.mki()
         };
-        if self.current.as_ref().is_some_and(is) {
+        let again = self.current.as_ref().is_some_and(|current| {
+            let mut pairs = current.keys.iter().zip(policies).zip(&derived);
+            current.keys.len() == policies.len() && pairs.all(|((k, p), d)| same(k, p, d))
+        });
+        if again {
             // Also the peer's way to take back a description that is still pending.
             self.pending = None;
             self.unsettled = false;
-            return Ok(());
-        }
-        if self.pending.as_ref().is_some_and(is) {
             return Ok(());
         }
         let transforms = policies
@@ -185,7 +179,6 @@ impl Receiver {
     pub(crate) fn expire(&mut self, now_ms: u64) {
         if self.old.as_ref().is_some_and(|(_, until)| now_ms >= *until) {
             self.old = None;
-            self.unsettled = self.unsettled && self.pending.is_some();
         }
     }
 

@@ -212,7 +212,7 @@ impl Sender {
         src: &[u8],
         dst: &mut [u8],
     ) -> Result<Sealed, ProtectError> {
-        let header = RtpHeader::parse_clear(src)?;
+        let header = RtpHeader::parse(src)?;
         let active = active(&self.active, header.ssrc).ok_or(ProtectError::NoKey)?;
         let transform = &active.transform;
         let mki = active.mki.as_ref().map_or(&[][..], Mki::octets);

@@ -79,6 +79,43 @@ fn keys_out_of_use_are_forgotten_at_last() {
 }
 
 #[test]
+fn keys_that_sent_nothing_push_none_out() {
+    let mut s = sender(&policy(GCM, 0));
+    protect(&mut s, &rtp(5)).unwrap();
+    for key in 1..200 {
+        s.set_local(LocalSsrc::Any, &policy(GCM, key)).unwrap();
+    }
+    s.set_local(LocalSsrc::Any, &policy(GCM, 0)).unwrap();
+    assert_eq!(protect(&mut s, &rtp(5)), Err(ProtectError::ReusedIndex));
+}
+
+#[test]
+fn of_many_keys_the_ones_set_last_are_remembered() {
+    let mut s = Session::new(kernels());
+    let use_key = |s: &mut Session, key| {
+        s.set_local(LocalSsrc::Any, &policy(GCM, key)).unwrap();
+        protect(s, &rtp(5))
+    };
+    for key in 0..50 {
+        use_key(&mut s, key).unwrap();
+    }
+    // Key 0 again: no longer the oldest. Then the next session, and more keys.
+    assert!(use_key(&mut s, 0).is_err());
+    let mut s = Session::resume(kernels(), s.into_contexts());
+    for key in 50..100 {
+        use_key(&mut s, key).unwrap();
+    }
+    for key in (50..100).chain([0]) {
+        assert_eq!(
+            use_key(&mut s, key),
+            Err(ProtectError::ReusedIndex),
+            "key {key}"
+        );
+    }
+    assert!(use_key(&mut s, 1).is_ok(), "the oldest is forgotten");
+}
+
+#[test]
 fn a_staged_policy_waits_for_the_answer() {
     let mut s = sender(&policy(CM, 1));
     let mut old = receiver(&policy(CM, 1));
@@ -157,6 +194,14 @@ fn a_changed_source_counts_from_zero_and_an_old_one_goes_on() {
     assert_eq!(protect(&mut s, &other), Err(ProtectError::ReusedIndex));
     send(&mut s, a, 0x11).unwrap();
     assert_eq!(s.stats().local_roc, Some(1));
+
+    // The policy of `from` takes the place of one that `to` had.
+    let (c, d) = (3, 4);
+    s.set_local(LocalSsrc::Specific(d), &policy(CM, 3)).unwrap();
+    s.set_local(LocalSsrc::Specific(c), &policy(CM, 2)).unwrap();
+    s.change_source(c, d);
+    let out = send(&mut s, d, 1).unwrap();
+    assert!(unprotect(&mut receiver(&policy(CM, 2)), &out).is_ok());
 
     // No policy of its own: nothing to change.
     s.change_source(99, 98);

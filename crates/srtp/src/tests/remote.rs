@@ -143,6 +143,91 @@ fn a_refused_offer_changes_nothing() {
 }
 
 #[test]
+fn a_refusal_said_twice_is_one() {
+    let (mut s, mut r) = past_the_wrap();
+    set(&mut r, policy(CM, 2), 0);
+    let early = protect(&mut sender(&policy(CM, 2)), &rtp(0x11)).unwrap();
+    unprotect(&mut r, &early).unwrap();
+    r.cancel(0);
+    r.cancel(0);
+    let out = protect(&mut s, &rtp(0x12)).unwrap();
+    assert_eq!(unprotect_at(&mut r, &out, 20 * OLD_KEY_MS), Ok(rtp(0x12)));
+}
+
+#[test]
+fn keys_never_heard_share_no_context() {
+    let mut r = receiver(&policy(CM, 1));
+    set(&mut r, policy(CM, 2), 0);
+    for key in [1, 2] {
+        let out = protect(&mut sender(&policy(CM, key)), &rtp(7)).unwrap();
+        assert_eq!(unprotect(&mut r, &out), Ok(rtp(7)), "key {key}");
+    }
+    // The first of many keys is in force as long as no other one speaks.
+    let mut r = receiver(&policy(CM, 1));
+    for key in 2..50 {
+        set(&mut r, policy(CM, key), 0);
+    }
+    let out = protect(&mut sender(&policy(CM, 1)), &rtp(7)).unwrap();
+    assert_eq!(unprotect(&mut r, &out), Ok(rtp(7)));
+    let out = protect(&mut sender(&policy(CM, 49)), &rtp(7)).unwrap();
+    assert_eq!(unprotect(&mut r, &out), Ok(rtp(7)));
+}
+
+#[test]
+fn another_mki_or_parameter_under_the_same_key_is_a_new_policy() {
+    let clear = SessionParams {
+        unencrypted_srtcp: true,
+        ..Default::default()
+    };
+    for new in [policy_mki(1, &[1]), policy_params(CM, 1, clear)] {
+        let (mut s, mut r) = past_the_wrap();
+        set(&mut r, new.clone(), 0);
+        let mut peer = Session::resume(kernels(), s.into_contexts());
+        peer.set_local(LocalSsrc::Any, &new).unwrap();
+        s = peer;
+        let out = protect(&mut s, &rtp(0x11)).unwrap();
+        assert_eq!(unprotect(&mut r, &out), Ok(rtp(0x11)));
+        let out = protect_rtcp(&mut s, &rtcp(1)).unwrap();
+        assert_eq!(unprotect_rtcp(&mut r, &out), Ok(rtcp(1)));
+    }
+}
+
+#[test]
+fn the_counter_kept_is_that_of_the_last_key() {
+    // ROC 1 under the first key, 3 under the second one; then a session anew, and a third key.
+    let (_, mut r) = past_the_wrap();
+    let mut second = sender(&policy(CM, 2));
+    let mut third = sender(&policy(CM, 3));
+    set(&mut r, policy(CM, 2), 0);
+    for seq in [0, 0x7000, 0xe000, 0x4000, 0xb000, 0x2000, 0x9000, 0x100] {
+        let out = protect(&mut second, &rtp(seq)).unwrap();
+        let _ = unprotect(&mut r, &out);
+        protect(&mut third, &rtp(seq)).unwrap();
+    }
+    assert_eq!(r.stats().remote_roc, Some(3));
+    set(&mut r, policy(CM, 3), 0);
+    let out = protect(&mut third, &rtp(0x110)).unwrap();
+    assert_eq!(unprotect(&mut r, &out), Ok(rtp(0x110)));
+
+    let mut r = Session::resume(kernels(), r.into_contexts());
+    set(&mut r, policy(CM, 4), 0);
+    let mut fourth = sender(&policy(CM, 4));
+    // The fourth starts again from zero; a fifth follows it, not the third.
+    unprotect(&mut r, &protect(&mut fourth, &rtp(0x120)).unwrap()).unwrap();
+    for seq in [0x7000, 0xe000, 0x130] {
+        unprotect(&mut r, &protect(&mut fourth, &rtp(seq)).unwrap()).unwrap();
+    }
+    set(&mut r, policy(CM, 5), 0);
+    let mut fifth = sender(&policy(CM, 5));
+    for seq in [0, 0x7000, 0xe000] {
+        protect(&mut fifth, &rtp(seq)).unwrap();
+    }
+    let out = protect(&mut fifth, &rtp(0x140)).unwrap();
+    assert_eq!(unprotect(&mut r, &out), Ok(rtp(0x140)));
+    assert_eq!(r.stats().remote_roc, Some(1));
+}
+
+#[test]
 fn a_refused_offer_whose_key_was_already_used_is_taken_back() {
     let (mut s, mut r) = past_the_wrap();
     set(&mut r, policy(CM, 2), 0);
@@ -244,6 +329,7 @@ fn the_next_session_goes_on_where_this_one_ended() {
     assert_eq!(unprotect(&mut r, &used), Err(UnprotectError::Replayed));
     assert!(unprotect(&mut r, &protect(&mut s, &rtp(0x12)).unwrap()).is_ok());
     assert_eq!(r.stats().remote_roc, Some(1));
+    assert!(receiver(&policy(CM, 1)).into_contexts().is_empty());
     // Without them neither holds.
     let mut r = receiver(&policy(CM, 1));
     for _ in 0..2 {

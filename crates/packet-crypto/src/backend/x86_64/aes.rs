@@ -103,7 +103,7 @@ impl Counter {
 
 /// Encrypts single blocks, as many side by side as there are.
 #[target_feature(enable = "sse2,aes")]
-pub(super) fn encrypt_blocks(keys: &RoundKeys, rounds: usize, blocks: &mut [[u8; 16]]) {
+pub(super) fn encrypt_blocks(keys: &RoundKeys, rounds: usize, blocks: &mut [u128]) {
     match rounds {
         11 => encrypt_slice::<11>(keys, blocks),
         13 => encrypt_slice::<13>(keys, blocks),
@@ -113,7 +113,7 @@ pub(super) fn encrypt_blocks(keys: &RoundKeys, rounds: usize, blocks: &mut [[u8;
 
 #[inline]
 #[target_feature(enable = "sse2,aes")]
-fn encrypt_slice<const R: usize>(keys: &RoundKeys, blocks: &mut [[u8; 16]]) {
+fn encrypt_slice<const R: usize>(keys: &RoundKeys, blocks: &mut [u128]) {
     let (eights, rest) = blocks.as_chunks_mut::<8>();
     eights
         .iter_mut()
@@ -126,7 +126,7 @@ fn encrypt_slice<const R: usize>(keys: &RoundKeys, blocks: &mut [[u8; 16]]) {
 
 #[inline]
 #[target_feature(enable = "sse2,aes")]
-fn encrypt_array<const R: usize, const N: usize>(keys: &RoundKeys, blocks: &mut [[u8; 16]; N]) {
+fn encrypt_array<const R: usize, const N: usize>(keys: &RoundKeys, blocks: &mut [u128; N]) {
     // SAFETY: `blocks` is 16 N readable and writable bytes, and `loadu`/`storeu` take any address.
     unsafe {
         let at = blocks.as_mut_ptr().cast::<__m128i>();

@@ -4,6 +4,7 @@ mod aes;
 mod bytes;
 mod cm_sha_ni;
 mod cm_split;
+mod cm_vaes;
 mod ctr;
 mod gcm_ni;
 mod gcm_vaes;
@@ -62,7 +63,7 @@ macro_rules! level {
             }
 
             #[target_feature($(enable = $feature),+)]
-            fn encrypt_blocks(keys: &RoundKeys, rounds: usize, blocks: &mut [[u8; 16]]) {
+            fn encrypt_blocks(keys: &RoundKeys, rounds: usize, blocks: &mut [u128]) {
                 aes::encrypt_blocks(keys, rounds, blocks);
             }
 
@@ -121,9 +122,9 @@ level!(
     avx512,
     "x86_64 AES-NI+SHA-NI+VAES-AVX512",
     [
-        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "avx512f", "avx512bw", "vaes", "vpclmulqdq"
+        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "avx512f", "avx512bw", "avx512vbmi2", "vaes", "vpclmulqdq"
     ],
-    cm: cm_sha_ni, hmac_key: sha1_ni::hmac_key, gcm: gcm_vaes, ctr: gcm_vaes, lanes: SIXTEEN,
+    cm: cm_vaes, hmac_key: sha1_ni::hmac_key, gcm: gcm_vaes, ctr: gcm_vaes, lanes: SIXTEEN,
 );
 
 level!(

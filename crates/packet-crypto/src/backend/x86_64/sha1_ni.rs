@@ -2,6 +2,7 @@
 
 use core::arch::x86_64::*;
 
+use super::aes::load;
 use crate::backend::soft::sha1;
 use crate::key::HmacKey;
 
@@ -131,17 +132,19 @@ impl State {
 /// The two HMAC key states. The two blocks do not depend on each other: the CPU runs them side by side.
 #[target_feature(enable = "sse2,ssse3,sha")]
 pub(super) fn hmac_key(key: &[u8; 20]) -> HmacKey {
-    let mut padded = zeroize::Zeroizing::new([0u8; 32]);
-    padded[..20].copy_from_slice(key);
+    let (front, back) = key.split_first_chunk::<16>().expect("a key has 20 bytes");
+    let back = u32::from_le_bytes(*back.first_chunk().expect("a key has 20 bytes"));
+    let (front, back) = (
+        load(&u128::from_le_bytes(*front)),
+        _mm_cvtsi32_si128(back as i32),
+    );
     let initial = State::load(&sha1::INITIAL);
     let state = |fill: u8| {
         let fill = _mm_set1_epi8(fill as i8);
-        // SAFETY: `padded` is 32 readable bytes.
-        let (k0, k1) = unsafe {
-            let at = padded.as_ptr().cast();
-            (_mm_loadu_si128(at), _mm_loadu_si128(at.add(1)))
-        };
-        let (k0, k1) = (swap(_mm_xor_si128(k0, fill)), swap(_mm_xor_si128(k1, fill)));
+        let (k0, k1) = (
+            swap(_mm_xor_si128(front, fill)),
+            swap(_mm_xor_si128(back, fill)),
+        );
         initial.compress([k0, k1, fill, fill]).store()
     };
     HmacKey {

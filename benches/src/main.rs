@@ -1,0 +1,158 @@
+//! `make bench`: SRTP of this project beside libsrtp on OpenSSL, libsrtp as the distribution builds it, webrtc-srtp and
+//! intel-ipsec-mb, in one process on one core, taking turns; the least and the median of many turns. Outputs are checked
+//! to be byte-equal while they are measured. Writes `build/bench/srtp.json` (or the path given).
+
+mod bounds;
+mod cases;
+mod rigs;
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+/// One thing that is timed.
+pub struct Case<'a> {
+    pub group: String,
+    pub name: &'static str,
+    /// Does a number of calls and says how long they took.
+    run: Box<dyn FnMut(usize) -> Duration + 'a>,
+    /// What one call does this many of.
+    units: f64,
+    times: Vec<f64>,
+}
+
+impl<'a> Case<'a> {
+    /// Each call does `units` of what is counted.
+    pub fn new(group: &str, name: &'static str, units: usize, mut call: impl FnMut() + 'a) -> Self {
+        Self::with_preparation(group, name, units, move |calls| {
+            let start = Instant::now();
+            (0..calls).for_each(|_| call());
+            start.elapsed()
+        })
+    }
+
+    /// `run` does so many calls, each of `units`, and times only what is to be timed.
+    pub fn with_preparation(
+        group: &str,
+        name: &'static str,
+        units: usize,
+        run: impl FnMut(usize) -> Duration + 'a,
+    ) -> Self {
+        Self {
+            group: group.into(),
+            name,
+            run: Box::new(run),
+            units: units as f64,
+            times: Vec::new(),
+        }
+    }
+
+    fn turn(&mut self, calls: usize) -> f64 {
+        (self.run)(calls).as_nanos() as f64 / calls as f64
+    }
+
+    fn least(&self) -> f64 {
+        self.times.iter().copied().fold(f64::MAX, f64::min)
+    }
+
+    fn median(&self) -> f64 {
+        let mut sorted = self.times.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted[sorted.len() / 2]
+    }
+}
+
+/// The cases of one group take turns, so that a change of the clock or a neighbour meets all of them.
+fn measure(cases: &mut [Case], turns: usize) {
+    let calls: Vec<usize> = cases
+        .iter_mut()
+        .map(|case| {
+            case.turn(1);
+            (100_000.0 / case.turn(1)).ceil().max(1.0) as usize
+        })
+        .collect();
+    for _ in 0..turns {
+        for (case, &calls) in cases.iter_mut().zip(&calls) {
+            let time = case.turn(calls) / case.units;
+            case.times.push(time);
+        }
+    }
+}
+
+fn cpu() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    name.map_or_else(|| "unknown".into(), |(_, name)| name.into())
+}
+
+fn main() {
+    let path = std::env::args().nth(1).filter(|a| !a.starts_with('-'));
+    let path = path.unwrap_or_else(|| "build/bench/srtp.json".into());
+    let turns = std::env::var("BENCH_TURNS")
+        .ok()
+        .and_then(|t| t.parse().ok())
+        .unwrap_or(60);
+
+    let kernel = packet_crypto::kernels();
+    let best = packet_crypto::Kernels::usable()
+        .next()
+        .expect("the portable level is always usable");
+    let libraries = cases::Libraries::load();
+    println!(
+        "cpu      {}\nkernel   {}\n{}",
+        cpu(),
+        kernel.name(),
+        libraries.describe()
+    );
+    let mut json = format!(
+        "{{\n  \"cpu\": \"{}\",\n  \"kernel\": \"{}\",\n  \"unit\": \"ns\",\n  \"cases\": [",
+        cpu(),
+        kernel.name()
+    );
+
+    let mut first = true;
+    for group in cases::groups() {
+        let mut cases = cases::make(group, &libraries);
+        measure(&mut cases, turns);
+        let ours = cases
+            .iter()
+            .find(|c| c.name == cases::OURS)
+            .map_or(f64::NAN, Case::least);
+        println!(
+            "\n{:<52} {:>9} {:>9} {:>8}",
+            cases[0].group, "least ns", "median", "x ours"
+        );
+        for case in &cases {
+            let (least, median) = (case.least(), case.median());
+            println!(
+                "  {:<50} {least:>9.1} {median:>9.1} {:>8.2}",
+                case.name,
+                least / ours
+            );
+            let comma = if first { "" } else { "," };
+            first = false;
+            let _ = write!(
+                json,
+                "{comma}\n    {{\"group\": \"{}\", \"name\": \"{}\", \"least\": {least:.1}, \"median\": {median:.1}, \"times_ours\": {:.3}}}",
+                case.group,
+                case.name,
+                least / ours
+            );
+        }
+    }
+    json.push_str("\n  ]\n}\n");
+    if let Some(parent) = std::path::Path::new(&path).parent() {
+        std::fs::create_dir_all(parent).expect("the folder of the JSON file");
+    }
+    std::fs::write(&path, json).expect("the JSON file");
+    println!("\nwritten  {path}");
+    if !std::ptr::eq(kernel, best) {
+        eprintln!(
+            "the kernel is {}, but this CPU could run {}",
+            kernel.name(),
+            best.name()
+        );
+        std::process::exit(1);
+    }
+}

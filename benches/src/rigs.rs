@@ -1,0 +1,212 @@
+//! What is measured: each library as "protect a packet" and "unprotect a packet", made the same way.
+
+use std::ffi::CStr;
+
+use srtp::{LocalSsrc, MasterKey, Policy, Session, Suite};
+use srtp2_sys as ffi;
+use webrtc_srtp::context::Context;
+use webrtc_srtp::protection_profile::ProtectionProfile;
+
+/// A sender and a receiver that share a key.
+pub trait Rig {
+    /// Protects `src` into `dst` and returns the new length.
+    fn protect(&mut self, src: &[u8], dst: &mut [u8]) -> usize;
+    /// Unprotects in place (or as the library does it) and returns the new length.
+    fn unprotect(&mut self, packet: &mut [u8]) -> usize;
+}
+
+pub const SUITES: [(Suite, &str); 4] = [
+    (Suite::AesCm128HmacSha1_80, "AES_CM_128_HMAC_SHA1_80"),
+    (Suite::AeadAes128Gcm, "AEAD_AES_128_GCM"),
+    (Suite::AesCm256HmacSha1_80, "AES_256_CM_HMAC_SHA1_80"),
+    (Suite::AeadAes256Gcm, "AEAD_AES_256_GCM"),
+];
+
+pub fn key_of(suite: Suite, seed: u8) -> Vec<u8> {
+    let len = match suite {
+        Suite::AesCm128HmacSha1_80 => 30,
+        Suite::AesCm256HmacSha1_80 => 46,
+        Suite::AeadAes128Gcm => 28,
+        _ => 44,
+    };
+    (0..len)
+        .map(|i: u8| i.wrapping_mul(37).wrapping_add(seed))
+        .collect()
+}
+
+pub struct Ours(pub Session, pub Session);
+
+pub fn ours(suite: Suite, key: &[u8]) -> Ours {
+    let policy = Policy::new(suite, MasterKey::new(suite, key).unwrap(), None).unwrap();
+    let mut tx = Session::new(srtp::kernels());
+    let mut rx = Session::new(srtp::kernels());
+    tx.set_local(LocalSsrc::Any, &policy).unwrap();
+    rx.set_remote(&[policy], false, 0).unwrap();
+    Ours(tx, rx)
+}
+
+impl Rig for Ours {
+    fn protect(&mut self, src: &[u8], dst: &mut [u8]) -> usize {
+        self.0.protect_rtp(src, dst).unwrap()
+    }
+
+    fn unprotect(&mut self, packet: &mut [u8]) -> usize {
+        self.1.unprotect_rtp(packet, 0).unwrap()
+    }
+}
+
+/// A libsrtp: linked (on OpenSSL) or loaded (as the distribution built it).
+#[derive(Clone, Copy)]
+pub struct LibSrtp {
+    create:
+        unsafe extern "C" fn(*mut ffi::srtp_t, *const ffi::srtp_policy_t) -> ffi::srtp_err_status_t,
+    protect: unsafe extern "C" fn(
+        ffi::srtp_t,
+        *mut std::ffi::c_void,
+        *mut i32,
+    ) -> ffi::srtp_err_status_t,
+    unprotect: unsafe extern "C" fn(
+        ffi::srtp_t,
+        *mut std::ffi::c_void,
+        *mut i32,
+    ) -> ffi::srtp_err_status_t,
+    dealloc: unsafe extern "C" fn(ffi::srtp_t) -> ffi::srtp_err_status_t,
+    pub version: &'static str,
+}
+
+impl LibSrtp {
+    pub fn on_openssl() -> Self {
+        // SAFETY: initialised once, before use.
+        let version = unsafe {
+            assert_eq!(ffi::srtp_init(), 0);
+            CStr::from_ptr(ffi::srtp_get_version_string())
+                .to_str()
+                .unwrap()
+        };
+        Self {
+            create: ffi::srtp_create,
+            protect: ffi::srtp_protect,
+            unprotect: ffi::srtp_unprotect,
+            dealloc: ffi::srtp_dealloc,
+            version,
+        }
+    }
+
+    /// The distribution's shared library. The policy struct has had one layout since 2.3.
+    pub fn of_the_distribution() -> Option<Self> {
+        // SAFETY: the functions have the types of libsrtp 2's header; the library stays loaded.
+        unsafe {
+            let lib = Box::leak(Box::new(libloading::Library::new("libsrtp2.so.1").ok()?));
+            let init: libloading::Symbol<unsafe extern "C" fn() -> u32> =
+                lib.get(b"srtp_init").ok()?;
+            assert_eq!(init(), 0);
+            let version: libloading::Symbol<unsafe extern "C" fn() -> *const std::ffi::c_char> =
+                lib.get(b"srtp_get_version_string").ok()?;
+            Some(Self {
+                create: *lib.get(b"srtp_create").ok()?,
+                protect: *lib.get(b"srtp_protect").ok()?,
+                unprotect: *lib.get(b"srtp_unprotect").ok()?,
+                dealloc: *lib.get(b"srtp_dealloc").ok()?,
+                version: CStr::from_ptr(version()).to_str().unwrap(),
+            })
+        }
+    }
+
+    fn session(self, suite: Suite, key: &[u8], ssrc: ffi::srtp_ssrc_type_t) -> Option<ffi::srtp_t> {
+        let mut key = key.to_vec();
+        let mut session = std::ptr::null_mut();
+        // SAFETY: a zeroed policy is libsrtp's "nothing set"; the key outlives the call, which copies it.
+        let status = unsafe {
+            let mut policy: ffi::srtp_policy_t = std::mem::zeroed();
+            let set = match suite {
+                Suite::AesCm128HmacSha1_80 => ffi::srtp_crypto_policy_set_rtp_default,
+                Suite::AesCm256HmacSha1_80 => ffi::srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80,
+                Suite::AeadAes128Gcm => ffi::srtp_crypto_policy_set_aes_gcm_128_16_auth,
+                _ => ffi::srtp_crypto_policy_set_aes_gcm_256_16_auth,
+            };
+            set(&mut policy.rtp);
+            set(&mut policy.rtcp);
+            policy.ssrc.type_ = ssrc;
+            policy.key = key.as_mut_ptr();
+            policy.window_size = 128;
+            (self.create)(&mut session, &policy)
+        };
+        (status == 0).then_some(session)
+    }
+
+    pub fn rig(self, suite: Suite, key: &[u8]) -> Option<LibSrtpRig> {
+        let tx = self.session(suite, key, ffi::srtp_ssrc_type_t_ssrc_any_outbound)?;
+        let rx = self.session(suite, key, ffi::srtp_ssrc_type_t_ssrc_any_inbound)?;
+        Some(LibSrtpRig { lib: self, tx, rx })
+    }
+}
+
+pub struct LibSrtpRig {
+    lib: LibSrtp,
+    tx: ffi::srtp_t,
+    rx: ffi::srtp_t,
+}
+
+impl Drop for LibSrtpRig {
+    fn drop(&mut self) {
+        // SAFETY: both were created and are not used again.
+        unsafe {
+            (self.lib.dealloc)(self.tx);
+            (self.lib.dealloc)(self.rx);
+        }
+    }
+}
+
+impl Rig for LibSrtpRig {
+    fn protect(&mut self, src: &[u8], dst: &mut [u8]) -> usize {
+        // As Asterisk's res_srtp does: copied, then protected in place.
+        dst[..src.len()].copy_from_slice(src);
+        let mut len = src.len() as i32;
+        assert!(dst.len() >= src.len() + 144);
+        // SAFETY: `dst` has room for the trailer.
+        assert_eq!(
+            unsafe { (self.lib.protect)(self.tx, dst.as_mut_ptr().cast(), &mut len) },
+            0
+        );
+        len as usize
+    }
+
+    fn unprotect(&mut self, packet: &mut [u8]) -> usize {
+        let mut len = packet.len() as i32;
+        // SAFETY: in place, never longer.
+        assert_eq!(
+            unsafe { (self.lib.unprotect)(self.rx, packet.as_mut_ptr().cast(), &mut len) },
+            0
+        );
+        len as usize
+    }
+}
+
+pub struct WebRtc(Context, Context);
+
+impl WebRtc {
+    pub fn new(suite: Suite, key: &[u8]) -> Option<Self> {
+        let (profile, key_len) = match suite {
+            Suite::AesCm128HmacSha1_80 => (ProtectionProfile::Aes128CmHmacSha1_80, 16),
+            Suite::AeadAes128Gcm => (ProtectionProfile::AeadAes128Gcm, 16),
+            Suite::AeadAes256Gcm => (ProtectionProfile::AeadAes256Gcm, 32),
+            _ => return None,
+        };
+        let new = || Context::new(&key[..key_len], &key[key_len..], profile, None, None).ok();
+        Some(Self(new()?, new()?))
+    }
+}
+
+impl Rig for WebRtc {
+    fn protect(&mut self, src: &[u8], dst: &mut [u8]) -> usize {
+        let out = self.0.encrypt_rtp(src).unwrap();
+        dst[..out.len()].copy_from_slice(&out);
+        out.len()
+    }
+
+    fn unprotect(&mut self, packet: &mut [u8]) -> usize {
+        let out = self.1.decrypt_rtp(packet).unwrap();
+        packet[..out.len()].copy_from_slice(&out);
+        out.len()
+    }
+}
