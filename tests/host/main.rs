@@ -10,4 +10,5 @@ mod load;
 mod phone;
 mod sdes;
 mod srtp_call;
+mod srtp_reinvite;
 mod srtp_rollover;

@@ -1,6 +1,6 @@
 //! What the SRTP tests share: an Asterisk, and a call to it whose keys and packets the test chooses.
 
-use host_harness::asterisk::{Asterisk, Engine, Setup};
+use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::lab::Lab;
 use host_harness::peer::{Description, Key, Media, Phone};
 use host_harness::pjsip::{self, Encryption, UDP};
@@ -13,22 +13,28 @@ pub const PLAIN: &str = "127.0.0.30";
 /// Port of the media.
 pub const PORT: u16 = 7000;
 
-/// Who waits after an answer for a session refresh, and then for itself.
-const REFRESH: &str = "exten => refresh,1,Answer()\n same => n,Wait(0.5)\n same => n,Set(PJSIP_SEND_SESSION_REFRESH()=invite)\n \
-                       same => n,Echo()\n";
+/// Who is sent here gets a re-INVITE of Asterisk's own, with one codec more, and hears itself again.
+const REFRESH: &str = "exten => refresh,1,Set(PJSIP_MEDIA_OFFER(audio)=ulaw,alaw)\n \
+                       same => n,Set(PJSIP_SEND_SESSION_REFRESH()=invite)\n same => n,Echo()\n";
 
-pub fn setup(engine: Engine) -> Setup {
-    Setup::new("pbx", PBX, engine)
+/// Our Asterisk with the endpoints of these tests.
+pub fn ours(lab: &Lab) -> Asterisk<'_> {
+    Asterisk::start(lab, &with_endpoints(Setup::ours("pbx", PBX)))
+}
+
+/// Stock's.
+pub fn stock(lab: &Lab) -> Asterisk<'_> {
+    Asterisk::start(lab, &with_endpoints(Setup::stock("pbx", PBX)))
+}
+
+pub fn with_endpoints(setup: Setup) -> Setup {
+    setup
         .pjsip(UDP)
-        .pjsip(&pjsip::trunk("sdes", SDES, Encryption::Sdes))
+        .pjsip(&pjsip::trunk("sdes", SDES, Encryption::Sdes).replace("allow = ulaw\n", "allow = ulaw,alaw\n"))
         .pjsip(&pjsip::trunk("plain", PLAIN, Encryption::Plain))
         .dialplan(pjsip::ECHO)
         .dialplan(REFRESH)
         .dialplan("exten => sdes,1,Dial(PJSIP/sdes)\n")
-}
-
-pub fn start(lab: &Lab, engine: Engine) -> Asterisk<'_> {
-    Asterisk::start(lab, &setup(engine))
 }
 
 /// A phone at [`SDES`] with its media.
@@ -94,6 +100,13 @@ impl Call {
         }
         self.theirs = Some(now);
         same
+    }
+
+    /// Sends the channel of this call, the only one, to the dialplan's `refresh`.
+    pub fn make_refresh(pbx: &Asterisk<'_>) {
+        let channels = pbx.cli("core show channels concise");
+        let name = channels.split('!').next().expect("a channel");
+        pbx.cli(&format!("channel redirect {name} default,refresh,1"));
     }
 
     pub fn hang_up(&mut self) {

@@ -1,10 +1,9 @@
 //! The rollover counter over a re-INVITE (RFC 3711 section 3.3.1), with peers that keep theirs and peers that do not.
 
-use host_harness::asterisk::Engine;
 use host_harness::lab::Lab;
 use host_harness::peer::{Key, srtp::AES_80};
 
-use crate::srtp_call::{Call, start};
+use crate::srtp_call::{self, Call};
 
 /// What the peer does with its rollover counter when it takes a new key.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +40,7 @@ fn echoes_after(lab: &Lab, rekey: Option<Peer>) -> usize {
 #[test]
 fn audio_goes_on_past_the_wrap() {
     let lab = Lab::new("srtp-rollover");
-    let pbx = start(&lab, Engine::Ours);
+    let pbx = srtp_call::ours(&lab);
     assert_eq!(echoes_after(&lab, None), 10, "the same key again");
     assert_eq!(echoes_after(&lab, Some(Peer::KeepsCounter)), 10);
     assert_eq!(echoes_after(&lab, Some(Peer::ResetsCounter)), 10);
@@ -53,7 +52,7 @@ fn audio_goes_on_past_the_wrap() {
 #[test]
 fn in_stock_it_ends_there() {
     let lab = Lab::new("srtp-rollover-stock");
-    let _pbx = start(&lab, Engine::Stock);
+    let _pbx = srtp_call::stock(&lab);
     assert_eq!(echoes_after(&lab, None), 10, "the same key again");
     assert_eq!(echoes_after(&lab, Some(Peer::KeepsCounter)), 0);
     assert_eq!(echoes_after(&lab, Some(Peer::ResetsCounter)), 0);

@@ -1,6 +1,7 @@
 //! SIP over UDP, as far as one call needs it: calls, is called, and changes the call.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::lab::Lab;
@@ -119,9 +120,13 @@ pub struct Phone {
     theirs: String,
     target: String,
     cseq: u32,
-    branch: u32,
     version: u32,
-    calls: u32,
+}
+
+/// A number that no other call or transaction of this process has.
+fn unique() -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Phone {
@@ -136,9 +141,7 @@ impl Phone {
             theirs: String::new(),
             target: String::new(),
             cseq: 0,
-            branch: 0,
             version: 0,
-            calls: 0,
         }
     }
 
@@ -148,9 +151,9 @@ impl Phone {
     ///
     /// The status that refused it.
     pub fn call(&mut self, extension: &str, offer: &Description) -> Result<Answer, u16> {
-        self.calls += 1;
-        self.call_id = format!("call-{}@{}", self.calls, self.host);
-        self.ours = format!("<sip:phone@{}>;tag=t{}", self.host, self.calls);
+        let n = unique();
+        self.call_id = format!("call-{n}@{}", self.host);
+        self.ours = format!("<sip:phone@{}>;tag=t{n}", self.host);
         self.target = format!("sip:{extension}@{}", self.asterisk);
         self.theirs = format!("<{}>", self.target);
         self.invite(offer)
@@ -168,17 +171,15 @@ impl Phone {
 
     fn invite(&mut self, offer: &Description) -> Result<Answer, u16> {
         self.cseq += 1;
-        self.branch += 1;
         let sdp = self.describe(offer);
-        let branch = self.branch;
+        let branch = unique();
         self.send(&self.request("INVITE", branch, &sdp));
         let answer = self.wait(|message| message.status().is_some_and(|status| status >= 200));
         let status = answer.status().expect("a response");
         if status < 300 {
             self.theirs = answer.header("To").to_owned();
             self.target = answer.uri_of_contact();
-            self.branch += 1;
-            self.send(&self.request("ACK", self.branch, ""));
+            self.send(&self.request("ACK", unique(), ""));
             return Ok(Answer { sdp: answer.body });
         }
         let mut ack = self.request("ACK", branch, "");
@@ -213,8 +214,7 @@ impl Phone {
     /// Ends the call.
     pub fn hang_up(&mut self) {
         self.cseq += 1;
-        self.branch += 1;
-        self.send(&self.request("BYE", self.branch, ""));
+        self.send(&self.request("BYE", unique(), ""));
         self.wait(|message| message.status().is_some_and(|status| status >= 200));
         self.call_id.clear();
     }
