@@ -11,4 +11,6 @@ mod phone;
 mod sdes;
 mod srtp_call;
 mod srtp_reinvite;
+mod srtp_replay;
+mod srtp_reuse;
 mod srtp_rollover;
