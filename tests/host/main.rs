@@ -1,6 +1,8 @@
 //! Host tests: the module in a real Asterisk, with peers that we did not write. One file per behaviour.
 
 #[macro_use]
+mod world;
+
 mod config;
 mod crypto_lines;
 mod detectors;
@@ -22,4 +24,3 @@ mod tls_adoption;
 mod tls_reload;
 mod tls_world;
 mod unload;
-mod world;

@@ -5,11 +5,8 @@
 //! - [`asterisk`]: an Asterisk with or without the module under test
 //! - [`pjsip`]: pieces of configuration that several tests want alike
 //! - [`baresip`], [`sipp`], [`certificates`]: the peers that we did not write
-<<<<<<< HEAD
 //! - [`sip`]: SIP over TLS by hand, for what no real peer does; its TLS is OpenSSL's
-=======
 //! - [`peer`]: a phone by hand and by libsrtp, for what no real phone can be made to do
->>>>>>> srtphost
 //! - [`capture`], [`audio`], [`wav`]: what was on the wire, and whether it can be heard
 //! - [`wait`]: every wait has an end and says what it waited for
 //!
