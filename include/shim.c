@@ -9,6 +9,8 @@
 
 #include <dlfcn.h>
 #include <pjsip.h>
+#include <pjsip_ua.h>
+#include <pjmedia/sdp_neg.h>
 #include <string.h>
 
 #include "asterisk/cli.h"
@@ -176,6 +178,24 @@ size_t ct_session_call_id(const struct ast_sip_session *session, const char **ca
 	}
 	*call_id = session->inv_session->dlg->call_id->id.ptr;
 	return session->inv_session->dlg->call_id->id.slen;
+}
+
+enum ct_exchange ct_session_exchange(const struct ast_sip_session *session)
+{
+	pjmedia_sdp_neg *neg = session->inv_session ? session->inv_session->neg : NULL;
+
+	if (!neg) {
+		return CT_EXCHANGE_OUR_OFFER;
+	}
+	switch (pjmedia_sdp_neg_get_state(neg)) {
+	case PJMEDIA_SDP_NEG_STATE_REMOTE_OFFER:
+	case PJMEDIA_SDP_NEG_STATE_WAIT_NEGO:
+		return CT_EXCHANGE_THEIR_OFFER;
+	case PJMEDIA_SDP_NEG_STATE_DONE:
+		return pjmedia_sdp_neg_was_answer_remote(neg) ? CT_EXCHANGE_THEIR_ANSWER : CT_EXCHANGE_OUR_ANSWER;
+	default:
+		return CT_EXCHANGE_OUR_OFFER;
+	}
 }
 
 int ct_sip_servant_wait(int (*task)(void *), void *data)

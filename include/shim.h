@@ -83,6 +83,22 @@ int ct_session_has_srtp(const struct ast_sip_session *session, const struct ast_
 const char *ct_session_endpoint(const struct ast_sip_session *session);
 size_t ct_session_call_id(const struct ast_sip_session *session, const char **call_id);
 
+/*
+ * Where a session's offer and answer are (pjmedia's negotiator). A refused offer leaves the state that was there before.
+ * Only inside the session's serializer.
+ */
+enum ct_exchange {
+	/* Nothing is agreed yet, or our offer waits for an answer. */
+	CT_EXCHANGE_OUR_OFFER,
+	/* The peer's offer is here, and not answered. */
+	CT_EXCHANGE_THEIR_OFFER,
+	/* Agreed: the peer answered last. */
+	CT_EXCHANGE_THEIR_ANSWER,
+	/* Agreed: we answered last. */
+	CT_EXCHANGE_OUR_ANSWER,
+};
+enum ct_exchange ct_session_exchange(const struct ast_sip_session *session);
+
 /* Runs `task` in a PJSIP servant thread and waits: ast_sip_push_task_wait_servant, a macro. */
 int ct_sip_servant_wait(int (*task)(void *), void *data);
 

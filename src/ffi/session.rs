@@ -14,13 +14,29 @@ use super::guard::guard;
 use super::rtp::RtpInstance;
 use super::{sys, text};
 
-/// The names of a call, for log lines.
+/// Where offer and answer (RFC 3264) of a call are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Exchange {
+    /// Nothing is agreed yet, or our offer waits for an answer. What goes out is an offer.
+    #[default]
+    OurOffer,
+    /// The peer's offer is here. What goes out is the answer, and the offer may still be refused.
+    TheirOffer,
+    /// It is agreed, and the peer answered last.
+    TheirAnswer,
+    /// It is agreed, and we answered last: what we answered stands.
+    OurAnswer,
+}
+
+/// What is known of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Call {
     /// The PJSIP endpoint, as `pjsip.conf` names it.
     pub endpoint: String,
     /// The `Call-ID` header's value.
     pub call_id: String,
+    /// Where its negotiation is now.
+    pub exchange: Exchange,
 }
 
 /// Live sessions: session address -> serializer address. Addresses only: nothing is read through them outside of
@@ -81,15 +97,15 @@ fn find(is_it: impl Fn(*mut sys::ast_sip_session) -> bool) -> Option<Call> {
         .find(|session| is_it(*session))
         // SAFETY: a session's destructor first calls `ciphertrunk_session_destroy`, which waits for the lock held here,
         // so a session in the map is whole; its media change only in its serializer, which runs this very task.
-        .map(|session| unsafe { names(session) })
+        .map(|session| unsafe { facts(session) })
 }
 
 /// # Safety
 ///
 /// `session` is live and this thread runs a task of its serializer.
-unsafe fn names(session: *mut sys::ast_sip_session) -> Call {
+unsafe fn facts(session: *mut sys::ast_sip_session) -> Call {
     let mut call_id: *const c_char = ptr::null();
-    // SAFETY: live, by the caller; both texts are inside the session.
+    // SAFETY: live, by the caller; both texts and the negotiator are inside the session.
     unsafe {
         let length = sys::ct_session_call_id(session, &raw mut call_id);
         let call_id = if call_id.is_null() {
@@ -100,6 +116,12 @@ unsafe fn names(session: *mut sys::ast_sip_session) -> Call {
         Call {
             endpoint: text(sys::ct_session_endpoint(session)).unwrap_or_default(),
             call_id,
+            exchange: match sys::ct_session_exchange(session) {
+                sys::CT_EXCHANGE_THEIR_OFFER => Exchange::TheirOffer,
+                sys::CT_EXCHANGE_THEIR_ANSWER => Exchange::TheirAnswer,
+                sys::CT_EXCHANGE_OUR_ANSWER => Exchange::OurAnswer,
+                _ => Exchange::OurOffer,
+            },
         }
     }
 }

@@ -2,20 +2,22 @@
 
 use std::ffi::CStr;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Weak};
 
 use srtp::sdes::{CryptoLine, KeyParam, Rules};
-use srtp::{MasterKey, SessionParams, Suite};
+use srtp::{MasterKey, Policy, SessionParams, Suite};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::config;
 use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::rtp::RtpInstance;
-use crate::ffi::session::{self, Call};
+use crate::ffi::session::{self, Call, Exchange};
 use crate::ffi::srtp_engine;
 
 use super::policy::PolicyBuilder;
 use super::registry;
+use super::session::Session;
 
 /// What stands in a description.
 pub enum Lines {
@@ -27,29 +29,31 @@ pub enum Lines {
     WithFollowers(Vec<Crypto>),
 }
 
-/// What was agreed and is in force.
-struct Agreed {
+/// How many refused lines are remembered.
+const MOST_REFUSED: usize = 16;
+
+/// Two lines for one stream.
+struct Pair {
     /// Our line, with the key that we send with.
     local: CryptoLine,
     /// The peer's, with the keys that it sends with.
     remote: CryptoLine,
-    /// The instance that has them.
-    rtp: RtpInstance,
+    /// The session that has them. It is gone when Asterisk destroyed it, and then so is all that was agreed.
+    session: Weak<Session>,
 }
 
 /// `struct ast_sdp_crypto`.
 pub struct Crypto {
     /// Our lines: those of an offer, until one is chosen.
     offered: Vec<CryptoLine>,
-    agreed: Option<Agreed>,
-    /// The last description of ours was an offer, and what the peer says may answer it (twice, when a call is forked).
-    offering: bool,
-    /// The peer's offer was read, and ours has not gone out since: it will be the answer.
-    answering: bool,
+    /// What is in force.
+    agreed: Option<Pair>,
+    /// The peer's offer and our answer to it, which may still be refused.
+    proposed: Option<Pair>,
     /// The line of this node as C wants it, with its NUL. It holds a key.
     line: Zeroizing<Vec<u8>>,
-    /// The last line that was refused, so that it is told once though Asterisk asks again.
-    refused: Option<u64>,
+    /// The latest lines that were refused, so that each is told once though Asterisk asks again.
+    refused: Vec<u64>,
     _module: ModuleRef,
 }
 
@@ -59,10 +63,9 @@ impl Crypto {
         Self {
             offered: Vec::new(),
             agreed: None,
-            offering: false,
-            answering: false,
+            proposed: None,
             line: Zeroizing::default(),
-            refused: None,
+            refused: Vec::new(),
             _module: ModuleRef::take(),
         }
     }
@@ -87,14 +90,18 @@ impl Crypto {
         CStr::from_bytes_until_nul(&self.line).ok()
     }
 
-    /// Prepares what goes out. `tag_32`: the endpoint's `srtp_tag_32`.
+    /// Prepares what goes out: the answer to the peer's offer, or an offer. `tag_32`: the endpoint's `srtp_tag_32`.
     pub fn lines(&mut self, tag_32: bool, call: Option<Call>) -> Lines {
-        let answers = std::mem::take(&mut self.answering);
-        self.offering = !answers;
-        if let Some(agreed) = &self.agreed {
-            if answers && let Some(session) = registry::of(agreed.rtp) {
-                session.stands();
-            }
+        let answers = call
+            .as_ref()
+            .is_none_or(|call| call.exchange == Exchange::TheirOffer);
+        if !answers {
+            // What the peer offered before and was not answered was refused.
+            self.withdraw();
+        }
+        if let Some(pair) = self.proposed.as_ref().or(self.agreed.as_ref()) {
+            let local = pair.local.clone();
+            self.set_line(&local);
             return Lines::Only;
         }
         if !self.line.is_empty() {
@@ -116,7 +123,11 @@ impl Crypto {
         Lines::WithFollowers(followers)
     }
 
-    /// Reads one `a=crypto` value of the peer's. `true`: taken, and its keys are in force.
+    /// Reads one `a=crypto` value of the peer's. `true`: taken.
+    ///
+    /// An offer's keys are tried beside those in force, and the local key changes when our answer stands, for which
+    /// Asterisk has the same value read once more. An answer's are in force at once. So are those of a call that is not
+    /// known: nobody would tell when they are.
     pub fn receive(&mut self, rtp: RtpInstance, value: &str) -> bool {
         let call = session::call_of(rtp);
         let config = config::current();
@@ -133,67 +144,160 @@ impl Crypto {
                 return false;
             }
         };
-        let chosen = |line: &&CryptoLine| line.tag == remote.tag && line.suite == remote.suite;
-        let chosen = self.offered.iter().find(chosen).cloned();
-        if self.offering && self.agreed.is_none() && chosen.is_none() {
-            self.refuse(
-                call,
-                value,
-                "it answers our offer with a tag and suite that were not in it (RFC 4568 section 5.1.3)",
-            );
-            return false;
-        }
-        let answers = self.offering && chosen.is_some();
-        let Some(local) = self.local_line(rtp, &remote, chosen) else {
-            return false;
+        let live = registry::of(rtp);
+        let gone = |pair: &mut Pair| !pair.is_of(live.as_ref());
+        self.agreed.take_if(gone);
+        self.proposed.take_if(gone);
+        let taken = match call.as_ref().map(|call| call.exchange) {
+            Some(Exchange::TheirOffer) => self.offer_came(rtp, live, remote),
+            Some(Exchange::OurAnswer) => self.answer_stands(rtp, live, remote),
+            Some(Exchange::TheirAnswer | Exchange::OurOffer) => self.answer_came(rtp, live, remote),
+            None => self.keys_came(rtp, live, remote),
         };
-        let again = self
-            .agreed
-            .as_ref()
-            .is_some_and(|agreed| agreed.is(rtp, &local, &remote));
-        if !again && !activate(rtp, &local, &remote, answers) {
-            self.refuse(call, value, "its keys could not be put in force");
+        if let Err(reason) = taken {
+            self.refuse(call, value, reason);
             return false;
         }
-        self.set_line(&local);
-        self.agreed = Some(Agreed { local, remote, rtp });
-        self.answering = !answers;
-        self.refused = None;
         true
     }
 
-    /// Our line to `remote`: the one that it chose of our offer, or the one in use. The local key stays while suite and
-    /// stream do, so that its rollover counter can (RFC 3711 section 3.3.1); another suite gets a new key.
-    fn local_line(
-        &self,
+    /// The peer's offer.
+    fn offer_came(
+        &mut self,
         rtp: RtpInstance,
+        live: Option<Arc<Session>>,
+        remote: CryptoLine,
+    ) -> Result<(), &'static str> {
+        let before = self.proposed.take_if(|pair| same(&pair.remote, &remote));
+        let local = self.reply(&remote, before.as_ref())?;
+        let session = match live {
+            Some(session) => {
+                let again = before.is_some()
+                    || self.agreed.as_ref().is_some_and(|agreed| {
+                        self.proposed.is_none() && agreed.is(&local, &remote)
+                    });
+                if !again && !session.offered(&policies(&remote)?, &policy(&local)?) {
+                    return Err(NOT_IN_FORCE);
+                }
+                session
+            }
+            // The stream's first keys: there is nothing that a refusal could leave as it was.
+            None => begin(rtp, &local, &remote)?,
+        };
+        self.proposed = Some(Pair::new(local, remote, &session));
+        Ok(())
+    }
+
+    /// What the peer offered, read again when our answer stands.
+    fn answer_stands(
+        &mut self,
+        rtp: RtpInstance,
+        live: Option<Arc<Session>>,
+        remote: CryptoLine,
+    ) -> Result<(), &'static str> {
+        if let Some(pair) = self.proposed.take_if(|pair| same(&pair.remote, &remote)) {
+            if let Some(session) = pair.session.upgrade() {
+                session.stands();
+            }
+            self.agreed = Some(pair);
+            return Ok(());
+        }
+        self.answer_came(rtp, live, remote)
+    }
+
+    /// The peer's answer. A forked call has several.
+    fn answer_came(
+        &mut self,
+        rtp: RtpInstance,
+        live: Option<Arc<Session>>,
+        remote: CryptoLine,
+    ) -> Result<(), &'static str> {
+        self.withdraw();
+        let local = self.known_line(&remote).ok_or(
+            "it answers our offer with a tag and suite that were not in it (RFC 4568 section 5.1.3)",
+        )?;
+        let local = reply_with(local, &remote);
+        let session = match live {
+            Some(session) => {
+                let again = self
+                    .agreed
+                    .as_ref()
+                    .is_some_and(|agreed| agreed.is(&local, &remote));
+                if !again && !session.answered(&policies(&remote)?, &policy(&local)?) {
+                    return Err(NOT_IN_FORCE);
+                }
+                session
+            }
+            None => begin(rtp, &local, &remote)?,
+        };
+        self.agreed = Some(Pair::new(local, remote, &session));
+        Ok(())
+    }
+
+    /// The peer's offer or answer in a call that is not known.
+    fn keys_came(
+        &mut self,
+        rtp: RtpInstance,
+        live: Option<Arc<Session>>,
+        remote: CryptoLine,
+    ) -> Result<(), &'static str> {
+        self.offer_came(rtp, live, remote)?;
+        self.agreed = self.proposed.take();
+        if let Some(session) = registry::of(rtp) {
+            session.stands();
+        }
+        Ok(())
+    }
+
+    /// The peer's offer was refused: as if it had never come. The first one of a stream was in force at once, and stays.
+    fn withdraw(&mut self) {
+        if self.agreed.is_none() {
+            self.agreed = self.proposed.take();
+        }
+        if let Some(session) = self.proposed.take().and_then(|pair| pair.session.upgrade()) {
+            session.withdrawn();
+        }
+    }
+
+    /// Our line that the peer knows and `remote` goes with: the one in use, or the one that it chose of our offer.
+    fn known_line(&self, remote: &CryptoLine) -> Option<&CryptoLine> {
+        let agreed = self.agreed.iter().map(|pair| &pair.local);
+        let chosen = |line: &&CryptoLine| line.tag == remote.tag && line.suite == remote.suite;
+        agreed
+            .filter(|local| local.suite == remote.suite)
+            .chain(self.offered.iter().filter(chosen))
+            .next()
+    }
+
+    /// Our line in answer to `remote`. The local key stays while suite and session do, so that its rollover counter can
+    /// (RFC 3711 section 3.3.1); another suite gets a new key, once (`before`).
+    fn reply(
+        &self,
         remote: &CryptoLine,
-        chosen: Option<CryptoLine>,
-    ) -> Option<CryptoLine> {
-        let agreed = self
-            .agreed
-            .as_ref()
-            .filter(|agreed| agreed.rtp == rtp && agreed.local.suite == remote.suite);
-        let line = chosen
-            .or_else(|| agreed.map(|agreed| agreed.local.clone()))
-            .or_else(|| new_line(remote.tag, remote.suite))?;
-        Some(CryptoLine {
-            tag: remote.tag,
-            old_name: remote.old_name,
-            params: remote.params,
-            ..line
-        })
+        before: Option<&Pair>,
+    ) -> Result<CryptoLine, &'static str> {
+        let known = self
+            .known_line(remote)
+            .or_else(|| before.map(|pair| &pair.local));
+        match known {
+            Some(local) => Ok(reply_with(local, remote)),
+            None => new_line(remote.tag, remote.suite)
+                .map(|line| reply_with(&line, remote))
+                .ok_or(NOT_IN_FORCE),
+        }
     }
 
     /// One line in the log: who, which line, why.
     fn refuse(&mut self, call: Option<Call>, value: &str, reason: &str) {
         let mut hasher = DefaultHasher::new();
         (value, reason).hash(&mut hasher);
-        let hash = Some(hasher.finish());
-        if self.refused == hash {
+        let hash = hasher.finish();
+        if self.refused.contains(&hash) {
             return;
         }
-        self.refused = hash;
+        // A peer that offers ever new lines gets a line in the log for each, but no memory of ours.
+        self.refused.truncate(MOST_REFUSED - 1);
+        self.refused.insert(0, hash);
         let call = call.unwrap_or_default();
         log::warn!(
             "a=crypto line ({}) of endpoint '{}' refused: {reason}. Call-ID {}",
@@ -204,10 +308,36 @@ impl Crypto {
     }
 }
 
-impl Agreed {
-    /// Whether the same is agreed again, on the same stream.
-    fn is(&self, rtp: RtpInstance, local: &CryptoLine, remote: &CryptoLine) -> bool {
-        self.rtp == rtp && same(&self.local, local) && same(&self.remote, remote)
+const NOT_IN_FORCE: &str = "its keys could not be put in force";
+
+impl Pair {
+    fn new(local: CryptoLine, remote: CryptoLine, session: &Arc<Session>) -> Self {
+        Self {
+            local,
+            remote,
+            session: Arc::downgrade(session),
+        }
+    }
+
+    /// Whether these lines are the same again.
+    fn is(&self, local: &CryptoLine, remote: &CryptoLine) -> bool {
+        same(&self.local, local) && same(&self.remote, remote)
+    }
+
+    /// Whether the stream still has the session with these keys. An instance's address alone would not tell: it is used
+    /// again for the next one.
+    fn is_of(&self, live: Option<&Arc<Session>>) -> bool {
+        live.is_some_and(|live| std::ptr::eq(self.session.as_ptr(), Arc::as_ptr(live)))
+    }
+}
+
+/// `local` as the answer to `remote`.
+fn reply_with(local: &CryptoLine, remote: &CryptoLine) -> CryptoLine {
+    CryptoLine {
+        tag: remote.tag,
+        old_name: remote.old_name,
+        params: remote.params,
+        ..local.clone()
     }
 }
 
@@ -260,19 +390,25 @@ fn new_line(tag: u32, suite: Suite) -> Option<CryptoLine> {
     })
 }
 
-/// Gives both sides' keys to the stream's session; makes the session if there is none. `answers`: to our offer.
-fn activate(rtp: RtpInstance, local: &CryptoLine, remote: &CryptoLine, answers: bool) -> bool {
-    let (Ok(local), Ok(remote)) = (local.policies(), remote.policies()) else {
-        return false;
-    };
-    match (registry::of(rtp), local.first()) {
-        (Some(session), Some(local)) if answers => session.answered(&remote, local),
-        (Some(session), Some(local)) => session.offered(&remote, local),
-        _ => {
-            let local = PolicyBuilder::negotiated(local, Some(rtp.ssrc()));
-            srtp_engine::activate(rtp, PolicyBuilder::negotiated(remote, None), local)
-        }
-    }
+fn policies(line: &CryptoLine) -> Result<Vec<Policy>, &'static str> {
+    line.policies().map_err(|_| NOT_IN_FORCE)
+}
+
+/// Of our line, which has one key.
+fn policy(line: &CryptoLine) -> Result<Policy, &'static str> {
+    policies(line)?.into_iter().next().ok_or(NOT_IN_FORCE)
+}
+
+/// Makes the stream's session.
+fn begin(
+    rtp: RtpInstance,
+    local: &CryptoLine,
+    remote: &CryptoLine,
+) -> Result<Arc<Session>, &'static str> {
+    let local = PolicyBuilder::negotiated(policies(local)?, Some(rtp.ssrc()));
+    let remote = PolicyBuilder::negotiated(policies(remote)?, None);
+    let made = srtp_engine::activate(rtp, remote, local);
+    made.then(|| registry::of(rtp)).flatten().ok_or(NOT_IN_FORCE)
 }
 
 /// A line for the log: its tag and suite if they look like such. What follows may be a key.

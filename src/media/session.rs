@@ -215,7 +215,14 @@ impl Session {
         })
     }
 
-    /// Our answer goes out.
+    /// The peer's offer was refused: as if it had never come.
+    pub fn withdrawn(&self) {
+        if let Ok(mut inner) = self.inner.lock() {
+            inner.cancel(host::monotonic_ms());
+        }
+    }
+
+    /// Our answer stands.
     pub fn stands(&self) {
         if let Ok(mut inner) = self.inner.lock() {
             inner.commit();

@@ -1,0 +1,59 @@
+//! The rollover counter over a re-INVITE (RFC 3711 section 3.3.1), with peers that keep theirs and peers that do not.
+
+use host_harness::lab::Lab;
+use host_harness::peer::{Key, srtp::AES_80};
+
+use crate::srtp_call::{self, Call};
+
+/// What the peer does with its rollover counter when it takes a new key.
+#[derive(Debug, Clone, Copy)]
+enum Peer {
+    KeepsCounter,
+    ResetsCounter,
+}
+
+/// Packets that come back, of ten, after a re-INVITE past both sides' wrap. The same key: `rekey` is `None`.
+fn echoes_after(lab: &Lab, rekey: Option<Peer>) -> usize {
+    let mut call = Call::new(lab);
+    let key = Key::new(AES_80, 1);
+    call.dial("echo", &key);
+    assert_eq!(call.media.echoes(5), 5, "the call itself");
+    call.media.echo_past_both_wraps();
+    assert_eq!(call.media.echoes(5), 5, "past the wrap");
+    let new = if rekey.is_some() {
+        Key::new(AES_80, 2)
+    } else {
+        key
+    };
+    let same = call.reoffer(&new.line(1, "")).expect("accepted");
+    assert!(same, "the local key lives as long as the call");
+    match rekey {
+        None => {}
+        Some(Peer::KeepsCounter) => call.media.send_with(&new, 1),
+        Some(Peer::ResetsCounter) => call.media.send_with(&new, 0),
+    }
+    let echoes = call.media.echoes(10);
+    call.hang_up();
+    echoes
+}
+
+#[test]
+fn audio_goes_on_past_the_wrap() {
+    let lab = Lab::new("srtp-rollover");
+    let pbx = srtp_call::ours(&lab);
+    assert_eq!(echoes_after(&lab, None), 10, "the same key again");
+    assert_eq!(echoes_after(&lab, Some(Peer::KeepsCounter)), 10);
+    assert_eq!(echoes_after(&lab, Some(Peer::ResetsCounter)), 10);
+    assert_eq!(pbx.count("Authentication failures"), 0);
+    assert_eq!(pbx.count("Replays dropped"), 0);
+}
+
+/// The same with stock: silence, whatever the peer does. Shows that the test above can fail.
+#[test]
+fn in_stock_it_ends_there() {
+    let lab = Lab::new("srtp-rollover-stock");
+    let _pbx = srtp_call::stock(&lab);
+    assert_eq!(echoes_after(&lab, None), 10, "the same key again");
+    assert_eq!(echoes_after(&lab, Some(Peer::KeepsCounter)), 0);
+    assert_eq!(echoes_after(&lab, Some(Peer::ResetsCounter)), 0);
+}

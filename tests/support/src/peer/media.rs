@@ -1,0 +1,204 @@
+//! One stream of G.711 packets, each of which the test can choose.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use crate::lab::Lab;
+
+use super::srtp::{Key, Srtp};
+
+/// How long an echo may take.
+const ECHO: Duration = Duration::from_millis(400);
+const SAMPLES: u32 = 160;
+const HEADER: usize = 12;
+
+/// A packet of media that came.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// Its sequence number.
+    pub sequence: u16,
+    /// As it was on the wire.
+    pub wire: Vec<u8>,
+    /// Decrypted; `None`: it could not be.
+    pub payload: Option<Vec<u8>>,
+}
+
+impl Heard {
+    /// Whether this audio lies open in the packet.
+    pub fn shows(&self, payload: &[u8]) -> bool {
+        self.wire[HEADER..].starts_with(payload)
+    }
+}
+
+/// A stream.
+#[derive(Debug)]
+pub struct Media {
+    socket: UdpSocket,
+    to: Option<SocketAddr>,
+    /// SSRC of what is sent.
+    pub ssrc: u32,
+    /// Sequence number of the next packet.
+    pub sequence: u16,
+    timestamp: u32,
+    payloads: u64,
+    send: Option<Srtp>,
+    receive: Option<Srtp>,
+}
+
+impl Media {
+    /// At `host:port`, in clear until it gets keys.
+    pub fn new(lab: &Lab, local: &str) -> Self {
+        let socket = lab.udp(local);
+        Self {
+            socket,
+            to: None,
+            ssrc: 0x0511_ace5,
+            sequence: 1000,
+            timestamp: 0,
+            payloads: 0,
+            send: None,
+            receive: None,
+        }
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.socket.local_addr().expect("bound").port()
+    }
+
+    /// Sends there.
+    pub fn send_to(&mut self, to: SocketAddr) {
+        self.to = Some(to);
+    }
+
+    /// Sends with `key`, from rollover counter `roc` on.
+    pub fn send_with(&mut self, key: &Key, roc: u32) {
+        self.send = Some(Srtp::sender(key, self.ssrc, roc));
+    }
+
+    /// Receives with `key`, from rollover counter 0 on.
+    pub fn receive_with(&mut self, key: &Key) {
+        self.receive = Some(Srtp::receiver(key));
+    }
+
+    /// Audio that was never sent before. Its octets differ as those of speech do.
+    pub fn audio(&mut self) -> Vec<u8> {
+        self.payloads += 1;
+        let n = self.payloads;
+        let mut audio: Vec<u8> = (0..SAMPLES)
+            .map(|i| 0x80 | (u64::from(i) * (n % 63 + 1) % 96) as u8)
+            .collect();
+        audio[..8].copy_from_slice(&n.to_be_bytes());
+        audio
+    }
+
+    /// The RTP packet with this sequence number.
+    fn packet(&mut self, sequence: u16, payload: &[u8]) -> Vec<u8> {
+        self.timestamp = self.timestamp.wrapping_add(SAMPLES);
+        let mut packet = vec![0x80, 0];
+        packet.extend(sequence.to_be_bytes());
+        packet.extend(self.timestamp.to_be_bytes());
+        packet.extend(self.ssrc.to_be_bytes());
+        packet.extend(payload);
+        packet
+    }
+
+    /// The next packet as it goes over the wire.
+    pub fn sealed(&mut self, payload: &[u8]) -> Vec<u8> {
+        let packet = self.packet(self.sequence, payload);
+        self.sequence = self.sequence.wrapping_add(1);
+        match &mut self.send {
+            Some(send) => send.protect(&packet),
+            None => packet,
+        }
+    }
+
+    /// Sends octets.
+    pub fn send_raw(&self, wire: &[u8]) {
+        let to = self.to.expect("an address to send to");
+        self.socket.send_to(wire, to).expect("loopback takes it");
+    }
+
+    /// Sends audio under the next sequence number.
+    pub fn send(&mut self, payload: &[u8]) {
+        let wire = self.sealed(payload);
+        self.send_raw(&wire);
+    }
+
+    /// The next packet of media that comes.
+    pub fn hear(&mut self, limit: Duration) -> Option<Heard> {
+        let end = Instant::now() + limit;
+        let mut buffer = [0; 2048];
+        loop {
+            let left = end.checked_duration_since(Instant::now())?;
+            self.socket
+                .set_read_timeout(Some(left.max(Duration::from_millis(1))))
+                .expect("a timeout");
+            let Ok((length, _)) = self.socket.recv_from(&mut buffer) else {
+                continue;
+            };
+            let wire = buffer[..length].to_vec();
+            if length < HEADER || wire[0] >> 6 != 2 || (192..=223).contains(&wire[1]) {
+                continue;
+            }
+            let opened = match &mut self.receive {
+                Some(receive) => receive.unprotect(&wire).ok(),
+                None => Some(wire.clone()),
+            };
+            return Some(Heard {
+                sequence: u16::from_be_bytes([wire[2], wire[3]]),
+                payload: opened.map(|packet| packet[HEADER..].to_vec()),
+                wire,
+            });
+        }
+    }
+
+    /// Everything that comes until it is quiet for `quiet`.
+    pub fn hear_all(&mut self, quiet: Duration) -> Vec<Heard> {
+        std::iter::from_fn(|| self.hear(quiet)).collect()
+    }
+
+    /// Sends new audio and waits until it comes back. `None`: it does not, or not so that it can be decrypted.
+    pub fn echo(&mut self) -> Option<Heard> {
+        let audio = self.audio();
+        self.send(&audio);
+        self.wait_for(&audio)
+    }
+
+    /// Waits until this audio comes.
+    pub fn wait_for(&mut self, audio: &[u8]) -> Option<Heard> {
+        let end = Instant::now() + ECHO;
+        loop {
+            let left = end.checked_duration_since(Instant::now())?;
+            let heard = self.hear(left)?;
+            if heard.payload.as_deref() == Some(audio) {
+                return Some(heard);
+            }
+        }
+    }
+
+    /// How many of `packets` come back.
+    pub fn echoes(&mut self, packets: usize) -> usize {
+        (0..packets).filter(|_| self.echo().is_some()).count()
+    }
+
+    /// Leaves out sequence numbers, as loss does, until both this side's and the echo's have wrapped. The core passes gaps
+    /// of up to 100 on to the other side.
+    pub fn echo_past_both_wraps(&mut self) {
+        const STEP: u16 = 90;
+        let (mut own, mut others) = (false, false);
+        let mut before: Option<u16> = None;
+        for _ in 0..3000 {
+            if own && others {
+                return;
+            }
+            let sent = self.sequence;
+            let heard = self.echo().expect("an echo on the way to the wrap");
+            others |= before.is_some_and(|before| heard.sequence < before);
+            before = Some(heard.sequence);
+            self.sequence = sent.wrapping_add(STEP);
+            own |= self.sequence < sent;
+        }
+        panic!("the sequence numbers did not wrap (ours {own}, theirs {others})");
+    }
+}

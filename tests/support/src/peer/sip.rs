@@ -1,0 +1,326 @@
+//! SIP over UDP, as far as one call needs it: calls, is called, and changes the call.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::lab::Lab;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What a phone says about its one stream.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// Port of the media.
+    pub port: u16,
+    /// `a=crypto` values. None: plain RTP.
+    pub crypto: Vec<String>,
+    /// Payload type of the one codec: 0 is PCMU, 3 GSM.
+    pub codec: u8,
+    /// `sendrecv`, `sendonly`, ...
+    pub direction: &'static str,
+}
+
+impl Description {
+    /// PCMU in both directions.
+    pub fn new(port: u16, crypto: &[String]) -> Self {
+        Self {
+            port,
+            crypto: crypto.to_vec(),
+            codec: 0,
+            direction: "sendrecv",
+        }
+    }
+}
+
+/// What the other side said.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The description.
+    pub sdp: String,
+}
+
+impl Answer {
+    /// Its `a=crypto` values.
+    pub fn crypto(&self) -> Vec<String> {
+        let lines = self.sdp.lines();
+        lines
+            .filter_map(|line| line.strip_prefix("a=crypto:"))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Where its media goes.
+    pub fn media(&self) -> SocketAddr {
+        let find = |prefix: &str| {
+            let line = self.sdp.lines().find_map(|line| line.strip_prefix(prefix));
+            line.unwrap_or_else(|| panic!("no {prefix} in\n{}", self.sdp))
+        };
+        let port = find("m=audio ").split(' ').next().expect("a port");
+        format!("{}:{port}", find("c=IN IP4 "))
+            .parse()
+            .expect("an address")
+    }
+}
+
+/// A SIP message.
+#[derive(Debug, Clone)]
+struct Message {
+    first: String,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Message {
+    fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
+        let mut lines = head.split("\r\n");
+        let first = lines.next().unwrap_or_default().to_owned();
+        let headers = lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+            .collect();
+        Self {
+            first,
+            headers,
+            body: body.to_owned(),
+        }
+    }
+
+    fn header(&self, name: &str) -> &str {
+        let found = self
+            .headers
+            .iter()
+            .find(|(is, _)| is.eq_ignore_ascii_case(name));
+        found.map_or("", |(_, value)| value)
+    }
+
+    /// Its status; `None`: it is a request.
+    fn status(&self) -> Option<u16> {
+        let rest = self.first.strip_prefix("SIP/2.0 ")?;
+        rest.split(' ').next()?.parse().ok()
+    }
+
+    fn uri_of_contact(&self) -> String {
+        let contact = self.header("Contact");
+        let uri = contact.split(['<', '>']).nth(1).unwrap_or(contact);
+        uri.to_owned()
+    }
+}
+
+/// A phone in at most one call.
+#[derive(Debug)]
+pub struct Phone {
+    socket: UdpSocket,
+    host: String,
+    asterisk: SocketAddr,
+    /// The call's `Call-ID`.
+    pub call_id: String,
+    ours: String,
+    theirs: String,
+    target: String,
+    cseq: u32,
+    version: u32,
+}
+
+/// A number that no other call or transaction of this process has.
+fn unique() -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Phone {
+    /// A phone at `host`, port 5060, beside the Asterisk at `asterisk`.
+    pub fn new(lab: &Lab, host: &str, asterisk: &str) -> Self {
+        Self {
+            socket: lab.udp(&format!("{host}:5060")),
+            host: host.to_owned(),
+            asterisk: format!("{asterisk}:5060").parse().expect("an address"),
+            call_id: String::new(),
+            ours: String::new(),
+            theirs: String::new(),
+            target: String::new(),
+            cseq: 0,
+            version: 0,
+        }
+    }
+
+    /// Calls an extension of Asterisk's.
+    ///
+    /// # Errors
+    ///
+    /// The status that refused it.
+    pub fn call(&mut self, extension: &str, offer: &Description) -> Result<Answer, u16> {
+        let n = unique();
+        self.call_id = format!("call-{n}@{}", self.host);
+        self.ours = format!("<sip:phone@{}>;tag=t{n}", self.host);
+        self.target = format!("sip:{extension}@{}", self.asterisk);
+        self.theirs = format!("<{}>", self.target);
+        self.invite(offer)
+    }
+
+    /// Offers another description in the call.
+    ///
+    /// # Errors
+    ///
+    /// The status that refused it.
+    pub fn reinvite(&mut self, offer: &Description) -> Result<Answer, u16> {
+        assert!(!self.call_id.is_empty(), "there is no call");
+        self.invite(offer)
+    }
+
+    fn invite(&mut self, offer: &Description) -> Result<Answer, u16> {
+        self.cseq += 1;
+        let sdp = self.describe(offer);
+        let branch = unique();
+        self.send(&self.request("INVITE", branch, &sdp));
+        let answer = self.wait(|message| message.status().is_some_and(|status| status >= 200));
+        let status = answer.status().expect("a response");
+        if status < 300 {
+            self.theirs = answer.header("To").to_owned();
+            self.target = answer.uri_of_contact();
+            self.send(&self.request("ACK", unique(), ""));
+            return Ok(Answer { sdp: answer.body });
+        }
+        let mut ack = self.request("ACK", branch, "");
+        // The refusal's tag, which is not the dialog's when there is none yet.
+        ack = ack.replace(
+            &format!("To: {}\r\n", self.theirs),
+            &format!("To: {}\r\n", answer.header("To")),
+        );
+        self.send(&ack);
+        Err(status)
+    }
+
+    /// Waits for an INVITE, or a re-INVITE, and answers it with 200. What it offered.
+    pub fn answer(&mut self, answer: impl FnOnce(&Answer) -> Description) -> Answer {
+        let invite = self.wait(|message| message.first.starts_with("INVITE "));
+        let offer = Answer {
+            sdp: invite.body.clone(),
+        };
+        let sdp = self.describe(&answer(&offer));
+        self.call_id = invite.header("Call-ID").to_owned();
+        self.theirs = invite.header("From").to_owned();
+        self.target = invite.uri_of_contact();
+        self.ours = invite.header("To").to_owned();
+        if !self.ours.contains(";tag=") {
+            self.ours += ";tag=answered";
+        }
+        self.send(&self.response(&invite, "200 OK", &sdp));
+        self.wait(|message| message.first.starts_with("ACK "));
+        offer
+    }
+
+    /// Ends the call.
+    pub fn hang_up(&mut self) {
+        self.cseq += 1;
+        self.send(&self.request("BYE", unique(), ""));
+        self.wait(|message| message.status().is_some_and(|status| status >= 200));
+        self.call_id.clear();
+    }
+
+    fn describe(&mut self, what: &Description) -> String {
+        self.version += 1;
+        let (host, version) = (&self.host, self.version);
+        let profile = if what.crypto.is_empty() {
+            "RTP/AVP"
+        } else {
+            "RTP/SAVP"
+        };
+        let codec = match what.codec {
+            0 => "0 PCMU/8000",
+            3 => "3 GSM/8000",
+            other => panic!("codec {other}"),
+        };
+        let mut sdp = format!(
+            "v=0\r\no=- 1 {version} IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {} {profile} {}\r\n\
+             a=rtpmap:{codec}\r\na={}\r\n",
+            what.port, what.codec, what.direction
+        );
+        for line in &what.crypto {
+            sdp += &format!("a=crypto:{line}\r\n");
+        }
+        sdp
+    }
+
+    fn request(&self, method: &str, branch: u32, sdp: &str) -> String {
+        let Self {
+            host,
+            call_id,
+            ours,
+            theirs,
+            target,
+            cseq,
+            ..
+        } = self;
+        format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:5060;branch=z9hG4bK{branch}\r\nMax-Forwards: 70\r\n\
+             From: {ours}\r\nTo: {theirs}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\
+             Contact: <sip:phone@{host}:5060>\r\n{}",
+            body(sdp)
+        )
+    }
+
+    fn response(&self, to: &Message, status: &str, sdp: &str) -> String {
+        let mut text = format!("SIP/2.0 {status}\r\n");
+        for (name, value) in &to.headers {
+            if ["via", "from", "call-id", "cseq", "record-route"]
+                .contains(&name.to_ascii_lowercase().as_str())
+            {
+                text += &format!("{name}: {value}\r\n");
+            }
+        }
+        format!(
+            "{text}To: {}\r\nContact: <sip:phone@{}:5060>\r\n{}",
+            self.ours,
+            self.host,
+            body(sdp)
+        )
+    }
+
+    fn send(&self, message: &str) {
+        self.socket
+            .send_to(message.as_bytes(), self.asterisk)
+            .expect("loopback takes it");
+    }
+
+    /// Waits for a message, and answers requests of another kind.
+    fn wait(&mut self, is_it: impl Fn(&Message) -> bool) -> Message {
+        let end = Instant::now() + LIMIT;
+        let mut seen = Vec::new();
+        let mut buffer = [0; 16_384];
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "waited in vain for a SIP message; came: {seen:?}");
+            self.socket
+                .set_read_timeout(Some(left))
+                .expect("a timeout");
+            let Ok(length) = self.socket.recv(&mut buffer) else {
+                continue;
+            };
+            let message = Message::parse(&String::from_utf8_lossy(&buffer[..length]));
+            seen.push(message.first.clone());
+            // A late answer to an earlier request is not the one.
+            let current = message.status().is_none()
+                || message
+                    .header("CSeq")
+                    .starts_with(&format!("{} ", self.cseq));
+            if current && is_it(&message) {
+                return message;
+            }
+            if message.status().is_none() && !message.first.starts_with("ACK ") {
+                self.send(&self.response(&message, "200 OK", ""));
+            }
+        }
+    }
+}
+
+fn body(sdp: &str) -> String {
+    if sdp.is_empty() {
+        return "Content-Length: 0\r\n\r\n".to_owned();
+    }
+    format!(
+        "Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+        sdp.len()
+    )
+}
