@@ -9,7 +9,7 @@ use srtp::{MasterKey, Policy, SessionParams, Suite};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::config;
+use crate::config::{self, Srtp};
 use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::session::{self, Call, Exchange};
@@ -50,6 +50,7 @@ pub struct Crypto {
     agreed: Option<Pair>,
     /// The peer's offer and our answer to it, which may still be refused.
     proposed: Option<Pair>,
+    rules: Option<Arc<Srtp>>,
     /// The line of this node as C wants it, with its NUL. It holds a key.
     line: Zeroizing<Vec<u8>>,
     /// The latest lines that were refused, so that each is told once though Asterisk asks again.
@@ -64,6 +65,7 @@ impl Crypto {
             offered: Vec::new(),
             agreed: None,
             proposed: None,
+            rules: None,
             line: Zeroizing::default(),
             refused: Vec::new(),
             _module: ModuleRef::take(),
@@ -108,8 +110,7 @@ impl Crypto {
             // A follower's line, or an offer that goes out once more.
             return Lines::Own;
         }
-        let config = config::current();
-        let suites = offer(&config.srtp_of(call.as_ref()).offer, tag_32);
+        let suites = offer(&self.rules(call.as_ref()).offer, tag_32);
         self.offered = (1..)
             .zip(suites)
             .filter_map(|(tag, suite)| new_line(tag, suite))
@@ -130,8 +131,7 @@ impl Crypto {
     /// known: nobody would tell when they are.
     pub fn receive(&mut self, rtp: RtpInstance, value: &str) -> bool {
         let call = session::call_of(rtp);
-        let config = config::current();
-        let srtp = config.srtp_of(call.as_ref());
+        let srtp = self.rules(call.as_ref());
         let rules = Rules {
             suites: &srtp.accept,
             mki: srtp.mki,
@@ -159,6 +159,18 @@ impl Crypto {
             return false;
         }
         true
+    }
+
+    /// The configuration of the call: that of its begin, so that a reload is for new calls. One that is not known has today's.
+    fn rules(&mut self, call: Option<&Call>) -> Arc<Srtp> {
+        if let Some(rules) = &self.rules {
+            return Arc::clone(rules);
+        }
+        let rules = Arc::new(config::current().srtp_of(call).clone());
+        if call.is_some() {
+            self.rules = Some(Arc::clone(&rules));
+        }
+        rules
     }
 
     /// The peer's offer.
@@ -408,7 +420,9 @@ fn begin(
     let local = PolicyBuilder::negotiated(policies(local)?, Some(rtp.ssrc()));
     let remote = PolicyBuilder::negotiated(policies(remote)?, None);
     let made = srtp_engine::activate(rtp, remote, local);
-    made.then(|| registry::of(rtp)).flatten().ok_or(NOT_IN_FORCE)
+    made.then(|| registry::of(rtp))
+        .flatten()
+        .ok_or(NOT_IN_FORCE)
 }
 
 /// A line for the log: its tag and suite if they look like such. What follows may be a key.

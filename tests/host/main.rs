@@ -14,3 +14,4 @@ mod srtp_reinvite;
 mod srtp_replay;
 mod srtp_reuse;
 mod srtp_rollover;
+mod srtp_sdes;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use host_harness::lab::Lab;
-use host_harness::peer::{Heard, Key};
 use host_harness::peer::srtp::AES_80;
+use host_harness::peer::{Heard, Key};
 
 use crate::srtp_call::{self, Call};
 
