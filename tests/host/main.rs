@@ -9,6 +9,7 @@ mod dtls;
 mod load;
 mod phone;
 mod sdes;
+mod srtp_bundle;
 mod srtp_call;
 mod srtp_reinvite;
 mod srtp_replay;

@@ -39,6 +39,8 @@ pub struct Media {
     to: Option<SocketAddr>,
     /// SSRC of what is sent.
     pub ssrc: u32,
+    /// Payload type.
+    pub payload_type: u8,
     /// Sequence number of the next packet.
     pub sequence: u16,
     timestamp: u32,
@@ -58,6 +60,7 @@ impl Media {
             rtcp: lab.udp(&above.to_string()),
             to: None,
             ssrc: 0x0511_ace5,
+            payload_type: 0,
             sequence: 1000,
             timestamp: 0,
             payloads: 0,
@@ -100,7 +103,7 @@ impl Media {
     /// The RTP packet with this sequence number.
     fn packet(&mut self, sequence: u16, payload: &[u8]) -> Vec<u8> {
         self.timestamp = self.timestamp.wrapping_add(SAMPLES);
-        let mut packet = vec![0x80, 0];
+        let mut packet = vec![0x80, self.payload_type];
         packet.extend(sequence.to_be_bytes());
         packet.extend(self.timestamp.to_be_bytes());
         packet.extend(self.ssrc.to_be_bytes());
