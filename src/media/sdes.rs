@@ -408,7 +408,9 @@ fn begin(
     let local = PolicyBuilder::negotiated(policies(local)?, Some(rtp.ssrc()));
     let remote = PolicyBuilder::negotiated(policies(remote)?, None);
     let made = srtp_engine::activate(rtp, remote, local);
-    made.then(|| registry::of(rtp)).flatten().ok_or(NOT_IN_FORCE)
+    made.then(|| registry::of(rtp))
+        .flatten()
+        .ok_or(NOT_IN_FORCE)
 }
 
 /// A line for the log: its tag and suite if they look like such. What follows may be a key.

@@ -30,7 +30,10 @@ pub fn stock(lab: &Lab) -> Asterisk<'_> {
 pub fn with_endpoints(setup: Setup) -> Setup {
     setup
         .pjsip(UDP)
-        .pjsip(&pjsip::trunk("sdes", SDES, Encryption::Sdes).replace("allow = ulaw\n", "allow = ulaw,alaw\n"))
+        .pjsip(
+            &pjsip::trunk("sdes", SDES, Encryption::Sdes)
+                .replace("allow = ulaw\n", "allow = ulaw,alaw\n"),
+        )
         .pjsip(&pjsip::trunk("plain", PLAIN, Encryption::Plain))
         .dialplan(pjsip::ECHO)
         .dialplan(REFRESH)
@@ -112,8 +115,7 @@ impl Call {
     pub fn hang_up(&mut self) {
         self.phone.hang_up();
         // What is still in the socket is the last call's.
-        self.media
-            .hear_all(std::time::Duration::from_millis(30));
+        self.media.hear_all(std::time::Duration::from_millis(30));
     }
 }
 
@@ -131,8 +133,8 @@ impl Bridged {
         let mut plain = Media::new(lab, &format!("{PLAIN}:{PORT}"));
         let mut sdes = Media::new(lab, &format!("{SDES}:{PORT}"));
         let (answer, offer) = std::thread::scope(|scope| {
-            let offer = scope
-                .spawn(|| called.answer(|_| Description::new(PORT, &[key.line(1, "")])));
+            let offer =
+                scope.spawn(|| called.answer(|_| Description::new(PORT, &[key.line(1, "")])));
             let answer = caller.call("sdes", &Description::new(PORT, &[]));
             (answer.expect("accepted"), offer.join().expect("called"))
         });
@@ -156,6 +158,9 @@ impl Bridged {
 
     /// Until audio passes, and the core knows which sequence numbers to expect.
     pub fn warm_up(&mut self) {
-        assert!((0..50).filter(|_| self.pass()).count() > 25, "the call itself");
+        assert!(
+            (0..50).filter(|_| self.pass()).count() > 25,
+            "the call itself"
+        );
     }
 }

@@ -47,11 +47,17 @@ fn a_refused_one_changes_nothing() {
     // What comes after it, is as if it had never been.
     let (mut call, key) = call(&lab);
     refused_offer(&mut call, &Key::new(AES_32, 2));
-    assert!(call.reoffer(&key.line(1, "")).expect("accepted"), "the local key stays");
+    assert!(
+        call.reoffer(&key.line(1, "")).expect("accepted"),
+        "the local key stays"
+    );
     assert_eq!(call.media.echoes(10), 10, "with the key that was in force");
     refused_offer(&mut call, &Key::new(AES_80, 3));
     let next = Key::new(AES_80, 4);
-    assert!(call.reoffer(&next.line(1, "")).expect("accepted"), "the local key stays");
+    assert!(
+        call.reoffer(&next.line(1, "")).expect("accepted"),
+        "the local key stays"
+    );
     call.media.send_with(&next, 0);
     assert_eq!(call.media.echoes(10), 10, "with the next key");
 }

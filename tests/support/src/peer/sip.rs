@@ -291,10 +291,11 @@ impl Phone {
         let mut buffer = [0; 16_384];
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "waited in vain for a SIP message; came: {seen:?}");
-            self.socket
-                .set_read_timeout(Some(left))
-                .expect("a timeout");
+            assert!(
+                !left.is_zero(),
+                "waited in vain for a SIP message; came: {seen:?}"
+            );
+            self.socket.set_read_timeout(Some(left)).expect("a timeout");
             let Ok(length) = self.socket.recv(&mut buffer) else {
                 continue;
             };

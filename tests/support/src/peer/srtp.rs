@@ -61,7 +61,8 @@ pub struct Key {
 impl Key {
     /// The `n`-th key of this test: any number gives another one.
     pub fn new(suite: Suite, n: u8) -> Self {
-        let octets = (0..suite.key_salt_len).map(|i| (i as u8).wrapping_mul(7) ^ n.wrapping_mul(29));
+        let octets =
+            (0..suite.key_salt_len).map(|i| (i as u8).wrapping_mul(7) ^ n.wrapping_mul(29));
         Self {
             suite,
             key_salt: octets.collect(),
@@ -186,7 +187,8 @@ impl Srtp {
         let mut len = packet.len() as c_int;
         let data: *mut c_void = buffer.as_mut_ptr().cast();
         // SAFETY: a live session, and a buffer with room for the trailer.
-        let status = unsafe { c::srtp_protect_mki(self.session, data, &raw mut len, self.use_mki, 0) };
+        let status =
+            unsafe { c::srtp_protect_mki(self.session, data, &raw mut len, self.use_mki, 0) };
         assert_eq!(status, 0, "srtp_protect");
         buffer.truncate(len as usize);
         buffer
