@@ -4,17 +4,17 @@ use std::ffi::CStr;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Weak};
 
-use srtp::sdes::{CryptoLine, KeyParam, Rules};
-use srtp::{MasterKey, Policy, SessionParams, Suite};
-use subtle::ConstantTimeEq;
+use srtp::Policy;
+use srtp::sdes::{CryptoLine, Rules};
 use zeroize::Zeroizing;
 
-use crate::config;
+use crate::config::{self, Srtp};
 use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::session::{self, Call, Exchange};
 use crate::ffi::srtp_engine;
 
+use super::lines::{new_line, offer, reply_with, same, shown};
 use super::policy::PolicyBuilder;
 use super::registry;
 use super::session::Session;
@@ -50,6 +50,7 @@ pub struct Crypto {
     agreed: Option<Pair>,
     /// The peer's offer and our answer to it, which may still be refused.
     proposed: Option<Pair>,
+    rules: Option<Arc<Srtp>>,
     /// The line of this node as C wants it, with its NUL. It holds a key.
     line: Zeroizing<Vec<u8>>,
     /// The latest lines that were refused, so that each is told once though Asterisk asks again.
@@ -64,6 +65,7 @@ impl Crypto {
             offered: Vec::new(),
             agreed: None,
             proposed: None,
+            rules: None,
             line: Zeroizing::default(),
             refused: Vec::new(),
             _module: ModuleRef::take(),
@@ -108,8 +110,7 @@ impl Crypto {
             // A follower's line, or an offer that goes out once more.
             return Lines::Own;
         }
-        let config = config::current();
-        let suites = offer(&config.srtp_of(call.as_ref()).offer, tag_32);
+        let suites = offer(&self.rules(call.as_ref()).offer, tag_32);
         self.offered = (1..)
             .zip(suites)
             .filter_map(|(tag, suite)| new_line(tag, suite))
@@ -130,8 +131,7 @@ impl Crypto {
     /// known: nobody would tell when they are.
     pub fn receive(&mut self, rtp: RtpInstance, value: &str) -> bool {
         let call = session::call_of(rtp);
-        let config = config::current();
-        let srtp = config.srtp_of(call.as_ref());
+        let srtp = self.rules(call.as_ref());
         let rules = Rules {
             suites: &srtp.accept,
             mki: srtp.mki,
@@ -159,6 +159,18 @@ impl Crypto {
             return false;
         }
         true
+    }
+
+    /// The configuration of the call: that of its begin, so that a reload is for new calls. One that is not known has today's.
+    fn rules(&mut self, call: Option<&Call>) -> Arc<Srtp> {
+        if let Some(rules) = &self.rules {
+            return Arc::clone(rules);
+        }
+        let rules = Arc::new(config::current().srtp_of(call).clone());
+        if call.is_some() {
+            self.rules = Some(Arc::clone(&rules));
+        }
+        rules
     }
 
     /// The peer's offer.
@@ -331,65 +343,6 @@ impl Pair {
     }
 }
 
-/// `local` as the answer to `remote`.
-fn reply_with(local: &CryptoLine, remote: &CryptoLine) -> CryptoLine {
-    CryptoLine {
-        tag: remote.tag,
-        old_name: remote.old_name,
-        params: remote.params,
-        ..local.clone()
-    }
-}
-
-/// Whether two lines lead to the same policies. Tag and lifetime do not matter.
-fn same(one: &CryptoLine, other: &CryptoLine) -> bool {
-    one.suite == other.suite
-        && one.params == other.params
-        && one.keys.len() == other.keys.len()
-        && one.keys.iter().zip(&other.keys).all(|(one, other)| {
-            one.mki == other.mki && bool::from(one.key.key_salt().ct_eq(other.key.key_salt()))
-        })
-}
-
-/// The suites of an offer: as configured, with the short tag where the endpoint wants it.
-fn offer(configured: &[Suite], tag_32: bool) -> Vec<Suite> {
-    let mut suites = Vec::new();
-    for suite in configured {
-        let suite = match suite {
-            Suite::AesCm128HmacSha1_80 if tag_32 => Suite::AesCm128HmacSha1_32,
-            Suite::AesCm192HmacSha1_80 if tag_32 => Suite::AesCm192HmacSha1_32,
-            Suite::AesCm256HmacSha1_80 if tag_32 => Suite::AesCm256HmacSha1_32,
-            other => *other,
-        };
-        if !suites.contains(&suite) {
-            suites.push(suite);
-        }
-    }
-    suites
-}
-
-/// A line of ours with a fresh key; `None` (logged) without randomness.
-fn new_line(tag: u32, suite: Suite) -> Option<CryptoLine> {
-    let mut key_salt = Zeroizing::new(vec![0; suite.key_salt_len()]);
-    if let Err(error) = openssl::rand::rand_bytes(&mut key_salt) {
-        log::error!("OpenSSL has no random octets for a key: {error}");
-        return None;
-    }
-    let key = MasterKey::new(suite, &key_salt).ok()?;
-    let keys = vec![KeyParam {
-        key,
-        lifetime: None,
-        mki: None,
-    }];
-    Some(CryptoLine {
-        tag,
-        suite,
-        old_name: false,
-        keys,
-        params: SessionParams::default(),
-    })
-}
-
 fn policies(line: &CryptoLine) -> Result<Vec<Policy>, &'static str> {
     line.policies().map_err(|_| NOT_IN_FORCE)
 }
@@ -411,19 +364,4 @@ fn begin(
     made.then(|| registry::of(rtp))
         .flatten()
         .ok_or(NOT_IN_FORCE)
-}
-
-/// A line for the log: its tag and suite if they look like such. What follows may be a key.
-fn shown(value: &str) -> String {
-    let plain = |word: &&str| {
-        word.len() <= 32 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    };
-    let mut words = value.split(' ').filter(|word| !word.is_empty());
-    let tag = words
-        .next()
-        .filter(plain)
-        .filter(|tag| tag.len() <= 12)
-        .unwrap_or("?");
-    let suite = words.next().filter(plain).unwrap_or("?");
-    format!("tag {tag}, suite {suite}")
 }

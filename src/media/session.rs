@@ -266,11 +266,9 @@ impl Session {
         match sealed {
             Ok(length) => Some(length),
             Err(reason) => {
-                // Counted in the session; a line each would be a line a packet.
-                log::debug!(
-                    "{kind} packet of {} dropped: {reason}",
-                    self.refresh_names()
-                );
+                // Counted in the session; a line each would be a line a packet. The names as they are: with bundled streams
+                // this thread holds another instance's lock, beside which this one's must not be taken.
+                log::debug!("{kind} packet of {} dropped: {reason}", self.names());
                 None
             }
         }

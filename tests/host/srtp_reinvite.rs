@@ -106,12 +106,11 @@ fn the_answer_to_asterisks_own_offer_stands() {
     assert_eq!(pbx.count("Authentication failures"), 0);
 }
 
-/// How many of ten packets come back after a re-INVITE that changes the suite and not the key.
+/// A re-INVITE that changes the suite and not the key: how many of ten packets come back.
 fn echoes_after_suite_change(lab: &Lab) -> usize {
     let (mut call, key) = call(lab);
     let key = key.under(AES_32);
-    let same = call.reoffer(&key.line(1, "")).expect("accepted");
-    assert!(!same, "another suite has another local key");
+    call.reoffer(&key.line(1, "")).expect("accepted");
     call.media.send_with(&key, 0);
     let echoes = call.media.echoes(10);
     call.hang_up();
@@ -124,4 +123,11 @@ fn another_suite_under_the_same_key_is_a_new_policy() {
     let pbx = srtp_call::ours(&lab);
     assert_eq!(echoes_after_suite_change(&lab), 10);
     assert_eq!(pbx.count("Authentication failures"), 0);
+}
+
+#[test]
+fn in_stock_it_is_not() {
+    let lab = Lab::new("srtp-suite-stock");
+    let _pbx = srtp_call::stock(&lab);
+    assert_eq!(echoes_after_suite_change(&lab), 0);
 }

@@ -2,10 +2,12 @@
 
 use host_harness::asterisk::Asterisk;
 use host_harness::pjsip;
-use host_harness::sip::{self, Client};
+use host_harness::sip::{self, Client, Connection, Server};
 
-use crate::tls_world::{PEER, World, address, assert_serves, is_ours, listening, wait_until_idle};
-use crate::world::OURS;
+use crate::tls_world::{
+    PEER, World, address, assert_serves, carrier, is_ours, listening, wait_until_idle,
+};
+use crate::world::{CARRIER, OURS};
 
 /// Reloads PJSIP and waits until it is done.
 fn reload(asterisk: &Asterisk<'_>) {
@@ -41,33 +43,45 @@ fn nothing_changed() {
 #[test]
 fn an_external_address() {
     let world = World::new("reload_external");
-    let external = |address: &str| {
-        format!(
-            "external_signaling_address = {address}\nexternal_signaling_port = 5099\nlocal_net = 10.0.0.0/8\n"
-        )
+    let transport = |number: u32| {
+        world.transport(&format!(
+            "external_signaling_address = 192.0.2.{number}\nexternal_signaling_port = 5099\nlocal_net = 10.0.0.0/8\n"
+        )) + &carrier("carrier", "tls", &format!("{CARRIER}:5061"))
     };
+    let server = Server::new(
+        &world.lab,
+        &format!("{CARRIER}:5061"),
+        &world.certificate,
+        |_| {},
+    );
     // Asterisk makes a new state at each reload of such a transport.
-    let ours = Asterisk::start(&world.lab, &world.setup(&external("192.0.2.1")));
+    let ours = Asterisk::start(
+        &world.lab,
+        &crate::tls_world::ours().pjsip(&transport(1)).pjsip(PEER),
+    );
     let mut old = world.connect();
+    let mut up: Option<Connection> = None;
     for number in 2..5 {
-        configure(
-            &ours,
-            &world.transport(&external(&format!("192.0.2.{number}"))),
-        );
+        configure(&ours, &transport(number));
         reload(&ours);
         assert!(is_ours(&ours, "tls"));
         assert_serves(&ours, &mut old);
-        let mut new = world.connect();
-        let request = new.request("", "");
-        new.send(request.as_bytes()).expect("it is up");
-        let answer = new.receive().expect("an answer");
-        let contact = sip::header(&answer, "Contact").unwrap_or_else(|| panic!("{answer}"));
+        assert_serves(&ours, &mut world.connect());
+        ours.cli("pjsip qualify carrier");
+        // Over the connection that is up, if there is one: the transport is the same as before the reload.
+        let carrier = up.get_or_insert_with(|| server.accept().expect("we connect"));
+        let request = carrier.receive().expect("a request");
+        let contact = sip::header(&request, "Contact").unwrap_or_else(|| panic!("{request}"));
         assert!(
             contact.contains(&format!("192.0.2.{number}:5099")),
             "{contact}"
         );
+        let via = sip::header(&request, "Via").unwrap_or_else(|| panic!("{request}"));
+        assert!(via.contains(&format!("192.0.2.{number}:5099")), "{via}");
+        carrier.accept_request(&request).expect("it is up");
     }
     assert_eq!(ours.count("TLS factories"), 1);
+    assert_eq!(ours.count("TLS handshakes out"), 1);
 }
 
 #[test]

@@ -71,6 +71,14 @@ impl World {
     }
 }
 
+/// An endpoint for the carrier at `host`, reached by `transport`. `pjsip qualify NAME` sends it a request.
+pub fn carrier(name: &str, transport: &str, host: &str) -> String {
+    format!(
+        "[{name}]\ntype = endpoint\ntransport = {transport}\ncontext = default\ndisallow = all\nallow = ulaw\naors = {name}\n\n\
+         [{name}]\ntype = aor\ncontact = sip:{host}\\;transport=tls\n\n"
+    )
+}
+
 /// Our Asterisk without any transport.
 pub fn ours() -> Setup {
     Setup::ours("ours", OURS).module(TEST_MODULE)

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -156,18 +156,6 @@ impl Lab {
         fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
-    /// Names, as `/etc/hosts` has them.
-    pub fn hosts(&self, lines: &str) {
-        self.write(
-            "hosts",
-            format!("127.0.0.1 localhost ciphertrunk A.ROOT-SERVERS.NET\n{lines}"),
-        );
-        self.must_run(
-            "mount",
-            &["--bind", &format!("{FOLDER}/hosts"), "/etc/hosts"],
-        );
-    }
-
     /// Starts a program in the lab. Its output goes to `NAME.out` in the test's folder.
     pub fn spawn(&self, name: &str, program: &str, args: &[&str]) -> Process {
         let log = self.folder.join(format!("{name}.out"));
@@ -220,6 +208,13 @@ impl Lab {
     pub fn tcp(&self, peer: &str) -> io::Result<TcpStream> {
         let peer: SocketAddr = peer.parse().expect("an address with a port");
         self.on_the_network(move || TcpStream::connect(peer))
+    }
+
+    /// A listening TCP socket on the lab's network.
+    pub fn listen(&self, local: &str) -> TcpListener {
+        let local: SocketAddr = local.parse().expect("an address with a port");
+        self.on_the_network(move || TcpListener::bind(local))
+            .unwrap_or_else(|error| panic!("TCP {local}: {error}"))
     }
 
     /// Calls `make` on a thread of its own that has entered the lab's network. A socket stays on the network that it was

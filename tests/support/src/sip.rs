@@ -1,15 +1,18 @@
 //! SIP over TLS by hand, for what no real peer does. The TLS is OpenSSL's, the TCP connection is on the lab's network.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use openssl::pkey::PKey;
-use openssl::ssl::{Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVersion};
+use openssl::ssl::{
+    NameType, Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVersion,
+};
 use openssl::x509::X509;
 
 use crate::certificates::Certificate;
 use crate::lab::Lab;
+use crate::wait;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -55,14 +58,7 @@ impl Client {
     /// With a certificate of its own.
     #[must_use]
     pub fn certificate(mut self, lab: &Lab, own: &Certificate) -> Self {
-        let (certificate, key) = (lab.read(&own.certificate), lab.read(&own.key));
-        let certificate = X509::from_pem(&certificate).expect("a certificate");
-        self.context
-            .set_certificate(&certificate)
-            .expect("a certificate");
-        self.context
-            .set_private_key(&PKey::private_key_from_pem(&key).expect("a key"))
-            .expect("its key");
+        present(&mut self.context, lab, own);
         self
     }
 
@@ -84,6 +80,69 @@ impl Client {
     }
 }
 
+fn present(context: &mut SslContextBuilder, lab: &Lab, own: &Certificate) {
+    let (certificate, key) = (lab.read(&own.certificate), lab.read(&own.key));
+    let certificate = X509::from_pem(&certificate).expect("a certificate");
+    context
+        .set_certificate(&certificate)
+        .expect("a certificate");
+    let key = PKey::private_key_from_pem(&key).expect("a key");
+    context.set_private_key(&key).expect("its key");
+}
+
+/// A TLS server that accepts one connection at a time.
+pub struct Server {
+    context: SslContext,
+    listener: TcpListener,
+}
+
+impl Server {
+    /// Listens, with this certificate and whatever else is `set`.
+    pub fn new(
+        lab: &Lab,
+        address: &str,
+        own: &Certificate,
+        set: impl FnOnce(&mut SslContextBuilder),
+    ) -> Self {
+        let mut context = SslContextBuilder::new(SslMethod::tls_server()).expect("OpenSSL works");
+        context.set_security_level(0);
+        present(&mut context, lab, own);
+        context
+            .set_session_id_context(b"test")
+            .expect("a short one");
+        set(&mut context);
+        let listener = lab.listen(address);
+        listener.set_nonblocking(true).expect("a socket");
+        Self {
+            context: context.build(),
+            listener,
+        }
+    }
+
+    /// The next connection.
+    ///
+    /// # Errors
+    ///
+    /// What TLS said.
+    pub fn accept(&self) -> Result<Connection, String> {
+        let what = format!("a connection to {:?}", self.listener.local_addr());
+        let (tcp, _) = wait::until(
+            &what,
+            wait::SOON,
+            || self.listener.accept().ok(),
+            String::new,
+        );
+        tcp.set_nonblocking(false)
+            .map_err(|error| error.to_string())?;
+        Connection::handshake(&self.context, tcp, SslStream::accept)
+    }
+
+    /// Whether somebody connects within `limit`.
+    pub fn is_called(&self, limit: Duration) -> bool {
+        wait::poll(limit, || self.listener.accept().ok()).is_some()
+    }
+}
+
 /// A connection whose handshake is done.
 #[derive(Debug)]
 pub struct Connection {
@@ -100,17 +159,51 @@ impl Connection {
     ///
     /// What TLS said.
     pub fn new(context: &SslContext, tcp: TcpStream) -> Result<Self, String> {
+        Self::handshake(context, tcp, SslStream::connect)
+    }
+
+    fn handshake(
+        context: &SslContext,
+        tcp: TcpStream,
+        shake: impl FnOnce(&mut SslStream<TcpStream>) -> Result<(), openssl::ssl::Error>,
+    ) -> Result<Self, String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
         tcp.set_read_timeout(Some(PATIENCE))
-            .map_err(|error| error.to_string())?;
-        tcp.set_nodelay(true).map_err(|error| error.to_string())?;
-        let ssl = Ssl::new(context).map_err(|error| error.to_string())?;
-        let mut stream = SslStream::new(ssl, tcp).map_err(|error| error.to_string())?;
-        stream.connect().map_err(|error| error.to_string())?;
+            .map_err(|error| text(&error))?;
+        tcp.set_nodelay(true).map_err(|error| text(&error))?;
+        let ssl = Ssl::new(context).map_err(|error| text(&error))?;
+        let mut stream = SslStream::new(ssl, tcp).map_err(|error| text(&error))?;
+        shake(&mut stream).map_err(|error| text(&error))?;
         Ok(Self {
             stream,
             received: Vec::new(),
             requests: 0,
         })
+    }
+
+    /// The server name that the client asked for.
+    pub fn sni(&self) -> Option<&str> {
+        self.stream.ssl().servername(NameType::HOST_NAME)
+    }
+
+    /// Answers a request with 200.
+    ///
+    /// # Errors
+    ///
+    /// What TLS said.
+    pub fn accept_request(&mut self, request: &str) -> io::Result<()> {
+        let mut answer = String::from("SIP/2.0 200 OK\r\n");
+        for line in request.lines().take_while(|line| !line.is_empty()) {
+            if ["Via:", "From:", "Call-ID:", "CSeq:"]
+                .iter()
+                .any(|name| line.starts_with(name))
+            {
+                answer += &format!("{line}\r\n");
+            } else if line.starts_with("To:") {
+                answer += &format!("{line};tag=answer\r\n");
+            }
+        }
+        self.send(format!("{answer}Content-Length: 0\r\n\r\n").as_bytes())
     }
 
     /// Its own address.
