@@ -7,7 +7,6 @@ mod config;
 mod crypto_lines;
 mod detectors;
 mod dtls;
-mod duplicates;
 mod engine;
 mod fail_closed;
 mod load;
