@@ -29,6 +29,7 @@ mod tls_outgoing;
 mod tls_reasons;
 mod tls_registration;
 mod tls_reload;
+mod tls_sipp;
 mod tls_soak;
 mod tls_world;
 mod unload;
