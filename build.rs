@@ -50,7 +50,7 @@ const FUNCTIONS: &[&str] = &[
     "ast_sdp_srtp_(alloc|destroy)",
     "pj_get_version",
     // SIP over TLS
-    "ast_sip_get_(pjsip_endpoint|sorcery|transport_state)",
+    "ast_sip_get_(pjsip_endpoint|sorcery|transport_states?)",
     "ast_sorcery_retrieve_by_fields",
     "ast_sorcery_object_get_id",
     "ast_sorcery_objectset_create2",

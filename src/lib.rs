@@ -158,14 +158,15 @@ fn in_use() -> bool {
     registry::count() + module_ref::held() + session::count() > 0
 }
 
-/// Takes everything back. Nothing is in use.
-fn unload(mut loaded: Loaded) {
-    let tls = loaded.tls.take();
-    drop(loaded);
-    if let Some(tls) = tls {
-        tls.stop();
+/// Takes up again what an unload has given away.
+fn stay(mut loaded: Loaded) {
+    if let Err(reason) = take_engine() {
+        log::error!("the SRTP engine could not be taken back: {reason}");
     }
-    transport::forget_openssl();
+    if loaded.tls.is_none() {
+        loaded.tls = start_tls();
+    }
+    *LOADED_STATE.lock().unwrap_or_else(PoisonError::into_inner) = Some(loaded);
 }
 
 #[unsafe(no_mangle)]
@@ -182,20 +183,19 @@ extern "C" fn ciphertrunk_unload() -> c_int {
         }
         // No new user from here on; one that came in between keeps us.
         release_engine();
-        if in_use() {
-            if let Err(reason) = take_engine() {
-                log::error!("the SRTP engine could not be taken back: {reason}");
-            }
-            log::warn!("Ciphertrunk stays loaded: a call has just begun");
-            return REFUSED;
-        }
         let loaded = LOADED_STATE
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(loaded) = loaded {
-            unload(loaded);
+        if let Some(mut loaded) = loaded {
+            let idle = !in_use() && loaded.tls.take().is_none_or(Tls::stop) && !in_use();
+            if !idle {
+                stay(loaded);
+                log::warn!("Ciphertrunk stays loaded: a call or a connection has just begun");
+                return REFUSED;
+            }
         }
+        transport::forget_openssl();
         log::info!(
             "Ciphertrunk is unloaded: Asterisk has no SRTP engine now, and calls that need one are refused"
         );

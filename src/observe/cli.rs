@@ -106,6 +106,7 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
             console!(console, "Ended {code:?}: {count}");
         }
     }
+    console!(console, "TLS transports: {}", transport::live());
     console!(console, "TLS factories: {}", transport::factories());
     console!(console, "Panics caught: {}", guard::caught());
     Outcome::Done

@@ -1,10 +1,10 @@
 //! Taking over stock's listeners.
 //!
-//! Everything here runs in a thread of PJSIP's: nobody else changes a transport's factory meanwhile.
+//! Everything here runs in a thread of PJSIP's, as whatever else changes a transport's factory does, and one at a time.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use sip_tls::{Listener, ListenerConfig, Pool, Profile, SocketOptions, Target};
 use crate::config;
 use crate::ffi::pjsip::Status;
 use crate::ffi::pjsip::config::{
-    Observer, TlsTransport, TransportState, reclaim_factories, tls_transports,
+    Observer, TlsTransport, TransportState, factory_like, tls_transports,
 };
 use crate::ffi::pjsip::factory::{Begin, Connector, FactoryRef, StockFactory};
 use crate::ffi::pjsip::transport::{Direction, SipTransport};
@@ -31,14 +31,16 @@ const BIND_PAUSE: Duration = Duration::from_millis(20);
 struct Adopted {
     connector: Arc<Endpoint>,
     factory: FactoryRef,
-    certificate: Option<PathBuf>,
-    key: Option<PathBuf>,
+    /// As it was configured when it was last adopted or renewed.
+    transport: TlsTransport,
 }
 
 /// The transports that are ours.
 pub struct Adopter {
     pool: Arc<Pool<Sip>>,
     adopted: Mutex<BTreeMap<String, Adopted>>,
+    /// Held while transports change hands: PJSIP has several threads.
+    turn: Mutex<()>,
 }
 
 /// A line about a transport.
@@ -58,6 +60,7 @@ impl Adopter {
         Self {
             pool,
             adopted: Mutex::default(),
+            turn: Mutex::default(),
         }
     }
 
@@ -66,13 +69,26 @@ impl Adopter {
         self.adopted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes over what is stock's, and reads the certificates of what is ours again. A transport that cannot be taken over
-    /// stays stock's, and one whose new certificate is bad keeps the old one; both are said.
+    /// stays stock's, and one whose new certificate is bad keeps the old one; both are said. A transport that is now to be
+    /// left alone becomes stock's again.
     pub fn adopt_all(&self) {
-        let transports = tls_transports();
+        let _turn = self.turn();
+        // What Asterisk has replaced by a listener of stock's.
+        self.adopted().retain(|name, adopted| {
+            TransportState::of(name).is_some_and(|state| state.has(&adopted.factory))
+        });
         let leave = &config::current().leave_alone;
-        for transport in &transports {
+        for transport in &tls_transports() {
             if leave.contains(&transport.name) {
+                let adopted = self.adopted().remove(&transport.name);
+                if let Some(adopted) = adopted {
+                    give_back(&transport.name, &adopted.factory, transport);
+                }
                 continue;
             }
             let Some(state) = TransportState::of(&transport.name) else {
@@ -92,35 +108,18 @@ impl Adopter {
                 }
             };
             if ours {
-                self.renew(transport, &state, profile);
-            } else if let Some(stock) = state.stock()
-                && let Err(reason) = self.take_over(transport, &state, stock, profile)
-            {
-                log::error!(
-                    "transport '{}': {reason}; it is not Ciphertrunk's",
-                    transport.name
-                );
+                self.renew(transport, profile);
+            } else if let Some(stock) = state.stock() {
+                self.take_over(transport, &state, stock, profile);
             }
         }
-        let names: Vec<String> = transports
-            .into_iter()
-            .map(|transport| transport.name)
-            .collect();
-        self.adopted().retain(|name, adopted| {
-            TransportState::of(name).is_some_and(|state| state.has(&adopted.factory))
-        });
-        reclaim_factories(&names);
     }
 
     /// New connections get the new profile; those that are up keep theirs.
-    fn renew(&self, transport: &TlsTransport, state: &TransportState, profile: Arc<Profile>) {
-        let mut adopted = self.adopted();
-        if let Some(adopted) = adopted
-            .get_mut(&transport.name)
-            .filter(|adopted| state.has(&adopted.factory))
-        {
+    fn renew(&self, transport: &TlsTransport, profile: Arc<Profile>) {
+        if let Some(adopted) = self.adopted().get_mut(&transport.name) {
             adopted.connector.set_profile(profile);
-            (adopted.certificate, adopted.key) = options::files(transport);
+            adopted.transport = transport.clone();
         }
     }
 
@@ -130,50 +129,61 @@ impl Adopter {
         state: &TransportState,
         stock: StockFactory,
         profile: Arc<Profile>,
-    ) -> Result<(), String> {
-        let address = state.address().ok_or("it has no address to listen on")?;
-        let name: Arc<str> = transport.name.as_str().into();
+    ) {
+        let name = &transport.name;
+        let Some(address) = state.address() else {
+            log::error!("transport '{name}': it has no address to listen on; it stays pjproject's");
+            return;
+        };
         let connector = Arc::new(Endpoint {
             pool: Arc::clone(&self.pool),
-            name: Arc::clone(&name),
+            name: name.as_str().into(),
             bind: address,
             options: options::socket(transport),
             state: Mutex::new(EndpointState {
-                profile: Arc::clone(&profile),
+                profile,
                 listener: None,
                 closed: false,
             }),
         });
-        let factory =
-            FactoryRef::like(stock, &transport.name, connector.clone()).ok_or("no memory")?;
+        let Some(factory) = factory_like(stock, name, connector.clone()) else {
+            log::error!("transport '{name}': no memory; it stays pjproject's");
+            return;
+        };
         state.put(&factory);
         stock.close();
-        let (certificate, key) = options::files(transport);
-        let adopted = Adopted {
-            connector: Arc::clone(&connector),
-            factory: factory.clone(),
-            certificate,
-            key,
-        };
-        self.adopted().insert(transport.name.clone(), adopted);
-        // Without a certificate nobody can connect here, but we can connect out: as stock.
-        if profile.can_listen() {
-            let listener = self
-                .listen(address, &profile, connector.options, || ListenerData {
-                    name: Arc::clone(&name),
-                    factory: factory.clone(),
-                })
-                .map_err(|error| format!("it cannot listen on {address}: {error}"))?;
-            connector.state().listener = Some(listener);
+        if let Err(reason) = self.open(&connector, &factory) {
+            log::error!("transport '{name}': {reason}; it goes back to pjproject");
+            give_back(name, &factory, transport);
+            return;
         }
+        let adopted = Adopted {
+            connector,
+            factory,
+            transport: transport.clone(),
+        };
+        self.adopted().insert(name.clone(), adopted);
+        log::info!("transport '{name}' ({address}) is Ciphertrunk's");
+    }
+
+    /// Listens, and lets pjsip know.
+    fn open(&self, connector: &Endpoint, factory: &FactoryRef) -> Result<(), String> {
+        let mut state = connector.state();
+        // Without a certificate nobody can connect here, but we can connect out: as stock.
+        if state.profile.can_listen() {
+            let data = || ListenerData {
+                name: Arc::clone(&connector.name),
+                factory: factory.clone(),
+            };
+            let listener = self
+                .listen(connector.bind, &state.profile, connector.options, data)
+                .map_err(|error| format!("it cannot listen on {}: {error}", connector.bind))?;
+            state.listener = Some(listener);
+        }
+        drop(state);
         factory
             .register()
-            .map_err(|status| format!("pjsip refused its factory ({})", status.raw()))?;
-        log::info!(
-            "transport '{}' ({address}) is Ciphertrunk's",
-            transport.name
-        );
-        Ok(())
+            .map_err(|status| format!("pjsip refused its factory ({})", status.raw()))
     }
 
     fn listen(
@@ -205,30 +215,17 @@ impl Adopter {
 
     /// Stock's listeners again.
     pub fn give_back_all(&self) {
-        let adopted = std::mem::take(&mut *self.adopted());
+        let _turn = self.turn();
         let transports = tls_transports();
-        for (name, adopted) in adopted {
-            adopted.factory.retire();
-            let state = TransportState::of(&name).filter(|state| state.has(&adopted.factory));
-            let transport = transports.iter().find(|transport| transport.name == name);
-            if let (Some(state), Some(transport)) = (state, transport)
-                && !state.give_back(transport)
-            {
-                log::error!(
-                    "transport '{name}': pjproject could not listen again; reload res_pjsip.so"
-                );
-            }
+        for (name, adopted) in std::mem::take(&mut *self.adopted()) {
+            // One that is no longer configured, or not well, Asterisk keeps as it was.
+            let configured = transports.iter().find(|transport| transport.name == name);
+            give_back(
+                &name,
+                &adopted.factory,
+                configured.unwrap_or(&adopted.transport),
+            );
         }
-    }
-
-    /// Frees what nobody uses any more.
-    pub fn reclaim(&self) {
-        reclaim_factories(
-            &tls_transports()
-                .into_iter()
-                .map(|transport| transport.name)
-                .collect::<Vec<_>>(),
-        );
     }
 
     /// What listens.
@@ -260,11 +257,24 @@ impl Adopter {
     }
 }
 
+/// Stock's listener in the place of ours.
+fn give_back(name: &str, factory: &FactoryRef, transport: &TlsTransport) {
+    factory.retire();
+    let state = TransportState::of(name).filter(|state| state.has(factory));
+    if let Some(state) = state
+        && !state.give_back(transport)
+    {
+        log::error!("transport '{name}': pjproject cannot listen again; reload res_pjsip.so");
+    }
+}
+
 impl Observer for Adopter {
     fn loading(&self) {
+        let _turn = self.turn();
         for (name, adopted) in &*self.adopted() {
             if let Some(state) = TransportState::of(name) {
-                state.refresh_file_times(adopted.certificate.as_deref(), adopted.key.as_deref());
+                let file = |option| adopted.transport.option(option).map(Path::new);
+                state.refresh_file_times(file("cert_file"), file("priv_key_file"));
             }
         }
     }
@@ -347,22 +357,11 @@ impl Connector for Endpoint {
         };
         let (pool, transport_name) = (Arc::clone(&self.pool), Arc::clone(&self.name));
         let begin: Begin = Box::new(move |sip| {
-            let mut sip = Some(sip);
             let begun = pool.connect(target, |conn| {
-                // Neither can be: it is the first, and the closure runs once.
+                // It cannot have one yet.
                 let _ = carrier.0.set(conn.clone());
-                Connection::outgoing(
-                    sip.take().expect("runs once"),
-                    conn,
-                    transport_name,
-                    shown,
-                    wanted,
-                )
+                Connection::outgoing(sip, conn, transport_name, shown, wanted)
             });
-            if let Some(sip) = sip {
-                // The pool is stopped and never asked.
-                sip.abandon();
-            }
             begun.is_ok()
         });
         Ok((sip, begin))

@@ -10,6 +10,7 @@ mod facts;
 mod options;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::ffi::pjsip::config::{self, Observing, in_sip_thread};
 use crate::ffi::pjsip::{factory, transport};
@@ -61,15 +62,25 @@ impl Tls {
         in_sip_thread(|| self.adopter.adopt_all());
     }
 
-    /// Gives stock its listeners back and closes every connection. Only when no call is up.
-    pub fn stop(mut self) {
+    /// Gives stock its listeners back and closes every connection. `false`: PJSIP still points to one, and the library must
+    /// stay.
+    pub fn stop(mut self) -> bool {
         // No reload from here on.
         drop(self.observing.take());
         in_sip_thread(|| self.adopter.give_back_all());
         self.engine.stop();
-        in_sip_thread(|| self.adopter.reclaim());
+        // PJSIP destroys a closed transport from a timer.
+        let end = Instant::now() + LAST_CONNECTIONS;
+        while transport::live() > 0 && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        in_sip_thread(config::reclaim_factories);
+        transport::live() == 0 && factory::live() == 0
     }
 }
+
+/// How long an unload waits for PJSIP to let go of connections that came in its last moment.
+const LAST_CONNECTIONS: Duration = Duration::from_secs(5);
 
 /// Connections and factories that PJSIP still points to.
 pub fn live() -> usize {

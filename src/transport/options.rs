@@ -8,14 +8,6 @@ use zeroize::Zeroizing;
 
 use crate::ffi::pjsip::config::TlsTransport;
 
-/// The files whose change Asterisk watches.
-pub fn files(transport: &TlsTransport) -> (Option<PathBuf>, Option<PathBuf>) {
-    (
-        transport.option("cert_file").map(PathBuf::from),
-        transport.option("priv_key_file").map(PathBuf::from),
-    )
-}
-
 /// Loads the transport's profile. Warnings are logged.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::error::{AuthFailed, KeyLength};
 use crate::kernels::{GcmKey, Kernels};
-use crate::key::{Span, round_keys_for};
+use crate::key::{Block, Span, round_keys_for};
 use crate::tag::LENGTHS_GCM;
 
 /// One direction's session key of an RTP or RTCP stream: AEAD_AES_128_GCM or AEAD_AES_256_GCM. Zeroed when dropped.
@@ -52,7 +52,7 @@ impl AesGcm {
     ) -> [u8; 16] {
         let span = Span::copy(clear, src, dst);
         // SAFETY: this CPU runs the level (`new` had its `Kernels`); `span` was made from two slices.
-        unsafe { (self.key.fns.seal)(&self.key, nonce, span, trailer) }
+        unsafe { (self.key.fns.seal)(&self.key, block(nonce), span, trailer) }
     }
 
     /// As [`Self::seal`], in place.
@@ -69,7 +69,7 @@ impl AesGcm {
     ) -> [u8; 16] {
         let span = Span::in_place(clear, packet);
         // SAFETY: this CPU runs the level (`new` had its `Kernels`); `span` was made from a slice.
-        unsafe { (self.key.fns.seal)(&self.key, nonce, span, trailer) }
+        unsafe { (self.key.fns.seal)(&self.key, block(nonce), span, trailer) }
     }
 
     /// Compares `tag` in constant time and decrypts `packet[clear..]` only if it is right. On failure `packet` is byte
@@ -92,7 +92,13 @@ impl AesGcm {
         }
         let span = Span::in_place(clear, packet);
         // SAFETY: this CPU runs the level (`new` had its `Kernels`); `span` was made from a slice; 8 or 16 bytes of tag.
-        let good = unsafe { (self.key.fns.open)(&self.key, nonce, span, trailer, tag) };
+        let good = unsafe { (self.key.fns.open)(&self.key, block(nonce), span, trailer, tag) };
         if good { Ok(()) } else { Err(AuthFailed) }
     }
+}
+
+fn block(nonce: &[u8; 12]) -> Block {
+    let mut block = [0; 16];
+    block[..12].copy_from_slice(nonce);
+    u128::from_le_bytes(block)
 }

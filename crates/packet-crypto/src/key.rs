@@ -4,6 +4,11 @@ use zeroize::Zeroize;
 
 use crate::kernels::CmKey;
 
+/// A counter block, or a nonce with four zero bytes behind it, as a little-endian integer (byte 0 lowest). Passed by
+/// value: callers put it together from integers, and a vector load from the memory where two stores of such an
+/// integer's halves are under way would wait until both are done.
+pub(crate) type Block = u128;
+
 /// AES round keys as FIPS 197 orders them, each block as a little-endian integer (byte 0 lowest). AES-128 uses the
 /// first 11, AES-192 13, AES-256 all 15.
 pub(crate) type RoundKeys = [u128; 15];

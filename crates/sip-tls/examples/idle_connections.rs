@@ -208,20 +208,21 @@ fn measure(count: usize, version: &str) {
         std::thread::sleep(Duration::from_millis(200));
     };
 
-    // The first connections pay for what is shared.
-    let (mut warm, _) = clients(listener.address(), 20, version, false);
-    drop(warm.stdin.take());
-    let _ = warm.wait();
+    // One after the other, as for s_server below; they also pay for what is shared.
+    let used = cpu(me);
+    let (mut child, wall) = clients(listener.address(), count, version, false);
+    drop(child.stdin.take());
+    let _ = child.wait();
     settle(0);
-    let (rss, used) = (rss_kb(me), cpu(me));
-    let (mut child, wall) = clients(listener.address(), count, version, true);
-    settle(count as u64);
     report(
         &format!("TLS {version}, this crate"),
         count,
         cpu(me) - used,
         wall,
     );
+    let rss = rss_kb(me);
+    let (mut child, _) = clients(listener.address(), count, version, true);
+    settle(count as u64);
     println!(
         "TLS {version}, {count} idle connections: {:.1} kB of RSS each",
         (rss_kb(me) - rss) / count as f64

@@ -24,7 +24,8 @@ impl CipherLists {
             .filter(|word| !word.is_empty())
         {
             let mut probe = SslContext::builder(SslMethod::tls())?;
-            if probe.set_ciphersuites(word).is_ok() {
+            // OpenSSL takes the IANA names of older suites ("TLS_..._WITH_...") here too, to no effect.
+            if !word.contains("_WITH_") && probe.set_ciphersuites(word).is_ok() {
                 lists.tls13.push(word.to_owned());
                 continue;
             }

@@ -84,8 +84,8 @@ impl<L> Listener<L> {
             .unwrap_or_else(PoisonError::into_inner) = profile;
     }
 
-    /// Stops listening. When it returns the socket is closed and its address is free. Handshakes that are under way end as
-    /// [`ListenerClosed`](crate::Code::ListenerClosed), by `refused`; a call of `accepted` that has begun ends as it ends.
+    /// Stops listening. When it returns the socket is closed and its address is free. Handshakes that are under way end when they are
+    /// done, by `refused` with [`ListenerClosed`](crate::Code::ListenerClosed); a call of `accepted` that has begun ends as it ends.
     pub fn close(&self) {
         // The guard is gone at the end of the statement; the socket is closed with it.
         drop(self.shared.socket().take());

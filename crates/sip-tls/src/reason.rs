@@ -70,7 +70,7 @@ codes! {
     /// Any other failure to connect.
     ConnectFailed = TcpConnect, Ours, "the TCP connection could not be made";
     /// The peer connected and said nothing.
-    Silent = Hello, Theirs, "it connected but sent nothing in time";
+    Silent = Hello, Theirs, "the TCP connection was made, but it sent nothing in time";
     /// The handshake began and did not end in time.
     HandshakeTimeout = Handshake, Either, "the TLS handshake did not finish in time";
     /// The TCP connection was closed during the handshake, without an alert.

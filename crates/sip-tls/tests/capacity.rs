@@ -91,10 +91,8 @@ fn cpu_time() -> Duration {
         tv_nsec: 0,
     };
     // SAFETY: The call writes the structure that is passed, which lives here.
-    assert_eq!(
-        unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut usage) },
-        0
-    );
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut usage) };
+    assert_eq!(result, 0);
     Duration::new(
         usage.tv_sec.try_into().unwrap(),
         usage.tv_nsec.try_into().unwrap(),

@@ -278,9 +278,19 @@ fn graceful_close_writes_what_is_queued_and_now_does_not_wait() {
     // A peer that does not read delays it by `linger` only.
     let phone = client(listener.address());
     let (conn, _) = engine.accepted();
-    while conn.queued() < 200_000 {
-        conn.send(&[b'a'; 50_000], 0).unwrap();
-        std::thread::sleep(Duration::from_millis(1));
+    // Until the kernel's buffers are full and nothing moves any more.
+    let mut still = 0;
+    while still < 30 {
+        let before = conn.queued();
+        if before < 200_000 {
+            conn.send(&[b'a'; 50_000], 0).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+        still = if before >= 200_000 && conn.queued() == before {
+            still + 1
+        } else {
+            0
+        };
     }
     conn.close(Close::Graceful);
     let start = Instant::now();
@@ -572,4 +582,21 @@ fn a_client_that_leaves_at_once_was_there() {
             Code::PeerEof | Code::PeerReset | Code::PeerClosed
         ));
     }
+}
+
+#[test]
+fn a_handshake_that_ends_after_its_listener_is_refused() {
+    let pki = Pki::new();
+    let engine = Engine::new();
+    let listener = engine.listen(&pki.server(&Spec::default()));
+    let tcp = TcpStream::connect(listener.address()).unwrap();
+    while engine.pool.counts().open < 1 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    listener.close();
+    let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
+    connector.set_verify(SslVerifyMode::NONE);
+    let mut phone = connector.build().connect(NAME, tcp).unwrap();
+    assert_eq!(engine.refused().code, Code::ListenerClosed);
+    assert_eq!(phone.read(&mut [0; 1]).unwrap(), 0);
 }

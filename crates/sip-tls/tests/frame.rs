@@ -1,5 +1,8 @@
 //! Framing: every form of Content-Length, every split, every refusal.
 
+#[path = "common/splits.rs"]
+mod splits;
+
 use std::ops::ControlFlow;
 
 use sip_tls::frame::{FrameError, Framer, Item, MAX_MESSAGE};
@@ -250,4 +253,44 @@ fn time_is_linear_in_bytes() {
     // A framer that scanned from the start each time would look at 21 GB here: tens of seconds.
     let slow = time(1);
     assert!(slow.as_millis() < 2000, "byte by byte took {slow:?}");
+}
+
+/// Random streams of plausible pieces, some damaged, under random splits.
+#[test]
+fn splits_change_nothing() {
+    let pieces: [&[u8]; 12] = [
+        b"OPTIONS sip:a SIP/2.0\r\n",
+        b"SIP/2.0 200 OK\r\n",
+        b"l: 3\r\n",
+        b"Content-Length:\r\n 0\r\n",
+        b"Content-Length: 65530\r\n",
+        b"X: y\r\n",
+        b"\r\n",
+        b"\r\n\r\n",
+        b"abc",
+        b"\n",
+        b"\r",
+        b" l: 7\r\n",
+    ];
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed % below as u64).unwrap()
+    };
+    for _ in 0..20_000 {
+        let mut stream = Vec::new();
+        for _ in 0..random(12) {
+            stream.extend_from_slice(pieces[random(pieces.len())]);
+        }
+        if !stream.is_empty() && random(4) == 0 {
+            let at = random(stream.len());
+            stream[at] = u8::try_from(random(256)).unwrap();
+        }
+        let lengths: Vec<u8> = (0..random(5))
+            .map(|_| u8::try_from(random(40)).unwrap())
+            .collect();
+        splits::check(&stream, &lengths);
+    }
 }

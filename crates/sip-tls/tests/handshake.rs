@@ -725,3 +725,43 @@ fn key_log_gets_the_secrets_only_if_asked() {
         "{lines:?}"
     );
 }
+
+#[test]
+fn a_server_without_any_certificate_is_nobody() {
+    let pki = Pki::new();
+    let call = |verify_server| {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let thread = std::thread::spawn(move || {
+            let mut context =
+                openssl::ssl::SslContext::builder(openssl::ssl::SslMethod::tls_server()).unwrap();
+            context
+                .set_max_proto_version(Some(SslVersion::TLS1_2))
+                .unwrap();
+            context
+                .set_cipher_list("AECDH-AES128-SHA:@SECLEVEL=0")
+                .unwrap();
+            let ssl = openssl::ssl::Ssl::new(&context.build()).unwrap();
+            let _ = ssl.accept(socket.accept().unwrap().0);
+        });
+        let engine = Engine::new();
+        let config = ProfileConfig {
+            cipher: Some("AECDH-AES128-SHA:@SECLEVEL=0".into()),
+            verify_server,
+            ..pki.client()
+        };
+        engine.connect(address, NAME, &config);
+        let result = engine.until(|event| match event {
+            Event::Connected(info) => Some(Ok((info.cipher, info.faults.clone()))),
+            Event::Closed(_, reason) => Some(Err(reason.code)),
+            _ => None,
+        });
+        thread.join().unwrap();
+        result
+    };
+    assert_eq!(
+        call(false),
+        Ok(("AECDH-AES128-SHA", vec![CertFault::NameMismatch]))
+    );
+    assert_eq!(call(true), Err(Code::CertName));
+}

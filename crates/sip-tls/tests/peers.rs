@@ -194,7 +194,23 @@ fn s_client_without_the_certificate_that_is_demanded() {
 fn sessions_are_resumed_but_not_under_another_profile() {
     let pki = Pki::new();
     let engine = Engine::new();
-    let config = pki.server(&Spec::default());
+    // Client certificates are asked for, so that what the session remembers of them shows too.
+    let config = ProfileConfig {
+        ca_list_file: Some(pki.ca_file.clone()),
+        verify_client: true,
+        ..pki.server(&Spec::default())
+    };
+    let phone = pki.server(&Spec {
+        cn: "phone",
+        ..Spec::default()
+    });
+    let (cert, key) = (phone.cert_file.unwrap(), phone.priv_key_file.unwrap());
+    let own = [
+        "-cert",
+        cert.to_str().unwrap(),
+        "-key",
+        key.to_str().unwrap(),
+    ];
     let listener = engine.listen(&config);
     let port = listener.address().port();
     let (old, new) = (pki.dir.path().join("old"), pki.dir.path().join("new"));
@@ -216,7 +232,7 @@ fn sessions_are_resumed_but_not_under_another_profile() {
                 "-sess_out",
                 new.to_str().unwrap(),
             ];
-            let _tool = Tool::run(&[&args[..], &more].concat());
+            let _tool = Tool::run(&[&args[..], &own, &more].concat());
             let info = engine.accepted().1;
             // The ticket comes at the end of the handshake, or after it.
             for _ in 0..100 {
@@ -227,6 +243,8 @@ fn sessions_are_resumed_but_not_under_another_profile() {
             }
             std::thread::sleep(Duration::from_millis(50));
             let _ = std::fs::copy(&new, old);
+            assert_eq!(info.peer.unwrap().subject.cn, "phone");
+            assert_eq!(info.faults, []);
             info.resumed
         };
         assert!(!resumed("-sess_out"));

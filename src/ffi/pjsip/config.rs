@@ -15,6 +15,7 @@ use crate::ffi::{c_text, sys, text};
 
 const TYPE: &std::ffi::CStr = c"transport";
 
+#[derive(Clone)]
 /// A `protocol=tls` transport, as configured and as it is in force: where Asterisk may not reload an option, the old value.
 pub struct TlsTransport {
     /// Its section's name.
@@ -83,22 +84,7 @@ pub fn tls_transports() -> Vec<TlsTransport> {
     let Some(container) = Ao2::new(container) else {
         return found;
     };
-    // SAFETY: the container lives until the iterator is destroyed.
-    let mut iterator = unsafe { sys::ao2_iterator_init(container.0.as_ptr().cast(), 0) };
-    loop {
-        // SAFETY: as above; each object comes with a reference of ours.
-        let object = unsafe {
-            sys::__ao2_iterator_next(
-                &raw mut iterator,
-                ptr::null(),
-                c"ciphertrunk".as_ptr(),
-                0,
-                c"next".as_ptr(),
-            )
-        };
-        let Some(object) = Ao2::new(object) else {
-            break;
-        };
+    each_object(&container, |object| {
         // SAFETY: a live object of PJSIP's sorcery.
         let (name, options) = unsafe {
             (
@@ -112,9 +98,7 @@ pub fn tls_transports() -> Vec<TlsTransport> {
         {
             found.push(TlsTransport { name, options });
         }
-    }
-    // SAFETY: made above.
-    unsafe { sys::ao2_iterator_destroy(&raw mut iterator) };
+    });
     found
 }
 
@@ -231,7 +215,13 @@ impl TransportState {
         }
     }
 
-    /// Starts stock's listener again, in the place of ours, which is retired.
+    /// Nothing is there: what was is about to be unmapped, and Asterisk leaves a state without a factory alone.
+    fn clear(&self) {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).factory = ptr::null_mut() };
+    }
+
+    /// Starts stock's listener again, in the place of ours, which is retired. `false`: it could not, and nothing is there.
     pub fn give_back(&self, transport: &TlsTransport) -> bool {
         let word = |name: &str| c_text(transport.option(name).unwrap_or_default());
         let (certificate, key, password) =
@@ -257,10 +247,11 @@ impl TransportState {
                 1,
                 &raw mut factory,
             );
-            state.factory = factory;
             if failed != 0 || factory.is_null() {
+                self.clear();
                 return false;
             }
+            (*self.raw()).factory = factory;
             // As Asterisk does: the transport's name is found in `info`, in room enough for what pjsip writes there.
             let info = sys::pj_pool_alloc((*factory).pool, INFO).cast::<c_char>();
             fill(std::slice::from_raw_parts_mut(info, INFO), &transport.name);
@@ -273,14 +264,58 @@ impl TransportState {
 /// Octets of a factory's `info`; Asterisk makes it 101 at least.
 const INFO: usize = 256;
 
-/// Frees retired factories that no transport of `names` points to.
-pub fn reclaim_factories(names: &[String]) {
-    let in_use: Vec<usize> = names
-        .iter()
-        .filter_map(|name| TransportState::of(name))
-        .map(|state| state.factory_address())
-        .collect();
-    factory::reclaim(&in_use);
+/// Calls `each` with every object of a container.
+fn each_object(container: &Ao2, mut each: impl FnMut(Ao2)) {
+    // SAFETY: the container lives until the iterator is destroyed.
+    let mut iterator = unsafe { sys::ao2_iterator_init(container.0.as_ptr().cast(), 0) };
+    loop {
+        // SAFETY: as above; each object comes with a reference of ours.
+        let object = unsafe {
+            sys::__ao2_iterator_next(
+                &raw mut iterator,
+                ptr::null(),
+                c"ciphertrunk".as_ptr(),
+                0,
+                c"next".as_ptr(),
+            )
+        };
+        let Some(object) = Ao2::new(object) else {
+            break;
+        };
+        each(object);
+    }
+    // SAFETY: made above.
+    unsafe { sys::ao2_iterator_destroy(&raw mut iterator) };
+}
+
+/// The factories that Asterisk's states point to, as addresses. It keeps states also of transports that are no longer
+/// configured, or whose new configuration is bad, and may come back to them at any later reload.
+fn factories_in_use() -> Vec<usize> {
+    let mut in_use = Vec::new();
+    // SAFETY: a container of ours, of references to states.
+    let states = Ao2::new(unsafe { sys::ast_sip_get_transport_states() }.cast());
+    if let Some(states) = states {
+        each_object(&states, |object| {
+            let state = object.0.cast();
+            let _reference = object;
+            in_use.push(TransportState { state, _reference }.factory_address());
+        });
+    }
+    in_use
+}
+
+/// A factory named `name` like stock's, not yet registered. `None`: no memory.
+pub fn factory_like(
+    stock: StockFactory,
+    name: &str,
+    connector: std::sync::Arc<dyn factory::Connector>,
+) -> Option<FactoryRef> {
+    FactoryRef::like(stock, name, connector, &factories_in_use())
+}
+
+/// Frees retired factories that no state points to.
+pub fn reclaim_factories() {
+    factory::reclaim(&factories_in_use());
 }
 
 /// What to do around a (re)load of the transports. Called in PJSIP's thread.

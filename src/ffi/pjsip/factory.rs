@@ -29,7 +29,7 @@ pub trait Connector: Send + Sync {
     fn close(&self);
 }
 
-/// Begins the connection of a transport that is registered. `false`: it could not.
+/// Begins the connection of a transport that is registered. `false`: it could not, and no callback will come.
 pub type Begin = Box<dyn FnOnce(SipTransport) -> bool>;
 
 /// Stock's `struct tls_listener` is longer than `pjsip_tpfactory`, and Asterisk hands ours to
@@ -46,7 +46,9 @@ struct Raw {
     endpoint: *mut sys::pjsip_endpoint,
     /// `info`: the transport's name, in at least 101 octets that pjsip writes into.
     _info: Box<[u8; INFO]>,
-    _texts: Vec<CString>,
+    /// `addr_name.host`
+    host: CString,
+    name: String,
     /// Values of [`FactoryRef`].
     users: AtomicUsize,
 }
@@ -98,13 +100,7 @@ impl StockFactory {
         self.0.as_ptr()
     }
 
-    /// Its listening address.
-    pub fn address(self) -> Option<SocketAddr> {
-        // SAFETY: live while it is its transport state's factory, which only pjsip's thread that we run in changes.
-        unsafe { to_socket_addr(&(*self.base()).local_addr) }
-    }
-
-    /// Closes it. Its memory stays: connections that it made point to it and go on.
+    /// Closes it. Its memory stays: connections that it has accepted point to it, and go on as pjproject's until they end.
     pub fn close(self) {
         // SAFETY: as above. Without a pool `destroy` cannot free it; what it leaves is one listener for each adoption.
         unsafe {
@@ -118,65 +114,52 @@ impl StockFactory {
 
 impl FactoryRef {
     /// A factory named `name` with stock's addresses and flags, not yet registered. `None`: no memory.
-    pub fn like(stock: StockFactory, name: &str, connector: Arc<dyn Connector>) -> Option<Self> {
-        // SAFETY: PJSIP runs while the module is loaded.
-        let endpoint = unsafe { sys::ast_sip_get_pjsip_endpoint() };
-        // SAFETY: PJSIP's endpoint; a pool for the lock.
-        let pool = unsafe {
-            sys::pjsip_endpt_create_pool(endpoint, c"ciphertrunk-lis".as_ptr(), 512, 512)
+    ///
+    /// A retired one of that name is used again, if it has no user and is none of `in_use`: a call that was made before a
+    /// reload has the factory of its transport in its dialog, uncounted, and finds that transport by it again.
+    pub(super) fn like(
+        stock: StockFactory,
+        name: &str,
+        connector: Arc<dyn Connector>,
+        in_use: &[usize],
+    ) -> Option<Self> {
+        // SAFETY: stock's factory is live.
+        let kind = unsafe { (*stock.base()).type_ };
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = made.iter().find(|address| {
+            let raw: *const Raw = ptr::with_exposed_provenance(**address);
+            // SAFETY: in the list, so not freed; neither ever changes.
+            unsafe { (*raw).name == name && (*raw).base.type_ == kind && is_idle(raw, in_use) }
+        });
+        let raw: *mut Raw = match idle {
+            Some(address) => ptr::with_exposed_provenance_mut(*address),
+            None => {
+                let raw = make(name)?;
+                made.push(raw.expose_provenance());
+                raw
+            }
         };
-        if pool.is_null() {
-            return None;
+        // SAFETY: stock's factory is live, and its texts are copied. Ours is idle or new: pjsip does not know it, and what
+        // still has its address compares that, or reads the type, which stays.
+        unsafe {
+            let (ours, stock) = (&mut *raw, &*stock.base());
+            ours.base.obj_name = stock.obj_name;
+            ours.base.type_ = kind;
+            ours.base.type_name = stock.type_name;
+            ours.base.flag = stock.flag;
+            ours.base.local_addr = stock.local_addr;
+            ours.base.has_addr_name = stock.has_addr_name;
+            ours.host = c_text(&pj_text(&stock.addr_name.host));
+            ours.base.addr_name = sys::pjsip_host_port {
+                host: pj_str(&ours.host),
+                port: stock.addr_name.port,
+            };
+            *ours
+                .connector
+                .get_mut()
+                .unwrap_or_else(PoisonError::into_inner) = Some(connector);
+            ours.users.fetch_add(1, Ordering::Relaxed);
         }
-        // SAFETY: a plain C structure, for which zero is "not set".
-        let mut base: sys::pjsip_tpfactory = unsafe { mem::zeroed() };
-        let mut info = Box::new([0u8; INFO]);
-        let name = &name.as_bytes()[..name.len().min(INFO - 1)];
-        info[..name.len()].copy_from_slice(name);
-        base.pool = pool;
-        base.info = info.as_mut_ptr().cast();
-        // SAFETY: stock's factory is live; its texts are copied.
-        let host = unsafe {
-            let stock = &*stock.base();
-            base.obj_name = stock.obj_name;
-            base.type_ = stock.type_;
-            base.type_name = stock.type_name;
-            base.flag = stock.flag;
-            base.local_addr = stock.local_addr;
-            base.has_addr_name = stock.has_addr_name;
-            base.addr_name.port = stock.addr_name.port;
-            c_text(&pj_text(&stock.addr_name.host))
-        };
-        base.addr_name.host = pj_str(&host);
-        base.create_transport = Some(create_transport);
-        base.create_transport2 = Some(create_transport2);
-        base.destroy = Some(destroy);
-        // SAFETY: the pool is good.
-        let failed = unsafe {
-            sys::pj_lock_create_recursive_mutex(
-                pool,
-                c"ciphertrunk-lis".as_ptr(),
-                &raw mut base.lock,
-            )
-        };
-        if failed != Status::SUCCESS {
-            // SAFETY: made above.
-            unsafe { sys::pjsip_endpt_release_pool(endpoint, pool) };
-            return None;
-        }
-        let raw = Box::into_raw(Box::new(Raw {
-            base,
-            _behind: [0; BEHIND],
-            connector: Mutex::new(Some(connector)),
-            registered: AtomicBool::new(false),
-            endpoint,
-            _info: info,
-            _texts: vec![host],
-            users: AtomicUsize::new(1),
-        }));
-        MADE.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(raw.expose_provenance());
         NonNull::new(raw).map(Self)
     }
 
@@ -194,7 +177,7 @@ impl FactoryRef {
     }
 
     /// `PJSIP_TRANSPORT_TLS` or `_TLS6`.
-    pub(super) fn kind(&self, _remote: SocketAddr) -> sys::pjsip_transport_type_e {
+    pub(super) fn kind(&self) -> sys::pjsip_transport_type_e {
         // SAFETY: never changes.
         unsafe { (*self.base()).type_ }
     }
@@ -250,23 +233,76 @@ impl FactoryRef {
     }
 }
 
-/// Frees the factories that are retired, have no user, and are nobody's in `in_use` (addresses of what Asterisk's
-/// transport states point to).
+/// A structure without addresses, type and connector.
+fn make(name: &str) -> Option<*mut Raw> {
+    // SAFETY: PJSIP runs while the module is loaded.
+    let endpoint = unsafe { sys::ast_sip_get_pjsip_endpoint() };
+    // SAFETY: PJSIP's endpoint; a pool for the lock.
+    let pool =
+        unsafe { sys::pjsip_endpt_create_pool(endpoint, c"ciphertrunk-lis".as_ptr(), 512, 512) };
+    if pool.is_null() {
+        return None;
+    }
+    // SAFETY: a plain C structure, for which zero is "not set".
+    let mut base: sys::pjsip_tpfactory = unsafe { mem::zeroed() };
+    let mut info = Box::new([0u8; INFO]);
+    let cut = &name.as_bytes()[..name.len().min(INFO - 1)];
+    info[..cut.len()].copy_from_slice(cut);
+    base.pool = pool;
+    base.info = info.as_mut_ptr().cast();
+    base.create_transport = Some(create_transport);
+    base.create_transport2 = Some(create_transport2);
+    base.destroy = Some(destroy);
+    // SAFETY: the pool is good.
+    let failed = unsafe {
+        sys::pj_lock_create_recursive_mutex(pool, c"ciphertrunk-lis".as_ptr(), &raw mut base.lock)
+    };
+    if failed != Status::SUCCESS {
+        // SAFETY: made above.
+        unsafe { sys::pjsip_endpt_release_pool(endpoint, pool) };
+        return None;
+    }
+    Some(Box::into_raw(Box::new(Raw {
+        base,
+        _behind: [0; BEHIND],
+        connector: Mutex::new(None),
+        registered: AtomicBool::new(false),
+        endpoint,
+        _info: info,
+        host: CString::default(),
+        name: name.to_owned(),
+        users: AtomicUsize::new(0),
+    })))
+}
+
+/// Whether it is retired, has no user, and is none of `in_use` (addresses of what Asterisk's transport states point to).
+/// Then it stays so, for only those could use it again.
+///
+/// # Safety
+///
+/// One of [`MADE`], whose lock is held.
+unsafe fn is_idle(raw: *const Raw, in_use: &[usize]) -> bool {
+    // SAFETY: by the caller. `destroy` takes the connector after pjsip has struck the factory out under the manager's lock,
+    // so no `create_transport2` runs or will.
+    unsafe {
+        !in_use.contains(&raw.addr())
+            && (*raw).users.load(Ordering::Acquire) == 0
+            && !(*raw).registered.load(Ordering::Acquire)
+            && (*raw)
+                .connector
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_none()
+    }
+}
+
+/// Frees the idle ones. Only before the module is unmapped: see [`FactoryRef::like`].
 pub(super) fn reclaim(in_use: &[usize]) {
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     made.retain(|address| {
         let raw: *mut Raw = ptr::with_exposed_provenance_mut(*address);
-        // SAFETY: in the list, so not freed.
-        let idle = unsafe {
-            (*raw).users.load(Ordering::Acquire) == 0
-                && !(*raw).registered.load(Ordering::Acquire)
-                && (*raw)
-                    .connector
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .is_none()
-        };
-        if !idle || in_use.contains(address) {
+        // SAFETY: in the list, whose lock is held.
+        if !unsafe { is_idle(raw, in_use) } {
             return true;
         }
         // SAFETY: made by `Box::into_raw`; nobody has it any more.
@@ -347,10 +383,13 @@ unsafe extern "C" fn create_transport2(
         let this = FactoryRef(NonNull::from(raw));
         match connector.connect(&this, remote, &name) {
             Ok((transport, begin)) => {
-                let created = transport.created();
+                // Its end may come at once, on an I/O thread.
+                let kept = transport.another();
                 if !begin(transport) {
+                    kept.abandon();
                     return Status::TLS_CONNECT.raw();
                 }
+                let created = kept.base();
                 // SAFETY: where pjsip wants it; registered, so pjsip's own count keeps it.
                 unsafe { *out = created };
                 Status::SUCCESS

@@ -14,9 +14,6 @@ pub struct RxBuffer {
     endpoint: *mut sys::pjsip_endpoint,
 }
 
-/// Octets that a message may have.
-pub const MAX_MESSAGE: usize = sys::CT_PJSIP_MAX_PKT_LEN as usize;
-
 impl RxBuffer {
     /// A buffer for this thread, which pjlib must know. `None`: no memory.
     pub fn new() -> Option<Self> {

@@ -42,7 +42,6 @@ impl SipTransport {
 
     /// The connection is gone (or never came). Tells everybody once, and begins the transport's end.
     pub fn disconnected(&self, reason: Status, facts: &Facts) {
-        self.set_close_reason(reason);
         if self.is_shut_down() {
             return;
         }

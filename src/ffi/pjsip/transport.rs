@@ -5,10 +5,10 @@
 //! count is zero may still be touched by the thread that brought it there; the group lock covers that too.
 
 use std::collections::BTreeMap;
-use std::ffi::{CString, c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::net::SocketAddr;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, mem};
 
@@ -42,11 +42,10 @@ struct Raw {
     /// Messages whose end pjsip waits for, by token.
     pending: Mutex<BTreeMap<u64, usize>>,
     next_token: AtomicU64,
-    close_reason: AtomicI32,
     /// Whether pjsip's count is still to be given back.
     registered: AtomicBool,
     /// What `base` points to.
-    texts: Mutex<Vec<CString>>,
+    texts: Mutex<Vec<Box<[u8]>>>,
     factory: FactoryRef,
     _module: ModuleRef,
 }
@@ -87,7 +86,7 @@ impl SipTransport {
         name: &str,
         carrier: Arc<dyn Carrier>,
     ) -> Result<Self, Status> {
-        let (endpoint, kind) = (factory.endpoint(), factory.kind(remote));
+        let (endpoint, kind) = (factory.endpoint(), factory.kind());
         // SAFETY: PJSIP's endpoint; sizes for the locks alone, everything else is in `Raw`.
         let pool = unsafe {
             sys::pjsip_endpt_create_pool(endpoint, c"ciphertrunk-tls".as_ptr(), 512, 512)
@@ -122,7 +121,6 @@ impl SipTransport {
             carrier,
             pending: Mutex::default(),
             next_token: AtomicU64::new(1),
-            close_reason: AtomicI32::new(Status::SUCCESS),
             registered: AtomicBool::new(false),
             texts: Mutex::default(),
             factory: factory.clone(),
@@ -191,24 +189,17 @@ impl SipTransport {
         }
     }
 
-    pub(super) fn set_close_reason(&self, reason: Status) {
-        let _ = self.raw().close_reason.compare_exchange(
-            Status::SUCCESS,
-            reason.raw(),
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
-    }
-
     /// The address that the system chose for an outgoing connection.
     pub(super) fn set_local(&self, local: SocketAddr) {
         // SAFETY: as stock does when a connection is made: before anything is sent on it.
         unsafe { (*self.base()).local_addr = from_socket_addr(local) };
         if !self.factory().has_published_name() {
-            let host = c_text(&local.ip().to_string());
+            // Another thread may be writing a Via meanwhile and read the new pointer with the old length, or the other way
+            // round: both texts stay, in room enough for either length.
+            let host = roomy(local);
             // SAFETY: as above; the text is kept until the transport is freed.
             unsafe {
-                (*self.base()).local_name.host = pj_str(&host);
+                (*self.base()).local_name.host = borrowed(&host);
                 (*self.base()).local_name.port = local.port().into();
             }
             self.raw()
@@ -226,16 +217,38 @@ impl SipTransport {
         Held(self)
     }
 
+    /// One more hold.
+    pub(super) fn another(&self) -> Self {
+        // SAFETY: kept by this value's count.
+        unsafe { sys::pj_grp_lock_add_ref((*self.base()).grp_lock) };
+        Self(self.0)
+    }
+
     /// Takes a transport back that nobody has used: its connection could not be begun.
-    pub fn abandon(self) {
+    pub(super) fn abandon(self) {
         // SAFETY: registered by `create`; its reference count is zero.
         unsafe { sys::pjsip_transport_destroy(self.base()) };
     }
+}
 
-    /// The pointer that `create_transport2` answers.
-    pub(super) fn created(&self) -> *mut sys::pjsip_transport {
-        self.base()
-    }
+/// A text with its NUL.
+fn terminated(text: &str) -> Box<[u8]> {
+    c_text(text).into_bytes_with_nul().into_boxed_slice()
+}
+
+/// An address as text, in room enough for any.
+fn roomy(address: SocketAddr) -> Box<[u8]> {
+    let mut text = address.ip().to_string().into_bytes();
+    text.resize(ROOM, 0);
+    text.into_boxed_slice()
+}
+
+/// More than the longest address has octets.
+const ROOM: usize = 64;
+
+/// A `pj_str_t` that borrows a text up to its NUL.
+fn borrowed(text: &[u8]) -> sys::pj_str_t {
+    pj_str(CStr::from_bytes_until_nul(text).unwrap_or_default())
 }
 
 /// A pjsip reference.
@@ -265,15 +278,15 @@ impl Raw {
         };
         let name_of_object = format!("{prefix}{:p}", &raw const self.base);
         fill(&mut self.base.obj_name, &name_of_object);
-        let info = c_text(&format!("TLS to {remote}"));
-        self.base.info = info.as_ptr().cast_mut();
-        let host = c_text(&if name.is_empty() {
+        let info = terminated(&format!("TLS to {remote}"));
+        self.base.info = info.as_ptr().cast_mut().cast();
+        let host = terminated(&if name.is_empty() {
             remote.ip().to_string()
         } else {
             name.to_owned()
         });
         self.base.remote_name = sys::pjsip_host_port {
-            host: pj_str(&host),
+            host: borrowed(&host),
             port: remote.port().into(),
         };
         let mut texts = vec![info, host];
@@ -286,9 +299,9 @@ impl Raw {
             } else {
                 local
             };
-            let host = c_text(&address.ip().to_string());
+            let host = roomy(address);
             self.base.local_name = sys::pjsip_host_port {
-                host: pj_str(&host),
+                host: borrowed(&host),
                 port: address.port().into(),
             };
             texts.push(host);

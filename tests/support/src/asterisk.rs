@@ -49,6 +49,7 @@ const MODULES: &[&str] = &[
     "res_pjsip_rfc3326",
     "res_pjsip_sdp_rtp",
     "res_pjsip_session",
+    "res_resolver_unbound",
     "res_rtp_asterisk",
     "res_sorcery_astdb",
     "res_sorcery_config",
@@ -454,9 +455,14 @@ fn make_folder(lab: &Lab, setup: &Setup, folder: &Path) {
         put(&format!("{file}.conf"), "");
     }
     put("cdr.conf", "[general]\nenable = no\n");
+    // Names are those of /etc/hosts (`Lab::hosts`): a lab has no DNS server.
+    put(
+        "resolver_unbound.conf",
+        "[general]\nhosts = system\nresolv = /dev/null\n",
+    );
     put(
         "indications.conf",
-        "[general]\ncountry = eu\n[eu]\nringcadence = 1000,4000\nring = 425/1000,0/4000\n",
+        "[general]\ncountry = eu\n[eu]\ndescription = Europe\nringcadence = 1000,4000\nring = 425/1000,0/4000\n",
     );
     put("pjsip.conf", &setup.pjsip);
     put("extensions.conf", &format!("[default]\n{}", setup.dialplan));

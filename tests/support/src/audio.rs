@@ -12,6 +12,21 @@ pub fn ulaw(code: u8) -> f64 {
     if code & 0x80 == 0 { sample } else { -sample }
 }
 
+/// The µ-law code that comes nearest. By search: slow, and with nothing of its own to trust.
+pub fn to_ulaw(sample: f64) -> u8 {
+    nearest(ulaw, sample)
+}
+
+fn nearest(law: fn(u8) -> f64, sample: f64) -> u8 {
+    (0..=255)
+        .min_by(|a, b| {
+            (law(*a) - sample)
+                .abs()
+                .total_cmp(&(law(*b) - sample).abs())
+        })
+        .expect("256 codes")
+}
+
 /// G.711 A-law, -1 to 1.
 pub fn alaw(code: u8) -> f64 {
     let code = code ^ 0x55;
@@ -103,20 +118,9 @@ pub fn is_audio(payload: &[u8], tones: &[f64]) -> bool {
 mod tests {
     use super::*;
 
-    /// µ-law codes of a tone, by search: an encoder would be a second thing to trust.
     fn encoded(law: fn(u8) -> f64, frequency: f64, level: f64) -> Vec<u8> {
-        (0..160)
-            .map(|n| {
-                let sample = level * (TAU * frequency * f64::from(n) / 8000.0).sin();
-                (0..=255u8)
-                    .min_by(|a, b| {
-                        (law(*a) - sample)
-                            .abs()
-                            .total_cmp(&(law(*b) - sample).abs())
-                    })
-                    .expect("256 codes")
-            })
-            .collect()
+        let sample = |n| level * (TAU * frequency * f64::from(n) / 8000.0).sin();
+        (0..160).map(|n| nearest(law, sample(n))).collect()
     }
 
     /// A fixed sequence that looks random (xorshift).

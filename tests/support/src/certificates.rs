@@ -54,6 +54,14 @@ impl<'lab> Authority<'lab> {
         }
     }
 
+    /// One that was made before.
+    pub fn known(lab: &'lab Lab, name: &str) -> Self {
+        Self {
+            lab,
+            name: name.to_owned(),
+        }
+    }
+
     /// Its own certificate.
     pub fn file(&self) -> String {
         file(&self.name, "pem")
@@ -61,38 +69,35 @@ impl<'lab> Authority<'lab> {
 
     /// A certificate for a server called `host` at `address`.
     pub fn issue(&self, name: &str, host: &str, address: &str) -> Certificate {
+        let names = format!("subjectAltName=DNS:{host},IP:{address}");
+        let days = ["-days", "2", "-addext", &names];
+        self.make(name, &format!("/CN={host}"), &days)
+    }
+
+    /// A certificate with this subject and whatever `options` of `openssl req` say.
+    pub fn make(&self, name: &str, subject: &str, options: &[&str]) -> Certificate {
         let made = Certificate {
             certificate: file(name, "pem"),
             key: file(name, "key"),
         };
-        self.lab.must_run(
-            "openssl",
-            &[
-                "req",
-                "-x509",
-                "-CA",
-                &file(&self.name, "pem"),
-                "-CAkey",
-                &file(&self.name, "key"),
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                &format!("/CN={host}"),
-                "-addext",
-                &format!("subjectAltName=DNS:{host},IP:{address}"),
-                "-addext",
-                "basicConstraints=critical,CA:FALSE",
-                "-keyout",
-                &made.key,
-                "-out",
-                &made.certificate,
-            ],
-        );
+        let (authority, key) = (file(&self.name, "pem"), file(&self.name, "key"));
+        let mut args = vec![
+            "req", "-x509", "-CA", &authority, "-CAkey", &key, "-subj", subject,
+        ];
+        args.extend([
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+        ]);
+        args.extend(["-keyout", &made.key, "-out", &made.certificate]);
+        args.extend(options);
+        // Version 1 has no extensions.
+        if !options.contains(&"-x509v1") {
+            args.extend(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        }
+        self.lab.must_run("openssl", &args);
         // Asterisk may run as another user.
         self.lab.must_run("chmod", &["0644", &made.key]);
         made

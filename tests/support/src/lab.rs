@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -145,6 +145,17 @@ impl Lab {
         path
     }
 
+    /// A file of the test's folder, by its path inside.
+    pub fn read(&self, inside: &str) -> Vec<u8> {
+        let path = self.folder.join(
+            inside
+                .strip_prefix(FOLDER)
+                .unwrap_or(inside)
+                .trim_start_matches('/'),
+        );
+        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
     /// Starts a program in the lab. Its output goes to `NAME.out` in the test's folder.
     pub fn spawn(&self, name: &str, program: &str, args: &[&str]) -> Process {
         let log = self.folder.join(format!("{name}.out"));
@@ -197,6 +208,13 @@ impl Lab {
     pub fn tcp(&self, peer: &str) -> io::Result<TcpStream> {
         let peer: SocketAddr = peer.parse().expect("an address with a port");
         self.on_the_network(move || TcpStream::connect(peer))
+    }
+
+    /// A listening TCP socket on the lab's network.
+    pub fn listen(&self, local: &str) -> TcpListener {
+        let local: SocketAddr = local.parse().expect("an address with a port");
+        self.on_the_network(move || TcpListener::bind(local))
+            .unwrap_or_else(|error| panic!("TCP {local}: {error}"))
     }
 
     /// Calls `make` on a thread of its own that has entered the lab's network. A socket stays on the network that it was

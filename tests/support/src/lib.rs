@@ -5,6 +5,8 @@
 //! - [`asterisk`]: an Asterisk with or without the module under test
 //! - [`pjsip`]: pieces of configuration that several tests want alike
 //! - [`baresip`], [`sipp`], [`certificates`]: the peers that we did not write
+//! - [`sip`]: SIP over TLS by hand, for what no real peer does; its TLS is OpenSSL's
+//! - [`names`]: the lab's DNS
 //! - [`peer`]: a phone by hand and by libsrtp, for what no real phone can be made to do
 //! - [`capture`], [`audio`], [`wav`]: what was on the wire, and whether it can be heard
 //! - [`wait`]: every wait has an end and says what it waited for
@@ -18,9 +20,11 @@ pub mod baresip;
 pub mod capture;
 pub mod certificates;
 pub mod lab;
+pub mod names;
 pub mod peer;
 pub mod pjsip;
 pub mod process;
+pub mod sip;
 pub mod sipp;
 pub mod wait;
 pub mod wav;

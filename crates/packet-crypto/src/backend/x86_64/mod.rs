@@ -26,7 +26,7 @@ macro_rules! level {
         mod $module {
             use super::*;
             use crate::kernels::{CmFns, CmKey, GcmFns, GcmKey};
-            use crate::key::{HashKeys, HmacKey, RoundKeys, Span};
+            use crate::key::{Block, HashKeys, HmacKey, RoundKeys, Span};
 
             pub(super) static KERNELS: Kernels = Kernels {
                 name: $name,
@@ -71,7 +71,7 @@ macro_rules! level {
             /// See [`CmFns`].
             #[target_feature($(enable = $feature),+)]
             unsafe fn cm_seal<const R: usize>(
-                key: &CmKey, iv: &[u8; 16], span: Span, trailer: [u8; 4],
+                key: &CmKey, iv: Block, span: Span, trailer: [u8; 4],
             ) -> [u8; 20] {
                 // SAFETY: the caller's promise.
                 unsafe { $cm::seal::<R>(key, iv, span, trailer) }
@@ -81,7 +81,7 @@ macro_rules! level {
             /// See [`CmFns`].
             #[target_feature($(enable = $feature),+)]
             unsafe fn cm_open<const R: usize>(
-                key: &CmKey, iv: &[u8; 16], span: Span, trailer: [u8; 4], tag: &[u8],
+                key: &CmKey, iv: Block, span: Span, trailer: [u8; 4], tag: &[u8],
             ) -> bool {
                 // SAFETY: the caller's promise.
                 unsafe { $cm::open::<R>(key, iv, span, trailer, tag) }
@@ -90,7 +90,7 @@ macro_rules! level {
             /// # Safety
             /// See [`CmFns`].
             #[target_feature($(enable = $feature),+)]
-            unsafe fn cm_ctr<const R: usize>(key: &CmKey, iv: &[u8; 16], span: Span) {
+            unsafe fn cm_ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
                 // SAFETY: the caller's promise.
                 unsafe { $ctr::ctr::<R>(key, iv, span) }
             }
@@ -99,7 +99,7 @@ macro_rules! level {
             /// See [`GcmFns`].
             #[target_feature($(enable = $feature),+)]
             unsafe fn gcm_seal<const R: usize>(
-                key: &GcmKey, nonce: &[u8; 12], span: Span, trailer: &[u8],
+                key: &GcmKey, nonce: Block, span: Span, trailer: &[u8],
             ) -> [u8; 16] {
                 // SAFETY: the caller's promise.
                 unsafe { $gcm::seal::<R>(key, nonce, span, trailer) }
@@ -109,7 +109,7 @@ macro_rules! level {
             /// See [`GcmFns`].
             #[target_feature($(enable = $feature),+)]
             unsafe fn gcm_open<const R: usize>(
-                key: &GcmKey, nonce: &[u8; 12], span: Span, trailer: &[u8], tag: &[u8],
+                key: &GcmKey, nonce: Block, span: Span, trailer: &[u8], tag: &[u8],
             ) -> bool {
                 // SAFETY: the caller's promise.
                 unsafe { $gcm::open::<R>(key, nonce, span, trailer, tag) }

@@ -1,0 +1,86 @@
+//! We require SRTP and offer it; the peer answers in clear. Its answer is refused: nothing is sent, in clear or otherwise.
+//!
+//! Asterisk's core (`session_inv_on_media_update`) keeps such a call up without media until somebody hangs up; here the
+//! test does.
+
+use std::time::Duration;
+
+use host_harness::asterisk::{Asterisk, Setup, User};
+use host_harness::capture::Capture;
+use host_harness::lab::Lab;
+use host_harness::pjsip::{self, Encryption, UDP};
+use host_harness::sipp::{Call, Plan};
+
+use crate::world::{OUR_TONE, OURS};
+
+as_root_and_as_asterisk!(rtp_avp, savp_without_a_key, savp_with_a_key);
+
+const SIPP: &str = "127.0.0.40";
+
+/// Calls SIPp, which answers with `media`, for a second; how many RTP packets we sent, and how many of them can be heard.
+fn call(lab: &Lab, user: User, media: &str) -> (usize, usize) {
+    let setup = Setup::ours("ours", OURS)
+        .user(user)
+        .pjsip(UDP)
+        .pjsip(&pjsip::trunk("sipp", SIPP, Encryption::Sdes))
+        .dialplan(&pjsip::say(OUR_TONE));
+    let ours = Asterisk::start(lab, &setup);
+    let capture = Capture::start(lab, "call");
+    let peer = Call {
+        id: "answer".to_owned(),
+        address: SIPP.to_owned(),
+        asterisk: OURS.to_owned(),
+        media: media.to_owned(),
+    };
+    let mut sipp = peer.start(lab, &Plan::Answer);
+    ours.wait_until("SIPp's port", |_| {
+        lab.run("sh", &["-c", "ss -lun | grep -q '127.0.0.40:5060'"])
+            .status
+            .success()
+            .then_some(())
+    });
+    ours.cli("channel originate PJSIP/sipp extension say@default");
+    ours.wait_until("an answered call", |ours| {
+        ours.cli("core show channels")
+            .contains(" Up ")
+            .then_some(())
+    });
+    std::thread::sleep(Duration::from_millis(1500));
+    ours.cli("channel request hangup all");
+    let status = sipp.wait(host_harness::wait::SOON);
+    assert!(status.success(), "SIPp: {status}\n{}", sipp.output());
+    ours.wait_for_channels(0);
+    let wire = capture.stop();
+    (wire.rtp_from(OURS).len(), wire.audible(&[OUR_TONE]).len())
+}
+
+fn rtp_avp(lab: &Lab, user: User) {
+    assert_eq!(
+        call(
+            lab,
+            user,
+            "m=audio [media_port] RTP/AVP 0\na=rtpmap:0 PCMU/8000"
+        ),
+        (0, 0)
+    );
+}
+
+fn savp_without_a_key(lab: &Lab, user: User) {
+    assert_eq!(
+        call(
+            lab,
+            user,
+            "m=audio [media_port] RTP/SAVP 0\na=rtpmap:0 PCMU/8000"
+        ),
+        (0, 0)
+    );
+}
+
+/// The twin: the same answer with a key.
+fn savp_with_a_key(lab: &Lab, user: User) {
+    let media = "m=audio [media_port] RTP/SAVP 0\na=rtpmap:0 PCMU/8000\n\
+                 a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd";
+    let (sent, audible) = call(lab, user, media);
+    assert!(sent > 50, "{sent}");
+    assert_eq!(audible, 0);
+}

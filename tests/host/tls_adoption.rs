@@ -1,0 +1,124 @@
+//! Adoption of `protocol=tls` transports: at start, by load and unload, and what is to be left alone.
+
+use host_harness::asterisk::Asterisk;
+use host_harness::sip::Client;
+
+use crate::tls_world::{World, address, assert_serves, is_ours, listening, wait_until_idle};
+use crate::world::OURS;
+
+/// Unloads our module, which has to go out of the process's memory.
+fn unload(asterisk: &Asterisk<'_>) {
+    wait_until_idle(asterisk);
+    let answer = asterisk.cli("module unload res_ciphertrunk.so");
+    assert!(answer.contains("Unloaded"), "{answer}\n{}", asterisk.log());
+    assert!(
+        !asterisk.maps().contains("res_ciphertrunk"),
+        "the library is still mapped"
+    );
+}
+
+#[test]
+fn at_start_over_ipv4_and_ipv6() {
+    let world = World::new("at_start");
+    let v6 = world
+        .transport("")
+        .replace("[tls]", "[tls6]")
+        .replace("{address}", "[::1]");
+    let ours = Asterisk::start(&world.lab, &world.setup("").pjsip(&v6));
+    for (transport, address) in [("tls", address()), ("tls6", "[::1]:5061".to_owned())] {
+        assert!(
+            listening(&ours, transport)
+                .expect("adopted")
+                .contains(&format!("Address: {address} "))
+        );
+        let mut connection = Client::new()
+            .connect(&world.lab, &address)
+            .expect("a connection");
+        assert_serves(&ours, &mut connection);
+    }
+    assert!(ours.stop().success());
+}
+
+#[test]
+fn unload_gives_stock_its_listener_back_and_load_takes_it_again() {
+    let world = World::new("unload");
+    let ours = Asterisk::start(&world.lab, &world.setup(""));
+    for _ in 0..3 {
+        let mut connection = world.connect();
+        assert_serves(&ours, &mut connection);
+        drop(connection);
+        unload(&ours);
+        // Stock's.
+        let mut connection = world.connect();
+        assert_eq!(connection.options().expect("stock answers"), 200);
+        drop(connection);
+        ours.cli("module load res_ciphertrunk.so");
+        assert!(is_ours(&ours, "tls"), "{}", ours.log());
+    }
+    let mut connection = world.connect();
+    assert_serves(&ours, &mut connection);
+    assert!(ours.stop().success());
+}
+
+#[test]
+fn a_connection_keeps_the_module() {
+    let world = World::new("keeps");
+    let ours = Asterisk::start(&world.lab, &world.setup(""));
+    let mut connection = world.connect();
+    assert_serves(&ours, &mut connection);
+    for command in [
+        "module unload res_ciphertrunk.so",
+        "module unload -f res_ciphertrunk.so",
+    ] {
+        let answer = ours.cli(command);
+        assert!(!answer.contains("Unloaded"), "{command}: {answer}");
+        assert_serves(&ours, &mut connection);
+    }
+    // Those that are connected do not hinder an orderly end.
+    assert!(ours.stop().success());
+}
+
+#[test]
+fn what_is_left_alone_is_stocks() {
+    let world = World::new("leave_alone");
+    let second = world
+        .transport("")
+        .replace("[tls]", "[other]")
+        .replace("5061", "5071");
+    let setup = world
+        .setup("")
+        .pjsip(&second)
+        .file("ciphertrunk.conf", "[tls]\nleave_alone = other\n");
+    let ours = Asterisk::start(&world.lab, &setup);
+    let other = format!("{OURS}:5071");
+    assert!(is_ours(&ours, "tls"));
+    assert!(!is_ours(&ours, "other"));
+    let stock_answers = || {
+        let before = ours.count("TLS handshakes in");
+        let mut connection = Client::new()
+            .connect(&world.lab, &other)
+            .expect("a connection");
+        assert_eq!(connection.options().expect("an answer"), 200);
+        assert_eq!(
+            ours.count("TLS handshakes in"),
+            before,
+            "the transport is ours"
+        );
+    };
+    stock_answers();
+
+    ours.configure("ciphertrunk.conf", "");
+    ours.cli("module reload res_ciphertrunk.so");
+    assert!(is_ours(&ours, "other"));
+    let mut connection = Client::new()
+        .connect(&world.lab, &other)
+        .expect("a connection");
+    assert_serves(&ours, &mut connection);
+
+    ours.configure("ciphertrunk.conf", "[tls]\nleave_alone = nothing, other\n");
+    ours.cli("module reload res_ciphertrunk.so");
+    assert!(!is_ours(&ours, "other"));
+    stock_answers();
+    // Who was connected stays so.
+    assert_serves(&ours, &mut connection);
+}

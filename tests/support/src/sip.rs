@@ -1,0 +1,328 @@
+//! SIP over TLS by hand, for what no real peer does. The TLS is OpenSSL's, the TCP connection is on the lab's network.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use openssl::pkey::PKey;
+use openssl::ssl::{
+    NameType, Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVersion,
+};
+use openssl::x509::X509;
+
+use crate::certificates::Certificate;
+use crate::lab::Lab;
+use crate::wait;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A TLS client to be.
+pub struct Client {
+    context: SslContextBuilder,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Client {
+    /// It takes every certificate and has none.
+    pub fn new() -> Self {
+        let mut context = SslContextBuilder::new(SslMethod::tls_client()).expect("OpenSSL works");
+        context.set_security_level(0);
+        Self { context }
+    }
+
+    /// With this version alone.
+    #[must_use]
+    pub fn version(mut self, version: SslVersion) -> Self {
+        self.context
+            .set_min_proto_version(Some(version))
+            .expect("a version");
+        self.context
+            .set_max_proto_version(Some(version))
+            .expect("a version");
+        self
+    }
+
+    /// With these ciphers of TLS 1.2.
+    #[must_use]
+    pub fn ciphers(mut self, list: &str) -> Self {
+        self.context.set_cipher_list(list).expect("ciphers");
+        self
+    }
+
+    /// With a certificate of its own.
+    #[must_use]
+    pub fn certificate(mut self, lab: &Lab, own: &Certificate) -> Self {
+        present(&mut self.context, lab, own);
+        self
+    }
+
+    /// Many connections of it.
+    pub fn build(self) -> SslContext {
+        self.context.build()
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// What TCP or TLS said.
+    pub fn connect(self, lab: &Lab, peer: &str) -> Result<Connection, String> {
+        Connection::new(
+            &self.context.build(),
+            lab.tcp(peer).map_err(|error| error.to_string())?,
+        )
+    }
+}
+
+fn present(context: &mut SslContextBuilder, lab: &Lab, own: &Certificate) {
+    let (certificate, key) = (lab.read(&own.certificate), lab.read(&own.key));
+    let certificate = X509::from_pem(&certificate).expect("a certificate");
+    context
+        .set_certificate(&certificate)
+        .expect("a certificate");
+    let key = PKey::private_key_from_pem(&key).expect("a key");
+    context.set_private_key(&key).expect("its key");
+}
+
+/// A TLS server that accepts one connection at a time.
+pub struct Server {
+    context: SslContext,
+    listener: TcpListener,
+}
+
+impl Server {
+    /// Listens, with this certificate and whatever else is `set`.
+    pub fn new(
+        lab: &Lab,
+        address: &str,
+        own: &Certificate,
+        set: impl FnOnce(&mut SslContextBuilder),
+    ) -> Self {
+        let mut context = SslContextBuilder::new(SslMethod::tls_server()).expect("OpenSSL works");
+        context.set_security_level(0);
+        present(&mut context, lab, own);
+        context
+            .set_session_id_context(b"test")
+            .expect("a short one");
+        set(&mut context);
+        let listener = lab.listen(address);
+        listener.set_nonblocking(true).expect("a socket");
+        Self {
+            context: context.build(),
+            listener,
+        }
+    }
+
+    /// The next connection.
+    ///
+    /// # Errors
+    ///
+    /// What TLS said.
+    pub fn accept(&self) -> Result<Connection, String> {
+        let what = format!("a connection to {:?}", self.listener.local_addr());
+        let (tcp, _) = wait::until(
+            &what,
+            wait::SOON,
+            || self.listener.accept().ok(),
+            String::new,
+        );
+        tcp.set_nonblocking(false)
+            .map_err(|error| error.to_string())?;
+        Connection::handshake(&self.context, tcp, SslStream::accept)
+    }
+
+    /// Whether somebody connects within `limit`.
+    pub fn is_called(&self, limit: Duration) -> bool {
+        wait::poll(limit, || self.listener.accept().ok()).is_some()
+    }
+}
+
+/// A connection whose handshake is done.
+#[derive(Debug)]
+pub struct Connection {
+    /// The stream, for bytes that are not SIP.
+    pub stream: SslStream<TcpStream>,
+    received: Vec<u8>,
+    requests: u32,
+}
+
+impl Connection {
+    /// The handshake on a TCP connection.
+    ///
+    /// # Errors
+    ///
+    /// What TLS said.
+    pub fn new(context: &SslContext, tcp: TcpStream) -> Result<Self, String> {
+        Self::handshake(context, tcp, SslStream::connect)
+    }
+
+    fn handshake(
+        context: &SslContext,
+        tcp: TcpStream,
+        shake: impl FnOnce(&mut SslStream<TcpStream>) -> Result<(), openssl::ssl::Error>,
+    ) -> Result<Self, String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        tcp.set_read_timeout(Some(PATIENCE))
+            .map_err(|error| text(&error))?;
+        tcp.set_nodelay(true).map_err(|error| text(&error))?;
+        let ssl = Ssl::new(context).map_err(|error| text(&error))?;
+        let mut stream = SslStream::new(ssl, tcp).map_err(|error| text(&error))?;
+        shake(&mut stream).map_err(|error| text(&error))?;
+        Ok(Self {
+            stream,
+            received: Vec::new(),
+            requests: 0,
+        })
+    }
+
+    /// The server name that the client asked for.
+    pub fn sni(&self) -> Option<&str> {
+        self.stream.ssl().servername(NameType::HOST_NAME)
+    }
+
+    /// Answers a request with 200.
+    ///
+    /// # Errors
+    ///
+    /// What TLS said.
+    pub fn accept_request(&mut self, request: &str) -> io::Result<()> {
+        let mut answer = String::from("SIP/2.0 200 OK\r\n");
+        for line in request.lines().take_while(|line| !line.is_empty()) {
+            if ["Via:", "From:", "Call-ID:", "CSeq:"]
+                .iter()
+                .any(|name| line.starts_with(name))
+            {
+                answer += &format!("{line}\r\n");
+            } else if line.starts_with("To:") {
+                answer += &format!("{line};tag=answer\r\n");
+            }
+        }
+        self.send(format!("{answer}Content-Length: 0\r\n\r\n").as_bytes())
+    }
+
+    /// Its own address.
+    pub fn local(&self) -> SocketAddr {
+        self.stream.get_ref().local_addr().expect("a socket")
+    }
+
+    /// The SHA-256 of the server's certificate, in hexadecimal.
+    pub fn server_sha256(&self) -> String {
+        let certificate = self
+            .stream
+            .ssl()
+            .peer_certificate()
+            .expect("a server has one");
+        let digest = certificate
+            .digest(openssl::hash::MessageDigest::sha256())
+            .expect("a digest");
+        digest.iter().map(|octet| format!("{octet:02x}")).collect()
+    }
+
+    /// A new OPTIONS request with these further header lines and this body.
+    pub fn request(&mut self, headers: &str, body: &str) -> String {
+        self.requests += 1;
+        let (local, number) = (self.local(), self.requests);
+        format!(
+            "OPTIONS sip:server SIP/2.0\r\nVia: SIP/2.0/TLS {local};rport;branch=z9hG4bK{port}x{number}\r\nMax-Forwards: 70\r\n\
+             From: <sip:probe@{local}>;tag={number}\r\nTo: <sip:server>\r\nCall-ID: {port}-{number}@probe\r\n\
+             CSeq: {number} OPTIONS\r\nContact: <sip:probe@{local};transport=tls>\r\n{headers}Content-Length: {length}\r\n\r\n{body}",
+            port = local.port(),
+            length = body.len()
+        )
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Errors
+    ///
+    /// What TLS said.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Reads one message.
+    ///
+    /// # Errors
+    ///
+    /// The connection ended, or nothing came for long.
+    pub fn receive(&mut self) -> io::Result<String> {
+        loop {
+            if let Some(length) = message_length(&self.received) {
+                let message: Vec<u8> = self.received.drain(..length).collect();
+                return Ok(String::from_utf8_lossy(&message).into_owned());
+            }
+            let mut buffer = [0; 16384];
+            match self.stream.read(&mut buffer)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => self.received.extend_from_slice(&buffer[..count]),
+            }
+        }
+    }
+
+    /// Asks OPTIONS; the status of the answer.
+    ///
+    /// # Errors
+    ///
+    /// The connection ended, or nothing came for long.
+    pub fn options(&mut self) -> io::Result<u16> {
+        let request = self.request("", "");
+        self.send(request.as_bytes())?;
+        self.receive().map(|answer| status(&answer))
+    }
+
+    /// Waits for the end of the connection; `false`: it is still up after a while.
+    pub fn ends(&mut self, limit: Duration) -> bool {
+        let _ = self.stream.get_ref().set_read_timeout(Some(limit));
+        let mut buffer = [0; 4096];
+        loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => {
+                    return !matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The status of a response; 0 for anything else.
+pub fn status(message: &str) -> u16 {
+    message
+        .strip_prefix("SIP/2.0 ")
+        .and_then(|rest| rest.get(..3)?.parse().ok())
+        .unwrap_or(0)
+}
+
+/// A header line's value.
+pub fn header<'m>(message: &'m str, name: &str) -> Option<&'m str> {
+    message
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+/// The length of the message that `bytes` begins with, if it is all there.
+fn message_length(bytes: &[u8]) -> Option<usize> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let text = String::from_utf8_lossy(&bytes[..end]);
+    let body = text
+        .lines()
+        .find_map(|line| {
+            line.to_ascii_lowercase()
+                .strip_prefix("content-length:")?
+                .trim()
+                .parse::<usize>()
+                .ok()
+        })
+        .unwrap_or(0);
+    (bytes.len() >= end + body).then_some(end + body)
+}
