@@ -16,6 +16,7 @@ mod plain_answer;
 mod sdes;
 mod srtp_bundle;
 mod srtp_call;
+mod srtp_lifetime;
 mod srtp_reinvite;
 mod srtp_replay;
 mod srtp_reuse;
