@@ -42,7 +42,6 @@
 mod error;
 mod index;
 mod kdf;
-mod payload_hash;
 mod policy;
 mod receiver;
 mod replay;

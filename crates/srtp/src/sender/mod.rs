@@ -2,11 +2,10 @@
 
 mod record;
 
-use packet_crypto::Kernels;
+use packet_crypto::{Kernels, PayloadHash};
 
 use crate::error::{PolicyError, ProtectError};
 use crate::kdf::{KeyId, derive};
-use crate::payload_hash::PayloadHash;
 use crate::policy::{Mki, Policy};
 use crate::rtcp;
 use crate::rtp::RtpHeader;
@@ -282,7 +281,7 @@ impl Staged {
         let derived = derive(kernels, policy.key())?;
         Ok(Staged {
             ssrc,
-            payload_hash: PayloadHash::new(&derived.payload_hash),
+            payload_hash: PayloadHash::new(kernels, &derived.payload_hash),
             transform: Transform::new(kernels, policy.suite(), policy.params(), &derived)?,
             mki: policy.mki().cloned(),
             id: derived.id,

@@ -1,9 +1,10 @@
 //! What was sent under a local key: the indexes used, and hashes of the latest payloads.
 
+use packet_crypto::PayloadHash;
+
 use crate::error::ProtectError;
 use crate::index::{RTCP_INDEXES, RTP_INDEXES, guess};
 use crate::kdf::KeyId;
-use crate::payload_hash::PayloadHash;
 use crate::replay::{Seen, WINDOW, Window};
 use crate::stats::KeyUsage;
 
@@ -178,8 +179,10 @@ mod tests {
 
     fn record() -> KeyRecord {
         let key = MasterKey::new(Suite::AesCm128HmacSha1_80, &[5; 30]).unwrap();
-        let derived = crate::kdf::derive(packet_crypto::kernels(), &key).unwrap();
-        KeyRecord::new(derived.id, PayloadHash::new(&derived.payload_hash))
+        let kernels = packet_crypto::kernels();
+        let derived = crate::kdf::derive(kernels, &key).unwrap();
+        let payload_hash = PayloadHash::new(kernels, &derived.payload_hash);
+        KeyRecord::new(derived.id, payload_hash)
     }
 
     #[test]
