@@ -54,6 +54,9 @@ mod stats;
 mod suite;
 mod transform;
 
+/// Mostly one, and then without an allocation and without a cache line of its own.
+type Few<T> = smallvec::SmallVec<[T; 1]>;
+
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

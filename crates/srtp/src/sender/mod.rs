@@ -4,6 +4,7 @@ mod record;
 
 use packet_crypto::{Kernels, PayloadHash};
 
+use crate::Few;
 use crate::error::{PolicyError, ProtectError};
 use crate::kdf::{KeyId, derive};
 use crate::policy::{Mki, Policy};
@@ -55,14 +56,16 @@ struct Staged {
     mki: Option<Mki>,
 }
 
+/// What a packet touches comes first.
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct Sender {
     records: Vec<KeyRecord>,
-    active: Vec<Active>,
-    staged: Vec<Staged>,
-    keys_set: u64,
+    active: Few<Active>,
     /// Record and stream of the last RTP packet, for the statistics.
     last: Option<(usize, u32)>,
+    staged: Vec<Staged>,
+    keys_set: u64,
 }
 
 impl Sender {
@@ -184,8 +187,6 @@ impl Sender {
             }
         };
         self.records[record].age = age;
-        // Most sessions have one policy: no room for more is kept.
-        self.active.reserve_exact(1);
         self.active.push(Active {
             ssrc,
             record,

@@ -2,6 +2,7 @@
 
 use packet_crypto::PayloadHash;
 
+use crate::Few;
 use crate::error::ProtectError;
 use crate::index::{RTCP_INDEXES, RTP_INDEXES, guess};
 use crate::kdf::KeyId;
@@ -22,7 +23,7 @@ pub(crate) struct KeyRecord {
     pub(super) age: u64,
     pub(super) payload_hash: PayloadHash,
     pub(super) packets: KeyUsage,
-    pub(super) streams: Vec<Stream>,
+    pub(super) streams: Few<Stream>,
 }
 
 /// What was sent from one SSRC under one key.
@@ -50,7 +51,7 @@ impl KeyRecord {
             age: 0,
             payload_hash,
             packets: KeyUsage::default(),
-            streams: Vec::new(),
+            streams: Few::new(),
         }
     }
 
