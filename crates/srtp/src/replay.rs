@@ -23,6 +23,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    #[inline]
     pub(crate) fn starting_at(index: u64) -> Self {
         Window {
             highest: index,
@@ -38,10 +39,12 @@ impl Window {
         self.used = [used as u64, (used >> 64) as u64];
     }
 
+    #[inline]
     pub(crate) fn highest(&self) -> u64 {
         self.highest
     }
 
+    #[inline]
     pub(crate) fn look_up(&self, index: u64) -> Seen {
         match self.highest.checked_sub(index) {
             None => Seen::New,
@@ -52,6 +55,7 @@ impl Window {
     }
 
     /// Marks an index; one before the window leaves no mark.
+    #[inline]
     pub(crate) fn mark(&mut self, index: u64) {
         if let Some(ahead) = index.checked_sub(self.highest) {
             let shift = u32::try_from(ahead).unwrap_or(u32::MAX);

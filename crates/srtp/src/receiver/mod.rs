@@ -184,6 +184,7 @@ impl Receiver {
     }
 
     /// Drops the old key when its time is over.
+    #[inline]
     pub(crate) fn expire(&mut self, now_ms: u64) {
         if self.old.as_ref().is_some_and(|old| now_ms >= old.1) {
             self.old = None;
@@ -249,6 +250,7 @@ impl Receiver {
         }
     }
 
+    #[inline]
     pub(crate) fn unprotect_rtp(
         &mut self,
         packet: &mut [u8],
@@ -279,6 +281,7 @@ impl Receiver {
     }
 
     /// What a verified packet changes for its key: it is in use now.
+    #[inline]
     fn commit(&mut self, verified: &Verified, now_ms: u64) -> &mut KeyRecord {
         if verified.role == Role::Pending {
             let new = self.pending.take().map(|g| *g);
@@ -311,6 +314,7 @@ impl Receiver {
 
 impl KeyRecord {
     /// The SSRC's stream, which is new if this is its first packet.
+    #[inline]
     fn stream(&mut self, ssrc: u32) -> &mut Stream {
         let place = match self.streams.iter().position(|s| s.ssrc == ssrc) {
             Some(known) => known,
@@ -340,6 +344,7 @@ impl KeyRecord {
         stream
     }
 
+    #[inline]
     fn rtp_window(&self, ssrc: u32) -> Option<&Window> {
         self.streams.iter().find(|s| s.ssrc == ssrc)?.rtp.as_ref()
     }
@@ -349,6 +354,7 @@ impl KeyRecord {
     }
 }
 
+#[inline]
 fn mark(window: &mut Option<Window>, index: u64) {
     match window {
         Some(window) => window.mark(index),

@@ -207,6 +207,7 @@ impl Sender {
         })
     }
 
+    #[inline]
     pub(crate) fn protect_rtp(
         &mut self,
         src: &[u8],
@@ -268,6 +269,7 @@ impl Sender {
 }
 
 /// The policy for `ssrc`: its own, or the one for any.
+#[inline]
 fn active(policies: &[Active], ssrc: u32) -> Option<&Active> {
     let by = |which| policies.iter().find(|a| a.ssrc == which);
     by(LocalSsrc::Specific(ssrc)).or_else(|| by(LocalSsrc::Any))

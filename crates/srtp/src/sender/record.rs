@@ -57,6 +57,7 @@ impl KeyRecord {
 
     /// The index of a packet to send, if it may be sent. `payload` only if a repetition is
     /// harmless.
+    #[inline]
     pub(super) fn place(
         &self,
         ssrc: u32,
@@ -92,6 +93,7 @@ impl KeyRecord {
     }
 
     /// The packet is on its way.
+    #[inline]
     pub(super) fn sent(&mut self, ssrc: u32, place: &RtpPlace) -> Result<(), ProtectError> {
         self.stream(ssrc)?.mark(place);
         self.packets.rtp += 1;
@@ -116,6 +118,7 @@ impl KeyRecord {
         Some((stream.rtp.as_ref()?.highest() >> 16) as u32)
     }
 
+    #[inline]
     fn stream(&mut self, ssrc: u32) -> Result<&mut Stream, ProtectError> {
         let place = match self.streams.iter().position(|s| s.ssrc == ssrc) {
             Some(known) => known,
@@ -139,6 +142,7 @@ impl KeyRecord {
 
 /// The index of a packet to send. What lies just before index 0 was sent before the stream's
 /// first packet, by a reordering network in front of us, and has no index.
+#[inline]
 fn next_index(highest: u64, seq: u16) -> Result<u64, ProtectError> {
     let behind = u64::from((highest as u16).wrapping_sub(seq));
     if behind > highest && behind < WINDOW {
@@ -148,6 +152,7 @@ fn next_index(highest: u64, seq: u16) -> Result<u64, ProtectError> {
 }
 
 impl Stream {
+    #[inline]
     fn mark(&mut self, place: &RtpPlace) {
         let window = match &mut self.rtp {
             Some(window) => {
