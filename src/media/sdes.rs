@@ -407,18 +407,3 @@ fn begin(
         .flatten()
         .ok_or(NOT_IN_FORCE)
 }
-
-/// A line for the log: its tag and suite if they look like such. What follows may be a key.
-fn shown(value: &str) -> String {
-    let plain = |word: &&str| {
-        word.len() <= 32 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    };
-    let mut words = value.split(' ').filter(|word| !word.is_empty());
-    let tag = words
-        .next()
-        .filter(plain)
-        .filter(|tag| tag.len() <= 12)
-        .unwrap_or("?");
-    let suite = words.next().filter(plain).unwrap_or("?");
-    format!("tag {tag}, suite {suite}")
-}

@@ -208,9 +208,6 @@ impl Srtp {
         // SAFETY: a live session, and a buffer with room for the trailer.
         let status = unsafe { call(self.session, data, &raw mut len, self.use_mki, 0) };
         assert_eq!(status, 0, "libsrtp protects");
-        let status =
-            unsafe { c::srtp_protect_mki(self.session, data, &raw mut len, self.use_mki, 0) };
-        assert_eq!(status, 0, "srtp_protect");
         buffer.truncate(len as usize);
         buffer
     }
