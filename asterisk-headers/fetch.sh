@@ -11,7 +11,7 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-root=$1
+root=$(cd "$1" && pwd) # apt reads a relative path below /etc/apt
 src=${2:-}
 out=$here/fetched
 

@@ -1,5 +1,7 @@
 //! The SRTP engine: Asterisk's sessions, policies and SDES negotiation on `crates/srtp`.
 
+pub mod lifetime;
+mod lines;
 pub mod policy;
 pub mod registry;
 pub mod sdes;

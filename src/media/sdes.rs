@@ -4,17 +4,18 @@ use std::ffi::CStr;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Weak};
 
-use srtp::sdes::{CryptoLine, KeyParam, Rules};
-use srtp::{MasterKey, Policy, SessionParams, Suite};
-use subtle::ConstantTimeEq;
+use srtp::Policy;
+use srtp::sdes::{CryptoLine, Rules};
 use zeroize::Zeroizing;
 
-use crate::config;
+use crate::config::{self, Srtp};
 use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::session::{self, Call, Exchange};
 use crate::ffi::srtp_engine;
 
+use super::lifetime::{Age, Lifetimes};
+use super::lines::{new_line, offer, reply_with, same, shown};
 use super::policy::PolicyBuilder;
 use super::registry;
 use super::session::Session;
@@ -50,6 +51,7 @@ pub struct Crypto {
     agreed: Option<Pair>,
     /// The peer's offer and our answer to it, which may still be refused.
     proposed: Option<Pair>,
+    rules: Option<Arc<Srtp>>,
     /// The line of this node as C wants it, with its NUL. It holds a key.
     line: Zeroizing<Vec<u8>>,
     /// The latest lines that were refused, so that each is told once though Asterisk asks again.
@@ -64,6 +66,7 @@ impl Crypto {
             offered: Vec::new(),
             agreed: None,
             proposed: None,
+            rules: None,
             line: Zeroizing::default(),
             refused: Vec::new(),
             _module: ModuleRef::take(),
@@ -100,7 +103,15 @@ impl Crypto {
             self.withdraw();
         }
         if let Some(pair) = self.proposed.as_ref().or(self.agreed.as_ref()) {
-            let local = pair.local.clone();
+            let mut local = pair.local.clone();
+            if !answers {
+                // A key that nears the end of its lifetime is followed by another one.
+                let old = pair.session.upgrade();
+                if old.is_some_and(|session| session.local_age() >= Age::Old) {
+                    local = new_line(local.tag, local.suite, self.lifetime()).unwrap_or(local);
+                }
+                self.offered = vec![local.clone()];
+            }
             self.set_line(&local);
             return Lines::Only;
         }
@@ -108,11 +119,11 @@ impl Crypto {
             // A follower's line, or an offer that goes out once more.
             return Lines::Own;
         }
-        let config = config::current();
-        let suites = offer(&config.srtp_of(call.as_ref()).offer, tag_32);
+        let rules = self.rules(call.as_ref());
+        let suites = offer(&rules.offer, tag_32);
         self.offered = (1..)
             .zip(suites)
-            .filter_map(|(tag, suite)| new_line(tag, suite))
+            .filter_map(|(tag, suite)| new_line(tag, suite, rules.lifetime))
             .collect();
         let Some((first, rest)) = self.offered.split_first() else {
             return Lines::Own;
@@ -130,8 +141,7 @@ impl Crypto {
     /// known: nobody would tell when they are.
     pub fn receive(&mut self, rtp: RtpInstance, value: &str) -> bool {
         let call = session::call_of(rtp);
-        let config = config::current();
-        let srtp = config.srtp_of(call.as_ref());
+        let srtp = self.rules(call.as_ref());
         let rules = Rules {
             suites: &srtp.accept,
             mki: srtp.mki,
@@ -161,6 +171,18 @@ impl Crypto {
         true
     }
 
+    /// The configuration of the call: that of its begin, so that a reload is for new calls. One that is not known has today's.
+    fn rules(&mut self, call: Option<&Call>) -> Arc<Srtp> {
+        if let Some(rules) = &self.rules {
+            return Arc::clone(rules);
+        }
+        let rules = Arc::new(config::current().srtp_of(call).clone());
+        if call.is_some() {
+            self.rules = Some(Arc::clone(&rules));
+        }
+        rules
+    }
+
     /// The peer's offer.
     fn offer_came(
         &mut self,
@@ -168,6 +190,10 @@ impl Crypto {
         live: Option<Arc<Session>>,
         remote: CryptoLine,
     ) -> Result<(), &'static str> {
+        if self.agreed.is_some() {
+            // An offer of ours that was not answered was refused.
+            self.offered.clear();
+        }
         let before = self.proposed.take_if(|pair| same(&pair.remote, &remote));
         let local = self.reply(&remote, before.as_ref())?;
         let session = match live {
@@ -199,7 +225,7 @@ impl Crypto {
             if let Some(session) = pair.session.upgrade() {
                 session.stands();
             }
-            self.agreed = Some(pair);
+            self.agree(pair);
             return Ok(());
         }
         self.answer_came(rtp, live, remote)
@@ -213,7 +239,7 @@ impl Crypto {
         remote: CryptoLine,
     ) -> Result<(), &'static str> {
         self.withdraw();
-        let local = self.known_line(&remote).ok_or(
+        let local = self.chosen(&remote).or(self.in_use(&remote)).ok_or(
             "it answers our offer with a tag and suite that were not in it (RFC 4568 section 5.1.3)",
         )?;
         let local = reply_with(local, &remote);
@@ -230,7 +256,7 @@ impl Crypto {
             }
             None => begin(rtp, &local, &remote)?,
         };
-        self.agreed = Some(Pair::new(local, remote, &session));
+        self.agree(Pair::new(local, remote, &session));
         Ok(())
     }
 
@@ -242,7 +268,9 @@ impl Crypto {
         remote: CryptoLine,
     ) -> Result<(), &'static str> {
         self.offer_came(rtp, live, remote)?;
-        self.agreed = self.proposed.take();
+        if let Some(pair) = self.proposed.take() {
+            self.agree(pair);
+        }
         if let Some(session) = registry::of(rtp) {
             session.stands();
         }
@@ -251,22 +279,47 @@ impl Crypto {
 
     /// The peer's offer was refused: as if it had never come. The first one of a stream was in force at once, and stays.
     fn withdraw(&mut self) {
-        if self.agreed.is_none() {
-            self.agreed = self.proposed.take();
+        if self.agreed.is_none()
+            && let Some(first) = self.proposed.take()
+        {
+            self.agree(first);
         }
         if let Some(session) = self.proposed.take().and_then(|pair| pair.session.upgrade()) {
             session.withdrawn();
         }
     }
 
-    /// Our line that the peer knows and `remote` goes with: the one in use, or the one that it chose of our offer.
-    fn known_line(&self, remote: &CryptoLine) -> Option<&CryptoLine> {
-        let agreed = self.agreed.iter().map(|pair| &pair.local);
+    /// The line of our last offer that `remote` answers.
+    fn chosen(&self, remote: &CryptoLine) -> Option<&CryptoLine> {
         let chosen = |line: &&CryptoLine| line.tag == remote.tag && line.suite == remote.suite;
-        agreed
-            .filter(|local| local.suite == remote.suite)
-            .chain(self.offered.iter().filter(chosen))
-            .next()
+        self.offered.iter().find(chosen)
+    }
+
+    /// Our line in force, if it has the suite of `remote`.
+    fn in_use(&self, remote: &CryptoLine) -> Option<&CryptoLine> {
+        let local = self.agreed.as_ref().map(|pair| &pair.local);
+        local.filter(|local| local.suite == remote.suite)
+    }
+
+    /// That of new keys of ours.
+    fn lifetime(&self) -> Option<u64> {
+        self.rules.as_ref().and_then(|rules| rules.lifetime)
+    }
+
+    /// It is in force.
+    fn agree(&mut self, pair: Pair) {
+        let again = self
+            .agreed
+            .as_ref()
+            .is_some_and(|agreed| agreed.is(&pair.local, &pair.remote));
+        if !again && let Some(session) = pair.session.upgrade() {
+            let strict = self
+                .rules
+                .as_ref()
+                .is_some_and(|rules| rules.strict_lifetime);
+            session.begin_ages(Lifetimes::of(&pair.local, &pair.remote, strict));
+        }
+        self.agreed = Some(pair);
     }
 
     /// Our line in answer to `remote`. The local key stays while suite and session do, so that its rollover counter can
@@ -277,11 +330,12 @@ impl Crypto {
         before: Option<&Pair>,
     ) -> Result<CryptoLine, &'static str> {
         let known = self
-            .known_line(remote)
-            .or_else(|| before.map(|pair| &pair.local));
+            .in_use(remote)
+            .or(self.chosen(remote))
+            .or(before.map(|pair| &pair.local));
         match known {
             Some(local) => Ok(reply_with(local, remote)),
-            None => new_line(remote.tag, remote.suite)
+            None => new_line(remote.tag, remote.suite, self.lifetime())
                 .map(|line| reply_with(&line, remote))
                 .ok_or(NOT_IN_FORCE),
         }
@@ -331,65 +385,6 @@ impl Pair {
     }
 }
 
-/// `local` as the answer to `remote`.
-fn reply_with(local: &CryptoLine, remote: &CryptoLine) -> CryptoLine {
-    CryptoLine {
-        tag: remote.tag,
-        old_name: remote.old_name,
-        params: remote.params,
-        ..local.clone()
-    }
-}
-
-/// Whether two lines lead to the same policies. Tag and lifetime do not matter.
-fn same(one: &CryptoLine, other: &CryptoLine) -> bool {
-    one.suite == other.suite
-        && one.params == other.params
-        && one.keys.len() == other.keys.len()
-        && one.keys.iter().zip(&other.keys).all(|(one, other)| {
-            one.mki == other.mki && bool::from(one.key.key_salt().ct_eq(other.key.key_salt()))
-        })
-}
-
-/// The suites of an offer: as configured, with the short tag where the endpoint wants it.
-fn offer(configured: &[Suite], tag_32: bool) -> Vec<Suite> {
-    let mut suites = Vec::new();
-    for suite in configured {
-        let suite = match suite {
-            Suite::AesCm128HmacSha1_80 if tag_32 => Suite::AesCm128HmacSha1_32,
-            Suite::AesCm192HmacSha1_80 if tag_32 => Suite::AesCm192HmacSha1_32,
-            Suite::AesCm256HmacSha1_80 if tag_32 => Suite::AesCm256HmacSha1_32,
-            other => *other,
-        };
-        if !suites.contains(&suite) {
-            suites.push(suite);
-        }
-    }
-    suites
-}
-
-/// A line of ours with a fresh key; `None` (logged) without randomness.
-fn new_line(tag: u32, suite: Suite) -> Option<CryptoLine> {
-    let mut key_salt = Zeroizing::new(vec![0; suite.key_salt_len()]);
-    if let Err(error) = openssl::rand::rand_bytes(&mut key_salt) {
-        log::error!("OpenSSL has no random octets for a key: {error}");
-        return None;
-    }
-    let key = MasterKey::new(suite, &key_salt).ok()?;
-    let keys = vec![KeyParam {
-        key,
-        lifetime: None,
-        mki: None,
-    }];
-    Some(CryptoLine {
-        tag,
-        suite,
-        old_name: false,
-        keys,
-        params: SessionParams::default(),
-    })
-}
-
 fn policies(line: &CryptoLine) -> Result<Vec<Policy>, &'static str> {
     line.policies().map_err(|_| NOT_IN_FORCE)
 }
@@ -411,19 +406,4 @@ fn begin(
     made.then(|| registry::of(rtp))
         .flatten()
         .ok_or(NOT_IN_FORCE)
-}
-
-/// A line for the log: its tag and suite if they look like such. What follows may be a key.
-fn shown(value: &str) -> String {
-    let plain = |word: &&str| {
-        word.len() <= 32 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    };
-    let mut words = value.split(' ').filter(|word| !word.is_empty());
-    let tag = words
-        .next()
-        .filter(plain)
-        .filter(|tag| tag.len() <= 12)
-        .unwrap_or("?");
-    let suite = words.next().filter(plain).unwrap_or("?");
-    format!("tag {tag}, suite {suite}")
 }

@@ -190,8 +190,11 @@ impl AesCmHmacSha1 {
                 // SAFETY: the key was made with a level of this CPU; the span is of this job's slices.
                 unsafe {
                     match group {
-                        None => job.tag = (key.fns.seal)(key, &job.iv, *span, job.trailer),
-                        Some(_) => (key.fns.ctr)(key, &job.iv, *span),
+                        None => {
+                            job.tag =
+                                (key.fns.seal)(key, u128::from_le_bytes(job.iv), *span, job.trailer)
+                        }
+                        Some(_) => (key.fns.ctr)(key, u128::from_le_bytes(job.iv), *span),
                     }
                 }
             }
@@ -270,7 +273,7 @@ impl AesCmHmacSha1 {
                     let key = &job.key.key;
                     let span = Span::in_place(job.clear, job.packet);
                     // SAFETY: the key was made with a level of this CPU; the span is of this job's slice.
-                    unsafe { (key.fns.ctr)(key, &job.iv, span) };
+                    unsafe { (key.fns.ctr)(key, u128::from_le_bytes(job.iv), span) };
                 }
             }
             at += count;

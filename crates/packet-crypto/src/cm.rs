@@ -46,6 +46,7 @@ impl AesCmHmacSha1 {
     /// # Panics
     /// When `clear > src.len()` or `dst.len() < src.len()`.
     #[must_use = "without its tag the packet cannot be authenticated"]
+    #[inline]
     pub fn seal(
         &self,
         iv: &[u8; 16],
@@ -56,7 +57,7 @@ impl AesCmHmacSha1 {
     ) -> [u8; 20] {
         let span = Span::copy(clear, src, dst);
         // SAFETY: this CPU runs the level (`new` had its `Kernels`); `span` was made from two slices.
-        unsafe { (self.key.fns.seal)(&self.key, iv, span, *trailer) }
+        unsafe { (self.key.fns.seal)(&self.key, u128::from_le_bytes(*iv), span, *trailer) }
     }
 
     /// As [`Self::seal`], in place. An unauthenticated packet is also decrypted by this, leaving the tag unused:
@@ -64,6 +65,7 @@ impl AesCmHmacSha1 {
     ///
     /// # Panics
     /// When `clear > packet.len()`.
+    #[inline]
     pub fn seal_in_place(
         &self,
         iv: &[u8; 16],
@@ -73,7 +75,7 @@ impl AesCmHmacSha1 {
     ) -> [u8; 20] {
         let span = Span::in_place(clear, packet);
         // SAFETY: this CPU runs the level (`new` had its `Kernels`); `span` was made from a slice.
-        unsafe { (self.key.fns.seal)(&self.key, iv, span, *trailer) }
+        unsafe { (self.key.fns.seal)(&self.key, u128::from_le_bytes(*iv), span, *trailer) }
     }
 
     /// Compares `tag` in constant time with the beginning of HMAC-SHA1 of `packet || trailer` and decrypts
@@ -83,6 +85,7 @@ impl AesCmHmacSha1 {
     ///
     /// # Panics
     /// When `clear > packet.len()`.
+    #[inline]
     pub fn open_in_place(
         &self,
         iv: &[u8; 16],
@@ -96,7 +99,9 @@ impl AesCmHmacSha1 {
         }
         let span = Span::in_place(clear, packet);
         // SAFETY: this CPU runs the level (`new` had its `Kernels`); `span` was made from a slice; 4 to 20 bytes of tag.
-        let good = unsafe { (self.key.fns.open)(&self.key, iv, span, *trailer, tag) };
+        let good = unsafe {
+            (self.key.fns.open)(&self.key, u128::from_le_bytes(*iv), span, *trailer, tag)
+        };
         if good { Ok(()) } else { Err(AuthFailed) }
     }
 }

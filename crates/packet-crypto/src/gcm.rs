@@ -2,7 +2,7 @@
 
 use crate::error::{AuthFailed, KeyLength};
 use crate::kernels::{GcmKey, Kernels};
-use crate::key::{Span, round_keys_for};
+use crate::key::{Block, Span, round_keys_for};
 use crate::tag::LENGTHS_GCM;
 
 /// One direction's session key of an RTP or RTCP stream: AEAD_AES_128_GCM or AEAD_AES_256_GCM. Zeroed when dropped.
@@ -42,6 +42,7 @@ impl AesGcm {
     /// # Panics
     /// When `clear > src.len()` or `dst.len() < src.len()`.
     #[must_use = "without its tag the packet cannot be opened"]
+    #[inline]
     pub fn seal(
         &self,
         nonce: &[u8; 12],
@@ -52,7 +53,7 @@ impl AesGcm {
     ) -> [u8; 16] {
         let span = Span::copy(clear, src, dst);
         // SAFETY: this CPU runs the level (`new` had its `Kernels`); `span` was made from two slices.
-        unsafe { (self.key.fns.seal)(&self.key, nonce, span, trailer) }
+        unsafe { (self.key.fns.seal)(&self.key, block(nonce), span, trailer) }
     }
 
     /// As [`Self::seal`], in place.
@@ -60,6 +61,7 @@ impl AesGcm {
     /// # Panics
     /// When `clear > packet.len()`.
     #[must_use = "without its tag the packet cannot be opened"]
+    #[inline]
     pub fn seal_in_place(
         &self,
         nonce: &[u8; 12],
@@ -69,7 +71,7 @@ impl AesGcm {
     ) -> [u8; 16] {
         let span = Span::in_place(clear, packet);
         // SAFETY: this CPU runs the level (`new` had its `Kernels`); `span` was made from a slice.
-        unsafe { (self.key.fns.seal)(&self.key, nonce, span, trailer) }
+        unsafe { (self.key.fns.seal)(&self.key, block(nonce), span, trailer) }
     }
 
     /// Compares `tag` in constant time and decrypts `packet[clear..]` only if it is right. On failure `packet` is byte
@@ -79,6 +81,7 @@ impl AesGcm {
     ///
     /// # Panics
     /// When `clear > packet.len()`.
+    #[inline]
     pub fn open_in_place(
         &self,
         nonce: &[u8; 12],
@@ -92,7 +95,14 @@ impl AesGcm {
         }
         let span = Span::in_place(clear, packet);
         // SAFETY: this CPU runs the level (`new` had its `Kernels`); `span` was made from a slice; 8 or 16 bytes of tag.
-        let good = unsafe { (self.key.fns.open)(&self.key, nonce, span, trailer, tag) };
+        let good = unsafe { (self.key.fns.open)(&self.key, block(nonce), span, trailer, tag) };
         if good { Ok(()) } else { Err(AuthFailed) }
     }
+}
+
+#[inline]
+fn block(nonce: &[u8; 12]) -> Block {
+    let mut block = [0; 16];
+    block[..12].copy_from_slice(nonce);
+    u128::from_le_bytes(block)
 }

@@ -4,6 +4,11 @@ use zeroize::Zeroize;
 
 use crate::kernels::CmKey;
 
+/// A counter block, or a nonce with four zero bytes behind it, as a little-endian integer (byte 0 lowest). Passed by
+/// value: callers put it together from integers, and a vector load from the memory where two stores of such an
+/// integer's halves are under way would wait until both are done.
+pub(crate) type Block = u128;
+
 /// AES round keys as FIPS 197 orders them, each block as a little-endian integer (byte 0 lowest). AES-128 uses the
 /// first 11, AES-192 13, AES-256 all 15.
 pub(crate) type RoundKeys = [u128; 15];
@@ -28,6 +33,15 @@ pub(crate) const fn round_keys_for(bytes: usize) -> Option<usize> {
         32 => Some(15),
         _ => None,
     }
+}
+
+/// The point at which the polynomial hash evaluates (see `PayloadHash`): its square, that times x^64, and itself.
+#[repr(C)]
+#[derive(Zeroize)]
+pub(crate) struct PolyKey {
+    pub square: u64,
+    pub square_x64: u64,
+    pub point: u64,
 }
 
 /// Where a packet is and where it goes: `len` readable bytes at `src`, `len` writable ones at `dst`. The two are the

@@ -49,6 +49,7 @@ const MODULES: &[&str] = &[
     "res_pjsip_rfc3326",
     "res_pjsip_sdp_rtp",
     "res_pjsip_session",
+    "res_resolver_unbound",
     "res_rtp_asterisk",
     "res_sorcery_astdb",
     "res_sorcery_config",

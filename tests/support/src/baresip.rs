@@ -46,6 +46,8 @@ pub struct Baresip {
     process: Process,
     control: TcpStream,
     folder: PathBuf,
+    /// How many recordings there were before the last call that it made.
+    earlier: usize,
 }
 
 impl Baresip {
@@ -100,6 +102,7 @@ impl Baresip {
             process,
             control,
             folder: lab.folder().join(name),
+            earlier: 0,
         };
         if phone.password.is_some() {
             phone_is.process.wait_for("[1 binding]", wait::SOON);
@@ -115,13 +118,21 @@ impl Baresip {
 
     /// Calls.
     pub fn dial(&mut self, uri: &str) {
+        self.earlier = self.recordings().len();
         self.command("dial", uri);
     }
 
     /// Calls, and waits until the call is up.
     pub fn call(&mut self, uri: &str) {
+        let established = |phone: &Self| phone.output().matches("Call established").count();
+        let before = established(self);
         self.dial(uri);
-        self.process.wait_for("Call established", wait::SOON);
+        wait::until(
+            &format!("an answer to the call of {uri}"),
+            wait::SOON,
+            || (established(self) > before).then_some(()),
+            || tail(&self.output(), 40),
+        );
     }
 
     /// Hangs up.
@@ -139,15 +150,20 @@ impl Baresip {
         self.process.wait_for(text, wait::SOON);
     }
 
-    /// What it has heard so far: the newest recording of what was decoded.
+    /// What it has heard so far in its last call: the recording of what was decoded.
     pub fn heard(&self) -> Option<Recording> {
+        wav::read(self.recordings().get(self.earlier..)?.last()?)
+    }
+
+    /// The recordings of what it heard, oldest first.
+    fn recordings(&self) -> Vec<PathBuf> {
         let mut files: Vec<PathBuf> = fs::read_dir(self.folder.join("rec"))
             .expect("the folder was made")
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.to_string_lossy().ends_with("-dec.wav"))
             .collect();
         files.sort();
-        wav::read(files.last()?)
+        files
     }
 
     /// Waits until it has heard `tenths` tenths of a second of a tone.

@@ -4,9 +4,9 @@
 use core::marker::PhantomData;
 
 use super::soft::ghash::{self, Ghash};
-use super::soft::{aes, sha1};
+use super::soft::{aes, poly, sha1};
 use crate::kernels::{CmFns, CmKey, GcmFns, GcmKey, Kernels};
-use crate::key::{HashKeys, HmacKey, RoundKeys, Span};
+use crate::key::{Block, HashKeys, HmacKey, PolyKey, RoundKeys, Span};
 use crate::tag;
 
 /// The primitives. A value of an engine says that this CPU has what the engine needs.
@@ -29,6 +29,9 @@ pub(crate) trait Engine: Copy {
     /// One block of SHA-1.
     fn compress(self, state: &mut [u32; 5], block: &[u8; 64]);
 
+    /// Carry-less product.
+    fn clmul(self, a: u64, b: u64) -> u128;
+
     /// `a * b / x^128` modulo x^128 + x^127 + x^126 + x^121 + 1.
     fn multiply(self, a: u128, b: u128) -> u128;
 }
@@ -44,6 +47,7 @@ impl<E: Engine> Level<E> {
         hmac_key: Self::hmac_key,
         hash_keys: Self::hash_keys,
         encrypt_blocks: Self::encrypt_blocks,
+        poly_hash: Self::poly_hash,
         cm: [Self::cm::<11>(), Self::cm::<13>(), Self::cm::<15>()],
         gcm: [Self::gcm::<11>(), Self::gcm::<15>()],
     };
@@ -104,21 +108,24 @@ impl<E: Engine> Level<E> {
     }
 
     /// # Safety
+    /// The CPU has the engine.
+    unsafe fn poly_hash(key: &PolyKey, data: &[u8]) -> u64 {
+        // SAFETY: the caller's promise.
+        let engine = unsafe { E::assume() };
+        poly::hash(key, data, |a, b| engine.clmul(a, b))
+    }
+
+    /// # Safety
     /// The CPU has the engine; `span` keeps its promise.
     unsafe fn cm_seal<const R: usize>(
         key: &CmKey,
-        iv: &[u8; 16],
+        iv: Block,
         span: Span,
         trailer: [u8; 4],
     ) -> [u8; 20] {
         // SAFETY: the caller's promise.
         let (engine, packet) = unsafe { (E::assume(), in_place(span)) };
-        ctr(
-            engine,
-            &key.keys[..R],
-            u128::from_le_bytes(*iv),
-            &mut packet[span.clear..],
-        );
+        ctr(engine, &key.keys[..R], iv, &mut packet[span.clear..]);
         sha1::hmac(&key.hmac, packet, trailer, |state, block| {
             engine.compress(state, block)
         })
@@ -128,7 +135,7 @@ impl<E: Engine> Level<E> {
     /// The CPU has the engine; `span` keeps its promise.
     unsafe fn cm_open<const R: usize>(
         key: &CmKey,
-        iv: &[u8; 16],
+        iv: Block,
         span: Span,
         trailer: [u8; 4],
         tag: &[u8],
@@ -140,34 +147,24 @@ impl<E: Engine> Level<E> {
         });
         let good = tag::matches(&mac, tag);
         if good {
-            ctr(
-                engine,
-                &key.keys[..R],
-                u128::from_le_bytes(*iv),
-                &mut packet[span.clear..],
-            );
+            ctr(engine, &key.keys[..R], iv, &mut packet[span.clear..]);
         }
         good
     }
 
     /// # Safety
     /// The CPU has the engine; `span` keeps its promise.
-    unsafe fn cm_ctr<const R: usize>(key: &CmKey, iv: &[u8; 16], span: Span) {
+    unsafe fn cm_ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
         // SAFETY: the caller's promise.
         let (engine, packet) = unsafe { (E::assume(), in_place(span)) };
-        ctr(
-            engine,
-            &key.keys[..R],
-            u128::from_le_bytes(*iv),
-            &mut packet[span.clear..],
-        );
+        ctr(engine, &key.keys[..R], iv, &mut packet[span.clear..]);
     }
 
     /// # Safety
     /// The CPU has the engine; `span` keeps its promise.
     unsafe fn gcm_seal<const R: usize>(
         key: &GcmKey,
-        nonce: &[u8; 12],
+        nonce: Block,
         span: Span,
         trailer: &[u8],
     ) -> [u8; 16] {
@@ -186,7 +183,7 @@ impl<E: Engine> Level<E> {
     /// The CPU has the engine; `span` keeps its promise.
     unsafe fn gcm_open<const R: usize>(
         key: &GcmKey,
-        nonce: &[u8; 12],
+        nonce: Block,
         span: Span,
         trailer: &[u8],
         tag: &[u8],
@@ -210,7 +207,7 @@ impl<E: Engine> Level<E> {
 fn gcm_tag<E: Engine, const R: usize>(
     engine: E,
     key: &GcmKey,
-    nonce: &[u8; 12],
+    nonce: Block,
     clear: usize,
     packet: &[u8],
     trailer: &[u8],
@@ -223,11 +220,8 @@ fn gcm_tag<E: Engine, const R: usize>(
     tag
 }
 
-fn counter_block(nonce: &[u8; 12], counter: u32) -> u128 {
-    let mut block = [0; 16];
-    block[..12].copy_from_slice(nonce);
-    block[12..].copy_from_slice(&counter.to_be_bytes());
-    u128::from_le_bytes(block)
+fn counter_block(nonce: Block, counter: u32) -> u128 {
+    nonce | u128::from(counter.swap_bytes()) << 96
 }
 
 /// Adds the key stream from counter block `iv` on. The last 32 bits count.

@@ -34,9 +34,13 @@ impl Heard {
 #[derive(Debug)]
 pub struct Media {
     socket: UdpSocket,
+    /// The port above it.
+    rtcp: UdpSocket,
     to: Option<SocketAddr>,
     /// SSRC of what is sent.
     pub ssrc: u32,
+    /// Payload type.
+    pub payload_type: u8,
     /// Sequence number of the next packet.
     pub sequence: u16,
     timestamp: u32,
@@ -49,16 +53,27 @@ impl Media {
     /// At `host:port`, in clear until it gets keys.
     pub fn new(lab: &Lab, local: &str) -> Self {
         let socket = lab.udp(local);
+        let above = socket.local_addr().expect("bound");
+        let above = SocketAddr::new(above.ip(), above.port() + 1);
         Self {
             socket,
+            rtcp: lab.udp(&above.to_string()),
             to: None,
             ssrc: 0x0511_ace5,
+            payload_type: 0,
             sequence: 1000,
             timestamp: 0,
             payloads: 0,
             send: None,
             receive: None,
         }
+    }
+
+    /// Goes on at another `host:port`.
+    pub fn move_to(&mut self, lab: &Lab, local: &str) {
+        let there = Self::new(lab, local);
+        self.socket = there.socket;
+        self.rtcp = there.rtcp;
     }
 
     /// Its port.
@@ -95,7 +110,7 @@ impl Media {
     /// The RTP packet with this sequence number.
     fn packet(&mut self, sequence: u16, payload: &[u8]) -> Vec<u8> {
         self.timestamp = self.timestamp.wrapping_add(SAMPLES);
-        let mut packet = vec![0x80, 0];
+        let mut packet = vec![0x80, self.payload_type];
         packet.extend(sequence.to_be_bytes());
         packet.extend(self.timestamp.to_be_bytes());
         packet.extend(self.ssrc.to_be_bytes());
@@ -123,6 +138,24 @@ impl Media {
     pub fn send(&mut self, payload: &[u8]) {
         let wire = self.sealed(payload);
         self.send_raw(&wire);
+    }
+
+    /// Sends an empty receiver report (RFC 3550 section 6.4.2), encrypted by `srtp`.
+    pub fn send_report(&self, srtp: &mut Srtp) {
+        let mut report = vec![0x80, 201, 0, 1];
+        report.extend(self.ssrc.to_be_bytes());
+        let mut to = self.to.expect("an address to send to");
+        to.set_port(to.port() + 1);
+        let wire = srtp.protect_rtcp(&report);
+        self.rtcp.send_to(&wire, to).expect("loopback takes it");
+    }
+
+    /// The next RTCP packet that comes, as it was on the wire.
+    pub fn hear_report(&self, limit: Duration) -> Option<Vec<u8>> {
+        let mut buffer = [0; 2048];
+        self.rtcp.set_read_timeout(Some(limit)).expect("a timeout");
+        let length = self.rtcp.recv(&mut buffer).ok()?;
+        Some(buffer[..length].to_vec())
     }
 
     /// The next packet of media that comes.

@@ -17,8 +17,8 @@ pub struct Description {
     pub crypto: Vec<String>,
     /// Payload type of the one codec: 0 is PCMU, 3 GSM.
     pub codec: u8,
-    /// `sendrecv`, `sendonly`, ...
-    pub direction: &'static str,
+    /// Port of a second stream, of video (VP8, payload type 96).
+    pub video: Option<u16>,
 }
 
 impl Description {
@@ -28,7 +28,7 @@ impl Description {
             port,
             crypto: crypto.to_vec(),
             codec: 0,
-            direction: "sendrecv",
+            video: None,
         }
     }
 }
@@ -50,13 +50,21 @@ impl Answer {
             .collect()
     }
 
-    /// Where its media goes.
+    /// Where its audio comes from, and goes to.
     pub fn media(&self) -> SocketAddr {
+        self.stream("audio")
+    }
+
+    /// The same of another stream.
+    pub fn stream(&self, kind: &str) -> SocketAddr {
         let find = |prefix: &str| {
             let line = self.sdp.lines().find_map(|line| line.strip_prefix(prefix));
             line.unwrap_or_else(|| panic!("no {prefix} in\n{}", self.sdp))
         };
-        let port = find("m=audio ").split(' ').next().expect("a port");
+        let port = find(&format!("m={kind} "))
+            .split(' ')
+            .next()
+            .expect("a port");
         format!("{}:{port}", find("c=IN IP4 "))
             .parse()
             .expect("an address")
@@ -195,6 +203,26 @@ impl Phone {
     /// Waits for an INVITE, or a re-INVITE, and answers it with 200. What it offered.
     pub fn answer(&mut self, answer: impl FnOnce(&Answer) -> Description) -> Answer {
         let invite = self.wait(|message| message.first.starts_with("INVITE "));
+        self.accept(&invite, answer)
+    }
+
+    /// Waits for an INVITE. One phone behind a proxy gives early media, and another one answers.
+    pub fn answer_forked(&mut self, early: &Description, answer: &Description) -> Answer {
+        let invite = self.wait(|message| message.first.starts_with("INVITE "));
+        self.ours = format!("{};tag=early", invite.header("To"));
+        let sdp = self.describe(early);
+        self.send(&self.response(&invite, "183 Session Progress", &sdp));
+        self.accept(&invite, |_| answer.clone())
+    }
+
+    /// Waits for a re-INVITE and refuses it, as if it had crossed one of ours.
+    pub fn refuse(&mut self) {
+        let invite = self.wait(|message| message.first.starts_with("INVITE "));
+        self.send(&self.response(&invite, "491 Request Pending", ""));
+        self.wait(|message| message.first.starts_with("ACK "));
+    }
+
+    fn accept(&mut self, invite: &Message, answer: impl FnOnce(&Answer) -> Description) -> Answer {
         let offer = Answer {
             sdp: invite.body.clone(),
         };
@@ -206,7 +234,7 @@ impl Phone {
         if !self.ours.contains(";tag=") {
             self.ours += ";tag=answered";
         }
-        self.send(&self.response(&invite, "200 OK", &sdp));
+        self.send(&self.response(invite, "200 OK", &sdp));
         self.wait(|message| message.first.starts_with("ACK "));
         offer
     }
@@ -234,11 +262,14 @@ impl Phone {
         };
         let mut sdp = format!(
             "v=0\r\no=- 1 {version} IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {} {profile} {}\r\n\
-             a=rtpmap:{codec}\r\na={}\r\n",
-            what.port, what.codec, what.direction
+             a=rtpmap:{codec}\r\n",
+            what.port, what.codec
         );
         for line in &what.crypto {
             sdp += &format!("a=crypto:{line}\r\n");
+        }
+        if let Some(port) = what.video {
+            sdp += &format!("m=video {port} {profile} 96\r\na=rtpmap:96 VP8/90000\r\n");
         }
         sdp
     }

@@ -182,14 +182,32 @@ impl Srtp {
 
     /// Encrypts an RTP packet.
     pub fn protect(&mut self, packet: &[u8]) -> Vec<u8> {
+        self.seal(packet, c::srtp_protect_mki)
+    }
+
+    /// Encrypts an RTCP packet.
+    pub fn protect_rtcp(&mut self, packet: &[u8]) -> Vec<u8> {
+        self.seal(packet, c::srtp_protect_rtcp_mki)
+    }
+
+    fn seal(
+        &mut self,
+        packet: &[u8],
+        call: unsafe extern "C" fn(
+            c::srtp_t,
+            *mut c_void,
+            *mut c_int,
+            c_uint,
+            c_uint,
+        ) -> c::srtp_err_status_t,
+    ) -> Vec<u8> {
         let mut buffer = packet.to_vec();
         buffer.resize(packet.len() + TRAILER, 0);
         let mut len = packet.len() as c_int;
         let data: *mut c_void = buffer.as_mut_ptr().cast();
         // SAFETY: a live session, and a buffer with room for the trailer.
-        let status =
-            unsafe { c::srtp_protect_mki(self.session, data, &raw mut len, self.use_mki, 0) };
-        assert_eq!(status, 0, "srtp_protect");
+        let status = unsafe { call(self.session, data, &raw mut len, self.use_mki, 0) };
+        assert_eq!(status, 0, "libsrtp protects");
         buffer.truncate(len as usize);
         buffer
     }

@@ -18,6 +18,13 @@ pub(super) fn load(block: &u128) -> __m128i {
     unsafe { _mm_loadu_si128((&raw const *block).cast()) }
 }
 
+/// From an integer in registers.
+#[inline]
+#[target_feature(enable = "sse2")]
+pub(super) fn vector(block: u128) -> __m128i {
+    _mm_set_epi64x((block >> 64) as i64, block as i64)
+}
+
 #[inline]
 #[target_feature(enable = "sse2")]
 pub(super) fn store(block: &mut u128, value: __m128i) {

@@ -4,12 +4,12 @@
 use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
-use super::aes::{Counter, encrypt, same};
+use super::aes::{Counter, encrypt, same, vector};
 use super::bytes::{first, load_last, shift, store_last};
 use super::ctr;
 use super::sha1_ni::{State, length, swap};
 use crate::kernels::CmKey;
-use crate::key::Span;
+use crate::key::{Block, Span};
 use crate::tag;
 
 /// The key stream laid along the packet: vector `v` is what is added to packet bytes `16 v ..`.
@@ -108,7 +108,7 @@ fn blocks(len: usize) -> usize {
 #[target_feature(enable = "sse2,ssse3,aes,sha")]
 pub(super) unsafe fn seal<const R: usize>(
     key: &CmKey,
-    iv: &[u8; 16],
+    iv: Block,
     span: Span,
     trailer: [u8; 4],
 ) -> [u8; 20] {
@@ -118,8 +118,7 @@ pub(super) unsafe fn seal<const R: usize>(
         len,
         clear,
     } = span;
-    // SAFETY: an IV is 16 readable bytes.
-    let iv = unsafe { _mm_loadu_si128(iv.as_ptr().cast()) };
+    let iv = vector(iv);
     let mut stream = Aligned::<R>::new(key, iv, clear);
     let mut state = State::load(&key.hmac.inner);
     let (whole, inner) = (len / 64, blocks(len));
@@ -208,7 +207,7 @@ const AHEAD: usize = 96;
 #[target_feature(enable = "sse2,ssse3,aes,sha")]
 pub(super) unsafe fn open<const R: usize>(
     key: &CmKey,
-    iv: &[u8; 16],
+    iv: Block,
     span: Span,
     trailer: [u8; 4],
     tag: &[u8],
@@ -219,8 +218,7 @@ pub(super) unsafe fn open<const R: usize>(
         len,
         clear,
     } = span;
-    // SAFETY: an IV is 16 readable bytes.
-    let iv = unsafe { _mm_loadu_si128(iv.as_ptr().cast()) };
+    let iv = vector(iv);
     let counter = Counter::new(iv);
     let wanted = (len - clear).div_ceil(16).min(AHEAD);
     let mut ahead = [const { MaybeUninit::<__m128i>::uninit() }; AHEAD];

@@ -1,14 +1,12 @@
 //! AES-CM with HMAC-SHA1 for CPUs without SHA extensions: AES-NI first, then SHA-1 over the result. SHA-1 in integer
 //! code is so much the longer part that fusing the two gains nothing.
 
-use core::arch::x86_64::*;
-
-use super::aes::Counter;
+use super::aes::{Counter, vector};
 use super::bytes::copy_clear;
 use super::ctr::add;
 use crate::backend::soft::sha1;
 use crate::kernels::CmKey;
-use crate::key::{HmacKey, Span};
+use crate::key::{Block, HmacKey, Span};
 use crate::tag;
 
 /// Encrypts and authenticates.
@@ -19,7 +17,7 @@ use crate::tag;
 #[target_feature(enable = "sse2,ssse3,aes")]
 pub(super) unsafe fn seal<const R: usize>(
     key: &CmKey,
-    iv: &[u8; 16],
+    iv: Block,
     span: Span,
     trailer: [u8; 4],
 ) -> [u8; 20] {
@@ -43,7 +41,7 @@ pub(super) unsafe fn seal<const R: usize>(
 #[target_feature(enable = "sse2,ssse3,aes")]
 pub(super) unsafe fn open<const R: usize>(
     key: &CmKey,
-    iv: &[u8; 16],
+    iv: Block,
     span: Span,
     trailer: [u8; 4],
     tag: &[u8],
@@ -65,18 +63,18 @@ pub(super) unsafe fn open<const R: usize>(
 /// `span` keeps its promise.
 #[inline]
 #[target_feature(enable = "sse2,ssse3,aes")]
-pub(super) unsafe fn ctr<const R: usize>(key: &CmKey, iv: &[u8; 16], span: Span) {
+pub(super) unsafe fn ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
     let Span {
         src,
         dst,
         len,
         clear,
     } = span;
-    // SAFETY: an IV is 16 readable bytes; the packet is as `span` says, and once the clear bytes are copied what is in
+    // SAFETY: the packet is as `span` says, and once the clear bytes are copied what is in
     // front of the payload is final.
     unsafe {
         copy_clear(span);
-        let counter = Counter::new(_mm_loadu_si128(iv.as_ptr().cast()));
+        let counter = Counter::new(vector(iv));
         add::<R>(
             &key.keys,
             counter,

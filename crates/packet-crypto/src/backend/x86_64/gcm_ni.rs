@@ -2,21 +2,19 @@
 
 use core::arch::x86_64::*;
 
-use super::aes::{Counter, encrypt};
+use super::aes::{Counter, encrypt, vector};
 use super::bytes::{copy_clear, first, load_first, load_last, store_last};
 use super::ctr;
 use super::ghash::{self, Hash};
 use crate::kernels::GcmKey;
-use crate::key::{HashKeys, RoundKeys, Span};
+use crate::key::{Block, HashKeys, RoundKeys, Span};
 use crate::tag;
 
 /// The counter of the nonce's blocks: number 0 masks the tag, number 1 begins the key stream (SP 800-38D, 7.1).
 #[inline]
 #[target_feature(enable = "sse2,ssse3")]
-fn counter(nonce: &[u8; 12]) -> Counter {
-    let mut block = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
-    block[..12].copy_from_slice(nonce);
-    Counter::new(from_bytes(&block))
+fn counter(nonce: Block) -> Counter {
+    Counter::new(vector(nonce | 1 << 120))
 }
 
 /// Feeds the associated data, `packet[..clear] || trailer`, to the hash, but for its last block (zero when there is
@@ -77,7 +75,7 @@ fn blocks(span: Span, trailer: &[u8]) -> usize {
 #[target_feature(enable = "sse2,ssse3,aes,pclmulqdq")]
 pub(super) unsafe fn seal<const R: usize>(
     key: &GcmKey,
-    nonce: &[u8; 12],
+    nonce: Block,
     span: Span,
     trailer: &[u8],
 ) -> [u8; 16] {
@@ -180,7 +178,7 @@ pub(super) fn to_bytes(v: __m128i) -> [u8; 16] {
 #[target_feature(enable = "sse2,ssse3,aes,pclmulqdq")]
 pub(super) unsafe fn open<const R: usize>(
     key: &GcmKey,
-    nonce: &[u8; 12],
+    nonce: Block,
     span: Span,
     trailer: &[u8],
     tag: &[u8],

@@ -7,12 +7,13 @@
 
 use core::arch::x86_64::*;
 
+use super::aes::vector;
 use super::bytes::copy_clear;
-use super::gcm_ni::{associated, associated_blocks, from_bytes, to_bytes};
+use super::gcm_ni::{associated, associated_blocks, to_bytes};
 use super::ghash::{Hash, lengths};
 use super::sha1_ni::swap;
 use crate::kernels::{CmKey, GcmKey};
-use crate::key::{HashKeys, RoundKeys, Span};
+use crate::key::{Block, HashKeys, RoundKeys, Span};
 use crate::tag;
 
 /// Where the lanes of a packet are.
@@ -51,11 +52,9 @@ pub(super) struct Counters(__m512i);
 impl Counters {
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn new(nonce: &[u8; 12], front: usize) -> Self {
-        let mut block = [0; 16];
-        block[..12].copy_from_slice(nonce);
+    fn new(nonce: Block, front: usize) -> Self {
         let first = 1 - front as i32;
-        let nonce = _mm512_broadcast_i32x4(from_bytes(&block));
+        let nonce = _mm512_broadcast_i32x4(vector(nonce));
         let numbers = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3);
         let numbers = _mm512_mask_add_epi32(nonce, 0x8888, numbers, _mm512_set1_epi32(first));
         Self(numbers)
@@ -63,9 +62,9 @@ impl Counters {
 
     #[inline]
     #[target_feature(enable = "ssse3,avx512f")]
-    pub fn from_iv(iv: &[u8; 16]) -> Self {
+    pub fn from_iv(iv: Block) -> Self {
         let swap = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 14, 13, 12);
-        let first = _mm512_broadcast_i32x4(_mm_shuffle_epi8(from_bytes(iv), swap));
+        let first = _mm512_broadcast_i32x4(_mm_shuffle_epi8(vector(iv), swap));
         Self(_mm512_add_epi32(
             first,
             _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3),
@@ -338,7 +337,7 @@ impl<const R: usize> Packet<'_, R> {
 /// `span` keeps its promise.
 #[inline]
 #[target_feature(enable = "ssse3,avx512f,avx512bw,vaes")]
-pub(super) unsafe fn ctr<const R: usize>(key: &CmKey, iv: &[u8; 16], span: Span) {
+pub(super) unsafe fn ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
     let Span {
         src,
         dst,
@@ -375,7 +374,7 @@ pub(super) unsafe fn ctr<const R: usize>(key: &CmKey, iv: &[u8; 16], span: Span)
 #[target_feature(enable = "ssse3,pclmulqdq,avx512f")]
 unsafe fn packet<'a, const R: usize>(
     key: &'a GcmKey,
-    nonce: &[u8; 12],
+    nonce: Block,
     span: Span,
     trailer: &[u8],
 ) -> (Packet<'a, R>, __m128i) {
@@ -410,7 +409,7 @@ unsafe fn packet<'a, const R: usize>(
 #[target_feature(enable = "ssse3,pclmulqdq,avx512f,avx512bw,vaes,vpclmulqdq")]
 pub(super) unsafe fn seal<const R: usize>(
     key: &GcmKey,
-    nonce: &[u8; 12],
+    nonce: Block,
     span: Span,
     trailer: &[u8],
 ) -> [u8; 16] {
@@ -435,7 +434,7 @@ pub(super) unsafe fn seal<const R: usize>(
 #[target_feature(enable = "ssse3,pclmulqdq,avx512f,avx512bw,vaes,vpclmulqdq")]
 pub(super) unsafe fn open<const R: usize>(
     key: &GcmKey,
-    nonce: &[u8; 12],
+    nonce: Block,
     span: Span,
     trailer: &[u8],
     tag: &[u8],

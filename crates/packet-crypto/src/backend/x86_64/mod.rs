@@ -9,6 +9,7 @@ mod ctr;
 mod gcm_ni;
 mod gcm_vaes;
 mod ghash;
+mod poly;
 mod sha1_lanes;
 mod sha1_ni;
 
@@ -26,7 +27,7 @@ macro_rules! level {
         mod $module {
             use super::*;
             use crate::kernels::{CmFns, CmKey, GcmFns, GcmKey};
-            use crate::key::{HashKeys, HmacKey, RoundKeys, Span};
+            use crate::key::{Block, HashKeys, HmacKey, PolyKey, RoundKeys, Span};
 
             pub(super) static KERNELS: Kernels = Kernels {
                 name: $name,
@@ -35,6 +36,7 @@ macro_rules! level {
                 hmac_key,
                 hash_keys,
                 encrypt_blocks,
+                poly_hash,
                 cm: [cm::<11>(), cm::<13>(), cm::<15>()],
                 gcm: [gcm::<11>(), gcm::<15>()],
             };
@@ -67,11 +69,16 @@ macro_rules! level {
                 aes::encrypt_blocks(keys, rounds, blocks);
             }
 
+            #[target_feature($(enable = $feature),+)]
+            fn poly_hash(key: &PolyKey, data: &[u8]) -> u64 {
+                poly::hash(key, data)
+            }
+
             /// # Safety
             /// See [`CmFns`].
             #[target_feature($(enable = $feature),+)]
             unsafe fn cm_seal<const R: usize>(
-                key: &CmKey, iv: &[u8; 16], span: Span, trailer: [u8; 4],
+                key: &CmKey, iv: Block, span: Span, trailer: [u8; 4],
             ) -> [u8; 20] {
                 // SAFETY: the caller's promise.
                 unsafe { $cm::seal::<R>(key, iv, span, trailer) }
@@ -81,7 +88,7 @@ macro_rules! level {
             /// See [`CmFns`].
             #[target_feature($(enable = $feature),+)]
             unsafe fn cm_open<const R: usize>(
-                key: &CmKey, iv: &[u8; 16], span: Span, trailer: [u8; 4], tag: &[u8],
+                key: &CmKey, iv: Block, span: Span, trailer: [u8; 4], tag: &[u8],
             ) -> bool {
                 // SAFETY: the caller's promise.
                 unsafe { $cm::open::<R>(key, iv, span, trailer, tag) }
@@ -90,7 +97,7 @@ macro_rules! level {
             /// # Safety
             /// See [`CmFns`].
             #[target_feature($(enable = $feature),+)]
-            unsafe fn cm_ctr<const R: usize>(key: &CmKey, iv: &[u8; 16], span: Span) {
+            unsafe fn cm_ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
                 // SAFETY: the caller's promise.
                 unsafe { $ctr::ctr::<R>(key, iv, span) }
             }
@@ -99,7 +106,7 @@ macro_rules! level {
             /// See [`GcmFns`].
             #[target_feature($(enable = $feature),+)]
             unsafe fn gcm_seal<const R: usize>(
-                key: &GcmKey, nonce: &[u8; 12], span: Span, trailer: &[u8],
+                key: &GcmKey, nonce: Block, span: Span, trailer: &[u8],
             ) -> [u8; 16] {
                 // SAFETY: the caller's promise.
                 unsafe { $gcm::seal::<R>(key, nonce, span, trailer) }
@@ -109,7 +116,7 @@ macro_rules! level {
             /// See [`GcmFns`].
             #[target_feature($(enable = $feature),+)]
             unsafe fn gcm_open<const R: usize>(
-                key: &GcmKey, nonce: &[u8; 12], span: Span, trailer: &[u8], tag: &[u8],
+                key: &GcmKey, nonce: Block, span: Span, trailer: &[u8], tag: &[u8],
             ) -> bool {
                 // SAFETY: the caller's promise.
                 unsafe { $gcm::open::<R>(key, nonce, span, trailer, tag) }

@@ -1,0 +1,105 @@
+//! Who takes part.
+
+use host_harness::asterisk::{Asterisk, Setup, User};
+use host_harness::baresip::{Baresip, Media, Phone};
+use host_harness::capture::Capture;
+use host_harness::certificates::Authority;
+use host_harness::lab::{self, Lab};
+use host_harness::names::Names;
+use host_harness::pjsip::{self, Encryption, TLS_PORT, UDP};
+
+pub const OURS: &str = "127.0.0.10";
+pub const CARRIER: &str = "127.0.0.20";
+/// A carrier without TLS or SRTP.
+pub const PLAIN_CARRIER: &str = "127.0.0.21";
+pub const PHONE: &str = "127.0.0.30";
+/// What the carrier's certificate is for.
+pub const CARRIER_NAME: &str = "carrier.example";
+/// Another name of the carrier's address, which its certificate is not for.
+pub const OTHER_NAME: &str = "other.example";
+/// What the phone says, in hertz.
+pub const TONE: f64 = 1004.0;
+
+/// Everything that runs.
+pub struct World<'lab> {
+    pub ours: Asterisk<'lab>,
+    pub phone: Baresip,
+    /// Running since before anything spoke.
+    pub capture: Option<Capture>,
+    _carriers: [Asterisk<'lab>; 2],
+    _names: Names,
+}
+
+impl<'lab> World<'lab> {
+    /// Starts everything; the phone has registered.
+    pub fn start(lab: &'lab Lab) -> Self {
+        let names = Names::serve(lab, &[(CARRIER_NAME, CARRIER), (OTHER_NAME, CARRIER)]);
+        let authority = Authority::new(lab, "authority");
+        let capture = Capture::start(lab, "call");
+        let carriers =
+            [carrier(&authority), plain_carrier()].map(|setup| Asterisk::start(lab, &setup));
+        let ours = Asterisk::start(lab, &ours(lab, &authority));
+        let phone = Baresip::start(
+            lab,
+            &Phone {
+                name: "phone".to_owned(),
+                address: PHONE.to_owned(),
+                server: (format!("{OURS}:{TLS_PORT}"), "tls".to_owned()),
+                password: Some("demo".to_owned()),
+                media: Media::Sdes,
+                tone: TONE,
+                authority: Some(authority.file()),
+            },
+        );
+        Self {
+            ours,
+            phone,
+            capture: Some(capture),
+            _carriers: carriers,
+            _names: names,
+        }
+    }
+
+    /// The phone calls an extension of our Asterisk's.
+    pub fn dial(&mut self, extension: &str) {
+        self.phone
+            .call(&format!("sip:{extension}@{OURS}:{TLS_PORT};transport=tls"));
+    }
+}
+
+fn ours(lab: &Lab, authority: &Authority<'_>) -> Setup {
+    let certificate = authority.issue("ours", "ours.example", OURS);
+    // Asterisk's user has to be able to write it.
+    lab.write("tls.keys", "");
+    lab.must_run("chmod", &["0666", &format!("{}/tls.keys", lab::FOLDER)]);
+    Setup::ours("ours", OURS)
+        .user(User::Asterisk)
+        .pjsip(UDP)
+        .pjsip(&(pjsip::tls(&certificate, &authority.file()) + "verify_server = yes\n"))
+        .pjsip(&pjsip::phone("phone", "demo", "tls", Encryption::Sdes))
+        .pjsip(&pjsip::tls_trunk("carrier", CARRIER_NAME, Encryption::Sdes))
+        .pjsip(&pjsip::tls_trunk("misnamed", OTHER_NAME, Encryption::Sdes))
+        .pjsip(&pjsip::trunk("plain", PLAIN_CARRIER, Encryption::Plain))
+        .dialplan(
+            "exten => echo,1,Dial(PJSIP/echo@carrier)\nexten => plain,1,Dial(PJSIP/echo@plain)\n",
+        )
+        .file(
+            "ciphertrunk.conf",
+            &format!("[tls]\nkey_log = {}/tls.keys\n", lab::FOLDER),
+        )
+}
+
+fn carrier(authority: &Authority<'_>) -> Setup {
+    let certificate = authority.issue("carrier", CARRIER_NAME, CARRIER);
+    Setup::stock("carrier", CARRIER)
+        .pjsip(&pjsip::tls(&certificate, &authority.file()).replace("tlsv1_2", "tlsv1_3"))
+        .pjsip(&pjsip::tls_trunk("customer", OURS, Encryption::Sdes))
+        .dialplan(pjsip::ECHO)
+}
+
+fn plain_carrier() -> Setup {
+    Setup::stock("plain-carrier", PLAIN_CARRIER)
+        .pjsip(UDP)
+        .pjsip(&pjsip::trunk("customer", OURS, Encryption::Plain))
+        .dialplan(pjsip::ECHO)
+}
