@@ -5,6 +5,7 @@ use host_harness::baresip::{Baresip, Media, Phone};
 use host_harness::capture::Capture;
 use host_harness::certificates::Authority;
 use host_harness::lab::{self, Lab};
+use host_harness::names::Names;
 use host_harness::pjsip::{self, Encryption, TLS_PORT, UDP};
 
 pub const OURS: &str = "127.0.0.10";
@@ -26,12 +27,13 @@ pub struct World<'lab> {
     /// Running since before anything spoke.
     pub capture: Option<Capture>,
     _carriers: [Asterisk<'lab>; 2],
+    _names: Names,
 }
 
 impl<'lab> World<'lab> {
     /// Starts everything; the phone has registered.
     pub fn start(lab: &'lab Lab) -> Self {
-        lab.hosts(&format!("{CARRIER} {CARRIER_NAME} {OTHER_NAME}\n"));
+        let names = Names::serve(lab, &[(CARRIER_NAME, CARRIER), (OTHER_NAME, CARRIER)]);
         let authority = Authority::new(lab, "authority");
         let capture = Capture::start(lab, "call");
         let carriers =
@@ -54,6 +56,7 @@ impl<'lab> World<'lab> {
             phone,
             capture: Some(capture),
             _carriers: carriers,
+            _names: names,
         }
     }
 

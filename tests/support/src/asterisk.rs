@@ -455,11 +455,6 @@ fn make_folder(lab: &Lab, setup: &Setup, folder: &Path) {
         put(&format!("{file}.conf"), "");
     }
     put("cdr.conf", "[general]\nenable = no\n");
-    // Names are those of /etc/hosts (`Lab::hosts`): a lab has no DNS server.
-    put(
-        "resolver_unbound.conf",
-        "[general]\nhosts = system\nresolv = /dev/null\n",
-    );
     put(
         "indications.conf",
         "[general]\ncountry = eu\n[eu]\ndescription = Europe\nringcadence = 1000,4000\nring = 425/1000,0/4000\n",

@@ -12,21 +12,6 @@ pub fn ulaw(code: u8) -> f64 {
     if code & 0x80 == 0 { sample } else { -sample }
 }
 
-/// The µ-law code that comes nearest. By search: slow, and with nothing of its own to trust.
-pub fn to_ulaw(sample: f64) -> u8 {
-    nearest(ulaw, sample)
-}
-
-fn nearest(law: fn(u8) -> f64, sample: f64) -> u8 {
-    (0..=255)
-        .min_by(|a, b| {
-            (law(*a) - sample)
-                .abs()
-                .total_cmp(&(law(*b) - sample).abs())
-        })
-        .expect("256 codes")
-}
-
 /// G.711 A-law, -1 to 1.
 pub fn alaw(code: u8) -> f64 {
     let code = code ^ 0x55;
@@ -117,6 +102,17 @@ pub fn is_audio(payload: &[u8], tones: &[f64]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The code that comes nearest. By search: slow, and with nothing of its own to trust.
+    fn nearest(law: fn(u8) -> f64, sample: f64) -> u8 {
+        (0..=255)
+            .min_by(|a, b| {
+                (law(*a) - sample)
+                    .abs()
+                    .total_cmp(&(law(*b) - sample).abs())
+            })
+            .expect("256 codes")
+    }
 
     fn encoded(law: fn(u8) -> f64, frequency: f64, level: f64) -> Vec<u8> {
         let sample = |n| level * (TAU * frequency * f64::from(n) / 8000.0).sin();
