@@ -49,9 +49,11 @@ test-module: headers
 	@$(CARGO) build --release -p res_ciphertrunk --features test-hooks
 	@install -D -m 0644 $(or $(CARGO_TARGET_DIR),target)/release/libres_ciphertrunk.so $(TEST_MODULE)
 
-# Where this machine's Asterisk looks: asterisk.conf says it, else where distributions put it.
+# Where this machine's Asterisk looks: asterisk.conf says it, else where distributions put it. A package is built where
+# no Asterisk is: there it is Debian's place.
 MODDIR ?= $(shell sed -n 's/^astmoddir *=>* *//p' /etc/asterisk/asterisk.conf 2>/dev/null | grep . || \
-	ls -d /usr/lib/*/asterisk/modules /usr/lib64/asterisk/modules /usr/lib/asterisk/modules 2>/dev/null | head -n 1)
+	ls -d /usr/lib/*/asterisk/modules /usr/lib64/asterisk/modules /usr/lib/asterisk/modules 2>/dev/null | grep . || \
+	echo $(if $(DESTDIR),/usr/lib/$$(gcc -print-multiarch)/asterisk/modules))
 
 install:
 	@[ -f $(MODULE) ] || { echo "Run make module first." >&2; exit 1; }

@@ -13,6 +13,7 @@
 #include <pjmedia/sdp_neg.h>
 #include <string.h>
 
+#include "asterisk/channel.h"
 #include "asterisk/cli.h"
 #include "asterisk/logger.h"
 #include "asterisk/module.h"
@@ -196,6 +197,41 @@ enum ct_exchange ct_session_exchange(const struct ast_sip_session *session)
 	default:
 		return CT_EXCHANGE_OUR_OFFER;
 	}
+}
+
+static int offer_again(void *data)
+{
+	struct ast_sip_session *session = data;
+
+	ast_sip_session_refresh(session, NULL, NULL, NULL, AST_SIP_SESSION_REFRESH_METHOD_INVITE, 1, NULL);
+	ao2_ref(session, -1);
+	return 0;
+}
+
+int ct_session_offer_again(const char *channel_id)
+{
+	struct ast_channel *chan = ast_channel_get_by_name(channel_id);
+	struct ast_sip_session *session = NULL;
+
+	if (!chan) {
+		return -1;
+	}
+	ast_channel_lock(chan);
+	if (!strcmp(ast_channel_tech(chan)->type, "PJSIP")) {
+		struct ast_sip_channel_pvt *pvt = ast_channel_tech_pvt(chan);
+
+		session = pvt ? ao2_bump(pvt->session) : NULL;
+	}
+	ast_channel_unlock(chan);
+	ast_channel_unref(chan);
+	if (!session) {
+		return -1;
+	}
+	if (ast_sip_push_task(session->serializer, offer_again, session)) {
+		ao2_ref(session, -1);
+		return -1;
+	}
+	return 0;
 }
 
 int ct_sip_servant_wait(int (*task)(void *), void *data)

@@ -99,6 +99,12 @@ enum ct_exchange {
 };
 enum ct_exchange ct_session_exchange(const struct ast_sip_session *session);
 
+/*
+ * Has the session of a PJSIP channel, named by its unique id, send a re-INVITE with a new description. From any thread that
+ * holds no lock. 0: it will.
+ */
+int ct_session_offer_again(const char *channel_id);
+
 /* Runs `task` in a PJSIP servant thread and waits: ast_sip_push_task_wait_servant, a macro. */
 int ct_sip_servant_wait(int (*task)(void *), void *data);
 

@@ -65,6 +65,10 @@ pub struct Srtp {
     pub mki: MkiRule,
     /// `allow`: session parameters that weaken protection.
     pub allow: SessionParams,
+    /// `lifetime`: of our keys, in packets, as our lines say it; a new key is offered at nine tenths of it.
+    pub lifetime: Option<u64>,
+    /// `strict_lifetime`: audio stops at the end of a lifetime.
+    pub strict_lifetime: bool,
 }
 
 impl Default for Srtp {
@@ -79,6 +83,8 @@ impl Default for Srtp {
                 .collect(),
             mki: MkiRule::One,
             allow: SessionParams::default(),
+            lifetime: None,
+            strict_lifetime: false,
         }
     }
 }

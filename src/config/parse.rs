@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use packet_crypto::Kernels;
-use srtp::sdes::MkiRule;
+use srtp::sdes::{MAX_LIFETIME, MIN_LIFETIME, MkiRule};
 use srtp::{SessionParams, Suite};
 
 use crate::ffi::config::{Section, Variable};
@@ -124,11 +124,31 @@ fn set_srtp(srtp: &mut Srtp, variable: &Variable) -> Result<(), String> {
             }
         }
         "allow" => srtp.allow = session_parameters(&variable.value)?,
+        "lifetime" => srtp.lifetime = lifetime(&variable.value)?,
+        "strict_lifetime" => srtp.strict_lifetime = boolean(&variable.value)?,
         _ => {
-            return Err("there is no such option; there are: offer, accept, mki, allow".to_owned());
+            return Err("there is no such option; there are: offer, accept, mki, allow, lifetime, strict_lifetime".to_owned());
         }
     }
     Ok(())
+}
+
+/// A number of packets, or `2^n`. Empty is none.
+fn lifetime(value: &str) -> Result<Option<u64>, String> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let packets = match value.strip_prefix("2^") {
+        Some(power) => power
+            .parse()
+            .ok()
+            .and_then(|power| 1_u64.checked_shl(power)),
+        None => value.parse().ok(),
+    };
+    let packets = packets.filter(|packets| (MIN_LIFETIME..=MAX_LIFETIME).contains(packets));
+    packets
+        .map(Some)
+        .ok_or_else(|| format!("'{value}' is not a number of packets from 2^20 to 2^48"))
 }
 
 fn session_parameters(value: &str) -> Result<SessionParams, String> {

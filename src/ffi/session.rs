@@ -6,7 +6,7 @@
 //! ever looked into.
 
 use std::collections::BTreeMap;
-use std::ffi::c_char;
+use std::ffi::{CString, c_char};
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
@@ -124,6 +124,17 @@ unsafe fn facts(session: *mut sys::ast_sip_session) -> Call {
             },
         }
     }
+}
+
+/// Has the call of a PJSIP channel, by its unique id, offer a new description. Not from a media thread: it locks
+/// channels. `false`: there is no such call.
+pub fn offer_again(channel_id: &str) -> bool {
+    let Ok(channel_id) = CString::new(channel_id) else {
+        return false;
+    };
+    // An empty name would find any channel.
+    // SAFETY: a string that lives during the call; the shim takes references of its own.
+    !channel_id.is_empty() && unsafe { sys::ct_session_offer_again(channel_id.as_ptr()) == 0 }
 }
 
 /// The supplement, while it is registered.

@@ -23,7 +23,7 @@ pub fn offer(configured: &[Suite], tag_32: bool) -> Vec<Suite> {
 }
 
 /// A line of ours with a fresh key; `None` (logged) without randomness.
-pub fn new_line(tag: u32, suite: Suite) -> Option<CryptoLine> {
+pub fn new_line(tag: u32, suite: Suite, lifetime: Option<u64>) -> Option<CryptoLine> {
     let mut key_salt = Zeroizing::new(vec![0; suite.key_salt_len()]);
     if let Err(error) = openssl::rand::rand_bytes(&mut key_salt) {
         log::error!("OpenSSL has no random octets for a key: {error}");
@@ -32,7 +32,7 @@ pub fn new_line(tag: u32, suite: Suite) -> Option<CryptoLine> {
     let key = MasterKey::new(suite, &key_salt).ok()?;
     let keys = vec![KeyParam {
         key,
-        lifetime: None,
+        lifetime,
         mki: None,
     }];
     Some(CryptoLine {

@@ -1,5 +1,6 @@
 //! The SRTP engine: Asterisk's sessions, policies and SDES negotiation on `crates/srtp`.
 
+pub mod lifetime;
 mod lines;
 pub mod policy;
 pub mod registry;

@@ -14,6 +14,7 @@ use crate::ffi::rtp::RtpInstance;
 use crate::ffi::session::{self, Call, Exchange};
 use crate::ffi::srtp_engine;
 
+use super::lifetime::{Age, Lifetimes};
 use super::lines::{new_line, offer, reply_with, same, shown};
 use super::policy::PolicyBuilder;
 use super::registry;
@@ -102,7 +103,15 @@ impl Crypto {
             self.withdraw();
         }
         if let Some(pair) = self.proposed.as_ref().or(self.agreed.as_ref()) {
-            let local = pair.local.clone();
+            let mut local = pair.local.clone();
+            if !answers {
+                // A key that nears the end of its lifetime is followed by another one.
+                let old = pair.session.upgrade();
+                if old.is_some_and(|session| session.local_age() >= Age::Old) {
+                    local = new_line(local.tag, local.suite, self.lifetime()).unwrap_or(local);
+                }
+                self.offered = vec![local.clone()];
+            }
             self.set_line(&local);
             return Lines::Only;
         }
@@ -110,10 +119,11 @@ impl Crypto {
             // A follower's line, or an offer that goes out once more.
             return Lines::Own;
         }
-        let suites = offer(&self.rules(call.as_ref()).offer, tag_32);
+        let rules = self.rules(call.as_ref());
+        let suites = offer(&rules.offer, tag_32);
         self.offered = (1..)
             .zip(suites)
-            .filter_map(|(tag, suite)| new_line(tag, suite))
+            .filter_map(|(tag, suite)| new_line(tag, suite, rules.lifetime))
             .collect();
         let Some((first, rest)) = self.offered.split_first() else {
             return Lines::Own;
@@ -180,6 +190,10 @@ impl Crypto {
         live: Option<Arc<Session>>,
         remote: CryptoLine,
     ) -> Result<(), &'static str> {
+        if self.agreed.is_some() {
+            // An offer of ours that was not answered was refused.
+            self.offered.clear();
+        }
         let before = self.proposed.take_if(|pair| same(&pair.remote, &remote));
         let local = self.reply(&remote, before.as_ref())?;
         let session = match live {
@@ -211,7 +225,7 @@ impl Crypto {
             if let Some(session) = pair.session.upgrade() {
                 session.stands();
             }
-            self.agreed = Some(pair);
+            self.agree(pair);
             return Ok(());
         }
         self.answer_came(rtp, live, remote)
@@ -225,7 +239,7 @@ impl Crypto {
         remote: CryptoLine,
     ) -> Result<(), &'static str> {
         self.withdraw();
-        let local = self.known_line(&remote).ok_or(
+        let local = self.chosen(&remote).or(self.in_use(&remote)).ok_or(
             "it answers our offer with a tag and suite that were not in it (RFC 4568 section 5.1.3)",
         )?;
         let local = reply_with(local, &remote);
@@ -242,7 +256,7 @@ impl Crypto {
             }
             None => begin(rtp, &local, &remote)?,
         };
-        self.agreed = Some(Pair::new(local, remote, &session));
+        self.agree(Pair::new(local, remote, &session));
         Ok(())
     }
 
@@ -254,7 +268,9 @@ impl Crypto {
         remote: CryptoLine,
     ) -> Result<(), &'static str> {
         self.offer_came(rtp, live, remote)?;
-        self.agreed = self.proposed.take();
+        if let Some(pair) = self.proposed.take() {
+            self.agree(pair);
+        }
         if let Some(session) = registry::of(rtp) {
             session.stands();
         }
@@ -263,22 +279,47 @@ impl Crypto {
 
     /// The peer's offer was refused: as if it had never come. The first one of a stream was in force at once, and stays.
     fn withdraw(&mut self) {
-        if self.agreed.is_none() {
-            self.agreed = self.proposed.take();
+        if self.agreed.is_none()
+            && let Some(first) = self.proposed.take()
+        {
+            self.agree(first);
         }
         if let Some(session) = self.proposed.take().and_then(|pair| pair.session.upgrade()) {
             session.withdrawn();
         }
     }
 
-    /// Our line that the peer knows and `remote` goes with: the one in use, or the one that it chose of our offer.
-    fn known_line(&self, remote: &CryptoLine) -> Option<&CryptoLine> {
-        let agreed = self.agreed.iter().map(|pair| &pair.local);
+    /// The line of our last offer that `remote` answers.
+    fn chosen(&self, remote: &CryptoLine) -> Option<&CryptoLine> {
         let chosen = |line: &&CryptoLine| line.tag == remote.tag && line.suite == remote.suite;
-        agreed
-            .filter(|local| local.suite == remote.suite)
-            .chain(self.offered.iter().filter(chosen))
-            .next()
+        self.offered.iter().find(chosen)
+    }
+
+    /// Our line in force, if it has the suite of `remote`.
+    fn in_use(&self, remote: &CryptoLine) -> Option<&CryptoLine> {
+        let local = self.agreed.as_ref().map(|pair| &pair.local);
+        local.filter(|local| local.suite == remote.suite)
+    }
+
+    /// That of new keys of ours.
+    fn lifetime(&self) -> Option<u64> {
+        self.rules.as_ref().and_then(|rules| rules.lifetime)
+    }
+
+    /// It is in force.
+    fn agree(&mut self, pair: Pair) {
+        let again = self
+            .agreed
+            .as_ref()
+            .is_some_and(|agreed| agreed.is(&pair.local, &pair.remote));
+        if !again && let Some(session) = pair.session.upgrade() {
+            let strict = self
+                .rules
+                .as_ref()
+                .is_some_and(|rules| rules.strict_lifetime);
+            session.begin_ages(Lifetimes::of(&pair.local, &pair.remote, strict));
+        }
+        self.agreed = Some(pair);
     }
 
     /// Our line in answer to `remote`. The local key stays while suite and session do, so that its rollover counter can
@@ -289,11 +330,12 @@ impl Crypto {
         before: Option<&Pair>,
     ) -> Result<CryptoLine, &'static str> {
         let known = self
-            .known_line(remote)
-            .or_else(|| before.map(|pair| &pair.local));
+            .in_use(remote)
+            .or(self.chosen(remote))
+            .or(before.map(|pair| &pair.local));
         match known {
             Some(local) => Ok(reply_with(local, remote)),
-            None => new_line(remote.tag, remote.suite)
+            None => new_line(remote.tag, remote.suite, self.lifetime())
                 .map(|line| reply_with(&line, remote))
                 .ok_or(NOT_IN_FORCE),
         }

@@ -1,7 +1,7 @@
 //! One SRTP session of Asterisk's: an RTP instance's keys, both ways, RTP and RTCP.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use srtp::{LocalSsrc, Policy, PolicyError, Stats, UnprotectError};
@@ -12,6 +12,7 @@ use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::rtp::RtpInstance;
 use crate::observe::hooks;
 
+use super::lifetime::{Age, Lifetimes};
 use super::policy::PolicyBuilder;
 use super::registry;
 
@@ -66,6 +67,14 @@ impl fmt::Display for Names {
     }
 }
 
+/// How old the keys are, as of the last look.
+#[derive(Debug, Default)]
+struct Ages {
+    lifetimes: Lifetimes,
+    local: Age,
+    remote: Age,
+}
+
 /// `struct ast_srtp`.
 pub struct Session {
     /// Poisoned by a panic inside: every later call fails, so that a call drops and never goes on in clear.
@@ -73,6 +82,9 @@ pub struct Session {
     rtp: RtpInstance,
     /// Packets in a row that did not authenticate.
     failing: AtomicU32,
+    ages: Mutex<Ages>,
+    /// With `strict_lifetime`: the key that we send with, and the peer's, have reached their lifetimes.
+    spent: [AtomicBool; 2],
     names: Mutex<Names>,
     _module: ModuleRef,
 }
@@ -90,6 +102,8 @@ impl Session {
             inner: Mutex::new(srtp::Session::new(config::current().kernels)),
             rtp,
             failing: AtomicU32::new(0),
+            ages: Mutex::default(),
+            spent: [const { AtomicBool::new(false) }; 2],
             names: Mutex::default(),
             _module: ModuleRef::take(),
         });
@@ -247,6 +261,44 @@ impl Session {
         done.is_ok()
     }
 
+    /// New keys are in force, with these lifetimes.
+    pub fn begin_ages(&self, lifetimes: Lifetimes) {
+        *self.ages.lock().unwrap_or_else(PoisonError::into_inner) = Ages {
+            lifetimes,
+            ..Ages::default()
+        };
+        for spent in &self.spent {
+            spent.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// The age of the key that we send with.
+    pub fn local_age(&self) -> Age {
+        self.ages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .local
+    }
+
+    /// Looks at the ages of the keys; those of ours and of the peer's that have changed.
+    pub fn grow_older(&self) -> (Option<Age>, Option<Age>) {
+        let stats = self.stats();
+        let mut ages = self.ages.lock().unwrap_or_else(PoisonError::into_inner);
+        let local = Age::of(stats.local_key, ages.lifetimes.local);
+        let remote = Age::of(stats.remote_key, ages.lifetimes.remote);
+        if ages.lifetimes.strict {
+            for (spent, age) in self.spent.iter().zip([local, remote]) {
+                spent.store(age == Age::Spent, Ordering::Relaxed);
+            }
+        }
+        let changed = (
+            (local != ages.local).then_some(local),
+            (remote != ages.remote).then_some(remote),
+        );
+        (ages.local, ages.remote) = (local, remote);
+        changed
+    }
+
     /// The SSRC that this side sends with changes.
     pub fn change_source(&self, from: u32, to: u32) {
         if let Ok(mut inner) = self.inner.lock() {
@@ -256,6 +308,9 @@ impl Session {
 
     /// Encrypts `packet` into `out`; the length there. `None`: it must not be sent.
     pub fn protect(&self, kind: Kind, packet: &[u8], out: &mut [u8]) -> Option<usize> {
+        if self.spent[0].load(Ordering::Relaxed) {
+            return None;
+        }
         let mut inner = self.inner.lock().ok()?;
         hooks::panic_if_armed(hooks::Point::Protect);
         let sealed = match kind {
@@ -276,6 +331,9 @@ impl Session {
 
     /// Authenticates and decrypts `packet` in place; the length that is left. `None`: it is nothing.
     pub fn unprotect(&self, kind: Kind, packet: &mut [u8]) -> Option<usize> {
+        if self.spent[1].load(Ordering::Relaxed) {
+            return None;
+        }
         let mut inner = self.inner.lock().ok()?;
         hooks::panic_if_armed(hooks::Point::Unprotect);
         let opened = match kind {

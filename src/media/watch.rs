@@ -2,7 +2,7 @@
 //!
 //! Asterisk has one SRTP engine, and anybody can take it away. With none, `res_rtp_asterisk.c` sends a live SRTP call in
 //! clear. `srtp_init` in the shim keeps stock's module from doing that; this is the second line: it looks, takes the
-//! engine back, and says for how long it was gone.
+//! engine back, and says for how long it was gone. The lifetimes of keys are looked at on the same thread.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use crate::ffi::host;
 use crate::ffi::srtp_engine::{self, Owner};
 use crate::ffi::thread::{self, Thread};
+
+use super::lifetime;
 
 /// How often it looks: a tenth of a second of five packets each way is the most that a lost engine can cost a call.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -47,6 +49,7 @@ pub fn start() -> io::Result<Watch> {
     let thread = thread::spawn("ciphertrunk watch", move || {
         let (stopped, changed) = &*its_stop;
         let mut last_seen = Instant::now();
+        let mut last_look = Instant::now();
         let mut refused = false;
         let mut guard = stopped.lock().unwrap_or_else(PoisonError::into_inner);
         while !*guard {
@@ -55,6 +58,12 @@ pub fn start() -> io::Result<Watch> {
                 .unwrap_or_else(PoisonError::into_inner);
             if *guard {
                 break;
+            }
+            if last_look.elapsed() >= lifetime::INTERVAL {
+                last_look = Instant::now();
+                drop(guard);
+                lifetime::look();
+                guard = stopped.lock().unwrap_or_else(PoisonError::into_inner);
             }
             if srtp_engine::owner() == Owner::Ours {
                 last_seen = Instant::now();

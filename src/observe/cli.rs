@@ -42,6 +42,13 @@ pub static COMMANDS: &[Command] = &[
         usage: c"Usage: ciphertrunk test lose engine\n",
         run: test_lose_engine,
     },
+    #[cfg(feature = "test-hooks")]
+    Command {
+        words: c"ciphertrunk test age",
+        summary: c"Let SRTP keys look older by so many packets (test build)",
+        usage: c"Usage: ciphertrunk test age PACKETS\n",
+        run: test_age,
+    },
 ];
 
 fn show_status(console: &mut Console<'_>) -> Outcome {
@@ -171,6 +178,15 @@ fn test_panic(console: &mut Console<'_>) -> Outcome {
         Some("unprotect") => arm_panic(Point::Unprotect),
         _ => return Outcome::Usage,
     }
+    Outcome::Done
+}
+
+#[cfg(feature = "test-hooks")]
+fn test_age(console: &mut Console<'_>) -> Outcome {
+    let Some(packets) = console.words.get(3).and_then(|word| word.parse().ok()) else {
+        return Outcome::Usage;
+    };
+    super::hooks::set_extra_age(packets);
     Outcome::Done
 }
 

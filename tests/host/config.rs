@@ -44,6 +44,10 @@ fn the_last_good_state_stays(lab: &Lab, user: User) {
         let told = ours.log_lines("ciphertrunk.conf: ").len();
         ours.configure("ciphertrunk.conf", &file(section, bad));
         ours.cli("module reload res_ciphertrunk.so");
+        // Asterisk's log is written by a thread of its own.
+        ours.wait_until(bad, |ours| {
+            (!complaints(ours, told).is_empty()).then_some(())
+        });
         let lines = complaints(&ours, told);
         assert_eq!(lines.len(), 1, "{bad}: {lines:#?}");
         let option = bad.split(' ').next().expect("a name");

@@ -108,7 +108,7 @@ fn a_lost_engine_is_taken_back(lab: &Lab, user: User) {
 
     let after = Capture::start(lab, "after");
     let heard = ours.wait_for_tone(CARRIER_TONE, 5).tenths;
-    ours.wait_for_tone(CARRIER_TONE, heard + 10);
+    ours.wait_for_tone(CARRIER_TONE, heard + 30);
     assert_encrypted(&after.stop(), OURS);
     assert_eq!(ours.count("Panics caught"), 0);
 }

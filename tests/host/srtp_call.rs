@@ -2,6 +2,7 @@
 
 use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::lab::Lab;
+use host_harness::peer::sip::Answer;
 use host_harness::peer::{Description, Key, Media, Phone};
 use host_harness::pjsip::{self, Encryption, UDP};
 
@@ -85,6 +86,17 @@ impl Call {
         Ok(line.clone())
     }
 
+    /// The phone moves to another port, and takes a new key there (RFC 4568 section 7.1.4: its counter begins anew).
+    pub fn move_to(&mut self, lab: &Lab, port: u16, key: &Key) {
+        let offer = Description::new(port, &[key.line(1, "")]);
+        let answer = self.phone.reinvite(&offer).expect("accepted");
+        let theirs = answer.crypto();
+        assert!(self.take(&theirs[0]), "Asterisk has not moved");
+        self.media.move_to(lab, &format!("{SDES}:{port}"));
+        self.media.send_to(answer.media());
+        self.media.send_with(key, 0);
+    }
+
     /// Offers this crypto line in the call. Whether Asterisk still sends with the key that it had, if it accepts; a new
     /// one is put in force here.
     pub fn reoffer(&mut self, line: &str) -> Result<bool, u16> {
@@ -128,13 +140,24 @@ pub struct Bridged {
 
 impl Bridged {
     pub fn new(lab: &Lab, key: &Key) -> Self {
+        let line = key.line(1, "");
+        Self::answered(lab, key, |called| {
+            called.answer(|_| Description::new(PORT, &[line]))
+        })
+    }
+
+    /// A call that the phone with SDES takes by `answer`, in the end with `key`.
+    pub fn answered(
+        lab: &Lab,
+        key: &Key,
+        answer: impl FnOnce(&mut Phone) -> Answer + Send,
+    ) -> Self {
         let mut caller = Phone::new(lab, PLAIN, PBX);
         let mut called = Phone::new(lab, SDES, PBX);
         let mut plain = Media::new(lab, &format!("{PLAIN}:{PORT}"));
         let mut sdes = Media::new(lab, &format!("{SDES}:{PORT}"));
         let (answer, offer) = std::thread::scope(|scope| {
-            let offer =
-                scope.spawn(|| called.answer(|_| Description::new(PORT, &[key.line(1, "")])));
+            let offer = scope.spawn(|| answer(&mut called));
             let answer = caller.call("sdes", &Description::new(PORT, &[]));
             (answer.expect("accepted"), offer.join().expect("called"))
         });
@@ -154,6 +177,13 @@ impl Bridged {
         let audio = self.plain.audio();
         self.plain.send(&audio);
         self.sdes.wait_for(&audio).is_some()
+    }
+
+    /// The same in the other direction.
+    pub fn pass_back(&mut self) -> bool {
+        let audio = self.sdes.audio();
+        self.sdes.send(&audio);
+        self.plain.wait_for(&audio).is_some()
     }
 
     /// Until audio passes, and the core knows which sequence numbers to expect.

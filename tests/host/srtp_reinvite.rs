@@ -7,7 +7,7 @@ use host_harness::lab::Lab;
 use host_harness::peer::srtp::{AES_32, AES_80};
 use host_harness::peer::{Description, Key};
 
-use crate::srtp_call::{self, Call, PORT};
+use crate::srtp_call::{self, Bridged, Call, PORT};
 
 /// A call that stands, and its key.
 fn call(lab: &Lab) -> (Call, Key) {
@@ -103,6 +103,38 @@ fn the_answer_to_asterisks_own_offer_stands() {
     // Longer than an old key is still taken for.
     sleep(Duration::from_millis(2200));
     assert_eq!(call.media.echoes(10), 10, "after a refused offer");
+    assert_eq!(pbx.count("Authentication failures"), 0);
+}
+
+/// Two re-INVITEs cross: Asterisk's is refused, and so is the peer's. What stands is what was in force.
+#[test]
+fn crossing_ones_change_nothing() {
+    let lab = Lab::new("srtp-glare");
+    let pbx = srtp_call::ours(&lab);
+    let (mut call, _) = call(&lab);
+    Call::make_refresh(&pbx);
+    call.phone.refuse();
+    refused_offer(&mut call, &Key::new(AES_32, 2));
+    assert_eq!(call.media.echoes(10), 10, "after both");
+    let next = Key::new(AES_80, 3);
+    assert!(call.reoffer(&next.line(1, "")).expect("accepted"));
+    call.media.send_with(&next, 0);
+    assert_eq!(call.media.echoes(10), 10, "after the peer's next one");
+    assert_eq!(pbx.count("Authentication failures"), 0);
+}
+
+/// Asterisk's call reaches two phones: one gives early media, the other one answers, each with a key.
+#[test]
+fn the_answer_of_a_forked_call_counts() {
+    let lab = Lab::new("srtp-forked");
+    let pbx = srtp_call::ours(&lab);
+    let (early, key) = (Key::new(AES_80, 1), Key::new(AES_80, 2));
+    let early = Description::new(PORT + 2, &[early.line(1, "")]);
+    let answer = Description::new(PORT, &[key.line(1, "")]);
+    let mut call = Bridged::answered(&lab, &key, |called| called.answer_forked(&early, &answer));
+    call.warm_up();
+    let back = (0..50).filter(|_| call.pass_back()).count();
+    assert!(back > 25, "{back} of 50 came from the phone that answered");
     assert_eq!(pbx.count("Authentication failures"), 0);
 }
 

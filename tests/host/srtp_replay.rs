@@ -59,8 +59,12 @@ fn replays_and_forgeries_are_dropped_and_counted() {
     let mut ahead = wire.clone();
     ahead[2] ^= 0x80;
     call.media.send_raw(&ahead);
+    // Nor is there a way in for what is not encrypted at all.
+    let mut plain = wire[..12].to_vec();
+    plain.extend(&audio);
+    call.media.send_raw(&plain);
     assert_eq!(call.media.hear_all(QUIET).len(), 0, "a forgery came back");
-    assert_eq!(pbx.count("Authentication failures"), 4);
+    assert_eq!(pbx.count("Authentication failures"), 5);
     call.media.send_raw(&wire);
     assert!(call.media.wait_for(&audio).is_some(), "the packet itself");
     assert_eq!(call.media.echoes(10), 10, "nothing has changed");

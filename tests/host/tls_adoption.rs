@@ -1,14 +1,19 @@
 //! Adoption of `protocol=tls` transports: at start, by load and unload, and what is to be left alone.
 
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::time::Duration;
+
 use host_harness::asterisk::Asterisk;
 use host_harness::sip::Client;
 
-use crate::tls_world::{World, address, assert_serves, is_ours, listening, wait_until_idle};
+use crate::tls_world::{PEER, World, address, assert_serves, carrier, is_ours, listening};
 use crate::world::OURS;
 
 /// Unloads our module, which has to go out of the process's memory.
 fn unload(asterisk: &Asterisk<'_>) {
-    wait_until_idle(asterisk);
+    asterisk.wait_until("the end of all connections", |asterisk| {
+        (asterisk.count("TLS transports") == 0).then_some(())
+    });
     let answer = asterisk.cli("module unload res_ciphertrunk.so");
     assert!(answer.contains("Unloaded"), "{answer}\n{}", asterisk.log());
     assert!(
@@ -121,4 +126,66 @@ fn what_is_left_alone_is_stocks() {
     stock_answers();
     // Who was connected stays so.
     assert_serves(&ours, &mut connection);
+}
+
+#[test]
+fn what_is_on_its_way_when_transports_change_hands() {
+    let world = World::new("on_its_way");
+    let silent = world.lab.listen("127.0.0.23:6000");
+    let setup = world
+        .setup("allow_reload = yes\n")
+        .pjsip(&carrier("silent", "tls", "127.0.0.23:6000"))
+        .file("ciphertrunk.conf", "[tls]\nhandshake_timeout = 3\n");
+    let ours = Asterisk::start(&world.lab, &setup);
+
+    // We are connecting, and the transport is torn down and put up again.
+    ours.cli("pjsip qualify silent");
+    let (_tcp, _) = silent.accept().expect("we connect");
+    let moved = ["5071", "5061"].map(|port| {
+        let text = world
+            .transport("allow_reload = yes\n")
+            .replace("5061", port)
+            + &carrier("silent", "tls", "127.0.0.23:6000")
+            + PEER;
+        text.replace("{address}", OURS)
+    });
+    for text in moved {
+        ours.configure("pjsip.conf", &text);
+        assert!(
+            ours.cli("module reload res_pjsip.so")
+                .contains("reloaded successfully")
+        );
+    }
+    // While it is not known how it ends, the module is needed.
+    assert!(
+        !ours
+            .cli("module unload res_ciphertrunk.so")
+            .contains("Unloaded")
+    );
+    ours.wait_for_log("TLS to 127.0.0.23 (127.0.0.23:6000) failed at the first TLS message");
+
+    // A client that has not shaken hands yet does not hinder an unload, and is closed by it.
+    let mut half = world.lab.tcp(&address()).expect("it listens");
+    half.write_all(b"\x16\x03\x01\x01\x00\x01\x00\x00\xfc\x03\x03")
+        .expect("it listens");
+    unload(&ours);
+    half.set_read_timeout(Some(Duration::from_secs(5)))
+        .expect("a socket");
+    let mut rest = Vec::new();
+    if let Err(error) = half.read_to_end(&mut rest) {
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+
+    // Who is connected with stock stays with stock when we come.
+    let mut stocks = world.connect();
+    assert_eq!(stocks.options().expect("stock answers"), 200);
+    ours.cli("module load res_ciphertrunk.so");
+    assert!(is_ours(&ours, "tls"));
+    let before = ours.count("SIP messages in");
+    assert_eq!(stocks.options().expect("stock still answers"), 200);
+    assert_eq!(ours.count("SIP messages in"), before);
+    assert_serves(&ours, &mut world.connect());
+    drop(stocks);
+    unload(&ours);
+    assert!(ours.stop().success());
 }

@@ -138,3 +138,56 @@ fn reset_in_the_middle_of_a_record() {
     assert_serves(&ours, &mut good);
     assert_eq!(ours.count("TLS connections"), 1);
 }
+
+#[test]
+fn a_handshake_costs_what_it_costs_openssl() {
+    const HANDSHAKES: usize = 400;
+    let world = World::new("cost");
+    let ours = Asterisk::start(&world.lab, &world.setup(""));
+    let certificate = &world.certificate;
+    let server = world.lab.spawn(
+        "openssl",
+        "openssl",
+        &[
+            "s_server",
+            "-quiet",
+            "-accept",
+            "127.0.0.20:5061",
+            "-cert",
+            &certificate.certificate,
+            "-key",
+            &certificate.key,
+        ],
+    );
+    host_harness::wait::until(
+        "s_server",
+        host_harness::wait::SOON,
+        || world.lab.tcp("127.0.0.20:5061").ok(),
+        || server.output(),
+    );
+    // Full handshakes: a context of its own for each.
+    let cost = |pid: u32, address: &str| {
+        let before = process::processor_time(pid);
+        for _ in 0..HANDSHAKES {
+            drop(
+                Client::new()
+                    .connect(&world.lab, address)
+                    .expect("a connection"),
+            );
+        }
+        process::processor_time(pid) - before
+    };
+    let (ours_took, openssl_took) = (
+        cost(ours.pid(), &address()),
+        cost(server.pid(), "127.0.0.20:5061"),
+    );
+    eprintln!(
+        "{HANDSHAKES} handshakes: Asterisk {ours_took:?}, openssl s_server {openssl_took:?} of processor time"
+    );
+    assert_eq!(ours.count("TLS handshakes in"), HANDSHAKES as u64);
+    // With PJSIP's work for a new connection, and Asterisk's own in the meantime.
+    assert!(
+        ours_took < openssl_took * 4 + Duration::from_millis(200),
+        "{ours_took:?}, openssl {openssl_took:?}"
+    );
+}

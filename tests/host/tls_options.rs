@@ -35,7 +35,7 @@ fn assert_takes(
     // Under TLS 1.3 a client hears only later that it is refused.
     let connected = client.connect(&world.lab, &format!("{OURS}:{port}"));
     let answered = connected
-        .map_err(|error| std::io::Error::other(error))
+        .map_err(std::io::Error::other)
         .and_then(|mut it| it.options());
     assert_eq!(
         answered.is_ok(),

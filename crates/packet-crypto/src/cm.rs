@@ -46,6 +46,7 @@ impl AesCmHmacSha1 {
     /// # Panics
     /// When `clear > src.len()` or `dst.len() < src.len()`.
     #[must_use = "without its tag the packet cannot be authenticated"]
+    #[inline]
     pub fn seal(
         &self,
         iv: &[u8; 16],
@@ -64,6 +65,7 @@ impl AesCmHmacSha1 {
     ///
     /// # Panics
     /// When `clear > packet.len()`.
+    #[inline]
     pub fn seal_in_place(
         &self,
         iv: &[u8; 16],
@@ -83,6 +85,7 @@ impl AesCmHmacSha1 {
     ///
     /// # Panics
     /// When `clear > packet.len()`.
+    #[inline]
     pub fn open_in_place(
         &self,
         iv: &[u8; 16],

@@ -42,6 +42,7 @@ impl AesGcm {
     /// # Panics
     /// When `clear > src.len()` or `dst.len() < src.len()`.
     #[must_use = "without its tag the packet cannot be opened"]
+    #[inline]
     pub fn seal(
         &self,
         nonce: &[u8; 12],
@@ -60,6 +61,7 @@ impl AesGcm {
     /// # Panics
     /// When `clear > packet.len()`.
     #[must_use = "without its tag the packet cannot be opened"]
+    #[inline]
     pub fn seal_in_place(
         &self,
         nonce: &[u8; 12],
@@ -79,6 +81,7 @@ impl AesGcm {
     ///
     /// # Panics
     /// When `clear > packet.len()`.
+    #[inline]
     pub fn open_in_place(
         &self,
         nonce: &[u8; 12],
@@ -97,6 +100,7 @@ impl AesGcm {
     }
 }
 
+#[inline]
 fn block(nonce: &[u8; 12]) -> Block {
     let mut block = [0; 16];
     block[..12].copy_from_slice(nonce);

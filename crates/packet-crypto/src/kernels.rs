@@ -6,13 +6,15 @@ use zeroize::Zeroize;
 
 use crate::backend::levels;
 use crate::error::SelfTestError;
-use crate::key::{Block, HashKeys, HmacJob, HmacKey, RoundKeys, Span};
+use crate::key::{Block, HashKeys, HmacJob, HmacKey, PolyKey, RoundKeys, Span};
 
 pub(crate) type CmSeal = unsafe fn(&CmKey, iv: Block, Span, trailer: [u8; 4]) -> [u8; 20];
 pub(crate) type CmOpen = unsafe fn(&CmKey, iv: Block, Span, trailer: [u8; 4], tag: &[u8]) -> bool;
 pub(crate) type GcmSeal = unsafe fn(&GcmKey, nonce: Block, Span, trailer: &[u8]) -> [u8; 16];
 pub(crate) type GcmOpen =
     unsafe fn(&GcmKey, nonce: Block, Span, trailer: &[u8], tag: &[u8]) -> bool;
+
+pub(crate) type PolyHash = unsafe fn(&PolyKey, data: &[u8]) -> u64;
 
 /// What a level does for AES-CM with HMAC-SHA1 under one key size.
 ///
@@ -91,6 +93,7 @@ pub struct Kernels {
     pub(crate) hash_keys: unsafe fn(&RoundKeys, rounds: usize, out: &mut HashKeys),
     /// Single blocks, as little-endian integers.
     pub(crate) encrypt_blocks: unsafe fn(&RoundKeys, rounds: usize, blocks: &mut [u128]),
+    pub(crate) poly_hash: PolyHash,
     /// For 128, 192 and 256 bits.
     pub(crate) cm: [CmFns; 3],
     /// For 128 and 256 bits.

@@ -35,6 +35,15 @@ pub(crate) const fn round_keys_for(bytes: usize) -> Option<usize> {
     }
 }
 
+/// The point at which the polynomial hash evaluates (see `PayloadHash`): its square, that times x^64, and itself.
+#[repr(C)]
+#[derive(Zeroize)]
+pub(crate) struct PolyKey {
+    pub square: u64,
+    pub square_x64: u64,
+    pub point: u64,
+}
+
 /// Where a packet is and where it goes: `len` readable bytes at `src`, `len` writable ones at `dst`. The two are the
 /// same place or do not overlap. The first `clear` bytes are not encrypted, `clear <= len`.
 #[derive(Clone, Copy)]

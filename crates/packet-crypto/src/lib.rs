@@ -24,6 +24,7 @@ mod error;
 mod gcm;
 mod kernels;
 mod key;
+mod payload_hash;
 mod self_test;
 mod tag;
 
@@ -32,3 +33,4 @@ pub use cm::{AesCmHmacSha1, aes_cm_prf};
 pub use error::{AuthFailed, KeyLength, SelfTestError};
 pub use gcm::AesGcm;
 pub use kernels::{Kernels, kernels};
+pub use payload_hash::PayloadHash;

@@ -3,7 +3,7 @@
 use crate::backend::soft::SOFT;
 use crate::error::SelfTestError;
 use crate::key::round_keys_for;
-use crate::{AesCmHmacSha1, AesGcm, Kernels};
+use crate::{AesCmHmacSha1, AesGcm, Kernels, PayloadHash};
 
 pub(crate) fn run(k: &'static Kernels) -> Result<(), SelfTestError> {
     aes(k)?;
@@ -147,8 +147,13 @@ fn agreement(k: &'static Kernels) -> Result<(), SelfTestError> {
         AesGcm::new(k, key).map_err(fault)?,
         AesGcm::new(&SOFT, key).map_err(fault)?,
     );
+    let secret = bytes[128..].first_chunk().expect("long");
+    let (hash, soft_hash) = (PayloadHash::new(k, secret), PayloadHash::new(&SOFT, secret));
     for len in LENGTHS {
         let packet = &bytes[..len];
+        if hash.of(packet) != soft_hash.of(packet) {
+            return Err(SelfTestError::Disagrees);
+        }
         let (mut ours, mut theirs) = ([0u8; 1212], [0u8; 1212]);
 
         let mut tag = cm.seal(iv, 12, packet, &mut ours, &[1, 2, 3, 4]);

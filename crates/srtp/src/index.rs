@@ -10,6 +10,7 @@ pub(crate) const RTCP_INDEXES: u64 = 1 << 31;
 ///
 /// Below index 2^15 no earlier rollover exists, so a sequence number far ahead is taken as it
 /// stands (what libsrtp does too); appendix A would count down from zero there.
+#[inline]
 pub(crate) fn guess(highest: u64, seq: u16) -> Option<u64> {
     let roc = highest >> 16;
     let s_l = (highest & 0xffff) as i32;

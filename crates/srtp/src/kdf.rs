@@ -64,7 +64,7 @@ impl PartialEq for KeyId {
 pub(crate) struct Derived {
     pub(crate) rtp: SessionKeys,
     pub(crate) rtcp: SessionKeys,
-    pub(crate) payload_hash: Zeroizing<[u8; 16]>,
+    pub(crate) payload_hash: Zeroizing<[u8; 8]>,
     pub(crate) id: KeyId,
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn derive(kernels: &'static Kernels, key: &MasterKey) -> Result<Deriv
     let mut d = Derived {
         rtp: session(),
         rtcp: session(),
-        payload_hash: Zeroizing::new([0; 16]),
+        payload_hash: Zeroizing::new([0; 8]),
         id: KeyId([0; 16]),
     };
     // An AEAD has a 12-octet session salt and no authentication key; the octets derived beyond
@@ -159,7 +159,7 @@ mod tests {
         assert_ne!(d.rtp.cipher(), d.rtcp.cipher());
         assert_ne!(d.rtp.auth, d.rtcp.auth);
         assert_ne!(d.rtp.salt, d.rtcp.salt);
-        assert_ne!(d.payload_hash[..], d.id.0[..]);
+        assert_ne!(d.payload_hash[..], d.id.0[..8]);
     }
 
     #[test]

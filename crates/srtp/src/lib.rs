@@ -42,7 +42,6 @@
 mod error;
 mod index;
 mod kdf;
-mod payload_hash;
 mod policy;
 mod receiver;
 mod replay;
@@ -54,6 +53,9 @@ mod session;
 mod stats;
 mod suite;
 mod transform;
+
+/// Mostly one, and then without an allocation and without a cache line of its own.
+type Few<T> = smallvec::SmallVec<[T; 1]>;
 
 #[cfg(test)]
 mod tests;

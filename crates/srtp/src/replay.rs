@@ -18,41 +18,53 @@ pub(crate) enum Seen {
 #[derive(Clone)]
 pub(crate) struct Window {
     highest: u64,
-    /// Bit n stands for `highest - n`.
-    used: u128,
+    /// Bit n stands for `highest - n`; the low half first. (A `u128` would be padded to its alignment.)
+    used: [u64; 2],
 }
 
 impl Window {
+    #[inline]
     pub(crate) fn starting_at(index: u64) -> Self {
         Window {
             highest: index,
-            used: 1,
+            used: [1, 0],
         }
     }
 
+    fn used(&self) -> u128 {
+        u128::from(self.used[1]) << 64 | u128::from(self.used[0])
+    }
+
+    fn set_used(&mut self, used: u128) {
+        self.used = [used as u64, (used >> 64) as u64];
+    }
+
+    #[inline]
     pub(crate) fn highest(&self) -> u64 {
         self.highest
     }
 
+    #[inline]
     pub(crate) fn look_up(&self, index: u64) -> Seen {
         match self.highest.checked_sub(index) {
             None => Seen::New,
             Some(age) if age >= WINDOW => Seen::TooOld,
-            Some(age) if self.used >> age & 1 == 1 => Seen::Used,
+            Some(age) if self.used() >> age & 1 == 1 => Seen::Used,
             Some(_) => Seen::New,
         }
     }
 
     /// Marks an index; one before the window leaves no mark.
+    #[inline]
     pub(crate) fn mark(&mut self, index: u64) {
         if let Some(ahead) = index.checked_sub(self.highest) {
             let shift = u32::try_from(ahead).unwrap_or(u32::MAX);
-            self.used = self.used.checked_shl(shift).unwrap_or(0) | 1;
+            self.set_used(self.used().checked_shl(shift).unwrap_or(0) | 1);
             self.highest = index;
         } else {
             let age = self.highest - index;
             if age < WINDOW {
-                self.used |= 1 << age;
+                self.set_used(self.used() | 1 << age);
             }
         }
     }

@@ -22,6 +22,7 @@ pub(crate) struct RtpHeader {
 
 impl RtpHeader {
     /// Reads the header. A protected packet parses too: its header is in clear.
+    #[inline]
     pub(crate) fn parse(packet: &[u8]) -> Result<Self, Malformed> {
         if packet.len() > MAX_PACKET {
             return Err(Malformed::TooLong);

@@ -27,11 +27,12 @@ impl Contexts {
 ///
 /// The caller locks, keeps time and does the I/O. Times are milliseconds of any clock that does
 /// not run backwards.
+#[repr(C)]
 pub struct Session {
-    kernels: &'static Kernels,
     sender: Sender,
-    receiver: Receiver,
     counters: Counters,
+    receiver: Receiver,
+    kernels: &'static Kernels,
 }
 
 impl Session {
@@ -137,7 +138,9 @@ impl Session {
             .protect_rtp(src, dst)
             .inspect_err(|e| self.counters.unsent(*e))?;
         self.counters.sent_rtp += 1;
-        self.counters.reencryptions += u64::from(sealed.repeated);
+        if sealed.repeated {
+            self.counters.reencryptions += 1;
+        }
         Ok(sealed.len)
     }
 

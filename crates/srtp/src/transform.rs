@@ -113,6 +113,7 @@ impl Transform {
     }
 
     /// Octets of an RTP packet's tag.
+    #[inline]
     pub(crate) fn rtp_tag_len(&self) -> usize {
         if self.params.unauthenticated_srtp {
             0
@@ -123,11 +124,13 @@ impl Transform {
 
     /// Whether sending a payload again under its index is harmless, if it is the same one:
     /// counter mode then gives the same ciphertext. An AEAD must never see a nonce twice.
+    #[inline]
     pub(crate) fn may_repeat(&self) -> bool {
         self.suite.cipher() == Cipher::AesCm
     }
 
     /// Writes the SRTP packet to `dst` and returns its length. `dst` has room for it.
+    #[inline]
     pub(crate) fn seal_rtp(
         &self,
         header: &RtpHeader,
@@ -160,6 +163,7 @@ impl Transform {
     /// Checks and decrypts an SRTP packet whose trailer holds an MKI of `mki_len` octets; returns
     /// the length of the RTP packet, which lies at least at the header's end (the caller saw to
     /// that). On failure the packet is unchanged.
+    #[inline]
     pub(crate) fn open_rtp(
         &self,
         header: &RtpHeader,
@@ -311,6 +315,7 @@ impl Transform {
 }
 
 /// Puts the parts behind the packet's `len` octets; returns the new length.
+#[inline]
 fn append(dst: &mut [u8], len: usize, parts: &[&[u8]]) -> usize {
     let mut end = len;
     for part in parts {
@@ -335,17 +340,20 @@ fn put(dst: &mut [u8], part: &[u8]) {
 }
 
 /// The rollover counter, as authentication covers it (RFC 3711 section 4.2).
+#[inline]
 fn roc_octets(index: u64) -> [u8; 4] {
     ((index >> 16) as u32).to_be_bytes()
 }
 
 /// `(k_s * 2^16) XOR (SSRC * 2^64) XOR (i * 2^16)` (RFC 3711 section 4.1.1).
+#[inline]
 fn cm_iv(salt: &Salt, ssrc: u32, index: u64) -> [u8; 16] {
     (salt.0 ^ u128::from(ssrc) << 64 ^ u128::from(index) << 16).to_be_bytes()
 }
 
 /// Two zero octets, SSRC, index (ROC and sequence number, or zero and SRTCP index), all under
 /// the salt (RFC 7714 sections 8.1 and 9.1).
+#[inline]
 fn gcm_nonce(salt: &Salt, ssrc: u32, index: u64) -> [u8; 12] {
     let block = (salt.0 ^ u128::from(ssrc) << 80 ^ u128::from(index) << 32).to_be_bytes();
     let (nonce, _) = block.split_first_chunk().expect("a block has 16 octets");

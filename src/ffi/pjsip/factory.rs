@@ -313,6 +313,8 @@ pub(super) fn reclaim(in_use: &[usize]) {
         }
         false
     });
+    // A static has no drop when the library is unmapped.
+    made.shrink_to_fit();
 }
 
 /// Factories that are not freed.

@@ -57,6 +57,16 @@ macro_rules! armv8 {
             }
 
             #[inline]
+            fn clmul(self, a: u64, b: u64) -> u128 {
+                #[target_feature($(enable = $feature),+)]
+                fn inner(a: u64, b: u64) -> u128 {
+                    vmull_p64(a, b)
+                }
+                // SAFETY: the engine's value says that `detect` was true.
+                unsafe { inner(a, b) }
+            }
+
+            #[inline]
             fn multiply(self, a: u128, b: u128) -> u128 {
                 #[target_feature($(enable = $feature),+)]
                 fn inner(a: u128, b: u128) -> u128 {

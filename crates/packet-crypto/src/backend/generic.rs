@@ -4,9 +4,9 @@
 use core::marker::PhantomData;
 
 use super::soft::ghash::{self, Ghash};
-use super::soft::{aes, sha1};
+use super::soft::{aes, poly, sha1};
 use crate::kernels::{CmFns, CmKey, GcmFns, GcmKey, Kernels};
-use crate::key::{Block, HashKeys, HmacKey, RoundKeys, Span};
+use crate::key::{Block, HashKeys, HmacKey, PolyKey, RoundKeys, Span};
 use crate::tag;
 
 /// The primitives. A value of an engine says that this CPU has what the engine needs.
@@ -29,6 +29,9 @@ pub(crate) trait Engine: Copy {
     /// One block of SHA-1.
     fn compress(self, state: &mut [u32; 5], block: &[u8; 64]);
 
+    /// Carry-less product.
+    fn clmul(self, a: u64, b: u64) -> u128;
+
     /// `a * b / x^128` modulo x^128 + x^127 + x^126 + x^121 + 1.
     fn multiply(self, a: u128, b: u128) -> u128;
 }
@@ -44,6 +47,7 @@ impl<E: Engine> Level<E> {
         hmac_key: Self::hmac_key,
         hash_keys: Self::hash_keys,
         encrypt_blocks: Self::encrypt_blocks,
+        poly_hash: Self::poly_hash,
         cm: [Self::cm::<11>(), Self::cm::<13>(), Self::cm::<15>()],
         gcm: [Self::gcm::<11>(), Self::gcm::<15>()],
     };
@@ -101,6 +105,14 @@ impl<E: Engine> Level<E> {
             let out = engine.encrypt8(&keys[..rounds], &eight);
             chunk.copy_from_slice(&out[..chunk.len()]);
         }
+    }
+
+    /// # Safety
+    /// The CPU has the engine.
+    unsafe fn poly_hash(key: &PolyKey, data: &[u8]) -> u64 {
+        // SAFETY: the caller's promise.
+        let engine = unsafe { E::assume() };
+        poly::hash(key, data, |a, b| engine.clmul(a, b))
     }
 
     /// # Safety

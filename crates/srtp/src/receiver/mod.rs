@@ -6,6 +6,7 @@ mod trial;
 
 use packet_crypto::Kernels;
 
+use crate::Few;
 use crate::error::{PolicyError, UnprotectError};
 use crate::kdf::{Derived, KeyId, derive};
 use crate::policy::{Mki, Policy};
@@ -45,7 +46,7 @@ pub(crate) struct KeyRecord {
     id: KeyId,
     heard: u64,
     packets: KeyUsage,
-    streams: Vec<Stream>,
+    streams: Few<Stream>,
 }
 
 struct RemoteKey {
@@ -57,7 +58,7 @@ struct RemoteKey {
 
 /// The keys of one remote description.
 struct Generation {
-    keys: Vec<RemoteKey>,
+    keys: Few<RemoteKey>,
     /// The peer's address changed with it: a counter from zero is the likelier one.
     peer_moved: bool,
 }
@@ -69,16 +70,18 @@ enum Role {
     Old,
 }
 
+/// What a packet touches comes first.
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct Receiver {
     records: Vec<KeyRecord>,
     current: Option<Generation>,
-    pending: Option<Generation>,
-    old: Option<(Generation, u64)>,
-    /// The last description brought new keys, and may still be refused.
-    unsettled: bool,
+    pending: Option<Box<Generation>>,
+    old: Option<Box<(Generation, u64)>>,
     clock: u64,
     last: Option<(usize, u32)>,
+    /// The last description brought new keys, and may still be refused.
+    unsettled: bool,
 }
 
 impl Receiver {
@@ -112,7 +115,7 @@ impl Receiver {
         let derived = policies
             .iter()
             .map(|p| derive(kernels, p.key()))
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Few<_>, _>>()?;
         let same = |key: &RemoteKey, policy: &Policy, derived: &Derived| {
             self.records[key.record].id == derived.id
                 && key.transform.suite() == policy.suite()
@@ -133,10 +136,10 @@ impl Receiver {
             .iter()
             .zip(&derived)
             .map(|(p, d)| Transform::new(kernels, p.suite(), p.params(), d))
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Few<_>, _>>()?;
         self.pending = None;
         self.forget_idle_records();
-        let mut keys = Vec::with_capacity(policies.len());
+        let mut keys = Few::with_capacity(policies.len());
         for ((policy, derived), transform) in policies.iter().zip(derived).zip(transforms) {
             let record = self.record_of(derived.id);
             keys.push(RemoteKey {
@@ -149,7 +152,7 @@ impl Receiver {
         if self.current.is_none() {
             self.current = Some(generation);
         } else {
-            self.pending = Some(generation);
+            self.pending = Some(Box::new(generation));
             self.unsettled = true;
         }
         Ok(())
@@ -167,17 +170,23 @@ impl Receiver {
             return;
         }
         if self.pending.take().is_none()
-            && let Some((old, _)) = self.old.take()
+            && let Some(old) = self.old.take()
         {
             // The peer was faster than the refusal: back to the key that stands.
-            let refused = self.current.replace(old);
-            self.old = refused.map(|g| (g, now_ms.saturating_add(OLD_KEY_MS)));
+            let refused = self.current.replace(old.0);
+            self.retire(refused, now_ms);
         }
     }
 
+    /// `generation` is tried for a while yet.
+    fn retire(&mut self, generation: Option<Generation>, now_ms: u64) {
+        self.old = generation.map(|g| Box::new((g, now_ms.saturating_add(OLD_KEY_MS))));
+    }
+
     /// Drops the old key when its time is over.
+    #[inline]
     pub(crate) fn expire(&mut self, now_ms: u64) {
-        if self.old.as_ref().is_some_and(|(_, until)| now_ms >= *until) {
+        if self.old.as_ref().is_some_and(|old| now_ms >= old.1) {
             self.old = None;
         }
     }
@@ -191,7 +200,7 @@ impl Receiver {
             id,
             heard: self.clock,
             packets: KeyUsage::default(),
-            streams: Vec::new(),
+            streams: Few::new(),
         });
         self.records.len() - 1
     }
@@ -199,8 +208,8 @@ impl Receiver {
     fn generation(&self, role: Role) -> Option<&Generation> {
         match role {
             Role::Current => self.current.as_ref(),
-            Role::Pending => self.pending.as_ref(),
-            Role::Old => self.old.as_ref().map(|(g, _)| g),
+            Role::Pending => self.pending.as_deref(),
+            Role::Old => self.old.as_ref().map(|old| &old.0),
         }
     }
 
@@ -232,7 +241,7 @@ impl Receiver {
                 }
             };
             self.current.iter_mut().for_each(shift);
-            self.old.iter_mut().for_each(|(g, _)| shift(g));
+            self.old.iter_mut().for_each(|old| shift(&mut old.0));
             self.last = match self.last {
                 Some((r, _)) if r == oldest => None,
                 Some((r, ssrc)) => Some((r - usize::from(r > oldest), ssrc)),
@@ -241,6 +250,7 @@ impl Receiver {
         }
     }
 
+    #[inline]
     pub(crate) fn unprotect_rtp(
         &mut self,
         packet: &mut [u8],
@@ -271,11 +281,12 @@ impl Receiver {
     }
 
     /// What a verified packet changes for its key: it is in use now.
+    #[inline]
     fn commit(&mut self, verified: &Verified, now_ms: u64) -> &mut KeyRecord {
         if verified.role == Role::Pending {
-            let new = self.pending.take();
+            let new = self.pending.take().map(|g| *g);
             let old = std::mem::replace(&mut self.current, new);
-            self.old = old.map(|g| (g, now_ms.saturating_add(OLD_KEY_MS)));
+            self.retire(old, now_ms);
         }
         self.clock += 1;
         let record = &mut self.records[verified.record];
@@ -303,6 +314,7 @@ impl Receiver {
 
 impl KeyRecord {
     /// The SSRC's stream, which is new if this is its first packet.
+    #[inline]
     fn stream(&mut self, ssrc: u32) -> &mut Stream {
         let place = match self.streams.iter().position(|s| s.ssrc == ssrc) {
             Some(known) => known,
@@ -332,6 +344,7 @@ impl KeyRecord {
         stream
     }
 
+    #[inline]
     fn rtp_window(&self, ssrc: u32) -> Option<&Window> {
         self.streams.iter().find(|s| s.ssrc == ssrc)?.rtp.as_ref()
     }
@@ -341,6 +354,7 @@ impl KeyRecord {
     }
 }
 
+#[inline]
 fn mark(window: &mut Option<Window>, index: u64) {
     match window {
         Some(window) => window.mark(index),
@@ -359,7 +373,7 @@ fn check_set(policies: &[Policy]) -> Result<(), PolicyError> {
 pub(crate) fn check_mki_set<'a>(
     mkis: impl Iterator<Item = Option<&'a Mki>>,
 ) -> Result<(), PolicyError> {
-    let mkis: Vec<_> = mkis.collect();
+    let mkis: Few<_> = mkis.collect();
     for (i, mki) in mkis.iter().enumerate().skip(1) {
         for before in &mkis[..i] {
             match (mki, before) {

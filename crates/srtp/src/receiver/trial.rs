@@ -53,13 +53,7 @@ impl Receiver {
             && key.mki.is_none()
         {
             // Nearly every packet: what follows would try this and nothing else.
-            let (index, len) = self.try_rtp(key, current.peer_moved, header, packet, 0)?;
-            return Ok(Verified {
-                role: Role::Current,
-                record: key.record,
-                index,
-                len,
-            });
+            return self.try_rtp(Role::Current, key, current.peer_moved, header, packet, 0);
         }
         let mut verdict = Verdict::new();
         // A key without authentication fits every packet: it comes after all others, and the
@@ -74,16 +68,9 @@ impl Receiver {
                 if (key.transform.rtp_tag_len() == 0) != tagless {
                     continue;
                 }
-                let found = self.try_rtp(key, generation.peer_moved, header, packet, mki_len);
-                match found {
-                    Ok((index, len)) => {
-                        return Ok(Verified {
-                            role,
-                            record: key.record,
-                            index,
-                            len,
-                        });
-                    }
+                let moved = generation.peer_moved;
+                match self.try_rtp(role, key, moved, header, packet, mki_len) {
+                    Ok(verified) => return Ok(verified),
                     Err(why) => verdict.note(why),
                 }
             }
@@ -91,55 +78,66 @@ impl Receiver {
         Err(verdict.0)
     }
 
+    #[inline]
     fn try_rtp(
         &self,
+        role: Role,
         key: &RemoteKey,
         peer_moved: bool,
         header: &RtpHeader,
         packet: &mut [u8],
         mki_len: usize,
-    ) -> Result<(u64, usize), UnprotectError> {
+    ) -> Result<Verified, UnprotectError> {
         if packet.len() < header.len + mki_len + key.transform.rtp_tag_len() {
             return Err(Malformed::TooShort.into());
         }
-        for index in self
-            .rtp_indexes(key, peer_moved, header)?
-            .into_iter()
-            .flatten()
-        {
+        let (mut index, mut other) = self.rtp_indexes(key, peer_moved, header)?;
+        loop {
             if let Ok(len) = key.transform.open_rtp(header, index, packet, mki_len) {
-                return Ok((index, len));
+                return Ok(Verified {
+                    role,
+                    record: key.record,
+                    index,
+                    len,
+                });
             }
+            index = other.take().ok_or(UnprotectError::AuthFailed)?;
         }
-        Err(UnprotectError::AuthFailed)
     }
 
-    /// The indexes the packet may have under `key`, likeliest first.
+    /// The index the packet has under `key`, and another one that it may have.
     ///
-    /// Under a key that this SSRC did not use so far, peers either go on counting (RFC 3711
-    /// section 3.3.1) or start again from zero. Under one it did use, only the counter known
-    /// counts: zero would let in packets recorded before the first rollover. An SSRC never heard
-    /// may have wrapped before we could hear it.
+    /// Under a key that this SSRC used before, only the counter known counts: zero would let in
+    /// packets recorded before the first rollover.
+    #[inline]
     fn rtp_indexes(
         &self,
         key: &RemoteKey,
         peer_moved: bool,
         header: &RtpHeader,
-    ) -> Result<[Option<u64>; 2], UnprotectError> {
+    ) -> Result<(u64, Option<u64>), UnprotectError> {
         if let Some(window) = self.records[key.record].rtp_window(header.ssrc) {
             let index = guess(window.highest(), header.seq).ok_or(UnprotectError::KeyExhausted)?;
-            return not_used(Some(window), index).map(|()| [Some(index), None]);
+            return not_used(Some(window), index).map(|()| (index, None));
         }
+        Ok(self.first_indexes(peer_moved, header))
+    }
+
+    /// The indexes of an SSRC's first packet under a key, the likelier one first: peers either go
+    /// on counting (RFC 3711 section 3.3.1) or start again from zero. An SSRC never heard may have
+    /// wrapped before we could hear it.
+    #[cold]
+    fn first_indexes(&self, peer_moved: bool, header: &RtpHeader) -> (u64, Option<u64>) {
         let zero = u64::from(header.seq);
         let Some(kept) = self.kept_index(header) else {
             let wrapped = (header.seq < 0x8000).then_some(1 << 16 | zero);
-            return Ok([Some(zero), wrapped]);
+            return (zero, wrapped);
         };
-        Ok(match peer_moved {
-            _ if kept == zero => [Some(zero), None],
-            true => [Some(zero), Some(kept)],
-            false => [Some(kept), Some(zero)],
-        })
+        match peer_moved {
+            _ if kept == zero => (zero, None),
+            true => (zero, Some(kept)),
+            false => (kept, Some(zero)),
+        }
     }
 
     /// The index that the SSRC's counter under its last key gives.
@@ -249,6 +247,7 @@ fn rtcp_tag_len(key: &RemoteKey, short: bool) -> Option<usize> {
     }
 }
 
+#[inline]
 fn not_used(window: Option<&Window>, index: u64) -> Result<(), UnprotectError> {
     match window.map(|w| w.look_up(index)) {
         None | Some(Seen::New) => Ok(()),

@@ -2,11 +2,11 @@
 
 mod record;
 
-use packet_crypto::Kernels;
+use packet_crypto::{Kernels, PayloadHash};
 
+use crate::Few;
 use crate::error::{PolicyError, ProtectError};
 use crate::kdf::{KeyId, derive};
-use crate::payload_hash::PayloadHash;
 use crate::policy::{Mki, Policy};
 use crate::rtcp;
 use crate::rtp::RtpHeader;
@@ -56,14 +56,16 @@ struct Staged {
     mki: Option<Mki>,
 }
 
+/// What a packet touches comes first.
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct Sender {
     records: Vec<KeyRecord>,
-    active: Vec<Active>,
-    staged: Vec<Staged>,
-    keys_set: u64,
+    active: Few<Active>,
     /// Record and stream of the last RTP packet, for the statistics.
     last: Option<(usize, u32)>,
+    staged: Vec<Staged>,
+    keys_set: u64,
 }
 
 impl Sender {
@@ -185,8 +187,6 @@ impl Sender {
             }
         };
         self.records[record].age = age;
-        // Most sessions have one policy: no room for more is kept.
-        self.active.reserve_exact(1);
         self.active.push(Active {
             ssrc,
             record,
@@ -207,6 +207,7 @@ impl Sender {
         })
     }
 
+    #[inline]
     pub(crate) fn protect_rtp(
         &mut self,
         src: &[u8],
@@ -268,6 +269,7 @@ impl Sender {
 }
 
 /// The policy for `ssrc`: its own, or the one for any.
+#[inline]
 fn active(policies: &[Active], ssrc: u32) -> Option<&Active> {
     let by = |which| policies.iter().find(|a| a.ssrc == which);
     by(LocalSsrc::Specific(ssrc)).or_else(|| by(LocalSsrc::Any))
@@ -282,7 +284,7 @@ impl Staged {
         let derived = derive(kernels, policy.key())?;
         Ok(Staged {
             ssrc,
-            payload_hash: PayloadHash::new(&derived.payload_hash),
+            payload_hash: PayloadHash::new(kernels, &derived.payload_hash),
             transform: Transform::new(kernels, policy.suite(), policy.params(), &derived)?,
             mki: policy.mki().cloned(),
             id: derived.id,

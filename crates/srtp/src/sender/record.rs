@@ -1,9 +1,11 @@
 //! What was sent under a local key: the indexes used, and hashes of the latest payloads.
 
+use packet_crypto::PayloadHash;
+
+use crate::Few;
 use crate::error::ProtectError;
 use crate::index::{RTCP_INDEXES, RTP_INDEXES, guess};
 use crate::kdf::KeyId;
-use crate::payload_hash::PayloadHash;
 use crate::replay::{Seen, WINDOW, Window};
 use crate::stats::KeyUsage;
 
@@ -21,7 +23,7 @@ pub(crate) struct KeyRecord {
     pub(super) age: u64,
     pub(super) payload_hash: PayloadHash,
     pub(super) packets: KeyUsage,
-    pub(super) streams: Vec<Stream>,
+    pub(super) streams: Few<Stream>,
 }
 
 /// What was sent from one SSRC under one key.
@@ -49,12 +51,13 @@ impl KeyRecord {
             age: 0,
             payload_hash,
             packets: KeyUsage::default(),
-            streams: Vec::new(),
+            streams: Few::new(),
         }
     }
 
     /// The index of a packet to send, if it may be sent. `payload` only if a repetition is
     /// harmless.
+    #[inline]
     pub(super) fn place(
         &self,
         ssrc: u32,
@@ -90,6 +93,7 @@ impl KeyRecord {
     }
 
     /// The packet is on its way.
+    #[inline]
     pub(super) fn sent(&mut self, ssrc: u32, place: &RtpPlace) -> Result<(), ProtectError> {
         self.stream(ssrc)?.mark(place);
         self.packets.rtp += 1;
@@ -114,6 +118,7 @@ impl KeyRecord {
         Some((stream.rtp.as_ref()?.highest() >> 16) as u32)
     }
 
+    #[inline]
     fn stream(&mut self, ssrc: u32) -> Result<&mut Stream, ProtectError> {
         let place = match self.streams.iter().position(|s| s.ssrc == ssrc) {
             Some(known) => known,
@@ -137,6 +142,7 @@ impl KeyRecord {
 
 /// The index of a packet to send. What lies just before index 0 was sent before the stream's
 /// first packet, by a reordering network in front of us, and has no index.
+#[inline]
 fn next_index(highest: u64, seq: u16) -> Result<u64, ProtectError> {
     let behind = u64::from((highest as u16).wrapping_sub(seq));
     if behind > highest && behind < WINDOW {
@@ -146,6 +152,7 @@ fn next_index(highest: u64, seq: u16) -> Result<u64, ProtectError> {
 }
 
 impl Stream {
+    #[inline]
     fn mark(&mut self, place: &RtpPlace) {
         let window = match &mut self.rtp {
             Some(window) => {
@@ -178,8 +185,10 @@ mod tests {
 
     fn record() -> KeyRecord {
         let key = MasterKey::new(Suite::AesCm128HmacSha1_80, &[5; 30]).unwrap();
-        let derived = crate::kdf::derive(packet_crypto::kernels(), &key).unwrap();
-        KeyRecord::new(derived.id, PayloadHash::new(&derived.payload_hash))
+        let kernels = packet_crypto::kernels();
+        let derived = crate::kdf::derive(kernels, &key).unwrap();
+        let payload_hash = PayloadHash::new(kernels, &derived.payload_hash);
+        KeyRecord::new(derived.id, payload_hash)
     }
 
     #[test]

@@ -69,6 +69,13 @@ impl Media {
         }
     }
 
+    /// Goes on at another `host:port`.
+    pub fn move_to(&mut self, lab: &Lab, local: &str) {
+        let there = Self::new(lab, local);
+        self.socket = there.socket;
+        self.rtcp = there.rtcp;
+    }
+
     /// Its port.
     pub fn port(&self) -> u16 {
         self.socket.local_addr().expect("bound").port()

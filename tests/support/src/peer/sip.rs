@@ -203,6 +203,26 @@ impl Phone {
     /// Waits for an INVITE, or a re-INVITE, and answers it with 200. What it offered.
     pub fn answer(&mut self, answer: impl FnOnce(&Answer) -> Description) -> Answer {
         let invite = self.wait(|message| message.first.starts_with("INVITE "));
+        self.accept(&invite, answer)
+    }
+
+    /// Waits for an INVITE. One phone behind a proxy gives early media, and another one answers.
+    pub fn answer_forked(&mut self, early: &Description, answer: &Description) -> Answer {
+        let invite = self.wait(|message| message.first.starts_with("INVITE "));
+        self.ours = format!("{};tag=early", invite.header("To"));
+        let sdp = self.describe(early);
+        self.send(&self.response(&invite, "183 Session Progress", &sdp));
+        self.accept(&invite, |_| answer.clone())
+    }
+
+    /// Waits for a re-INVITE and refuses it, as if it had crossed one of ours.
+    pub fn refuse(&mut self) {
+        let invite = self.wait(|message| message.first.starts_with("INVITE "));
+        self.send(&self.response(&invite, "491 Request Pending", ""));
+        self.wait(|message| message.first.starts_with("ACK "));
+    }
+
+    fn accept(&mut self, invite: &Message, answer: impl FnOnce(&Answer) -> Description) -> Answer {
         let offer = Answer {
             sdp: invite.body.clone(),
         };
@@ -214,7 +234,7 @@ impl Phone {
         if !self.ours.contains(";tag=") {
             self.ours += ";tag=answered";
         }
-        self.send(&self.response(&invite, "200 OK", &sdp));
+        self.send(&self.response(invite, "200 OK", &sdp));
         self.wait(|message| message.first.starts_with("ACK "));
         offer
     }

@@ -35,7 +35,7 @@ const WIDE_COMBS: [u128; 5] = [
 ];
 
 /// Carry-less product of two 64-bit polynomials.
-fn clmul(a: u64, b: u64) -> u128 {
+pub(crate) fn clmul(a: u64, b: u64) -> u128 {
     let a = COMBS.map(|m| u128::from(a & m));
     let b = COMBS.map(|m| u128::from(b & m));
     let mut out = 0;

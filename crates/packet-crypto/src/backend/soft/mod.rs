@@ -2,6 +2,7 @@
 
 pub(crate) mod aes;
 pub(crate) mod ghash;
+pub(crate) mod poly;
 pub(crate) mod sha1;
 
 use super::generic::{Engine, Level};
@@ -33,6 +34,10 @@ impl Engine for Soft {
 
     fn compress(self, state: &mut [u32; 5], block: &[u8; 64]) {
         sha1::compress(state, block);
+    }
+
+    fn clmul(self, a: u64, b: u64) -> u128 {
+        ghash::clmul(a, b)
     }
 
     fn multiply(self, a: u128, b: u128) -> u128 {

@@ -9,6 +9,7 @@ mod ctr;
 mod gcm_ni;
 mod gcm_vaes;
 mod ghash;
+mod poly;
 mod sha1_lanes;
 mod sha1_ni;
 
@@ -26,7 +27,7 @@ macro_rules! level {
         mod $module {
             use super::*;
             use crate::kernels::{CmFns, CmKey, GcmFns, GcmKey};
-            use crate::key::{Block, HashKeys, HmacKey, RoundKeys, Span};
+            use crate::key::{Block, HashKeys, HmacKey, PolyKey, RoundKeys, Span};
 
             pub(super) static KERNELS: Kernels = Kernels {
                 name: $name,
@@ -35,6 +36,7 @@ macro_rules! level {
                 hmac_key,
                 hash_keys,
                 encrypt_blocks,
+                poly_hash,
                 cm: [cm::<11>(), cm::<13>(), cm::<15>()],
                 gcm: [gcm::<11>(), gcm::<15>()],
             };
@@ -65,6 +67,11 @@ macro_rules! level {
             #[target_feature($(enable = $feature),+)]
             fn encrypt_blocks(keys: &RoundKeys, rounds: usize, blocks: &mut [u128]) {
                 aes::encrypt_blocks(keys, rounds, blocks);
+            }
+
+            #[target_feature($(enable = $feature),+)]
+            fn poly_hash(key: &PolyKey, data: &[u8]) -> u64 {
+                poly::hash(key, data)
             }
 
             /// # Safety
