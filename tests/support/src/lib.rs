@@ -2,7 +2,7 @@
 //!
 //! - [`lab`]: one test's namespaces and folder; everything that runs, runs in there
 //! - [`process`]: a program in a lab, killed on drop
-//! - [`asterisk`]: an Asterisk with or without the module under test
+//! - [`setup`], [`asterisk`]: an Asterisk with or without the module under test, before and after it starts
 //! - [`pjsip`]: pieces of configuration that several tests want alike
 //! - [`baresip`], [`sipp`], [`certificates`]: the peers that we did not write
 //! - [`sip`]: SIP over TLS by hand, for what no real peer does; its TLS is OpenSSL's
@@ -24,6 +24,7 @@ pub mod names;
 pub mod peer;
 pub mod pjsip;
 pub mod process;
+pub mod setup;
 pub mod sip;
 pub mod sipp;
 pub mod wait;

@@ -68,10 +68,12 @@ impl Process {
         );
     }
 
-    /// Asks it to end (SIGTERM).
-    pub fn terminate(&self) {
-        // SAFETY: no memory is involved; the child has not been waited for, so the id is still its own.
-        unsafe { libc::kill(self.child.id().cast_signed(), libc::SIGTERM) };
+    /// Asks it to end (SIGTERM), if it has not.
+    pub fn terminate(&mut self) {
+        if self.status().is_none() {
+            // SAFETY: no memory is involved; the child has not been waited for, so the id is still its own.
+            unsafe { libc::kill(self.child.id().cast_signed(), libc::SIGTERM) };
+        }
     }
 }
 
