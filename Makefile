@@ -78,6 +78,7 @@ bench: prereqs
 	@taskset -c $(BENCH_CPU) $(or $(CARGO_TARGET_DIR),benches/target)/release/media-bench build/bench/srtp.json
 
 # Every fuzz target for so many seconds, from the seeds in fuzz/corpus.
+# RUSTC_BOOTSTRAP: its sanitizer is an unstable option of the compiler.
 FUZZ_SECONDS ?= 60
 CARGO_FUZZ := build/tools/bin/cargo-fuzz
 

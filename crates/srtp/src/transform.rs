@@ -1,7 +1,7 @@
 //! The cryptographic transforms: initialization vectors, packet layout, calls into the kernels
 //! (RFC 3711 sections 3.1, 3.4, 4.1 and 4.2; RFC 7714 sections 8 to 10).
 
-use packet_crypto::{AesCmHmacSha1, AesGcm, CmSeal, Kernels, Packet, prefetch};
+use packet_crypto::{AesCmHmacSha1, AesGcm, CmSeal, Kernels, KeyLength, Packet, prefetch};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::error::PolicyError;
@@ -43,6 +43,28 @@ struct Pair<K> {
     rtcp: Keyed<K>,
 }
 
+impl<K> Pair<K> {
+    fn new(
+        rtp: &SessionKeys,
+        rtcp: &SessionKeys,
+        expand: impl Fn(&SessionKeys) -> Result<K, KeyLength>,
+    ) -> Result<Box<Self>, PolicyError> {
+        let (Ok(rtp_kernel), Ok(rtcp_kernel)) = (expand(rtp), expand(rtcp)) else {
+            return Err(PolicyError::KeyLength);
+        };
+        Ok(Box::new(Pair {
+            rtp: Keyed {
+                salt: Salt::new(&rtp.salt),
+                kernel: rtp_kernel,
+            },
+            rtcp: Keyed {
+                salt: Salt::new(&rtcp.salt),
+                kernel: rtcp_kernel,
+            },
+        }))
+    }
+}
+
 enum Keys {
     Cm(Box<Pair<AesCmHmacSha1>>),
     Gcm(Box<Pair<AesGcm>>),
@@ -72,30 +94,13 @@ impl Transform {
         rtp: &SessionKeys,
         rtcp: &SessionKeys,
     ) -> Result<Self, PolicyError> {
-        let cm = |k: &SessionKeys| {
-            let kernel = AesCmHmacSha1::new(kernels, k.cipher(), &k.auth)
-                .map_err(|_| PolicyError::KeyLength)?;
-            Ok::<_, PolicyError>(Keyed {
-                salt: Salt::new(&k.salt),
-                kernel,
-            })
-        };
-        let gcm = |k: &SessionKeys| {
-            let kernel = AesGcm::new(kernels, k.cipher()).map_err(|_| PolicyError::KeyLength)?;
-            Ok::<_, PolicyError>(Keyed {
-                salt: Salt::new(&k.salt),
-                kernel,
-            })
-        };
         let keys = match suite.cipher() {
-            Cipher::AesCm => Keys::Cm(Box::new(Pair {
-                rtp: cm(rtp)?,
-                rtcp: cm(rtcp)?,
-            })),
-            Cipher::AesGcm => Keys::Gcm(Box::new(Pair {
-                rtp: gcm(rtp)?,
-                rtcp: gcm(rtcp)?,
-            })),
+            Cipher::AesCm => Keys::Cm(Pair::new(rtp, rtcp, |k| {
+                AesCmHmacSha1::new(kernels, k.cipher(), &k.auth)
+            })?),
+            Cipher::AesGcm => {
+                Keys::Gcm(Pair::new(rtp, rtcp, |k| AesGcm::new(kernels, k.cipher()))?)
+            }
         };
         Ok(Transform {
             suite,
