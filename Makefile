@@ -13,7 +13,7 @@ PREREQS := mmdebstrap debian-archive-keyring util-linux \
 	dpkg-dev xz-utils patch make gcc libc6-dev pkg-config \
 	clang libclang-dev libssl-dev libsrtp2-dev
 
-.PHONY: all prereqs root headers module test-module install demo test bench-calls check clean
+.PHONY: all prereqs root headers module test-module install demo test bench bench-calls fuzz check clean
 
 all: module
 
@@ -68,6 +68,27 @@ demo: module
 # The test build of the module is made first: cargo leaves the last one in target/release.
 test: test-module module
 	@RUST_TEST_THREADS=2 $(CARGO) test --workspace --no-fail-fast
+
+# SRTP of this project beside others, on one core; build/bench/srtp.json. Fails when the kernel is not the CPU's best.
+BENCH_CPU ?= $(shell expr $$(nproc) - 1)
+
+bench: PREREQS += libipsec-mb-dev
+bench: prereqs
+	@$(CARGO) build --quiet --release --manifest-path benches/Cargo.toml
+	@taskset -c $(BENCH_CPU) $(or $(CARGO_TARGET_DIR),benches/target)/release/media-bench build/bench/srtp.json
+
+# Every fuzz target for so many seconds, from the seeds in fuzz/corpus.
+FUZZ_SECONDS ?= 60
+CARGO_FUZZ := build/tools/bin/cargo-fuzz
+
+$(CARGO_FUZZ):
+	@$(CARGO) install --quiet --locked --root build/tools cargo-fuzz
+
+fuzz: prereqs $(CARGO_FUZZ)
+	@for target in $$($(CARGO_FUZZ) list); do \
+		echo "$$target"; \
+		RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) run $$target -- -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=0 || exit 1; \
+	done
 
 # CPU per call of the same Asterisk with plain RTP, stock's SRTP and ours.
 bench-calls: module

@@ -41,7 +41,8 @@ const REFUSED: c_int = -1;
 /// What is registered with Asterisk while the module is loaded; dropped in this order.
 struct Loaded {
     _commands: Registered,
-    _watch: Watch,
+    /// `None` while the engine is given away: it would take it back.
+    watch: Option<Watch>,
     _supplement: Supplement,
     /// `None`: the TLS transports are pjproject's.
     tls: Option<Tls>,
@@ -81,7 +82,7 @@ fn load() -> Result<Loaded, String> {
     })?;
     let loaded = Loaded {
         _commands: ffi::cli::register(observe::cli::COMMANDS),
-        _watch: watch,
+        watch: Some(watch),
         _supplement: session::register(),
         tls: start_tls(),
     };
@@ -163,6 +164,10 @@ fn stay(mut loaded: Loaded) {
     if let Err(reason) = take_engine() {
         log::error!("the SRTP engine could not be taken back: {reason}");
     }
+    match watch::start() {
+        Ok(watch) => loaded.watch = Some(watch),
+        Err(error) => log::error!("no thread for the watch over the engine: {error}"),
+    }
     if loaded.tls.is_none() {
         loaded.tls = start_tls();
     }
@@ -181,12 +186,15 @@ extern "C" fn ciphertrunk_unload() -> c_int {
             );
             return REFUSED;
         }
-        // No new user from here on; one that came in between keeps us.
-        release_engine();
-        let loaded = LOADED_STATE
+        let mut loaded = LOADED_STATE
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+        if let Some(loaded) = &mut loaded {
+            loaded.watch = None;
+        }
+        // No new user from here on; one that came in between keeps us.
+        release_engine();
         if let Some(mut loaded) = loaded {
             let idle = !in_use() && loaded.tls.take().is_none_or(Tls::stop) && !in_use();
             if !idle {

@@ -4,7 +4,9 @@
 
 mod bounds;
 mod cases;
+mod memory;
 mod rigs;
+mod targets;
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -112,6 +114,7 @@ fn main() {
     );
 
     let mut first = true;
+    let mut measured = targets::Measured::new();
     for group in cases::groups() {
         let mut cases = cases::make(group, &libraries);
         measure(&mut cases, turns);
@@ -130,6 +133,7 @@ fn main() {
                 case.name,
                 least / ours
             );
+            measured.push((case.group.clone(), case.name, least));
             let comma = if first { "" } else { "," };
             first = false;
             let _ = write!(
@@ -141,7 +145,8 @@ fn main() {
             );
         }
     }
-    json.push_str("\n  ]\n}\n");
+    let targets = targets::report(&measured);
+    let _ = write!(json, "\n  ],\n  \"targets\": [{targets}\n  ]\n}}\n");
     if let Some(parent) = std::path::Path::new(&path).parent() {
         std::fs::create_dir_all(parent).expect("the folder of the JSON file");
     }

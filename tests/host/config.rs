@@ -23,6 +23,13 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     ("srtp", "mki = yes", "mki = maybe"),
     ("srtp", "mki = no", "mkis = no"),
+    ("srtp", "lifetime = 2^20", "lifetime = 2^19"),
+    (
+        "srtp",
+        "lifetime = 281474976710656",
+        "lifetime = 281474976710657",
+    ),
+    ("srtp", "strict_lifetime = yes", "strict_lifetime = maybe"),
     ("tls", "handshake_timeout = 10", "handshake_timeout = -1"),
     ("srtp", "offer = AEAD_AES_128_GCM", "offer = "),
 ];

@@ -14,11 +14,18 @@ use crate::world::{CARRIER, OURS};
 
 /// Transports by name, each on the next port from 5061 on.
 fn transports(world: &World, list: &[(&str, &str)]) -> String {
+    let authority = format!("ca_list_file = {}\n", world.authority);
     let transport = |(number, (name, lines)): (usize, &(&str, &str))| {
-        world
-            .transport(lines)
-            .replace("[tls]", &format!("[{name}]"))
-            .replace("5061", &(5061 + number).to_string())
+        // Those that say whom they trust do not trust our authority too.
+        let common = world.transport("");
+        let common = if lines.contains("ca_list_") {
+            assert!(common.contains(&authority), "{common}");
+            common.replace(&authority, "")
+        } else {
+            common
+        };
+        let text = format!("{common}{lines}\n").replace("[tls]", &format!("[{name}]"));
+        text.replace("5061", &(5061 + number).to_string())
     };
     list.iter().enumerate().map(transport).collect()
 }
@@ -66,9 +73,9 @@ fn certificates_of_clients() {
             ),
         ],
     );
-    let folder = "require_client_cert = yes\nverify_client = yes\nca_list_file =\nca_list_path = /srv/hashed\n";
+    let folder = "require_client_cert = yes\nverify_client = yes\nca_list_path = /srv/hashed\n";
     let other = format!(
-        "require_client_cert = yes\nverify_client = yes\nca_list_file =\nca_list_file = {}\n",
+        "require_client_cert = yes\nverify_client = yes\nca_list_file = {}\n",
         stranger.file()
     );
     let text = transports(
@@ -81,12 +88,6 @@ fn certificates_of_clients() {
             ("folder", folder),
             ("other", &other),
         ],
-    );
-    // The first of two lines would count.
-    let file = format!("ca_list_file = {}\n", world.authority);
-    let text = text.replace(
-        &format!("{file}require_client_cert = yes\nverify_client = yes\nca_list_file =\n"),
-        "require_client_cert = yes\nverify_client = yes\n",
     );
     let ours = Asterisk::start(lab, &ours().pjsip(&text).pjsip(crate::tls_world::PEER));
     let good = world.authority().issue("good", "phone.example", OURS);

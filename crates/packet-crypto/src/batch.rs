@@ -6,7 +6,7 @@
 //! turns. A batch gives exactly the bytes that single calls give.
 
 use crate::error::AuthFailed;
-use crate::kernels::{CmKey, GcmKey, Lanes};
+use crate::kernels::{CmKey, Lanes};
 use crate::key::{HmacJob, Span};
 use crate::tag::{self, LENGTHS_CM};
 use crate::{AesCmHmacSha1, AesGcm};
@@ -116,9 +116,16 @@ const AHEAD: usize = 8;
 /// No batch kernel is wider.
 const WIDEST: usize = 16;
 
+/// Asks for the cache lines of `value`, for a caller that works on many things in turn. Does nothing on CPUs
+/// other than x86-64.
+#[inline]
+pub fn prefetch<T: ?Sized>(value: &T) {
+    prefetch_bytes((&raw const *value).cast(), size_of_val(value));
+}
+
 /// Asks for the cache lines of `len` bytes.
 #[inline]
-fn prefetch(at: *const u8, len: usize) {
+fn prefetch_bytes(at: *const u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in (0..len).step_by(64) {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -132,14 +139,14 @@ fn prefetch(at: *const u8, len: usize) {
 #[inline]
 fn prefetch_cm(key: &AesCmHmacSha1, packet: &[u8]) {
     // What AES-128 needs; the rest of a longer key follows by itself.
-    prefetch((&raw const key.key).cast(), 224.min(size_of::<CmKey>()));
-    prefetch(packet.as_ptr(), packet.len());
+    prefetch_bytes((&raw const key.key).cast(), 224.min(size_of::<CmKey>()));
+    prefetch(packet);
 }
 
 #[inline]
 fn prefetch_gcm(key: &AesGcm, packet: &[u8]) {
-    prefetch((&raw const key.key).cast(), size_of::<GcmKey>());
-    prefetch(packet.as_ptr(), packet.len());
+    prefetch(&key.key);
+    prefetch(packet);
 }
 
 /// The lanes to be used for what is left of a batch, and how many packets they take; none if one after the other is

@@ -5,7 +5,7 @@ use packet_crypto::Kernels;
 use crate::error::{PolicyError, ProtectError, UnprotectError};
 use crate::policy::Policy;
 use crate::receiver::{self, Receiver};
-use crate::sender::{self, LocalSsrc, Sender};
+use crate::sender::{self, LocalSsrc, Placed, Sender};
 use crate::stats::{Counters, Stats};
 
 /// Rollover counters and used packet indexes of a session, of both directions, without any key.
@@ -133,15 +133,32 @@ impl Session {
     /// After an error `dst` holds nothing that may be sent. A packet whose index was used before
     /// is protected again only under AES-CM, and only if its payload is the one sent then.
     pub fn protect_rtp(&mut self, src: &[u8], dst: &mut [u8]) -> Result<usize, ProtectError> {
-        let sealed = self
+        let placed = self.place_rtp(src, dst.len())?;
+        Ok(placed
+            .transform
+            .seal_rtp(&placed.header, placed.index, src, dst, placed.mki))
+    }
+
+    /// As [`protect_rtp`](Self::protect_rtp), but for the sealing, which cannot fail.
+    #[inline]
+    pub(crate) fn place_rtp(
+        &mut self,
+        src: &[u8],
+        room: usize,
+    ) -> Result<Placed<'_>, ProtectError> {
+        let placed = self
             .sender
-            .protect_rtp(src, dst)
+            .place_rtp(src, room)
             .inspect_err(|e| self.counters.unsent(*e))?;
         self.counters.sent_rtp += 1;
-        if sealed.repeated {
+        if placed.repeated {
             self.counters.reencryptions += 1;
         }
-        Ok(sealed.len)
+        Ok(placed)
+    }
+
+    pub(crate) fn prefetch_sending(&self) {
+        self.sender.prefetch();
     }
 
     /// Protects an RTCP packet, simple or compound, as [`protect_rtp`](Self::protect_rtp) does.

@@ -1,7 +1,7 @@
 //! The cryptographic transforms: initialization vectors, packet layout, calls into the kernels
 //! (RFC 3711 sections 3.1, 3.4, 4.1 and 4.2; RFC 7714 sections 8 to 10).
 
-use packet_crypto::{AesCmHmacSha1, AesGcm, Kernels};
+use packet_crypto::{AesCmHmacSha1, AesGcm, CmSeal, Kernels, Packet, prefetch};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::error::PolicyError;
@@ -139,11 +139,7 @@ impl Transform {
         dst: &mut [u8],
         mki: &[u8],
     ) -> usize {
-        let clear = if self.params.unencrypted_srtp {
-            src.len()
-        } else {
-            header.len
-        };
+        let clear = self.rtp_clear(header, src.len());
         let tag_len = self.rtp_tag_len();
         match &self.keys {
             Keys::Cm(pair) => {
@@ -157,6 +153,54 @@ impl Transform {
                 let tag = pair.rtp.kernel.seal(&nonce, clear, src, dst, &[]);
                 append(dst, src.len(), &[&tag[..tag_len], mki])
             }
+        }
+    }
+
+    /// The same packet as a job for the kernels' batch, which [`finish_cm`](Self::finish_cm)
+    /// completes. For an AEAD, whose kernels gain nothing by it, `dst` comes back.
+    pub(crate) fn cm_job<'a>(
+        &'a self,
+        header: &RtpHeader,
+        index: u64,
+        src: &'a [u8],
+        dst: &'a mut [u8],
+    ) -> Result<CmSeal<'a>, &'a mut [u8]> {
+        let Keys::Cm(pair) = &self.keys else {
+            return Err(dst);
+        };
+        Ok(CmSeal {
+            key: &pair.rtp.kernel,
+            iv: cm_iv(&pair.rtp.salt, header.ssrc, index),
+            clear: self.rtp_clear(header, src.len()),
+            packet: Packet::Copy { src, dst },
+            trailer: roc_octets(index),
+            tag: [0; 20],
+        })
+    }
+
+    /// Puts MKI and tag behind the sealed packet of a job; returns the packet's length.
+    pub(crate) fn finish_cm(&self, job: CmSeal, mki: &[u8]) -> usize {
+        let tag = &job.tag[..self.rtp_tag_len()];
+        match job.packet {
+            Packet::Copy { src, dst } => append(dst, src.len(), &[mki, tag]),
+            Packet::InPlace(_) => unreachable!("cm_job makes none"),
+        }
+    }
+
+    /// Octets of an RTP packet that stay in clear.
+    fn rtp_clear(&self, header: &RtpHeader, len: usize) -> usize {
+        if self.params.unencrypted_srtp {
+            len
+        } else {
+            header.len
+        }
+    }
+
+    /// Asks for the keys of RTP.
+    pub(crate) fn prefetch(&self) {
+        match &self.keys {
+            Keys::Cm(pair) => prefetch(&pair.rtp),
+            Keys::Gcm(pair) => prefetch(&pair.rtp),
         }
     }
 
@@ -174,11 +218,7 @@ impl Transform {
         let tag_len = self.rtp_tag_len();
         let body = packet.len() - mki_len - tag_len;
         let (packet, trailer) = packet.split_at_mut(body);
-        let clear = if self.params.unencrypted_srtp {
-            body
-        } else {
-            header.len
-        };
+        let clear = self.rtp_clear(header, body);
         match &self.keys {
             Keys::Cm(pair) => {
                 let iv = cm_iv(&pair.rtp.salt, header.ssrc, index);

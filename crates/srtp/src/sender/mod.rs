@@ -2,7 +2,7 @@
 
 mod record;
 
-use packet_crypto::{Kernels, PayloadHash};
+use packet_crypto::{Kernels, PayloadHash, prefetch};
 
 use crate::Few;
 use crate::error::{PolicyError, ProtectError};
@@ -30,11 +30,13 @@ pub enum LocalSsrc {
     Specific(u32),
 }
 
-/// A packet was protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sealed {
-    pub(crate) len: usize,
-    /// Under an index used before, for the same payload.
+/// A packet has its index, which now counts as used: it can be sealed.
+pub(crate) struct Placed<'a> {
+    pub(crate) transform: &'a Transform,
+    pub(crate) header: RtpHeader,
+    pub(crate) index: u64,
+    pub(crate) mki: &'a [u8],
+    /// The index was used before, for the same payload.
     pub(crate) repeated: bool,
 }
 
@@ -207,29 +209,40 @@ impl Sender {
         })
     }
 
+    /// The key and the index for an RTP packet to be sealed into `room` octets.
     #[inline]
-    pub(crate) fn protect_rtp(
+    pub(crate) fn place_rtp(
         &mut self,
         src: &[u8],
-        dst: &mut [u8],
-    ) -> Result<Sealed, ProtectError> {
+        room: usize,
+    ) -> Result<Placed<'_>, ProtectError> {
         let header = RtpHeader::parse(src)?;
         let active = active(&self.active, header.ssrc).ok_or(ProtectError::NoKey)?;
         let transform = &active.transform;
         let mki = active.mki.as_ref().map_or(&[][..], Mki::octets);
-        if dst.len() < src.len() + mki.len() + transform.rtp_tag_len() {
+        if room < src.len() + mki.len() + transform.rtp_tag_len() {
             return Err(ProtectError::BufferTooSmall);
         }
         let record = &mut self.records[active.record];
         let payload = transform.may_repeat().then(|| &src[header.len..]);
         let place = record.place(header.ssrc, header.seq, payload)?;
         record.sent(header.ssrc, &place)?;
-        let len = transform.seal_rtp(&header, place.index, src, dst, mki);
         self.last = Some((active.record, header.ssrc));
-        Ok(Sealed {
-            len,
+        Ok(Placed {
+            transform,
+            header,
+            index: place.index,
+            mki,
             repeated: place.repeated,
         })
+    }
+
+    /// Asks for what the next RTP packet will touch behind this struct.
+    pub(crate) fn prefetch(&self) {
+        if let Some(active) = self.active.first() {
+            active.transform.prefetch();
+            prefetch(&self.records[active.record]);
+        }
     }
 
     pub(crate) fn protect_rtcp(

@@ -1,0 +1,211 @@
+//! What was wanted, beside what was reached.
+
+use std::fmt::Write as _;
+
+use crate::cases::{CHAIN, DISTRIBUTION, OPENSSL, OURS, OURS_BATCH};
+use crate::memory;
+
+/// The least times that were measured, by group and name.
+pub type Measured = Vec<(String, &'static str, f64)>;
+
+enum Wanted {
+    /// So many times as quick as this other one, or more.
+    Times(&'static str, f64),
+    /// Within this factor of the hardware's bound.
+    Bound(f64),
+}
+
+use Wanted::{Bound, Times};
+
+/// The beginning of a group's name, whose time it is about, what is wanted.
+const TARGETS: &[(&str, &str, Wanted)] = &[
+    (
+        "AES_CM_128_HMAC_SHA1_80, 12 + 160 bytes, protect",
+        OURS,
+        Times(OPENSSL, 3.0),
+    ),
+    (
+        "AES_CM_128_HMAC_SHA1_80, 12 + 160 bytes, unprotect",
+        OURS,
+        Times(OPENSSL, 3.0),
+    ),
+    (
+        "AES_CM_128_HMAC_SHA1_80, 12 + 160 bytes, protect",
+        OURS,
+        Times(DISTRIBUTION, 15.0),
+    ),
+    (
+        "AES_CM_128_HMAC_SHA1_80, 12 + 160 bytes, unprotect",
+        OURS,
+        Times(DISTRIBUTION, 15.0),
+    ),
+    (
+        "AES_CM_128_HMAC_SHA1_80, 12 + 160 bytes, protect",
+        OURS,
+        Bound(1.05),
+    ),
+    (
+        "AES_CM_128_HMAC_SHA1_80, 12 + 160 bytes, unprotect",
+        OURS,
+        Bound(1.05),
+    ),
+    (
+        "AEAD_AES_128_GCM, 12 + 160 bytes, protect",
+        OURS,
+        Times(OPENSSL, 9.0),
+    ),
+    (
+        "AEAD_AES_128_GCM, 12 + 160 bytes, unprotect",
+        OURS,
+        Times(OPENSSL, 9.0),
+    ),
+    (
+        "AEAD_AES_256_GCM, 12 + 160 bytes, protect",
+        OURS,
+        Times(OPENSSL, 8.0),
+    ),
+    (
+        "AEAD_AES_256_GCM, 12 + 160 bytes, unprotect",
+        OURS,
+        Times(OPENSSL, 8.0),
+    ),
+    (
+        "AES_256_CM_HMAC_SHA1_80, 12 + 160 bytes, protect",
+        OURS,
+        Times(OPENSSL, 2.8),
+    ),
+    (
+        "AES_256_CM_HMAC_SHA1_80, 12 + 160 bytes, unprotect",
+        OURS,
+        Times(OPENSSL, 2.8),
+    ),
+    (
+        "AES_CM_128_HMAC_SHA1_80, 12 + 160 bytes, 16 sessions",
+        OURS,
+        Times(OPENSSL, 8.0),
+    ),
+    (
+        "AES_CM_128_HMAC_SHA1_80, 12 + 160 bytes, 10000 live",
+        OURS,
+        Times(OPENSSL, 5.5),
+    ),
+    (
+        "AES_CM_128_HMAC_SHA1_80, 12 + 160 bytes, 10000 live",
+        OURS_BATCH,
+        Times(OPENSSL, 9.0),
+    ),
+    (
+        "AES_CM_128_HMAC_SHA1_80, session set-up",
+        OURS,
+        Times(OPENSSL, 25.0),
+    ),
+    (
+        "AES_CM_128_HMAC_SHA1_80, 12 + 20 bytes, protect",
+        OURS,
+        Times(OPENSSL, 4.5),
+    ),
+    (
+        "AES_CM_128_HMAC_SHA1_80, 12 + 20 bytes, unprotect",
+        OURS,
+        Times(OPENSSL, 4.5),
+    ),
+    (
+        "AES_CM_128_HMAC_SHA1_80, 12 + 1200 bytes, protect",
+        OURS,
+        Times(OPENSSL, 1.6),
+    ),
+    (
+        "AES_CM_128_HMAC_SHA1_80, 12 + 1200 bytes, unprotect",
+        OURS,
+        Times(OPENSSL, 1.6),
+    ),
+    (
+        "AEAD_AES_128_GCM, 12 + 20 bytes, protect",
+        OURS,
+        Times(OPENSSL, 14.0),
+    ),
+    (
+        "AEAD_AES_128_GCM, 12 + 20 bytes, unprotect",
+        OURS,
+        Times(OPENSSL, 14.0),
+    ),
+    (
+        "AEAD_AES_128_GCM, 12 + 1200 bytes, protect",
+        OURS,
+        Times(OPENSSL, 3.8),
+    ),
+    (
+        "AEAD_AES_128_GCM, 12 + 1200 bytes, unprotect",
+        OURS,
+        Times(OPENSSL, 3.8),
+    ),
+];
+
+/// A call leg in memory (sending and receiving, RTP and RTCP), in bytes.
+const LEG: usize = 1536;
+
+/// Prints the table; returns it as members of a JSON array.
+pub fn report(measured: &Measured) -> String {
+    let find = |group: &str, name: &str| {
+        let it = measured
+            .iter()
+            .find(|(g, n, _)| g.starts_with(group) && *n == name);
+        it.map(|(_, _, least)| *least)
+    };
+    let mut rows = Vec::new();
+    for (group, whose, wanted) in TARGETS {
+        let other = match wanted {
+            Times(name, _) => find(group, name),
+            Bound(_) => find("bounds", CHAIN),
+        };
+        // Not measured: a library that is not installed, a CPU without the instructions.
+        let (Some(ours), Some(other)) = (find(group, whose), other) else {
+            continue;
+        };
+        let (what, limit, reached, met) = match *wanted {
+            Times(name, least) => (
+                format!("times {name}"),
+                least,
+                other / ours,
+                other / ours >= least,
+            ),
+            Bound(most) => (
+                format!("of {CHAIN}"),
+                most,
+                ours / other,
+                ours / other <= most,
+            ),
+        };
+        let batch = if *whose == OURS { "" } else { ", batch call" };
+        rows.push((format!("{group}{batch}"), what, limit, reached, met));
+    }
+    let leg = memory::call_leg();
+    let limit = LEG as f64;
+    for (what, bytes) in [
+        ("bytes after set-up", leg.set_up),
+        ("bytes after a packet each way", leg.used),
+    ] {
+        let row = (
+            "AES_CM_128_HMAC_SHA1_80, a call leg".into(),
+            what.into(),
+            limit,
+            bytes as f64,
+            bytes <= LEG,
+        );
+        rows.push(row);
+    }
+
+    println!("\n{:<66} {:<40} {:>7} {:>8}", "wanted", "", "", "reached");
+    let mut json = Vec::new();
+    for (group, what, limit, reached, met) in rows {
+        let mark = if met { "" } else { "  missed" };
+        println!("{group:<66} {what:<40} {limit:>7.2} {reached:>8.2}{mark}");
+        let mut row = String::new();
+        let _ = write!(
+            row,
+            "\n    {{\"group\": \"{group}\", \"what\": \"{what}\", \"wanted\": {limit}, \"reached\": {reached:.3}, \"met\": {met}}}"
+        );
+        json.push(row);
+    }
+    json.join(",")
+}

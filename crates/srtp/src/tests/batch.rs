@@ -1,0 +1,65 @@
+//! The batch call does what the single calls do.
+
+use super::*;
+use crate::{ProtectRtp, protect_rtp_batch};
+
+/// Sessions of every kind, in an order that mixes them.
+fn sessions(count: usize) -> Vec<Session> {
+    (0..count)
+        .map(|i| {
+            let suite = Suite::ALL[i * 7 % Suite::ALL.len()];
+            let params = SessionParams {
+                unencrypted_srtp: i % 5 == 1,
+                unauthenticated_srtp: i % 5 == 2 && suite.cipher() == crate::Cipher::AesCm,
+                ..Default::default()
+            };
+            let mut session = Session::new(kernels());
+            // Every eleventh has no key.
+            if i % 11 != 10 {
+                let key = MasterKey::new(suite, &vec![i as u8; suite.key_salt_len()]).unwrap();
+                let mki = (i % 3 == 0).then(|| Mki::new(&[i as u8; 4]).unwrap());
+                let policy = Policy::with_params(suite, key, mki, params).unwrap();
+                session.set_local(LocalSsrc::Any, &policy).unwrap();
+            }
+            session
+        })
+        .collect()
+}
+
+#[test]
+fn a_batch_is_what_its_packets_are_one_by_one() {
+    for count in [0, 1, 2, 5, 6, 15, 16, 17, 33, 70] {
+        let (mut single, mut batch) = (sessions(count), sessions(count));
+        for seq in [1, 2, 2, 9] {
+            let packets: Vec<_> = (0..count)
+                .map(|i| match i % 13 {
+                    12 => vec![0x40; 20],
+                    _ => rtp_from(i as u32, seq, &vec![i as u8; i * 37 % 400]),
+                })
+                .collect();
+            let room = |i: usize| packets[i].len() + if i % 17 == 16 { 3 } else { MAX_TRAILER };
+            let mut want: Vec<_> = (0..count).map(|i| vec![0xee; room(i)]).collect();
+            let mut got = want.clone();
+            let results: Vec<_> = single
+                .iter_mut()
+                .zip(&packets)
+                .zip(&mut want)
+                .map(|((session, packet), out)| session.protect_rtp(packet, out))
+                .collect();
+            let mut jobs: Vec<_> = batch
+                .iter_mut()
+                .zip(&packets)
+                .zip(&mut got)
+                .map(|((session, packet), out)| ProtectRtp::new(session, packet, out))
+                .collect();
+            protect_rtp_batch(&mut jobs);
+            for (i, (job, result)) in jobs.iter().zip(&results).enumerate() {
+                assert_eq!(job.result, *result, "{count} {seq} {i}");
+            }
+            assert_eq!(got, want, "{count} {seq}");
+            for (a, b) in single.iter().zip(&batch) {
+                assert_eq!(a.stats(), b.stats());
+            }
+        }
+    }
+}
