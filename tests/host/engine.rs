@@ -7,7 +7,8 @@ use host_harness::lab::Lab;
 use host_harness::pjsip::Encryption;
 
 use crate::world::{
-    self, CARRIER_TONE, OUR_TONE, OURS, TONES, assert_encrypted, assert_served_by_us,
+    self, CARRIER_TONE, OUR_TONE, OURS, TONES, assert_encrypted, assert_goes_on,
+    assert_served_by_us,
 };
 
 as_root_and_as_asterisk!(
@@ -58,8 +59,7 @@ fn stock_comes_during_a_call(lab: &Lab, user: User) {
     for _ in 0..5 {
         ours.cli("module load res_srtp.so");
     }
-    let heard = ours.wait_for_tone(CARRIER_TONE, 5).tenths;
-    ours.wait_for_tone(CARRIER_TONE, heard + 10);
+    assert_goes_on(&ours, CARRIER_TONE);
     assert_served_by_us(&ours);
     assert_eq!(ours.status("Engine lost"), "0 times, 0.0 s");
     assert_encrypted(&capture.stop(), OURS);
@@ -107,8 +107,7 @@ fn a_lost_engine_is_taken_back(lab: &Lab, user: User) {
     );
 
     let after = Capture::start(lab, "after");
-    let heard = ours.wait_for_tone(CARRIER_TONE, 5).tenths;
-    ours.wait_for_tone(CARRIER_TONE, heard + 30);
+    assert_goes_on(&ours, CARRIER_TONE);
     assert_encrypted(&after.stop(), OURS);
     assert_eq!(ours.count("Panics caught"), 0);
 }

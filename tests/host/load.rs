@@ -8,7 +8,9 @@ use host_harness::certificates::Authority;
 use host_harness::lab::Lab;
 use host_harness::pjsip::{self, Encryption};
 
-use crate::world::{self, CARRIER_TONE, OUR_TONE, OURS, assert_encrypted, assert_served_by_us};
+use crate::world::{
+    self, CARRIER_TONE, OUR_TONE, OURS, assert_encrypted, assert_goes_on, assert_served_by_us,
+};
 
 as_root_and_as_asterisk!(
     at_start,
@@ -161,8 +163,7 @@ fn reload(lab: &Lab, user: User) {
     }
     fs::remove_file(ours.path("etc/ciphertrunk.conf")).expect("it was written");
     ours.cli(&format!("module reload {NAME}"));
-    let heard = ours.wait_for_tone(CARRIER_TONE, 5).tenths;
-    ours.wait_for_tone(CARRIER_TONE, heard + 10);
+    assert_goes_on(&ours, CARRIER_TONE);
     carrier.wait_for_tone(OUR_TONE, 20);
     assert_served_by_us(&ours);
     assert_encrypted(&capture.stop(), OURS);

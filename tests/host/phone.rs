@@ -8,7 +8,10 @@ use host_harness::certificates::Authority;
 use host_harness::lab::Lab;
 use host_harness::pjsip::{self, Encryption, TLS_PORT};
 
-use crate::world::{OUR_TONE, OURS, PHONE, PHONE_TONE, assert_encrypted, assert_served_by_us};
+use crate::world::{
+    OUR_TONE, OURS, PHONE, PHONE_TONE, assert_encrypted, assert_sends_encrypted,
+    assert_served_by_us,
+};
 
 as_root_and_as_asterisk!(
     it_calls,
@@ -68,7 +71,8 @@ fn dtls(lab: &Lab, user: User) {
     let capture = Capture::start(lab, "call");
     ours.cli("channel originate PJSIP/alice extension say@default");
     assert_talk(&ours, &phone, None);
-    assert_encrypted(&capture.stop(), OURS);
+    // baresip does not wait for the end of the handshake with its first packet.
+    assert_sends_encrypted(&capture.stop(), OURS);
 }
 
 /// A call to the phone, which takes the one suite that is offered.

@@ -1,7 +1,7 @@
 //! What most tests begin with: our Asterisk, a stock one as the carrier, a tone each.
 
 use host_harness::asterisk::{Asterisk, Setup, User};
-use host_harness::capture::Wire;
+use host_harness::capture::{Datagram, Wire};
 use host_harness::pjsip::{self, Encryption, UDP};
 
 /// Our Asterisk's address.
@@ -85,14 +85,32 @@ pub fn assert_nothing_failed(asterisk: &Asterisk<'_>) {
     }
 }
 
+/// That the call goes on from now: our Asterisk hears `tone` for a while that began after this. (MixMonitor writes two
+/// seconds at a time, so one second more in its file may be of before.)
+pub fn assert_goes_on(asterisk: &Asterisk<'_>, tone: f64) {
+    let heard = asterisk.wait_for_tone(tone, 1).tenths;
+    asterisk.wait_for_tone(tone, heard + 30);
+}
+
 /// That packets went from and to a host, and that none of them, nor any other on the wire, can be heard.
 pub fn assert_encrypted(wire: &Wire, host: &str) {
-    let (sent, received) = (wire.rtp_from(host).len(), wire.rtp_to(host).len());
+    assert_sends_encrypted(wire, host);
+    assert_inaudible(&wire.audible(&TONES));
+}
+
+/// That packets went from and to a host, and that none of those that it sent can be heard.
+pub fn assert_sends_encrypted(wire: &Wire, host: &str) {
+    let (mut sent, received) = (wire.rtp_from(host), wire.rtp_to(host).len());
+    let count = sent.len();
     assert!(
-        sent > 20 && received > 20,
-        "RTP packets of {host}: {sent} sent, {received} received"
+        count > 20 && received > 20,
+        "RTP packets of {host}: {count} sent, {received} received"
     );
-    let audible = wire.audible(&TONES);
+    sent.retain(|packet| packet.is_audio(&TONES));
+    assert_inaudible(&sent);
+}
+
+fn assert_inaudible(audible: &[&Datagram]) {
     assert!(
         audible.is_empty(),
         "{} packets can be heard, the first is {:?}",
