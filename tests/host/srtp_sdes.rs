@@ -98,6 +98,36 @@ fn lines_are_taken_or_refused_with_a_reason() {
     assert_refused(&lab, &pbx, &draft, "AEAD_AES_256_GCM_8 is not accepted");
 }
 
+/// The reason of the latest refused line is kept with the call, for as long as that lives.
+#[test]
+fn a_live_call_keeps_why_a_line_was_refused() {
+    let lab = Lab::new("srtp-refusals");
+    let pbx = srtp_call::ours(&lab);
+    let kept = || pbx.cli("ciphertrunk show refusals").trim().to_owned();
+    let mut call = Call::new(&lab);
+    let key = Key::new(AES_80, 1);
+    call.dial("echo", &key);
+    assert_eq!(call.reoffer(&key.line(1, "|2^20")), Ok(true));
+    assert_eq!(kept(), "0 calls with a refused line");
+    for (more, code) in [
+        ("|2^19", "lifetime-too-short"),
+        (" KDR=1", "param-kdr"),
+        // Told once, yet the latest again.
+        ("|2^19", "lifetime-too-short"),
+    ] {
+        assert_eq!(call.reoffer(&key.line(1, more)), Err(488), "{more}");
+        let call_id = &call.phone.call_id;
+        let line = format!("Endpoint: sdes Refused: {code} Call-ID: {call_id}\n");
+        assert_eq!(kept(), line + "1 calls with a refused line");
+    }
+    assert_eq!(pbx.count("Refused lifetime-too-short"), 1);
+    assert_eq!(pbx.count("Refused param-kdr"), 1);
+    call.hang_up();
+    pbx.wait_until("the end of the call", |_| {
+        (kept() == "0 calls with a refused line").then_some(())
+    });
+}
+
 /// Stock: an MKI of value 1 is a call without audio, a harmless parameter is no call.
 #[test]
 fn in_stock_harmless_lines_are_not() {
