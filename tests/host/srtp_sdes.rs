@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::lab::Lab;
 use host_harness::peer::srtp::{AES_32, AES_80, GCM_256};
-use host_harness::peer::{Key, Srtp, srtp};
+use host_harness::peer::{Description, Key, Srtp, srtp};
 
 use crate::srtp_call::{self, Call, PBX};
 
@@ -126,6 +126,21 @@ fn a_live_call_keeps_why_a_line_was_refused() {
     pbx.wait_until("the end of the call", |_| {
         (kept() == "0 calls with a refused line").then_some(())
     });
+}
+
+/// The answer to Asterisk's own offer must be to one of its lines; its twin is `the_answer_to_asterisks_own_offer_stands`.
+#[test]
+fn an_answer_to_what_was_not_offered_is_refused() {
+    let lab = Lab::new("srtp-not-offered");
+    let pbx = srtp_call::ours(&lab);
+    let mut call = Call::new(&lab);
+    call.dial("echo", &Key::new(AES_80, 1));
+    Call::make_refresh(&pbx);
+    let other = Key::new(AES_32, 2).line(1, "");
+    call.phone
+        .answer(|_| Description::new(srtp_call::PORT, &[other]));
+    pbx.wait_for_log("endpoint 'sdes' refused, reason not-offered: ");
+    assert_eq!(pbx.count("Refused not-offered"), 1);
 }
 
 /// Stock: an MKI of value 1 is a call without audio, a harmless parameter is no call.
