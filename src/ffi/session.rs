@@ -10,6 +10,8 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
+use crate::media::refusal::Refusal;
+
 use super::guard::guard;
 use super::rtp::RtpInstance;
 use super::{sys, text};
@@ -39,12 +41,19 @@ pub struct Call {
     pub exchange: Exchange,
 }
 
-/// Live sessions: session address -> serializer address. Addresses only: nothing is read through them outside of
-/// [`call_of`].
-static LIVE: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+/// What is kept of a live session.
+struct Live {
+    /// The address of its serializer.
+    serializer: usize,
+    /// The call, and why a line of it was refused last.
+    refused: Option<(Call, Refusal)>,
+}
 
-fn live() -> std::sync::MutexGuard<'static, BTreeMap<usize, usize>> {
-    // A map of plain numbers is whole whatever panicked near it.
+/// Live sessions by address. Addresses only: nothing is read through them outside of [`find`].
+static LIVE: Mutex<BTreeMap<usize, Live>> = Mutex::new(BTreeMap::new());
+
+fn live() -> std::sync::MutexGuard<'static, BTreeMap<usize, Live>> {
+    // Entries are put in, changed and taken out whole.
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -53,8 +62,12 @@ extern "C" fn ciphertrunk_session_begin(session: *mut sys::ast_sip_session) {
     guard((), || {
         // SAFETY: Asterisk hands a live session.
         let serializer = unsafe { sys::ct_session_serializer(session) };
-        live().insert(session.addr(), serializer.addr());
-        // The address must stand for the pointer again in `call_of`.
+        let new = Live {
+            serializer: serializer.addr(),
+            refused: None,
+        };
+        live().insert(session.addr(), new);
+        // The address must stand for the pointer again in `find`.
         let _ = session.expose_provenance();
     });
 }
@@ -73,31 +86,57 @@ pub fn count() -> usize {
 
 /// The call that `rtp` belongs to, asked from within that call's serializer; `None` elsewhere.
 pub fn call_of(rtp: RtpInstance) -> Option<Call> {
-    // SAFETY: only reads, and `find` vouches for the session.
-    find(|session| unsafe { sys::ct_session_has_rtp(session, rtp.as_ptr()) != 0 })
+    find(has_rtp(rtp), |call, _| call)
 }
 
 /// The call that an SDES list belongs to, likewise.
 pub(super) fn call_of_list(list: *const sys::ast_sdp_srtp) -> Option<Call> {
-    // SAFETY: as above; the list is only compared.
-    find(|session| unsafe { sys::ct_session_has_srtp(session, list) != 0 })
+    find(
+        // SAFETY: only reads, and `find` vouches for the session; the list is only compared.
+        |session| unsafe { sys::ct_session_has_srtp(session, list) != 0 },
+        |call, _| call,
+    )
 }
 
-/// The session of this thread's serializer that `is_it`.
-fn find(is_it: impl Fn(*mut sys::ast_sip_session) -> bool) -> Option<Call> {
+/// Keeps why a line for `rtp` was refused with the call it belongs to, if that is known.
+pub fn keep_refusal(rtp: RtpInstance, refusal: Refusal) {
+    find(has_rtp(rtp), |call, live| {
+        live.refused = Some((call, refusal));
+    });
+}
+
+/// The live calls of which a line was refused, as they were then, and why the last one was. Another line of the same
+/// offer may have been taken.
+pub fn refusals() -> Vec<(Call, Refusal)> {
+    live()
+        .values()
+        .filter_map(|live| live.refused.clone())
+        .collect()
+}
+
+fn has_rtp(rtp: RtpInstance) -> impl Fn(*mut sys::ast_sip_session) -> bool {
+    // SAFETY: only reads, and `find` vouches for the session.
+    move |session| unsafe { sys::ct_session_has_rtp(session, rtp.as_ptr()) != 0 }
+}
+
+/// Has `then` see the session of this thread's serializer that `is_it`.
+fn find<T>(
+    is_it: impl Fn(*mut sys::ast_sip_session) -> bool,
+    then: impl FnOnce(Call, &mut Live) -> T,
+) -> Option<T> {
     // SAFETY: reads a thread-local of Asterisk's.
     let serializer = unsafe { sys::ct_current_serializer() };
     if serializer.is_null() {
         return None;
     }
-    let live = live();
-    live.iter()
-        .filter(|(_, of)| **of == serializer.addr())
-        .map(|(session, _)| ptr::with_exposed_provenance_mut(*session))
-        .find(|session| is_it(*session))
+    let mut live = live();
+    live.iter_mut()
+        .filter(|(_, live)| live.serializer == serializer.addr())
+        .map(|(session, live)| (ptr::with_exposed_provenance_mut(*session), live))
+        .find(|(session, _)| is_it(*session))
         // SAFETY: a session's destructor first calls `ciphertrunk_session_destroy`, which waits for the lock held here,
         // so a session in the map is whole; its media change only in its serializer, which runs this very task.
-        .map(|session| unsafe { facts(session) })
+        .map(|(session, live)| then(unsafe { facts(session) }, live))
 }
 
 /// # Safety

@@ -3,6 +3,7 @@
 pub mod lifetime;
 mod lines;
 pub mod policy;
+pub mod refusal;
 pub mod registry;
 pub mod sdes;
 pub mod session;

@@ -17,6 +17,7 @@ use crate::ffi::srtp_engine;
 use super::lifetime::{Age, Lifetimes};
 use super::lines::{new_line, offer, reply_with, same, shown};
 use super::policy::PolicyBuilder;
+use super::refusal::{self, Refusal};
 use super::registry;
 use super::session::Session;
 
@@ -150,7 +151,7 @@ impl Crypto {
         let remote = match CryptoLine::parse(value, &rules) {
             Ok(remote) => remote,
             Err(reason) => {
-                self.refuse(call, value, &reason.to_string());
+                self.refuse(rtp, call, value, reason.into());
                 return false;
             }
         };
@@ -165,7 +166,7 @@ impl Crypto {
             None => self.keys_came(rtp, live, remote),
         };
         if let Err(reason) = taken {
-            self.refuse(call, value, reason);
+            self.refuse(rtp, call, value, reason);
             return false;
         }
         true
@@ -189,7 +190,7 @@ impl Crypto {
         rtp: RtpInstance,
         live: Option<Arc<Session>>,
         remote: CryptoLine,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), Refusal> {
         if self.agreed.is_some() {
             // An offer of ours that was not answered was refused.
             self.offered.clear();
@@ -203,7 +204,7 @@ impl Crypto {
                         self.proposed.is_none() && agreed.is(&local, &remote)
                     });
                 if !again && !session.offered(&policies(&remote)?, &policy(&local)?) {
-                    return Err(NOT_IN_FORCE);
+                    return Err(Refusal::NotInForce);
                 }
                 session
             }
@@ -220,7 +221,7 @@ impl Crypto {
         rtp: RtpInstance,
         live: Option<Arc<Session>>,
         remote: CryptoLine,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), Refusal> {
         if let Some(pair) = self.proposed.take_if(|pair| same(&pair.remote, &remote)) {
             if let Some(session) = pair.session.upgrade() {
                 session.stands();
@@ -237,11 +238,12 @@ impl Crypto {
         rtp: RtpInstance,
         live: Option<Arc<Session>>,
         remote: CryptoLine,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), Refusal> {
         self.withdraw();
-        let local = self.chosen(&remote).or(self.in_use(&remote)).ok_or(
-            "it answers our offer with a tag and suite that were not in it (RFC 4568 section 5.1.3)",
-        )?;
+        let local = self
+            .chosen(&remote)
+            .or(self.in_use(&remote))
+            .ok_or(Refusal::NotOffered)?;
         let local = reply_with(local, &remote);
         let session = match live {
             Some(session) => {
@@ -250,7 +252,7 @@ impl Crypto {
                     .as_ref()
                     .is_some_and(|agreed| agreed.is(&local, &remote));
                 if !again && !session.answered(&policies(&remote)?, &policy(&local)?) {
-                    return Err(NOT_IN_FORCE);
+                    return Err(Refusal::NotInForce);
                 }
                 session
             }
@@ -266,7 +268,7 @@ impl Crypto {
         rtp: RtpInstance,
         live: Option<Arc<Session>>,
         remote: CryptoLine,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), Refusal> {
         self.offer_came(rtp, live, remote)?;
         if let Some(pair) = self.proposed.take() {
             self.agree(pair);
@@ -324,11 +326,7 @@ impl Crypto {
 
     /// Our line in answer to `remote`. The local key stays while suite and session do, so that its rollover counter can
     /// (RFC 3711 section 3.3.1); another suite gets a new key, once (`before`).
-    fn reply(
-        &self,
-        remote: &CryptoLine,
-        before: Option<&Pair>,
-    ) -> Result<CryptoLine, &'static str> {
+    fn reply(&self, remote: &CryptoLine, before: Option<&Pair>) -> Result<CryptoLine, Refusal> {
         let known = self
             .in_use(remote)
             .or(self.chosen(remote))
@@ -337,14 +335,15 @@ impl Crypto {
             Some(local) => Ok(reply_with(local, remote)),
             None => new_line(remote.tag, remote.suite, self.lifetime())
                 .map(|line| reply_with(&line, remote))
-                .ok_or(NOT_IN_FORCE),
+                .ok_or(Refusal::NotInForce),
         }
     }
 
-    /// One line in the log: who, which line, why.
-    fn refuse(&mut self, call: Option<Call>, value: &str, reason: &str) {
+    /// Kept with the call; and, once for each line, counted and told in the log: who, which line, why.
+    fn refuse(&mut self, rtp: RtpInstance, call: Option<Call>, value: &str, reason: Refusal) {
+        session::keep_refusal(rtp, reason);
         let mut hasher = DefaultHasher::new();
-        (value, reason).hash(&mut hasher);
+        (value, reason.code()).hash(&mut hasher);
         let hash = hasher.finish();
         if self.refused.contains(&hash) {
             return;
@@ -352,17 +351,17 @@ impl Crypto {
         // A peer that offers ever new lines gets a line in the log for each, but no memory of ours.
         self.refused.truncate(MOST_REFUSED - 1);
         self.refused.insert(0, hash);
+        refusal::count(reason);
         let call = call.unwrap_or_default();
         log::warn!(
-            "a=crypto line ({}) of endpoint '{}' refused: {reason}. Call-ID {}",
+            "a=crypto line ({}) of endpoint '{}' refused, reason {}: {reason}. Call-ID {}",
             shown(value),
             call.endpoint,
+            reason.code(),
             call.call_id
         );
     }
 }
-
-const NOT_IN_FORCE: &str = "its keys could not be put in force";
 
 impl Pair {
     fn new(local: CryptoLine, remote: CryptoLine, session: &Arc<Session>) -> Self {
@@ -385,13 +384,16 @@ impl Pair {
     }
 }
 
-fn policies(line: &CryptoLine) -> Result<Vec<Policy>, &'static str> {
-    line.policies().map_err(|_| NOT_IN_FORCE)
+fn policies(line: &CryptoLine) -> Result<Vec<Policy>, Refusal> {
+    line.policies().map_err(|_| Refusal::NotInForce)
 }
 
 /// Of our line, which has one key.
-fn policy(line: &CryptoLine) -> Result<Policy, &'static str> {
-    policies(line)?.into_iter().next().ok_or(NOT_IN_FORCE)
+fn policy(line: &CryptoLine) -> Result<Policy, Refusal> {
+    policies(line)?
+        .into_iter()
+        .next()
+        .ok_or(Refusal::NotInForce)
 }
 
 /// Makes the stream's session.
@@ -399,11 +401,11 @@ fn begin(
     rtp: RtpInstance,
     local: &CryptoLine,
     remote: &CryptoLine,
-) -> Result<Arc<Session>, &'static str> {
+) -> Result<Arc<Session>, Refusal> {
     let local = PolicyBuilder::negotiated(policies(local)?, Some(rtp.ssrc()));
     let remote = PolicyBuilder::negotiated(policies(remote)?, None);
     let made = srtp_engine::activate(rtp, remote, local);
     made.then(|| registry::of(rtp))
         .flatten()
-        .ok_or(NOT_IN_FORCE)
+        .ok_or(Refusal::NotInForce)
 }

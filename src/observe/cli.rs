@@ -1,11 +1,11 @@
-//! `ciphertrunk show status` and `ciphertrunk show sessions`.
+//! The commands `ciphertrunk show ...`.
 
 use crate::config;
 use crate::console;
 use crate::ffi::cli::{Command, Console, Outcome};
 use crate::ffi::srtp_engine::{self, Owner};
-use crate::ffi::{guard, host};
-use crate::media::{registry, watch};
+use crate::ffi::{guard, host, session};
+use crate::media::{refusal, registry, watch};
 use crate::transport::{self, Tls};
 
 /// The commands.
@@ -21,6 +21,12 @@ pub static COMMANDS: &[Command] = &[
         summary: c"Show the live SRTP sessions",
         usage: c"Usage: ciphertrunk show sessions\n       Shows a line for each live SRTP session: its channel, the peer's address, the suites in\n       and out, packets each way and what was dropped.\n",
         run: show_sessions,
+    },
+    Command {
+        words: c"ciphertrunk show refusals",
+        summary: c"Show the live calls with a refused a=crypto line",
+        usage: c"Usage: ciphertrunk show refusals\n       Shows a line for each live call of which an a=crypto line was refused: its endpoint, why\n       the last one was, and its Call-ID. Another line of the same offer may have been taken.\n",
+        run: show_refusals,
     },
     Command {
         words: c"ciphertrunk show transports",
@@ -101,6 +107,9 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
         "Packets without a key: {}",
         counters.no_key_received + counters.no_key_sent
     );
+    for (code, count) in refusal::counts() {
+        console!(console, "Refused {code}: {count}");
+    }
     if let Some(counts) = crate::with_tls(Tls::counts) {
         console!(console, "TLS connections: {}", counts.open);
         console!(console, "TLS handshakes in: {}", counts.established_in);
@@ -149,6 +158,24 @@ fn show_sessions(console: &mut Console<'_>) -> Outcome {
         );
     }
     console!(console, "{} SRTP sessions", sessions.len());
+    Outcome::Done
+}
+
+fn show_refusals(console: &mut Console<'_>) -> Outcome {
+    if console.words.len() != 3 {
+        return Outcome::Usage;
+    }
+    let refusals = session::refusals();
+    for (call, refusal) in &refusals {
+        console!(
+            console,
+            "Endpoint: {} Refused: {} Call-ID: {}",
+            call.endpoint,
+            refusal.code(),
+            call.call_id
+        );
+    }
+    console!(console, "{} calls with a refused line", refusals.len());
     Outcome::Done
 }
 

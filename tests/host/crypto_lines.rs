@@ -1,5 +1,7 @@
-//! Malformed `a=crypto` lines (RFC 4568): each gets 488 and one line in the log that says why, and stands beside an
-//! accepted one that differs in one property.
+//! Malformed `a=crypto` lines (RFC 4568): each gets 488, one line in the log with the reason and its code, and is counted
+//! under that code; and each stands beside an accepted one that differs in one property and is not.
+
+use std::collections::BTreeMap;
 
 use host_harness::asterisk::{Asterisk, Setup, User};
 use host_harness::lab::Lab;
@@ -15,7 +17,7 @@ const SIPP: &str = "127.0.0.40";
 /// 30 octets in base64: a master key and salt for AES_CM_128 (RFC 4568 section 6.2.1).
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd";
 
-/// What is wrong, lines that are accepted, lines that are refused, and a word that the reason must have.
+/// What is wrong, lines that are accepted, lines that are refused, and the reason's code.
 ///
 /// `{key}` stands for [`KEY`]. Several lines are separated by newlines.
 const TABLE: &[(&str, &str, &str, &str)] = &[
@@ -23,85 +25,85 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
         "tag",
         "1 AES_CM_128_HMAC_SHA1_80 inline:{key}",
         "one AES_CM_128_HMAC_SHA1_80 inline:{key}",
-        "tag",
+        "tag-syntax",
     ),
     (
         "tag-length",
         "123456789 AES_CM_128_HMAC_SHA1_80 inline:{key}",
         "1234567890 AES_CM_128_HMAC_SHA1_80 inline:{key}",
-        "tag",
+        "tag-syntax",
     ),
     (
         "base64",
         "1 AES_CM_128_HMAC_SHA1_80 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd",
         "1 AES_CM_128_HMAC_SHA1_80 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGx*d",
-        "base64",
+        "key-encoding",
     ),
     (
         "short-key",
         "1 AES_CM_128_HMAC_SHA1_80 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd",
         "1 AES_CM_128_HMAC_SHA1_80 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBka",
-        "key",
+        "key-length",
     ),
     (
         "long-key",
         "1 AES_CM_128_HMAC_SHA1_80 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd",
         "1 AES_CM_128_HMAC_SHA1_80 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g",
-        "key",
+        "key-length",
     ),
     (
         "lifetime",
         "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^20",
         "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^19",
-        "lifetime",
+        "lifetime-too-short",
     ),
     (
         "lifetime-in-digits",
         "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1048576",
         "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1048575",
-        "lifetime",
+        "lifetime-too-short",
     ),
     (
         "mki",
         "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1:4",
         "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|7:4",
-        "MKI",
+        "mki-not-accepted",
     ),
     (
         "mki-length",
         "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1:1",
         "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1:0",
-        "MKI",
+        "mki-length",
     ),
     (
         "suite",
         "1 AES_CM_128_HMAC_SHA1_81 inline:{key}\n2 AES_CM_128_HMAC_SHA1_80 inline:{key}",
         "1 AES_CM_128_HMAC_SHA1_81 inline:{key}",
-        "suite",
+        "suite-unknown",
     ),
     (
         "method",
         "1 AES_CM_128_HMAC_SHA1_80 inline:{key}",
         "1 AES_CM_128_HMAC_SHA1_80 outline:{key}",
-        "inline",
+        "key-method",
     ),
     (
         "session-parameter",
         "1 AES_CM_128_HMAC_SHA1_80 inline:{key} WSH=64",
         "1 AES_CM_128_HMAC_SHA1_80 inline:{key} UNENCRYPTED_SRTP",
-        "UNENCRYPTED_SRTP",
+        "param-unencrypted-srtp",
     ),
     (
         "key-missing",
         "1 AES_CM_128_HMAC_SHA1_80 inline:{key}",
         "1 AES_CM_128_HMAC_SHA1_80",
-        "key",
+        "key-missing",
     ),
     (
         "garbage",
         "1 AES_CM_128_HMAC_SHA1_80 inline:{key}",
         "%$&/()=?",
-        "crypto",
+        "tag-syntax",
     ),
 ];
 
@@ -122,6 +124,15 @@ fn offer(name: &str, lines: &str) -> Call {
     }
 }
 
+/// How many lines were refused for each reason so far.
+fn counts(ours: &Asterisk<'_>) -> BTreeMap<String, u64> {
+    ours.cli("ciphertrunk show status")
+        .lines()
+        .filter_map(|line| line.strip_prefix("Refused ")?.split_once(": "))
+        .map(|(code, count)| (code.to_owned(), count.trim().parse().expect("a number")))
+        .collect()
+}
+
 fn each_gets_488_and_a_reason(lab: &Lab, user: User) {
     let setup = Setup::ours("ours", OURS)
         .user(user)
@@ -129,17 +140,23 @@ fn each_gets_488_and_a_reason(lab: &Lab, user: User) {
         .pjsip(&pjsip::trunk("sipp", SIPP, Encryption::Sdes))
         .dialplan(pjsip::ECHO);
     let ours = Asterisk::start(lab, &setup);
-    for (what, accepted, refused, reason) in TABLE {
+    let mut expected = counts(&ours);
+    assert_eq!(expected, BTreeMap::new());
+    for (what, accepted, refused, code) in TABLE {
         let name = format!("{what}-accepted");
         offer(&name, accepted).run(lab, &Plan::Expect(200));
         let about = ours.log_lines(&format!("Call-ID {name}"));
         // A line with an unknown suite is skipped, and that is told, when another line is chosen.
         let skipped = accepted.matches("_81").count();
+        if skipped > 0 {
+            *expected.entry("suite-unknown".to_owned()).or_default() += skipped as u64;
+        }
         assert_eq!(
             about.len(),
             skipped,
             "{what}: accepted, yet the log says {about:#?}"
         );
+        assert_eq!(counts(&ours), expected, "{what}: accepted");
 
         let name = format!("{what}-refused");
         offer(&name, refused).run(lab, &Plan::Expect(488));
@@ -150,10 +167,12 @@ fn each_gets_488_and_a_reason(lab: &Lab, user: User) {
             "{what}: one line of the log is about it, not {about:#?}"
         );
         assert!(
-            about[0].contains("'sipp'") && about[0].contains(reason),
+            about[0].contains(&format!("'sipp' refused, reason {code}: ")),
             "{what}: {}",
             about[0]
         );
+        *expected.entry((*code).to_owned()).or_default() += 1;
+        assert_eq!(counts(&ours), expected, "{what}: refused");
         assert!(
             !ours.log().contains(&KEY[..16]),
             "{what}: a key is in the log"

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::lab::Lab;
 use host_harness::peer::srtp::{AES_32, AES_80, GCM_256};
-use host_harness::peer::{Key, Srtp, srtp};
+use host_harness::peer::{Description, Key, Srtp, srtp};
 
 use crate::srtp_call::{self, Call, PBX};
 
@@ -96,6 +96,51 @@ fn lines_are_taken_or_refused_with_a_reason() {
     }
     let draft = Key::new(GCM_256, 1).line(1, "").replace("GCM", "GCM_8");
     assert_refused(&lab, &pbx, &draft, "AEAD_AES_256_GCM_8 is not accepted");
+}
+
+/// The reason of the latest refused line is kept with the call, for as long as that lives.
+#[test]
+fn a_live_call_keeps_why_a_line_was_refused() {
+    let lab = Lab::new("srtp-refusals");
+    let pbx = srtp_call::ours(&lab);
+    let kept = || pbx.cli("ciphertrunk show refusals").trim().to_owned();
+    let mut call = Call::new(&lab);
+    let key = Key::new(AES_80, 1);
+    call.dial("echo", &key);
+    assert_eq!(call.reoffer(&key.line(1, "|2^20")), Ok(true));
+    assert_eq!(kept(), "0 calls with a refused line");
+    for (more, code) in [
+        ("|2^19", "lifetime-too-short"),
+        (" KDR=1", "param-kdr"),
+        // Told once, yet the latest again.
+        ("|2^19", "lifetime-too-short"),
+    ] {
+        assert_eq!(call.reoffer(&key.line(1, more)), Err(488), "{more}");
+        let call_id = &call.phone.call_id;
+        let line = format!("Endpoint: sdes Refused: {code} Call-ID: {call_id}\n");
+        assert_eq!(kept(), line + "1 calls with a refused line");
+    }
+    assert_eq!(pbx.count("Refused lifetime-too-short"), 1);
+    assert_eq!(pbx.count("Refused param-kdr"), 1);
+    call.hang_up();
+    pbx.wait_until("the end of the call", |_| {
+        (kept() == "0 calls with a refused line").then_some(())
+    });
+}
+
+/// The answer to Asterisk's own offer must be to one of its lines; its twin is `the_answer_to_asterisks_own_offer_stands`.
+#[test]
+fn an_answer_to_what_was_not_offered_is_refused() {
+    let lab = Lab::new("srtp-not-offered");
+    let pbx = srtp_call::ours(&lab);
+    let mut call = Call::new(&lab);
+    call.dial("echo", &Key::new(AES_80, 1));
+    Call::make_refresh(&pbx);
+    let other = Key::new(AES_32, 2).line(1, "");
+    call.phone
+        .answer(|_| Description::new(srtp_call::PORT, &[other]));
+    pbx.wait_for_log("endpoint 'sdes' refused, reason not-offered: ");
+    assert_eq!(pbx.count("Refused not-offered"), 1);
 }
 
 /// Stock: an MKI of value 1 is a call without audio, a harmless parameter is no call.
