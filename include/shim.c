@@ -14,6 +14,8 @@
 #include <string.h>
 
 #include "asterisk/channel.h"
+#include "asterisk/causes.h"
+#include "asterisk/channel.h"
 #include "asterisk/cli.h"
 #include "asterisk/logger.h"
 #include "asterisk/module.h"
@@ -30,6 +32,7 @@ int ciphertrunk_unload(void);
 void ciphertrunk_stock_refused(void);
 void ciphertrunk_session_begin(struct ast_sip_session *session);
 void ciphertrunk_session_destroy(struct ast_sip_session *session);
+void ciphertrunk_session_answered(struct ast_sip_session *session);
 
 struct ast_module *ct_module_self(void)
 {
@@ -104,8 +107,18 @@ int ct_srtp_init(void)
 	return libsrtp_init ? libsrtp_init() : srtp_err_status_init_fail;
 }
 
+static void incoming_response(struct ast_sip_session *session, struct pjsip_rx_data *rdata)
+{
+	if (rdata->msg_info.msg->line.status.code / 100 == 2) {
+		ciphertrunk_session_answered(session);
+	}
+}
+
 static struct ast_sip_session_supplement supplement = {
+	.method = "INVITE",
 	.priority = AST_SIP_SUPPLEMENT_PRIORITY_FIRST,
+	.response_priority = AST_SIP_SESSION_AFTER_MEDIA,
+	.incoming_response = incoming_response,
 	.session_begin = ciphertrunk_session_begin,
 	.session_destroy = ciphertrunk_session_destroy,
 };
@@ -232,6 +245,38 @@ int ct_session_offer_again(const char *channel_id)
 		return -1;
 	}
 	return 0;
+}
+
+int ct_session_answered_in_clear(const struct ast_sip_session *session)
+{
+	const pjmedia_sdp_session *remote;
+	unsigned int i;
+
+	if (!session->endpoint || session->endpoint->media.rtp.encryption != AST_SIP_MEDIA_ENCRYPT_SDES
+		|| session->endpoint->media.rtp.encryption_optimistic || !session->inv_session || !session->inv_session->neg
+		|| pjmedia_sdp_neg_get_active_remote(session->inv_session->neg, &remote) != PJ_SUCCESS) {
+		return 0;
+	}
+	for (i = 0; i < remote->media_count; i++) {
+		const pjmedia_sdp_media *media = remote->media[i];
+		int audio_or_video = !pj_stricmp2(&media->desc.media, "audio") || !pj_stricmp2(&media->desc.media, "video");
+
+		if (audio_or_video && media->desc.port
+			&& (!pj_strstr(&media->desc.transport, &(const pj_str_t) { "SAVP", 4 })
+				|| !pjmedia_sdp_media_find_attr2(media, "crypto", NULL))) {
+			return 1;
+		}
+	}
+	return 0;
+}
+
+void ct_session_hang_up(struct ast_sip_session *session)
+{
+	if (session->channel) {
+		ast_channel_hangupcause_set(session->channel, AST_CAUSE_BEARERCAPABILITY_NOTAVAIL);
+		ast_set_hangupsource(session->channel, ast_channel_name(session->channel), 0);
+		ast_queue_hangup(session->channel);
+	}
 }
 
 int ct_sip_servant_wait(int (*task)(void *), void *data)

@@ -105,6 +105,15 @@ enum ct_exchange ct_session_exchange(const struct ast_sip_session *session);
  */
 int ct_session_offer_again(const char *channel_id);
 
+/*
+ * Whether the peer's answer to our offer carries a stream in clear that the endpoint's media_encryption = sdes (and not
+ * optimistic) does not allow. After a response to an INVITE, inside the session's serializer.
+ */
+int ct_session_answered_in_clear(const struct ast_sip_session *session);
+
+/* Hangs the session's channel up, as res_pjsip_session does when media cannot be negotiated. */
+void ct_session_hang_up(struct ast_sip_session *session);
+
 /* Runs `task` in a PJSIP servant thread and waits: ast_sip_push_task_wait_servant, a macro. */
 int ct_sip_servant_wait(int (*task)(void *), void *data);
 

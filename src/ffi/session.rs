@@ -10,7 +10,7 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
-use crate::media::refusal::Refusal;
+use crate::media::refusal::{self, Refusal};
 
 use super::guard::guard;
 use super::rtp::RtpInstance;
@@ -69,6 +69,28 @@ extern "C" fn ciphertrunk_session_begin(session: *mut sys::ast_sip_session) {
         live().insert(session.addr(), new);
         // The address must stand for the pointer again in `find`.
         let _ = session.expose_provenance();
+    });
+}
+
+/// The peer accepted our INVITE. Asterisk's core would keep a call up, and silent, whose answer carries no SRTP.
+#[unsafe(no_mangle)]
+extern "C" fn ciphertrunk_session_answered(session: *mut sys::ast_sip_session) {
+    guard((), || {
+        // SAFETY: Asterisk hands a live session, in its serializer.
+        if unsafe { sys::ct_session_answered_in_clear(session) } == 0 {
+            return;
+        }
+        let refusal = Refusal::AnsweredInClear;
+        let call = find(
+            |other| ptr::eq(other, session),
+            |call, live| {
+                live.refused = Some((call.clone(), refusal));
+                call
+            },
+        );
+        refusal::report_answer(&call.unwrap_or_default(), refusal);
+        // SAFETY: as above.
+        unsafe { sys::ct_session_hang_up(session) };
     });
 }
 

@@ -1,4 +1,4 @@
-//! Why `a=crypto` lines are refused: a code for programs, a sentence for people, and how often.
+//! Why `a=crypto` lines and answers are refused: a code for programs, a sentence for people, and how often.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use srtp::sdes::SdesError;
 
-/// Why an `a=crypto` line of the peer's is refused.
+use crate::ffi::session::Call;
+
+/// Why an `a=crypto` line of the peer's, or its answer, is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// It is malformed, or says what is not accepted here.
@@ -15,6 +17,8 @@ pub enum Refusal {
     NotOffered,
     /// Its keys could not be put in force.
     NotInForce,
+    /// There is none: the peer answered in clear where the endpoint's `media_encryption = sdes` requires SRTP.
+    AnsweredInClear,
 }
 
 impl Refusal {
@@ -51,6 +55,7 @@ impl Refusal {
             },
             Refusal::NotOffered => "not-offered",
             Refusal::NotInForce => "not-in-force",
+            Refusal::AnsweredInClear => "answered-in-clear",
         }
     }
 }
@@ -69,6 +74,9 @@ impl fmt::Display for Refusal {
                 "it answers our offer with a tag and suite that were not in it (RFC 4568 section 5.1.3)",
             ),
             Refusal::NotInForce => f.write_str("its keys could not be put in force"),
+            Refusal::AnsweredInClear => f.write_str(
+                "it answers an offer of SRTP in clear; have the peer use SRTP, or change the endpoint's media_encryption",
+            ),
         }
     }
 }
@@ -81,6 +89,17 @@ pub fn count(refusal: Refusal) {
     // A map of plain numbers is whole whatever panicked near it.
     let mut counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
     *counts.entry(refusal.code()).or_default() += 1;
+}
+
+/// Counts and tells a refused answer: the call ends.
+pub fn report_answer(call: &Call, refusal: Refusal) {
+    count(refusal);
+    log::warn!(
+        "the answer of endpoint '{}' refused, reason {}: {refusal}. The call ends. Call-ID {}",
+        call.endpoint,
+        refusal.code(),
+        call.call_id
+    );
 }
 
 /// The codes that occurred since load, and how often.

@@ -1,7 +1,5 @@
-//! We require SRTP and offer it; the peer answers in clear. Its answer is refused: nothing is sent, in clear or otherwise.
-//!
-//! Asterisk's core (`session_inv_on_media_update`) keeps such a call up without media until somebody hangs up; here the
-//! test does.
+//! We require SRTP and offer it; the peer answers in clear. Its answer is refused: nothing is sent, in clear or otherwise,
+//! and the call ends. (Asterisk's core, `session_inv_on_media_update`, would keep it up and silent.)
 
 use std::time::Duration;
 
@@ -17,8 +15,9 @@ as_root_and_as_asterisk!(rtp_avp, savp_without_a_key, savp_with_a_key);
 
 const SIPP: &str = "127.0.0.40";
 
-/// Calls SIPp, which answers with `media`, for a second; how many RTP packets we sent, and how many of them can be heard.
-fn call(lab: &Lab, user: User, media: &str) -> (usize, usize) {
+/// Calls SIPp, which answers with `media`; how many RTP packets we sent, and how many of them can be heard. A call that is
+/// to be refused has to end by itself.
+fn call(lab: &Lab, user: User, media: &str, refused: bool) -> (usize, usize) {
     let setup = Setup::ours("ours", OURS)
         .user(user)
         .pjsip(UDP)
@@ -40,16 +39,24 @@ fn call(lab: &Lab, user: User, media: &str) -> (usize, usize) {
             .then_some(())
     });
     ours.cli("channel originate PJSIP/sipp extension say@default");
-    ours.wait_until("an answered call", |ours| {
-        ours.cli("core show channels")
-            .contains(" Up ")
-            .then_some(())
-    });
-    std::thread::sleep(Duration::from_millis(1500));
-    ours.cli("channel request hangup all");
+    if refused {
+        ours.wait_for_log("reason answered-in-clear");
+    } else {
+        ours.wait_until("an answered call", |ours| {
+            ours.cli("core show channels")
+                .contains(" Up ")
+                .then_some(())
+        });
+        std::thread::sleep(Duration::from_millis(1500));
+        ours.cli("channel request hangup all");
+    }
     let status = sipp.wait(host_harness::wait::SOON);
     assert!(status.success(), "SIPp: {status}\n{}", sipp.output());
     ours.wait_for_channels(0);
+    assert_eq!(
+        ours.log_lines("reason answered-in-clear").len(),
+        usize::from(refused)
+    );
     let wire = capture.stop();
     (wire.rtp_from(OURS).len(), wire.audible(&[OUR_TONE]).len())
 }
@@ -59,7 +66,8 @@ fn rtp_avp(lab: &Lab, user: User) {
         call(
             lab,
             user,
-            "m=audio [media_port] RTP/AVP 0\na=rtpmap:0 PCMU/8000"
+            "m=audio [media_port] RTP/AVP 0\na=rtpmap:0 PCMU/8000",
+            true
         ),
         (0, 0)
     );
@@ -70,7 +78,8 @@ fn savp_without_a_key(lab: &Lab, user: User) {
         call(
             lab,
             user,
-            "m=audio [media_port] RTP/SAVP 0\na=rtpmap:0 PCMU/8000"
+            "m=audio [media_port] RTP/SAVP 0\na=rtpmap:0 PCMU/8000",
+            true
         ),
         (0, 0)
     );
@@ -80,7 +89,7 @@ fn savp_without_a_key(lab: &Lab, user: User) {
 fn savp_with_a_key(lab: &Lab, user: User) {
     let media = "m=audio [media_port] RTP/SAVP 0\na=rtpmap:0 PCMU/8000\n\
                  a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd";
-    let (sent, audible) = call(lab, user, media);
+    let (sent, audible) = call(lab, user, media, false);
     assert!(sent > 50, "{sent}");
     assert_eq!(audible, 0);
 }

@@ -4,7 +4,7 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::*;
@@ -31,7 +31,7 @@ fn limit_handles(soft: u64) -> u64 {
 
 #[test]
 fn fifteen_hundred_connections_are_held_and_answer() {
-    let _alone = ALONE.lock().unwrap();
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     const COUNT: usize = 1500;
     limit_handles(8192);
     let pki = Pki::new();
@@ -101,7 +101,7 @@ fn cpu_time() -> Duration {
 
 #[test]
 fn without_file_handles_it_waits_and_says_so_once() {
-    let _alone = ALONE.lock().unwrap();
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let pki = Pki::new();
     let engine = Engine::with(
         PoolConfig {
@@ -146,6 +146,11 @@ fn without_file_handles_it_waits_and_says_so_once() {
         _ => None,
     });
     assert_eq!(event, ListenerEvent::Recovered);
+    // The loop tells first and counts then.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while engine.pool.counts().accepted < 2 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     assert_eq!(engine.pool.counts().accepted, 2);
     drop((tcp, socket));
 }
