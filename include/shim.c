@@ -155,29 +155,52 @@ struct ast_taskprocessor *ct_session_serializer(const struct ast_sip_session *se
 	return session->serializer;
 }
 
-static int state_has(const struct ast_sip_session_media_state *state, const struct ast_rtp_instance *rtp,
-	const struct ast_sdp_srtp *srtp)
+static const struct ast_sip_session_media *find_media(const struct ast_sip_session *session,
+	const struct ast_rtp_instance *rtp, const struct ast_sdp_srtp *srtp)
 {
-	size_t i;
+	const struct ast_sip_session_media_state *states[] = { session->pending_media_state, session->active_media_state };
+	size_t s, i;
 
-	for (i = 0; state && i < AST_VECTOR_SIZE(&state->sessions); i++) {
-		const struct ast_sip_session_media *media = AST_VECTOR_GET(&state->sessions, i);
+	for (s = 0; s < ARRAY_LEN(states); s++) {
+		for (i = 0; states[s] && i < AST_VECTOR_SIZE(&states[s]->sessions); i++) {
+			const struct ast_sip_session_media *media = AST_VECTOR_GET(&states[s]->sessions, i);
 
-		if (media && ((rtp && media->rtp == rtp) || (srtp && media->srtp == srtp))) {
-			return 1;
+			if (media && ((rtp && media->rtp == rtp) || (srtp && media->srtp == srtp))) {
+				return media;
+			}
 		}
 	}
-	return 0;
+	return NULL;
 }
 
 int ct_session_has_rtp(const struct ast_sip_session *session, const struct ast_rtp_instance *rtp)
 {
-	return state_has(session->pending_media_state, rtp, NULL) || state_has(session->active_media_state, rtp, NULL);
+	return find_media(session, rtp, NULL) != NULL;
 }
 
 int ct_session_has_srtp(const struct ast_sip_session *session, const struct ast_sdp_srtp *srtp)
 {
-	return state_has(session->pending_media_state, NULL, srtp) || state_has(session->active_media_state, NULL, srtp);
+	return find_media(session, NULL, srtp) != NULL;
+}
+
+int ct_session_media_line(const struct ast_sip_session *session, const struct ast_rtp_instance *rtp, const char **kind)
+{
+	const struct ast_sip_session_media *media = find_media(session, rtp, NULL);
+
+	if (!media) {
+		return -1;
+	}
+	*kind = ast_codec_media_type2str(media->type);
+	return media->stream_num;
+}
+
+size_t ct_session_peer(const struct ast_sip_session *session, const char **uri)
+{
+	if (!session->inv_session || !session->inv_session->dlg) {
+		return 0;
+	}
+	*uri = session->inv_session->dlg->remote.info_str.ptr;
+	return session->inv_session->dlg->remote.info_str.slen;
 }
 
 const char *ct_session_endpoint(const struct ast_sip_session *session)

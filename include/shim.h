@@ -83,6 +83,12 @@ int ct_session_has_srtp(const struct ast_sip_session *session, const struct ast_
 const char *ct_session_endpoint(const struct ast_sip_session *session);
 size_t ct_session_call_id(const struct ast_sip_session *session, const char **call_id);
 
+/* The peer's URI as its dialog has it, likewise. */
+size_t ct_session_peer(const struct ast_sip_session *session, const char **uri);
+
+/* An instance's media line: its number from 0, and its kind (a static text); -1 if it has none. As ct_session_has_rtp. */
+int ct_session_media_line(const struct ast_sip_session *session, const struct ast_rtp_instance *rtp, const char **kind);
+
 /*
  * Where a session's offer and answer are (pjmedia's negotiator). A refused offer leaves the state that was there before.
  * Only inside the session's serializer.

@@ -37,6 +37,10 @@ pub struct Call {
     pub endpoint: String,
     /// The `Call-ID` header's value.
     pub call_id: String,
+    /// The peer's URI.
+    pub peer: String,
+    /// The media line asked about: its kind, and its number from 0. Empty if none was.
+    pub media: String,
     /// Where its negotiation is now.
     pub exchange: Exchange,
 }
@@ -82,6 +86,7 @@ extern "C" fn ciphertrunk_session_answered(session: *mut sys::ast_sip_session) {
         }
         let refusal = Refusal::AnsweredInClear;
         let call = find(
+            None,
             |other| ptr::eq(other, session),
             |call, live| {
                 live.refused = Some((call.clone(), refusal));
@@ -108,12 +113,13 @@ pub fn count() -> usize {
 
 /// The call that `rtp` belongs to, asked from within that call's serializer; `None` elsewhere.
 pub fn call_of(rtp: RtpInstance) -> Option<Call> {
-    find(has_rtp(rtp), |call, _| call)
+    find(Some(rtp), has_rtp(rtp), |call, _| call)
 }
 
 /// The call that an SDES list belongs to, likewise.
 pub(super) fn call_of_list(list: *const sys::ast_sdp_srtp) -> Option<Call> {
     find(
+        None,
         // SAFETY: only reads, and `find` vouches for the session; the list is only compared.
         |session| unsafe { sys::ct_session_has_srtp(session, list) != 0 },
         |call, _| call,
@@ -122,7 +128,7 @@ pub(super) fn call_of_list(list: *const sys::ast_sdp_srtp) -> Option<Call> {
 
 /// Keeps why a line for `rtp` was refused with the call it belongs to, if that is known.
 pub fn keep_refusal(rtp: RtpInstance, refusal: Refusal) {
-    find(has_rtp(rtp), |call, live| {
+    find(Some(rtp), has_rtp(rtp), |call, live| {
         live.refused = Some((call, refusal));
     });
 }
@@ -141,8 +147,9 @@ fn has_rtp(rtp: RtpInstance) -> impl Fn(*mut sys::ast_sip_session) -> bool {
     move |session| unsafe { sys::ct_session_has_rtp(session, rtp.as_ptr()) != 0 }
 }
 
-/// Has `then` see the session of this thread's serializer that `is_it`.
+/// Has `then` see the session of this thread's serializer that `is_it`, with `rtp`'s media line.
 fn find<T>(
+    rtp: Option<RtpInstance>,
     is_it: impl Fn(*mut sys::ast_sip_session) -> bool,
     then: impl FnOnce(Call, &mut Live) -> T,
 ) -> Option<T> {
@@ -158,25 +165,32 @@ fn find<T>(
         .find(|(session, _)| is_it(*session))
         // SAFETY: a session's destructor first calls `ciphertrunk_session_destroy`, which waits for the lock held here,
         // so a session in the map is whole; its media change only in its serializer, which runs this very task.
-        .map(|(session, live)| then(unsafe { facts(session) }, live))
+        .map(|(session, live)| then(unsafe { facts(session, rtp) }, live))
 }
 
 /// # Safety
 ///
 /// `session` is live and this thread runs a task of its serializer.
-unsafe fn facts(session: *mut sys::ast_sip_session) -> Call {
+unsafe fn facts(session: *mut sys::ast_sip_session, rtp: Option<RtpInstance>) -> Call {
     let mut call_id: *const c_char = ptr::null();
-    // SAFETY: live, by the caller; both texts and the negotiator are inside the session.
+    let mut peer: *const c_char = ptr::null();
+    let mut kind: *const c_char = ptr::null();
+    // SAFETY: live, by the caller; the texts and the negotiator are inside the session, the kind is static.
     unsafe {
         let length = sys::ct_session_call_id(session, &raw mut call_id);
-        let call_id = if call_id.is_null() {
-            String::new()
-        } else {
-            String::from_utf8_lossy(std::slice::from_raw_parts(call_id.cast(), length)).into_owned()
-        };
+        let call_id = counted_text(call_id, length);
+        let length = sys::ct_session_peer(session, &raw mut peer);
+        let peer = counted_text(peer, length);
+        let media = rtp
+            .map(|rtp| sys::ct_session_media_line(session, rtp.as_ptr(), &raw mut kind))
+            .filter(|number| *number >= 0)
+            .map(|number| format!("{} {number}", text(kind).unwrap_or_default()))
+            .unwrap_or_default();
         Call {
             endpoint: text(sys::ct_session_endpoint(session)).unwrap_or_default(),
             call_id,
+            peer,
+            media,
             exchange: match sys::ct_session_exchange(session) {
                 sys::CT_EXCHANGE_THEIR_OFFER => Exchange::TheirOffer,
                 sys::CT_EXCHANGE_THEIR_ANSWER => Exchange::TheirAnswer,
@@ -185,6 +199,20 @@ unsafe fn facts(session: *mut sys::ast_sip_session) -> Call {
             },
         }
     }
+}
+
+/// A text without a terminator; empty for NULL.
+///
+/// # Safety
+///
+/// `text` is NULL, or has `length` octets that stay as they are during the call.
+unsafe fn counted_text(text: *const c_char, length: usize) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: by the caller.
+    let octets = unsafe { std::slice::from_raw_parts(text.cast(), length) };
+    String::from_utf8_lossy(octets).into_owned()
 }
 
 /// Has the call of a PJSIP channel, by its unique id, offer a new description. Not from a media thread: it locks

@@ -95,9 +95,10 @@ pub fn count(refusal: Refusal) {
 pub fn report_answer(call: &Call, refusal: Refusal) {
     count(refusal);
     log::warn!(
-        "the answer of endpoint '{}' refused, reason {}: {refusal}. The call ends. Call-ID {}",
+        "the answer of endpoint '{}' refused, reason {}: {refusal}. The call ends. Peer {}, Call-ID {}",
         call.endpoint,
         refusal.code(),
+        call.peer,
         call.call_id
     );
 }

@@ -339,6 +339,18 @@ impl Crypto {
         }
     }
 
+    /// What would have been taken, where that is a matter of suites.
+    fn needed(&self, reason: Refusal) -> String {
+        let suites: Vec<&str> = match (reason, &self.rules) {
+            (Refusal::NotOffered, _) => self.offered.iter().map(|line| line.suite.name()).collect(),
+            (Refusal::Line(error), Some(rules)) if error.is_other_suite() => {
+                rules.accept.iter().map(|suite| suite.name()).collect()
+            }
+            _ => return String::new(),
+        };
+        format!("; needed: {}", suites.join(" or "))
+    }
+
     /// Kept with the call; and, once for each line, counted and told in the log: who, which line, why.
     fn refuse(&mut self, rtp: RtpInstance, call: Option<Call>, value: &str, reason: Refusal) {
         session::keep_refusal(rtp, reason);
@@ -354,10 +366,13 @@ impl Crypto {
         refusal::count(reason);
         let call = call.unwrap_or_default();
         log::warn!(
-            "a=crypto line ({}) of endpoint '{}' refused, reason {}: {reason}. Call-ID {}",
+            "a=crypto line ({}) of endpoint '{}' refused, reason {}: {reason}{}. Media line {}, peer {}, Call-ID {}",
             shown(value),
             call.endpoint,
             reason.code(),
+            self.needed(reason),
+            call.media,
+            call.peer,
             call.call_id
         );
     }

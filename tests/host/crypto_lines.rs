@@ -171,6 +171,16 @@ fn each_gets_488_and_a_reason(lab: &Lab, user: User) {
             "{what}: {}",
             about[0]
         );
+        // Who, and where; and what would have been taken, where that is the question.
+        for part in ["Media line audio 0, peer ", "sip:"] {
+            assert!(about[0].contains(part), "{what}: {}", about[0]);
+        }
+        assert_eq!(
+            about[0].contains("; needed: AES_CM_128_HMAC_SHA1_80 or "),
+            code.starts_with("suite-") && *code != "suite-missing",
+            "{what}: {}",
+            about[0]
+        );
         *expected.entry((*code).to_owned()).or_default() += 1;
         assert_eq!(counts(&ours), expected, "{what}: refused");
         assert!(
