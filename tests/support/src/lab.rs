@@ -14,6 +14,7 @@ use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::thread;
 
 use crate::process::Process;
+use crate::wait;
 
 /// The test's folder, as programs in the lab see it.
 pub const FOLDER: &str = "/srv";
@@ -196,7 +197,7 @@ impl Lab {
     /// A UDP socket on the lab's network.
     pub fn udp(&self, local: &str) -> UdpSocket {
         let local: SocketAddr = local.parse().expect("an address with a port");
-        self.on_the_network(move || UdpSocket::bind(local))
+        self.on_the_network(move || once_free(|| UdpSocket::bind(local)))
             .unwrap_or_else(|error| panic!("UDP {local}: {error}"))
     }
 
@@ -213,7 +214,7 @@ impl Lab {
     /// A listening TCP socket on the lab's network.
     pub fn listen(&self, local: &str) -> TcpListener {
         let local: SocketAddr = local.parse().expect("an address with a port");
-        self.on_the_network(move || TcpListener::bind(local))
+        self.on_the_network(move || once_free(|| TcpListener::bind(local)))
             .unwrap_or_else(|error| panic!("TCP {local}: {error}"))
     }
 
@@ -278,6 +279,13 @@ impl Lab {
         enter(&outside, libc::CLONE_NEWPID).expect("this thread's own process tree can be entered");
         child.unwrap_or_else(|error| panic!("{program} does not start: {error}"))
     }
+}
+
+/// Binds an address that another socket of this test has just left. A program that another test is starting holds a copy of
+/// that one between its fork and its exec.
+fn once_free<T>(bind: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    let in_use = |bound: &io::Result<T>| matches!(bound, Err(error) if error.kind() == io::ErrorKind::AddrInUse);
+    wait::poll(wait::SOON, || Some(bind()).filter(|bound| !in_use(bound))).unwrap_or_else(bind)
 }
 
 fn enter(namespace: &File, kind: libc::c_int) -> io::Result<()> {
