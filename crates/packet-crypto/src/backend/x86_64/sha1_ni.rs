@@ -76,57 +76,119 @@ impl State {
         let e_and_end = _mm_or_si128(self.e, _mm_set_epi32(0, i32::MIN, 0, 0));
         [self.abcd, e_and_end, _mm_setzero_si128(), length(64 + 20)]
     }
+}
 
-    /// One block of sixteen swapped words.
-    #[inline]
-    #[target_feature(enable = "sse2,sha")]
-    pub fn compress(self, block: [__m128i; 4]) -> Self {
-        let [mut m0, mut m1, mut m2, mut m3] = block;
-        let mut abcd = self.abcd;
-        // What the next E comes from: A of four rounds ago.
-        let mut old = abcd;
-
-        macro_rules! rounds {
-            ($f:literal, $words:expr) => {{
-                let e = _mm_sha1nexte_epu32(old, $words);
-                old = abcd;
-                abcd = _mm_sha1rnds4_epu32::<$f>(abcd, e);
-            }};
+/// One block of sixteen swapped words, as functions of the levels' features. SHA1MSG2 is microcode on Intel's CPUs and
+/// holds up all that runs beside it, and SHA1NEXTE comes late. So the message schedule of rounds 32 to 79 is that of
+/// M. Locktyukhin ("Improving the performance of the Secure Hash Algorithm"): `W[t] = (W[t-6] ^ W[t-16] ^ W[t-28] ^
+/// W[t-32]) <<< 2`, four words at a time with plain vector instructions.
+macro_rules! rounds {
+    ($f:literal, [$($i:literal)+], $w:ident, $abcd:ident, $old:ident, $next_e:ident, $msg2:ident, $late:ident) => { $({
+        if $i >= 8 {
+            $w[$i] = $late([$w[$i - 4], $w[$i - 7], $w[$i - 8]], [$w[$i - 2], $w[$i - 1]]);
+        } else if $i >= 4 {
+            let x = _mm_xor_si128(_mm_sha1msg1_epu32($w[$i - 4], $w[$i - 3]), $w[$i - 2]);
+            $w[$i] = $msg2(x, $w[$i - 1]);
         }
-        // The next four words of the schedule, in place of the oldest four.
-        macro_rules! schedule {
-            ($a:ident, $b:ident, $c:ident, $d:ident) => {{
-                $a = _mm_sha1msg2_epu32(_mm_xor_si128(_mm_sha1msg1_epu32($a, $b), $c), $d);
-                $a
-            }};
-        }
+        let e = $next_e($old, $w[$i]);
+        $old = $abcd;
+        $abcd = _mm_sha1rnds4_epu32::<$f>($abcd, e);
+    })+ };
+}
 
-        abcd = _mm_sha1rnds4_epu32::<0>(abcd, _mm_add_epi32(self.e, m0));
-        rounds!(0, m1);
-        rounds!(0, m2);
-        rounds!(0, m3);
-        rounds!(0, schedule!(m0, m1, m2, m3));
-        rounds!(1, schedule!(m1, m2, m3, m0));
-        rounds!(1, schedule!(m2, m3, m0, m1));
-        rounds!(1, schedule!(m3, m0, m1, m2));
-        rounds!(1, schedule!(m0, m1, m2, m3));
-        rounds!(1, schedule!(m1, m2, m3, m0));
-        rounds!(2, schedule!(m2, m3, m0, m1));
-        rounds!(2, schedule!(m3, m0, m1, m2));
-        rounds!(2, schedule!(m0, m1, m2, m3));
-        rounds!(2, schedule!(m1, m2, m3, m0));
-        rounds!(2, schedule!(m2, m3, m0, m1));
-        rounds!(3, schedule!(m3, m0, m1, m2));
-        rounds!(3, schedule!(m0, m1, m2, m3));
-        rounds!(3, schedule!(m1, m2, m3, m0));
-        rounds!(3, schedule!(m2, m3, m0, m1));
-        rounds!(3, schedule!(m3, m0, m1, m2));
-
-        Self {
-            abcd: _mm_add_epi32(abcd, self.abcd),
-            e: _mm_sha1nexte_epu32(old, self.e),
+macro_rules! compress {
+    ($name:ident, [$($feature:tt),+], $next_e:ident, $msg2:ident, $late:ident) => {
+        impl State {
+            #[inline]
+            #[target_feature($(enable = $feature),+)]
+            pub fn $name(self, block: [__m128i; 4]) -> Self {
+                let mut w = [_mm_setzero_si128(); 20];
+                w[..4].copy_from_slice(&block);
+                let mut abcd = self.abcd;
+                // What the next E comes from: A of four rounds ago.
+                let mut old = abcd;
+                abcd = _mm_sha1rnds4_epu32::<0>(abcd, _mm_add_epi32(self.e, w[0]));
+                rounds!(0, [1 2 3 4], w, abcd, old, $next_e, $msg2, $late);
+                rounds!(1, [5 6 7 8 9], w, abcd, old, $next_e, $msg2, $late);
+                rounds!(2, [10 11 12 13 14], w, abcd, old, $next_e, $msg2, $late);
+                rounds!(3, [15 16 17 18 19], w, abcd, old, $next_e, $msg2, $late);
+                Self {
+                    abcd: _mm_add_epi32(abcd, self.abcd),
+                    e: _mm_sha1nexte_epu32(old, self.e),
+                }
+            }
         }
+    };
+}
+
+compress!(
+    compress,
+    ["sse2", "ssse3", "sha"],
+    _mm_sha1nexte_epu32,
+    _mm_sha1msg2_epu32,
+    late_words
+);
+compress!(
+    compress_vl,
+    ["sse2", "ssse3", "sha", "avx512f", "avx512bw", "avx512vl"],
+    next_e,
+    msg2,
+    late_words_vl
+);
+
+/// Words of the schedule from round 32 on, from those 16, 28 and 32 rounds before, and the last two vectors.
+#[inline]
+#[target_feature(enable = "sse2,ssse3")]
+fn late_words(w: [__m128i; 3], last: [__m128i; 2]) -> __m128i {
+    let far = _mm_xor_si128(_mm_xor_si128(w[0], w[1]), w[2]);
+    let x = _mm_xor_si128(far, _mm_alignr_epi8::<8>(last[0], last[1]));
+    _mm_or_si128(_mm_slli_epi32::<2>(x), _mm_srli_epi32::<30>(x))
+}
+
+/// As [`late_words`]: three instructions behind `last`, where the compiler would make it four or, in other registers,
+/// slower ones.
+#[inline]
+#[target_feature(enable = "sse2,avx512f,avx512bw,avx512vl")]
+fn late_words_vl(w: [__m128i; 3], last: [__m128i; 2]) -> __m128i {
+    let mut x = _mm_xor_si128(w[0], w[1]);
+    // SAFETY: instructions on registers.
+    unsafe {
+        core::arch::asm!(
+            "vpalignr {near}, {a}, {b}, 8",
+            "vpternlogd {x}, {w}, {near}, 0x96",
+            "vprold {x}, {x}, 2",
+            x = inout(xmm_reg) x, w = in(xmm_reg) w[2], near = out(xmm_reg) _,
+            a = in(xmm_reg) last[0], b = in(xmm_reg) last[1],
+            options(pure, nomem, nostack, preserves_flags)
+        );
     }
+    x
+}
+
+/// SHA1NEXTE, quicker.
+#[inline]
+#[target_feature(enable = "sse2,avx512f,avx512vl")]
+fn next_e(a: __m128i, w: __m128i) -> __m128i {
+    let mut e;
+    // SAFETY: one instruction on registers.
+    unsafe {
+        core::arch::asm!(
+            "vprold {e} {{{k}}}{{z}}, {a}, 30",
+            e = lateout(xmm_reg) e, a = in(xmm_reg) a, k = in(kreg) 8u8,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    _mm_add_epi32(w, e)
+}
+
+/// SHA1MSG2 in plain vector code.
+#[inline]
+#[target_feature(enable = "sse2,avx512f,avx512vl")]
+fn msg2(sum: __m128i, last: __m128i) -> __m128i {
+    // Three of the words need words of `last`, and the fourth needs the first.
+    let x = _mm_xor_si128(sum, _mm_slli_si128::<4>(last));
+    let first = _mm_srli_si128::<12>(x);
+    _mm_xor_si128(_mm_rol_epi32::<1>(x), _mm_rol_epi32::<2>(first))
 }
 
 /// The two HMAC key states. The two blocks do not depend on each other: the CPU runs them side by side.
