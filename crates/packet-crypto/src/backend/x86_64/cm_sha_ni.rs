@@ -196,9 +196,6 @@ pub(super) unsafe fn seal<const R: usize>(
     state.digest()
 }
 
-/// As much key stream as is made while the packet is hashed: enough for an Ethernet frame.
-const AHEAD: usize = 96;
-
 /// Authenticates, then decrypts.
 ///
 /// # Safety
@@ -218,23 +215,10 @@ pub(super) unsafe fn open<const R: usize>(
         len,
         clear,
     } = span;
-    let iv = vector(iv);
-    let counter = Counter::new(iv);
-    let wanted = (len - clear).div_ceil(16).min(AHEAD);
-    let mut ahead = [const { MaybeUninit::<__m128i>::uninit() }; AHEAD];
-    let mut made = 0;
     let mut state = State::load(&key.hmac.inner);
     let (whole, inner) = (len / 64, blocks(len));
     let mut message = [_mm_setzero_si128(); 4];
     for n in 0..=inner + 1 {
-        if made < wanted {
-            // `AHEAD` is a multiple of four: four more always fit.
-            let four = encrypt::<R, 4>(same(&key.keys), counter.several(made as i32));
-            for (slot, block) in ahead[made..made + 4].iter_mut().zip(four) {
-                slot.write(block);
-            }
-            made += 4;
-        }
         let mut next = if n < whole {
             // SAFETY: block `n` is wholly inside the packet.
             let m = unsafe { load4(src.add(64 * n)) };
@@ -278,23 +262,19 @@ pub(super) unsafe fn open<const R: usize>(
     }
     let good = tag::matches(&state.digest(), tag);
     if good {
-        // SAFETY: the packet is ours to change; `ahead[..made]` was written, and `made >= wanted` because there is a
-        // SHA-1 block for every four vectors of the packet.
+        // SAFETY: the packet is ours to change, and what is in front of the payload is final.
         unsafe {
-            ctr::add_ahead::<R>(
+            let at = dst.add(clear);
+            ctr::add::<R>(
                 &key.keys,
-                counter,
-                &ahead[..made],
-                dst.add(clear),
+                Counter::new(vector(iv)),
+                0,
+                at,
+                at,
                 len - clear,
                 clear,
-            )
-        };
-    }
-    for slot in &mut ahead[..made] {
-        // Volatile, as nothing reads it again and the compiler would leave it out.
-        // SAFETY: `slot` is a place for one vector.
-        unsafe { slot.as_mut_ptr().write_volatile(_mm_setzero_si128()) };
+            );
+        }
     }
     good
 }
