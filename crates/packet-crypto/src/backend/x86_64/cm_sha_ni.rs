@@ -2,7 +2,6 @@
 //! ciphertext goes from the registers it is made in into SHA-1.
 
 use core::arch::x86_64::*;
-use core::mem::MaybeUninit;
 
 use super::aes::{Counter, encrypt, same, vector};
 use super::bytes::{first, load_last, shift, store_last};
