@@ -131,7 +131,7 @@ level!(
     [
         "sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "avx512f", "avx512vl", "avx512bw", "avx512vbmi", "avx512vbmi2", "vaes", "vpclmulqdq"
     ],
-    cm: cm_vaes, hmac_key: sha1_ni::hmac_key, gcm: gcm_vaes, ctr: gcm_vaes, lanes: SIXTEEN,
+    cm: cm_vaes, hmac_key: sha1_ni::hmac_key_vl, gcm: gcm_vaes, ctr: gcm_vaes, lanes: SIXTEEN,
 );
 
 level!(

@@ -97,7 +97,7 @@ macro_rules! rounds {
 }
 
 macro_rules! compress {
-    ($name:ident, [$($feature:tt),+], $next_e:ident, $msg2:ident, $late:ident) => {
+    ($name:ident, $hmac_key:ident, [$($feature:tt),+], $next_e:ident, $msg2:ident, $late:ident) => {
         impl State {
             #[inline]
             #[target_feature($(enable = $feature),+)]
@@ -118,11 +118,22 @@ macro_rules! compress {
                 }
             }
         }
+
+        /// The two HMAC key states. The two blocks do not depend on each other: the CPU runs them side by side.
+        #[target_feature($(enable = $feature),+)]
+        pub(super) fn $hmac_key(key: &[u8; 20]) -> HmacKey {
+            let [inner, outer] = padded(key).map(
+                #[inline]
+                |block| State::load(&sha1::INITIAL).$name(block).store(),
+            );
+            HmacKey { inner, outer }
+        }
     };
 }
 
 compress!(
     compress,
+    hmac_key,
     ["sse2", "ssse3", "sha"],
     _mm_sha1nexte_epu32,
     _mm_sha1msg2_epu32,
@@ -130,6 +141,7 @@ compress!(
 );
 compress!(
     compress_vl,
+    hmac_key_vl,
     ["sse2", "ssse3", "sha", "avx512f", "avx512bw", "avx512vl"],
     next_e,
     msg2,
@@ -191,26 +203,20 @@ fn msg2(sum: __m128i, last: __m128i) -> __m128i {
     _mm_xor_si128(_mm_rol_epi32::<1>(x), _mm_rol_epi32::<2>(first))
 }
 
-/// The two HMAC key states. The two blocks do not depend on each other: the CPU runs them side by side.
-#[target_feature(enable = "sse2,ssse3,sha")]
-pub(super) fn hmac_key(key: &[u8; 20]) -> HmacKey {
+/// The key as HMAC's two first blocks (RFC 2104), swapped.
+#[inline]
+#[target_feature(enable = "sse2,ssse3")]
+fn padded(key: &[u8; 20]) -> [[__m128i; 4]; 2] {
     let (front, back) = key.split_first_chunk::<16>().expect("a key has 20 bytes");
     let back = u32::from_le_bytes(*back.first_chunk().expect("a key has 20 bytes"));
-    let (front, back) = (
-        load(&u128::from_le_bytes(*front)),
-        _mm_cvtsi32_si128(back as i32),
-    );
-    let initial = State::load(&sha1::INITIAL);
-    let state = |fill: u8| {
-        let fill = _mm_set1_epi8(fill as i8);
-        let (k0, k1) = (
-            swap(_mm_xor_si128(front, fill)),
-            swap(_mm_xor_si128(back, fill)),
-        );
-        initial.compress([k0, k1, fill, fill]).store()
-    };
-    HmacKey {
-        inner: state(0x36),
-        outer: state(0x5c),
-    }
+    let front = load(&u128::from_le_bytes(*front));
+    let back = _mm_cvtsi32_si128(back as i32);
+    [0x36, 0x5c].map(
+        #[inline]
+        |fill| {
+            let fill = _mm_set1_epi8(fill);
+            let words = |key| swap(_mm_xor_si128(key, fill));
+            [words(front), words(back), fill, fill]
+        },
+    )
 }
