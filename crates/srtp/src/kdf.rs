@@ -15,7 +15,7 @@ const LABEL_RTCP_CIPHER: u8 = 3;
 const LABEL_RTCP_AUTH: u8 = 4;
 const LABEL_RTCP_SALT: u8 = 5;
 /// Two labels that no RFC uses (6 and 7 belong to RFC 6904), for values that never leave us.
-const LABEL_PAYLOAD_HASH: u8 = 0xfe;
+const LABEL_PAYLOAD: u8 = 0xfe;
 const LABEL_KEY_ID: u8 = 0xff;
 
 /// The keys of one packet kind: cipher key, authentication key, salt.
@@ -47,11 +47,18 @@ impl SessionKeys {
     }
 }
 
-/// Tells master keys apart without keeping them: one block of the key's own PRF under a label
-/// that protects no packet. Policies whose ids are equal share their packet indexes; a peer that
+/// Tells master keys apart without keeping them: octets of the key's own PRF under a label that
+/// protects no packet. Policies whose ids are equal share their packet indexes; a peer that
 /// looked for two keys with one id would only keep itself from being heard.
 #[derive(Clone)]
-pub(crate) struct KeyId([u8; 16]);
+pub(crate) struct KeyId([u8; 8]);
+
+impl KeyId {
+    #[cfg(test)]
+    pub(crate) fn from_octets(octets: [u8; 8]) -> Self {
+        KeyId(octets)
+    }
+}
 
 impl PartialEq for KeyId {
     fn eq(&self, other: &Self) -> bool {
@@ -64,7 +71,8 @@ impl PartialEq for KeyId {
 pub(crate) struct Derived {
     pub(crate) rtp: SessionKeys,
     pub(crate) rtcp: SessionKeys,
-    pub(crate) payload_hash: Zeroizing<[u8; 8]>,
+    /// See [`PayloadKey`](crate::sender::PayloadKey).
+    pub(crate) payload: Zeroizing<[u8; 16]>,
     pub(crate) id: KeyId,
 }
 
@@ -80,8 +88,8 @@ pub(crate) fn derive(kernels: &'static Kernels, key: &MasterKey) -> Result<Deriv
     let mut d = Derived {
         rtp: session(),
         rtcp: session(),
-        payload_hash: Zeroizing::new([0; 8]),
-        id: KeyId([0; 16]),
+        payload: Zeroizing::new([0; 16]),
+        id: KeyId([0; 8]),
     };
     // An AEAD has a 12-octet session salt and no authentication key; the octets derived beyond
     // that stay unused.
@@ -97,7 +105,7 @@ pub(crate) fn derive(kernels: &'static Kernels, key: &MasterKey) -> Result<Deriv
             (iv(LABEL_RTCP_CIPHER), &mut d.rtcp.cipher[..n]),
             (iv(LABEL_RTCP_AUTH), &mut d.rtcp.auth[..]),
             (iv(LABEL_RTCP_SALT), &mut d.rtcp.salt[..salt_len]),
-            (iv(LABEL_PAYLOAD_HASH), &mut d.payload_hash[..]),
+            (iv(LABEL_PAYLOAD), &mut d.payload[..]),
             (iv(LABEL_KEY_ID), &mut d.id.0[..]),
         ],
     )
@@ -159,7 +167,7 @@ mod tests {
         assert_ne!(d.rtp.cipher(), d.rtcp.cipher());
         assert_ne!(d.rtp.auth, d.rtcp.auth);
         assert_ne!(d.rtp.salt, d.rtcp.salt);
-        assert_ne!(d.payload_hash[..], d.id.0[..8]);
+        assert_ne!(d.payload[..8], d.id.0[..]);
     }
 
     #[test]

@@ -54,6 +54,16 @@ impl Window {
         }
     }
 
+    /// Looks an index up, and marks it if it is new.
+    #[inline]
+    pub(crate) fn take(&mut self, index: u64) -> Seen {
+        let seen = self.look_up(index);
+        if seen == Seen::New {
+            self.mark(index);
+        }
+        seen
+    }
+
     /// Marks an index; one before the window leaves no mark.
     #[inline]
     pub(crate) fn mark(&mut self, index: u64) {

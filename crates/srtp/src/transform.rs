@@ -134,35 +134,39 @@ impl Transform {
         self.suite.cipher() == Cipher::AesCm
     }
 
-    /// Writes the SRTP packet to `dst` and returns its length. `dst` has room for it.
+    /// Writes the SRTP packet to `dst` and returns its length. `dst` has room for it. Under AES-CM
+    /// `settle` gets the whole HMAC and may refuse the packet; then nothing of it stays in `dst`.
     #[inline]
-    pub(crate) fn seal_rtp(
+    pub(crate) fn seal_rtp<E>(
         &self,
         header: &RtpHeader,
         index: u64,
         src: &[u8],
         dst: &mut [u8],
         mki: &[u8],
-    ) -> usize {
+        settle: impl FnOnce(&[u8; 20]) -> Result<(), E>,
+    ) -> Result<usize, E> {
         let clear = self.rtp_clear(header, src.len());
-        let tag_len = self.rtp_tag_len();
         match &self.keys {
             Keys::Cm(pair) => {
                 let iv = cm_iv(&pair.rtp.salt, header.ssrc, index);
-                let roc = roc_octets(index);
-                let tag = pair.rtp.kernel.seal(&iv, clear, src, dst, &roc);
-                append(dst, src.len(), &[mki, &tag[..tag_len]])
+                let tag = pair
+                    .rtp
+                    .kernel
+                    .seal(&iv, clear, src, dst, &roc_octets(index));
+                self.finish(src.len(), dst, &tag, mki, settle)
             }
             Keys::Gcm(pair) => {
                 let nonce = gcm_nonce(&pair.rtp.salt, header.ssrc, index);
                 let tag = pair.rtp.kernel.seal(&nonce, clear, src, dst, &[]);
-                append(dst, src.len(), &[&tag[..tag_len], mki])
+                Ok(append(dst, src.len(), &[&tag[..self.rtp_tag_len()], mki]))
             }
         }
     }
 
     /// The same packet as a job for the kernels' batch, which [`finish_cm`](Self::finish_cm)
     /// completes. For an AEAD, whose kernels gain nothing by it, `dst` comes back.
+    #[inline]
     pub(crate) fn cm_job<'a>(
         &'a self,
         header: &RtpHeader,
@@ -183,13 +187,35 @@ impl Transform {
         })
     }
 
-    /// Puts MKI and tag behind the sealed packet of a job; returns the packet's length.
-    pub(crate) fn finish_cm(&self, job: CmSeal, mki: &[u8]) -> usize {
-        let tag = &job.tag[..self.rtp_tag_len()];
+    /// What [`seal_rtp`](Self::seal_rtp) does behind the kernel, for a job that is sealed.
+    #[inline]
+    pub(crate) fn finish_cm<E>(
+        &self,
+        job: CmSeal,
+        mki: &[u8],
+        settle: impl FnOnce(&[u8; 20]) -> Result<(), E>,
+    ) -> Result<usize, E> {
         match job.packet {
-            Packet::Copy { src, dst } => append(dst, src.len(), &[mki, tag]),
+            Packet::Copy { src, dst } => self.finish(src.len(), dst, &job.tag, mki, settle),
             Packet::InPlace(_) => unreachable!("cm_job makes none"),
         }
+    }
+
+    /// MKI and tag behind the `len` sealed octets, unless the packet is refused.
+    #[inline]
+    fn finish<E>(
+        &self,
+        len: usize,
+        dst: &mut [u8],
+        tag: &[u8; 20],
+        mki: &[u8],
+        settle: impl FnOnce(&[u8; 20]) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        if let Err(refused) = settle(tag) {
+            dst[..len].fill(0);
+            return Err(refused);
+        }
+        Ok(append(dst, len, &[mki, &tag[..self.rtp_tag_len()]]))
     }
 
     /// Octets of an RTP packet that stay in clear.

@@ -1,8 +1,10 @@
 //! The sending half: which key, which index, and whether that index may still be used.
 
+mod fingerprint;
+mod placed;
 mod record;
 
-use packet_crypto::{Kernels, PayloadHash, prefetch};
+use packet_crypto::{Kernels, prefetch};
 
 use crate::Few;
 use crate::error::{PolicyError, ProtectError};
@@ -13,6 +15,9 @@ use crate::rtp::RtpHeader;
 use crate::stats::KeyUsage;
 use crate::suite::Suite;
 use crate::transform::Transform;
+pub(crate) use fingerprint::PayloadKey;
+pub(crate) use placed::{Placed, Sent};
+use record::Again;
 pub(crate) use record::KeyRecord;
 
 /// Most SSRCs under one local key, and most local policies of one session.
@@ -30,16 +35,6 @@ pub enum LocalSsrc {
     Specific(u32),
 }
 
-/// A packet has its index, which now counts as used: it can be sealed.
-pub(crate) struct Placed<'a> {
-    pub(crate) transform: &'a Transform,
-    pub(crate) header: RtpHeader,
-    pub(crate) index: u64,
-    pub(crate) mki: &'a [u8],
-    /// The index was used before, for the same payload.
-    pub(crate) repeated: bool,
-}
-
 /// A local policy in force (or staged).
 struct Active {
     ssrc: LocalSsrc,
@@ -53,7 +48,7 @@ struct Active {
 struct Staged {
     ssrc: LocalSsrc,
     id: KeyId,
-    payload_hash: PayloadHash,
+    payload_key: PayloadKey,
     transform: Transform,
     mki: Option<Mki>,
 }
@@ -167,7 +162,7 @@ impl Sender {
         let Staged {
             ssrc,
             id,
-            payload_hash,
+            payload_key,
             transform,
             mki,
         } = staged;
@@ -177,7 +172,7 @@ impl Sender {
         let record = match self.records.iter().position(|r| r.id == id) {
             Some(known) => known,
             None => {
-                let new = KeyRecord::new(id, payload_hash);
+                let new = KeyRecord::new(id, payload_key);
                 if let Some(slot) = self.slot_to_forget() {
                     self.records[slot] = new;
                     slot
@@ -213,6 +208,7 @@ impl Sender {
     #[inline]
     pub(crate) fn place_rtp(
         &mut self,
+        kernels: &'static Kernels,
         src: &[u8],
         room: usize,
     ) -> Result<Placed<'_>, ProtectError> {
@@ -223,17 +219,19 @@ impl Sender {
         if room < src.len() + mki.len() + transform.rtp_tag_len() {
             return Err(ProtectError::BufferTooSmall);
         }
-        let record = &mut self.records[active.record];
-        let payload = transform.may_repeat().then(|| &src[header.len..]);
-        let place = record.place(header.ssrc, header.seq, payload)?;
-        record.sent(header.ssrc, &place)?;
+        let again = match transform.may_repeat() {
+            false => Again::Never,
+            // Asterisk writes the time of sending into the extension of a retransmission.
+            true if header.extended => Again::SamePayload(kernels, &src[header.len..]),
+            true => Again::SamePacket,
+        };
+        let place = self.records[active.record].place(header.ssrc, header.seq, again)?;
         self.last = Some((active.record, header.ssrc));
         Ok(Placed {
             transform,
-            header,
-            index: place.index,
             mki,
-            repeated: place.repeated,
+            header,
+            place,
         })
     }
 
@@ -297,7 +295,7 @@ impl Staged {
         let derived = derive(kernels, policy.key())?;
         Ok(Staged {
             ssrc,
-            payload_hash: PayloadHash::new(kernels, &derived.payload_hash),
+            payload_key: PayloadKey::new(&derived.payload),
             transform: Transform::new(kernels, policy.suite(), policy.params(), &derived)?,
             mki: policy.mki().cloned(),
             id: derived.id,

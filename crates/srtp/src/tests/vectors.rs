@@ -20,7 +20,8 @@ fn key_streams() {
             zeros.resize(12 + want.len(), 0);
             let mut out = vec![0; zeros.len() + MAX_TRAILER];
             let header = RtpHeader::parse(&zeros).unwrap();
-            t.seal_rtp(&header, 0, &zeros, &mut out, &[]);
+            t.seal_rtp(&header, 0, &zeros, &mut out, &[], |_| Ok::<_, ()>(()))
+                .unwrap();
             assert_eq!(
                 out[12..12 + want.len()],
                 want,
@@ -55,7 +56,9 @@ fn packets() {
             } else {
                 let header = RtpHeader::parse(&clear).unwrap();
                 let index = u64::from(header.seq);
-                let sealed = t.seal_rtp(&header, index, &clear, &mut out, &[]);
+                let settle = |_: &_| Ok::<_, ()>(());
+                let sealed = t.seal_rtp(&header, index, &clear, &mut out, &[], settle);
+                let sealed = sealed.unwrap();
                 (sealed, t.open_rtp(&header, index, &mut back, 0))
             };
             assert_eq!(out[..sealed], protected, "{} {}", v.source, kernels.name());
