@@ -2,6 +2,7 @@
 
 use packet_crypto::Kernels;
 
+use crate::Few;
 use crate::error::{PolicyError, ProtectError, UnprotectError};
 use crate::policy::Policy;
 use crate::receiver::{self, Receiver};
@@ -12,8 +13,8 @@ use crate::stats::{Counters, Stats};
 /// For the session that follows it: see [`Session::into_contexts`].
 #[derive(Default)]
 pub struct Contexts {
-    sent: Vec<sender::KeyRecord>,
-    received: Vec<receiver::KeyRecord>,
+    sent: Few<sender::KeyRecord>,
+    received: Few<receiver::KeyRecord>,
 }
 
 impl Contexts {
@@ -144,7 +145,7 @@ impl Session {
     pub fn protect_rtcp(&mut self, src: &[u8], dst: &mut [u8]) -> Result<usize, ProtectError> {
         let len = self
             .sender
-            .protect_rtcp(src, dst)
+            .protect_rtcp(self.kernels, src, dst)
             .inspect_err(|e| self.counters.unsent(*e))?;
         self.counters.sent_rtcp += 1;
         Ok(len)
@@ -170,7 +171,7 @@ impl Session {
         packet: &mut [u8],
         now_ms: u64,
     ) -> Result<usize, UnprotectError> {
-        let opened = self.receiver.unprotect_rtcp(packet, now_ms);
+        let opened = self.receiver.unprotect_rtcp(self.kernels, packet, now_ms);
         let len = opened.inspect_err(|e| self.counters.unreceived(*e))?;
         self.counters.received_rtcp += 1;
         Ok(len)

@@ -8,7 +8,7 @@ use packet_crypto::Kernels;
 
 use crate::Few;
 use crate::error::{PolicyError, UnprotectError};
-use crate::kdf::{Derived, KeyId, derive};
+use crate::kdf::{Derived, KeyId};
 use crate::policy::{Mki, Policy};
 use crate::replay::Window;
 use crate::rtcp;
@@ -42,11 +42,13 @@ struct Stream {
 }
 
 /// Everything received under one master key.
+#[repr(C)]
 pub(crate) struct KeyRecord {
-    id: KeyId,
-    heard: u64,
-    packets: KeyUsage,
+    // What a packet touches comes first.
     streams: Few<Stream>,
+    packets: KeyUsage,
+    heard: u64,
+    id: KeyId,
 }
 
 struct RemoteKey {
@@ -74,10 +76,10 @@ enum Role {
 #[derive(Default)]
 #[repr(C)]
 pub(crate) struct Receiver {
-    records: Vec<KeyRecord>,
     current: Option<Generation>,
     pending: Option<Box<Generation>>,
     old: Option<Box<(Generation, u64)>>,
+    records: Few<KeyRecord>,
     clock: u64,
     last: Option<(usize, u32)>,
     /// The last description brought new keys, and may still be refused.
@@ -86,7 +88,7 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     /// A receiver that goes on with what was received before, but has no key yet.
-    pub(crate) fn resume(records: Vec<KeyRecord>) -> Self {
+    pub(crate) fn resume(records: Few<KeyRecord>) -> Self {
         let clock = records.iter().map(|r| r.heard).max().unwrap_or(0);
         Receiver {
             records,
@@ -96,7 +98,7 @@ impl Receiver {
     }
 
     /// What was received; the keys go.
-    pub(crate) fn into_records(self) -> Vec<KeyRecord> {
+    pub(crate) fn into_records(self) -> Few<KeyRecord> {
         let mut records = self.records;
         records.retain(|r| !r.streams.is_empty());
         records
@@ -112,19 +114,23 @@ impl Receiver {
     ) -> Result<(), PolicyError> {
         self.expire(now_ms);
         check_set(policies)?;
-        let derived = policies
-            .iter()
-            .map(|p| derive(kernels, p.key()))
-            .collect::<Result<Few<_>, _>>()?;
-        let same = |key: &RemoteKey, policy: &Policy, derived: &Derived| {
-            self.records[key.record].id == derived.id
+        let mut new: Few<(KeyId, Transform)> = Few::new();
+        for policy in policies {
+            let mut derived = Derived::unset();
+            derived.derive(kernels, policy.key())?;
+            let (suite, params) = (policy.suite(), policy.params());
+            let transform = Transform::new(kernels, suite, params, &derived.rtp, &derived.rtcp)?;
+            new.push((derived.id.clone(), transform));
+        }
+        let same = |key: &RemoteKey, policy: &Policy, id: &KeyId| {
+            self.records[key.record].id == *id
                 && key.transform.suite() == policy.suite()
                 && key.transform.params() == policy.params()
                 && key.mki.as_ref() == policy.mki()
         };
         let again = self.current.as_ref().is_some_and(|current| {
-            let mut pairs = current.keys.iter().zip(policies).zip(&derived);
-            current.keys.len() == policies.len() && pairs.all(|((k, p), d)| same(k, p, d))
+            let mut pairs = current.keys.iter().zip(policies).zip(&new);
+            current.keys.len() == policies.len() && pairs.all(|((k, p), (id, _))| same(k, p, id))
         });
         if again {
             // Also the peer's way to take back a description that is still pending.
@@ -132,16 +138,11 @@ impl Receiver {
             self.unsettled = false;
             return Ok(());
         }
-        let transforms = policies
-            .iter()
-            .zip(&derived)
-            .map(|(p, d)| Transform::new(kernels, p.suite(), p.params(), d))
-            .collect::<Result<Few<_>, _>>()?;
         self.pending = None;
         self.forget_idle_records();
         let mut keys = Few::with_capacity(policies.len());
-        for ((policy, derived), transform) in policies.iter().zip(derived).zip(transforms) {
-            let record = self.record_of(derived.id);
+        for (policy, (id, transform)) in policies.iter().zip(new) {
+            let record = self.record_of(id);
             keys.push(RemoteKey {
                 record,
                 transform,
@@ -268,12 +269,13 @@ impl Receiver {
 
     pub(crate) fn unprotect_rtcp(
         &mut self,
+        kernels: &'static Kernels,
         packet: &mut [u8],
         now_ms: u64,
     ) -> Result<usize, UnprotectError> {
         self.expire(now_ms);
         let ssrc = rtcp::parse(packet)?;
-        let verified = self.open_rtcp(ssrc, packet)?;
+        let verified = self.open_rtcp(kernels, ssrc, packet)?;
         let record = self.commit(&verified, now_ms);
         mark(&mut record.stream(ssrc).rtcp, verified.index);
         record.packets.rtcp += 1;

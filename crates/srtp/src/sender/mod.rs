@@ -8,7 +8,7 @@ use packet_crypto::{Kernels, prefetch};
 
 use crate::Few;
 use crate::error::{PolicyError, ProtectError};
-use crate::kdf::{KeyId, derive};
+use crate::kdf::{Derived, KeyId};
 use crate::policy::{Mki, Policy};
 use crate::rtcp;
 use crate::rtp::RtpHeader;
@@ -57,17 +57,17 @@ struct Staged {
 #[derive(Default)]
 #[repr(C)]
 pub(crate) struct Sender {
-    records: Vec<KeyRecord>,
     active: Few<Active>,
+    records: Few<KeyRecord>,
     /// Record and stream of the last RTP packet, for the statistics.
     last: Option<(usize, u32)>,
-    staged: Vec<Staged>,
     keys_set: u64,
+    staged: Vec<Staged>,
 }
 
 impl Sender {
     /// A sender that goes on with what was sent before, but has no key yet.
-    pub(crate) fn resume(records: Vec<KeyRecord>) -> Self {
+    pub(crate) fn resume(records: Few<KeyRecord>) -> Self {
         let keys_set = records.iter().map(|r| r.age + 1).max().unwrap_or(0);
         Sender {
             records,
@@ -77,7 +77,7 @@ impl Sender {
     }
 
     /// What was sent; the keys go.
-    pub(crate) fn into_records(self) -> Vec<KeyRecord> {
+    pub(crate) fn into_records(self) -> Few<KeyRecord> {
         let mut records = self.records;
         records.retain(|r| !r.streams.is_empty());
         records
@@ -245,6 +245,7 @@ impl Sender {
 
     pub(crate) fn protect_rtcp(
         &mut self,
+        kernels: &'static Kernels,
         src: &[u8],
         dst: &mut [u8],
     ) -> Result<usize, ProtectError> {
@@ -257,7 +258,7 @@ impl Sender {
             return Err(ProtectError::BufferTooSmall);
         }
         let index = self.records[active.record].next_rtcp(ssrc)?;
-        Ok(transform.seal_rtcp(ssrc, index, src, dst, mki))
+        Ok(transform.seal_rtcp(kernels, ssrc, index, src, dst, mki))
     }
 
     /// Suite and packets of the key that protects `ssrc`, or of the last one set.
@@ -282,8 +283,15 @@ impl Sender {
 /// The policy for `ssrc`: its own, or the one for any.
 #[inline]
 fn active(policies: &[Active], ssrc: u32) -> Option<&Active> {
-    let by = |which| policies.iter().find(|a| a.ssrc == which);
-    by(LocalSsrc::Specific(ssrc)).or_else(|| by(LocalSsrc::Any))
+    let mut any = None;
+    for policy in policies {
+        match policy.ssrc {
+            LocalSsrc::Specific(own) if own == ssrc => return Some(policy),
+            LocalSsrc::Specific(_) => (),
+            LocalSsrc::Any => any = Some(policy),
+        }
+    }
+    any
 }
 
 impl Staged {
@@ -292,13 +300,15 @@ impl Staged {
         ssrc: LocalSsrc,
         policy: &Policy,
     ) -> Result<Self, PolicyError> {
-        let derived = derive(kernels, policy.key())?;
+        let mut derived = Derived::unset();
+        derived.derive(kernels, policy.key())?;
+        let (suite, params) = (policy.suite(), policy.params());
         Ok(Staged {
             ssrc,
             payload_key: PayloadKey::new(&derived.payload),
-            transform: Transform::new(kernels, policy.suite(), policy.params(), &derived)?,
+            transform: Transform::new(kernels, suite, params, &derived.rtp, &derived.rtcp)?,
             mki: policy.mki().cloned(),
-            id: derived.id,
+            id: derived.id.clone(),
         })
     }
 }

@@ -18,13 +18,15 @@ const KNOWN: usize = 64;
 
 /// Everything sent under one master key. It outlives the key's use: should the key come back,
 /// no index is used twice.
+#[repr(C)]
 pub(crate) struct KeyRecord {
-    pub(super) id: KeyId,
+    // What a packet touches comes first.
+    pub(super) streams: Few<Stream>,
+    pub(super) packets: KeyUsage,
+    pub(super) payload_key: PayloadKey,
     /// Greater for a key set later.
     pub(super) age: u64,
-    pub(super) payload_key: PayloadKey,
-    pub(super) packets: KeyUsage,
-    pub(super) streams: Few<Stream>,
+    pub(super) id: KeyId,
 }
 
 /// What was sent from one SSRC under one key.

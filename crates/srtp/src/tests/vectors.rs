@@ -14,7 +14,7 @@ fn key_streams() {
         let keys = SessionKeys::from_parts(&hex(v.session_key), [0; 20], &hex(v.session_salt));
         for kernels in Kernels::usable() {
             let params = SessionParams::default();
-            let t = Transform::from_session_keys(kernels, v.suite, params, &keys, &keys).unwrap();
+            let t = Transform::new(kernels, v.suite, params, &keys, &keys).unwrap();
             let want = hex(v.key_stream);
             let mut zeros = vec![0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
             zeros.resize(12 + want.len(), 0);
@@ -45,14 +45,14 @@ fn packets() {
             unauthenticated_srtp: false,
         };
         for kernels in Kernels::usable() {
-            let t = Transform::from_session_keys(kernels, v.suite, params, &keys, &keys).unwrap();
+            let t = Transform::new(kernels, v.suite, params, &keys, &keys).unwrap();
             let mut out = vec![0; clear.len() + MAX_TRAILER];
             let mut back = protected.clone();
             let (sealed, opened) = if v.rtcp {
                 let ssrc = crate::rtcp::parse(&clear).unwrap();
-                let sealed = t.seal_rtcp(ssrc, RTCP_INDEX, &clear, &mut out, &[]);
+                let sealed = t.seal_rtcp(kernels, ssrc, RTCP_INDEX, &clear, &mut out, &[]);
                 let word = t.rtcp_word(&back, 0, 16).unwrap();
-                (sealed, t.open_rtcp(ssrc, word, &mut back, 0, 16))
+                (sealed, t.open_rtcp(kernels, ssrc, word, &mut back, 0, 16))
             } else {
                 let header = RtpHeader::parse(&clear).unwrap();
                 let index = u64::from(header.seq);
