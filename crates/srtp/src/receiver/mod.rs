@@ -81,7 +81,7 @@ pub(crate) struct Receiver {
     old: Option<Box<(Generation, u64)>>,
     records: Few<KeyRecord>,
     clock: u64,
-    last: Option<(usize, u32)>,
+    last: Option<(u32, u32)>,
     /// The last description brought new keys, and may still be refused.
     unsettled: bool,
 }
@@ -244,8 +244,8 @@ impl Receiver {
             self.current.iter_mut().for_each(shift);
             self.old.iter_mut().for_each(|old| shift(&mut old.0));
             self.last = match self.last {
-                Some((r, _)) if r == oldest => None,
-                Some((r, ssrc)) => Some((r - usize::from(r > oldest), ssrc)),
+                Some((r, _)) if r as usize == oldest => None,
+                Some((r, ssrc)) => Some((r - u32::from(r as usize > oldest), ssrc)),
                 None => None,
             };
         }
@@ -263,7 +263,7 @@ impl Receiver {
         let record = self.commit(&verified, now_ms);
         mark(&mut record.stream(header.ssrc).rtp, verified.index);
         record.packets.rtp += 1;
-        self.last = Some((verified.record, header.ssrc));
+        self.last = Some((verified.record as u32, header.ssrc));
         Ok(verified.len)
     }
 
@@ -301,7 +301,7 @@ impl Receiver {
         let keys = &self.current.as_ref()?.keys;
         let heard = self
             .last
-            .and_then(|(record, _)| keys.iter().find(|k| k.record == record));
+            .and_then(|(record, _)| keys.iter().find(|k| k.record == record as usize));
         let key = heard.or(keys.first())?;
         Some((key.transform.suite(), self.records[key.record].packets))
     }
@@ -309,7 +309,7 @@ impl Receiver {
     /// Rollover counter of the SSRC from which RTP came last.
     pub(crate) fn roc(&self) -> Option<u32> {
         let (record, ssrc) = self.last?;
-        let window = self.records.get(record)?.rtp_window(ssrc)?;
+        let window = self.records.get(record as usize)?.rtp_window(ssrc)?;
         Some((window.highest() >> 16) as u32)
     }
 }

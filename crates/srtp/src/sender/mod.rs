@@ -57,10 +57,10 @@ struct Staged {
 #[derive(Default)]
 #[repr(C)]
 pub(crate) struct Sender {
+    /// Record and stream of the last RTP packet, for the statistics.
+    last: Option<(u32, u32)>,
     active: Few<Active>,
     records: Few<KeyRecord>,
-    /// Record and stream of the last RTP packet, for the statistics.
-    last: Option<(usize, u32)>,
     keys_set: u64,
     staged: Vec<Staged>,
 }
@@ -226,7 +226,7 @@ impl Sender {
             true => Again::SamePacket,
         };
         let place = self.records[active.record].place(header.ssrc, header.seq, again)?;
-        self.last = Some((active.record, header.ssrc));
+        self.last = Some((active.record as u32, header.ssrc));
         Ok(Placed {
             transform,
             mki,
@@ -276,7 +276,7 @@ impl Sender {
     /// Rollover counter of the SSRC that sent last.
     pub(crate) fn roc(&self) -> Option<u32> {
         let (record, ssrc) = self.last?;
-        self.records.get(record)?.roc(ssrc)
+        self.records.get(record as usize)?.roc(ssrc)
     }
 }
 

@@ -20,9 +20,9 @@ const KNOWN: usize = 64;
 /// no index is used twice.
 #[repr(C)]
 pub(crate) struct KeyRecord {
-    // What a packet touches comes first.
-    pub(super) streams: Few<Stream>,
+    // What every packet touches comes first.
     pub(super) packets: KeyUsage,
+    pub(super) streams: Few<Stream>,
     pub(super) payload_key: PayloadKey,
     /// Greater for a key set later.
     pub(super) age: u64,
@@ -30,13 +30,16 @@ pub(crate) struct KeyRecord {
 }
 
 /// What was sent from one SSRC under one key.
+#[repr(C)]
 pub(super) struct Stream {
     ssrc: u32,
     /// The next SRTCP index.
     rtcp_next: u32,
     rtp: Option<Window>,
-    /// Of the latest indexes, by index modulo [`KNOWN`]; none as long as all were an AEAD's.
-    fingerprints: Option<Box<[Fingerprint; KNOWN]>>,
+    /// Of the latest indexes, by index modulo [`KNOWN`]; what stands for one that an AEAD used
+    /// fits no packet but by chance. Here and not behind a pointer: that
+    /// would be one more place in memory to wait for.
+    fingerprints: [Fingerprint; KNOWN],
 }
 
 /// Where an RTP packet belongs. Its index counts as used.
@@ -44,8 +47,8 @@ pub(super) struct RtpPlace<'a> {
     pub(super) index: u64,
     /// The index was used before.
     pub(super) used: bool,
-    /// Where its fingerprint is kept. None for a packet of an AEAD, and for one so late that
-    /// later ones have the place.
+    /// Where its fingerprint is kept. None for a packet of an AEAD, and for one so late that a
+    /// later one has the place.
     slot: Option<&'a mut Fingerprint>,
     /// If it is not that of the tag.
     fingerprint: Option<Fingerprint>,
@@ -128,14 +131,10 @@ impl KeyRecord {
             }
             Again::SamePacket | Again::Never => None,
         };
-        let slot = match (again, &mut stream.fingerprints) {
-            (Again::Never, _) => None,
+        let slot = match again {
+            Again::Never => None,
             _ if !latest => None,
-            (_, None) if used => None,
-            (_, known) => {
-                let known = known.get_or_insert_with(|| Box::new([Fingerprint::default(); KNOWN]));
-                Some(&mut known[index as usize % KNOWN])
-            }
+            _ => Some(&mut stream.fingerprints[index as usize % KNOWN]),
         };
         if used && slot.is_none() {
             return Err(ProtectError::ReusedIndex);
@@ -181,7 +180,7 @@ fn stream(streams: &mut Few<Stream>, ssrc: u32) -> Result<&mut Stream, ProtectEr
                 ssrc,
                 rtcp_next: 0,
                 rtp: None,
-                fingerprints: None,
+                fingerprints: [Fingerprint::default(); KNOWN],
             });
             streams.len() - 1
         }
@@ -292,11 +291,9 @@ mod tests {
     fn an_aead_has_no_fingerprints_and_repeats_nothing() {
         let mut r = record();
         r.place(1, 1, Again::Never).unwrap();
-        assert!(r.streams[0].fingerprints.is_none());
-        for again in [Again::Never, Again::SamePacket] {
-            let again = r.place(1, 1, again);
-            assert_eq!(again.err(), Some(ProtectError::ReusedIndex));
-        }
+        let again = r.place(1, 1, Again::Never);
+        assert_eq!(again.err(), Some(ProtectError::ReusedIndex));
+        assert_eq!(send(&mut r, 1, 1), Err(ProtectError::ReusedIndex));
         send(&mut r, 2, 2).unwrap();
         let again = r.place(1, 2, Again::Never);
         assert_eq!(again.err(), Some(ProtectError::ReusedIndex));
