@@ -1,6 +1,8 @@
 //! `make bench`: SRTP of this project beside libsrtp on OpenSSL, libsrtp as the distribution builds it, webrtc-srtp and
 //! intel-ipsec-mb, in one process on one core, taking turns; the least and the median of many turns. Outputs are checked
 //! to be byte-equal while they are measured. Writes `build/bench/srtp.json` (or the path given).
+//!
+//! `BENCH_TURNS` is the number of turns, `BENCH_ONLY` what a group's name must contain to be measured.
 
 mod bounds;
 mod cases;
@@ -113,10 +115,14 @@ fn main() {
         kernel.name()
     );
 
+    let only = std::env::var("BENCH_ONLY").unwrap_or_default();
     let mut first = true;
     let mut measured = targets::Measured::new();
     for group in cases::groups() {
-        let mut cases = cases::make(group, &libraries);
+        if !group.name().contains(&only) {
+            continue;
+        }
+        let mut cases = group.cases(&libraries);
         measure(&mut cases, turns);
         let ours = cases
             .iter()

@@ -13,6 +13,8 @@ pub trait Rig {
     fn protect(&mut self, src: &[u8], dst: &mut [u8]) -> usize;
     /// Unprotects in place (or as the library does it) and returns the new length.
     fn unprotect(&mut self, packet: &mut [u8]) -> usize;
+    /// Protects an RTCP packet into `dst` and returns the new length.
+    fn protect_rtcp(&mut self, src: &[u8], dst: &mut [u8]) -> usize;
 }
 
 pub const SUITES: [(Suite, &str); 4] = [
@@ -53,6 +55,10 @@ impl Rig for Ours {
     fn unprotect(&mut self, packet: &mut [u8]) -> usize {
         self.1.unprotect_rtp(packet, 0).unwrap()
     }
+
+    fn protect_rtcp(&mut self, src: &[u8], dst: &mut [u8]) -> usize {
+        self.0.protect_rtcp(src, dst).unwrap()
+    }
 }
 
 /// A libsrtp: linked (on OpenSSL) or loaded (as the distribution built it).
@@ -66,6 +72,11 @@ pub struct LibSrtp {
         *mut i32,
     ) -> ffi::srtp_err_status_t,
     unprotect: unsafe extern "C" fn(
+        ffi::srtp_t,
+        *mut std::ffi::c_void,
+        *mut i32,
+    ) -> ffi::srtp_err_status_t,
+    protect_rtcp: unsafe extern "C" fn(
         ffi::srtp_t,
         *mut std::ffi::c_void,
         *mut i32,
@@ -87,6 +98,7 @@ impl LibSrtp {
             create: ffi::srtp_create,
             protect: ffi::srtp_protect,
             unprotect: ffi::srtp_unprotect,
+            protect_rtcp: ffi::srtp_protect_rtcp,
             dealloc: ffi::srtp_dealloc,
             version,
         }
@@ -106,6 +118,7 @@ impl LibSrtp {
                 create: *lib.get(b"srtp_create").ok()?,
                 protect: *lib.get(b"srtp_protect").ok()?,
                 unprotect: *lib.get(b"srtp_unprotect").ok()?,
+                protect_rtcp: *lib.get(b"srtp_protect_rtcp").ok()?,
                 dealloc: *lib.get(b"srtp_dealloc").ok()?,
                 version: CStr::from_ptr(version()).to_str().unwrap(),
             })
@@ -171,6 +184,18 @@ impl Rig for LibSrtpRig {
         len as usize
     }
 
+    fn protect_rtcp(&mut self, src: &[u8], dst: &mut [u8]) -> usize {
+        dst[..src.len()].copy_from_slice(src);
+        let mut len = src.len() as i32;
+        assert!(dst.len() >= src.len() + 148);
+        // SAFETY: `dst` has room for index word and trailer.
+        assert_eq!(
+            unsafe { (self.lib.protect_rtcp)(self.tx, dst.as_mut_ptr().cast(), &mut len) },
+            0
+        );
+        len as usize
+    }
+
     fn unprotect(&mut self, packet: &mut [u8]) -> usize {
         let mut len = packet.len() as i32;
         // SAFETY: in place, never longer.
@@ -207,6 +232,12 @@ impl Rig for WebRtc {
     fn unprotect(&mut self, packet: &mut [u8]) -> usize {
         let out = self.1.decrypt_rtp(packet).unwrap();
         packet[..out.len()].copy_from_slice(&out);
+        out.len()
+    }
+
+    fn protect_rtcp(&mut self, src: &[u8], dst: &mut [u8]) -> usize {
+        let out = self.0.encrypt_rtcp(src).unwrap();
+        dst[..out.len()].copy_from_slice(&out);
         out.len()
     }
 }

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{AuthFailed, KeyLength};
 use crate::kernels::{CmKey, Kernels};
-use crate::key::{Span, round_keys_for};
+use crate::key::{HmacKey, Span, round_keys_for};
 use crate::tag::LENGTHS_CM;
 
 /// One direction's session keys of an RTP or RTCP stream: AES in counter mode and HMAC-SHA1. Zeroed when dropped.
@@ -21,20 +21,41 @@ impl AesCmHmacSha1 {
         cipher_key: &[u8],
         auth_key: &[u8; 20],
     ) -> Result<Self, KeyLength> {
-        let rounds = round_keys_for(cipher_key.len()).ok_or(KeyLength)?;
-        let fns = k.cm.iter().find(|f| f.rounds == rounds).ok_or(KeyLength)?;
-        // SAFETY: whoever has a `&'static Kernels` runs on a CPU that its `detect` accepted.
-        let hmac = unsafe { (k.hmac_key)(auth_key) };
-        let mut new = Self {
+        let mut new = Self::unset(k);
+        new.set(k, cipher_key, auth_key)?;
+        Ok(new)
+    }
+
+    /// No secret yet, for [`Self::set`] where it is to stay: a key that is moved leaves a copy behind.
+    pub fn unset(k: &'static Kernels) -> Self {
+        Self {
             key: CmKey {
-                hmac,
-                fns,
+                hmac: HmacKey {
+                    inner: [0; 5],
+                    outer: [0; 5],
+                },
+                fns: &k.cm[0],
                 keys: [0; 15],
             },
-        };
-        // SAFETY: the same, and the key's length was checked.
-        unsafe { (k.expand_key)(cipher_key, &mut new.key.keys) };
-        Ok(new)
+        }
+    }
+
+    /// Expands the session keys in place, as [`Self::new`].
+    #[inline]
+    pub fn set(
+        &mut self,
+        k: &'static Kernels,
+        cipher_key: &[u8],
+        auth_key: &[u8; 20],
+    ) -> Result<(), KeyLength> {
+        let rounds = round_keys_for(cipher_key.len()).ok_or(KeyLength)?;
+        self.key.fns = k.cm.iter().find(|f| f.rounds == rounds).ok_or(KeyLength)?;
+        // SAFETY: whoever has a `&'static Kernels` runs on a CPU that its `detect` accepted; the length was checked.
+        unsafe {
+            self.key.hmac = (k.hmac_key)(auth_key);
+            (k.expand_key)(cipher_key, &mut self.key.keys);
+        }
+        Ok(())
     }
 
     /// Encrypts and authenticates: `dst[..clear] = src[..clear]`, the rest of `src` is encrypted into `dst`. Returns

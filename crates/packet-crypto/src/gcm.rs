@@ -16,24 +16,37 @@ pub struct AesGcm {
 impl AesGcm {
     /// Expands the session key. `cipher_key` has 16 or 32 bytes.
     pub fn new(k: &'static Kernels, cipher_key: &[u8]) -> Result<Self, KeyLength> {
+        let mut new = Self::unset(k);
+        new.set(k, cipher_key)?;
+        Ok(new)
+    }
+
+    /// No secret yet, for [`Self::set`] where it is to stay: a key that is moved leaves a copy behind.
+    pub fn unset(k: &'static Kernels) -> Self {
+        Self {
+            key: GcmKey {
+                hash_keys: [0; 16],
+                keys: [0; 15],
+                fns: &k.gcm[0],
+            },
+        }
+    }
+
+    /// Expands the session key in place, as [`Self::new`].
+    #[inline]
+    pub fn set(&mut self, k: &'static Kernels, cipher_key: &[u8]) -> Result<(), KeyLength> {
         let (fns, rounds) = match (cipher_key.len(), round_keys_for(cipher_key.len())) {
             (16, Some(rounds)) => (&k.gcm[0], rounds),
             (32, Some(rounds)) => (&k.gcm[1], rounds),
             _ => return Err(KeyLength),
         };
-        let mut new = Self {
-            key: GcmKey {
-                hash_keys: [0; 16],
-                keys: [0; 15],
-                fns,
-            },
-        };
+        self.key.fns = fns;
         // SAFETY: whoever has a `&'static Kernels` runs on a CPU that its `detect` accepted; the length was checked.
         unsafe {
-            (k.expand_key)(cipher_key, &mut new.key.keys);
-            (k.hash_keys)(&new.key.keys, rounds, &mut new.key.hash_keys);
+            (k.expand_key)(cipher_key, &mut self.key.keys);
+            (k.hash_keys)(&self.key.keys, rounds, &mut self.key.hash_keys);
         }
-        Ok(new)
+        Ok(())
     }
 
     /// Encrypts and authenticates: `dst[..clear] = src[..clear]`, the rest of `src` is encrypted into `dst`. Returns

@@ -51,7 +51,7 @@ pub(crate) struct GcmFns {
 }
 
 /// An expanded AES-CM and HMAC-SHA1 key. What AES-128 needs lies in the first 224 bytes: three and a half cache lines.
-#[repr(C, align(32))]
+#[repr(C)]
 pub(crate) struct CmKey {
     pub hmac: HmacKey,
     pub fns: &'static CmFns,

@@ -4,7 +4,6 @@ use packet_crypto::{AesCmHmacSha1, CmSeal, prefetch};
 use smallvec::SmallVec;
 
 use crate::error::ProtectError;
-use crate::sender::Placed;
 use crate::session::Session;
 
 /// One packet for [`protect_rtp_batch`]; the fields are the arguments of
@@ -67,7 +66,7 @@ pub fn protect_rtp_batch(jobs: &mut [ProtectRtp]) {
             prefetch(job.src);
         }
         for job in group(jobs, step.checked_sub(1)) {
-            job.session.prefetch_sending();
+            job.session.sender.prefetch();
             prefetch(&job.dst[..job.src.len().min(job.dst.len())]);
         }
         protect(group(jobs, step.checked_sub(2)));
@@ -81,7 +80,7 @@ fn group<'a, 'b>(jobs: &'a mut [ProtectRtp<'b>], n: Option<usize>) -> &'a mut [P
 
 fn protect(jobs: &mut [ProtectRtp]) {
     let mut seals: SmallVec<[CmSeal; GROUP]> = SmallVec::new();
-    let mut ends: SmallVec<[(Placed, &mut Result<usize, ProtectError>); GROUP]> = SmallVec::new();
+    let mut ends: SmallVec<[_; GROUP]> = SmallVec::new();
     for job in jobs {
         let ProtectRtp {
             session,
@@ -89,30 +88,27 @@ fn protect(jobs: &mut [ProtectRtp]) {
             dst,
             result,
         } = job;
-        let placed = match session.place_rtp(src, dst.len()) {
-            Ok(placed) => placed,
-            Err(why) => {
-                *result = Err(why);
-                continue;
-            }
-        };
-        let Placed {
-            transform,
-            header,
-            index,
-            mki,
+        let Session {
+            sender,
+            counters,
+            kernels,
             ..
-        } = placed;
-        match transform.cm_job(&header, index, src, dst) {
-            Ok(seal) => {
-                seals.push(seal);
-                ends.push((placed, result));
-            }
-            Err(dst) => *result = Ok(transform.seal_rtp(&header, index, src, dst, mki)),
-        }
+        } = &mut **session;
+        let sent = match sender.place_rtp(kernels, src, dst.len()) {
+            Err(why) => Err(why),
+            Ok(placed) => match placed.job(src, dst) {
+                Ok(seal) => {
+                    seals.push(seal);
+                    ends.push((placed, counters, result));
+                    continue;
+                }
+                Err(dst) => placed.seal(src, dst),
+            },
+        };
+        *result = counters.protected_rtp(sent);
     }
     AesCmHmacSha1::seal_batch(&mut seals);
-    for (seal, (placed, result)) in seals.into_iter().zip(ends) {
-        *result = Ok(placed.transform.finish_cm(seal, placed.mki));
+    for (seal, (placed, counters, result)) in seals.into_iter().zip(ends) {
+        *result = counters.protected_rtp(placed.finish(seal));
     }
 }

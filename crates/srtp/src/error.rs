@@ -40,7 +40,7 @@ pub enum ProtectError {
     BufferTooSmall,
     /// No local key is set for this SSRC.
     NoKey,
-    /// This packet index was used before, and not for the same payload (or under an AEAD):
+    /// This packet index was used before, and not for the same packet (or under an AEAD):
     /// encrypting would use a key stream twice (RFC 3711 section 9.1, RFC 7714 section 8.4).
     ReusedIndex,
     /// The packet is so late that nobody knows whether its index was used.

@@ -24,7 +24,7 @@
 //!
 //! # Where it differs from libsrtp
 //!
-//! - A used index is encrypted again for the payload it was used for, and for no other; under an
+//! - A used index is encrypted again for the packet it was used for, and for no other; under an
 //!   AEAD never ([`Session::protect_rtp`]).
 //! - Packet indexes belong to (master key, SSRC) for as long as the call lasts: keys may be set
 //!   again, change their suite, go and come back ([`Session::set_local`], [`Session::resume`]).

@@ -1,5 +1,7 @@
 //! The sliding window of indexes already used (RFC 3711 section 3.3.2).
 
+use std::num::NonZero;
+
 /// Indexes the window covers, the highest one included (RFC 3711 asks for at least 64).
 pub(crate) const WINDOW: u64 = 128;
 
@@ -18,8 +20,9 @@ pub(crate) enum Seen {
 #[derive(Clone)]
 pub(crate) struct Window {
     highest: u64,
-    /// Bit n stands for `highest - n`; the low half first. (A `u128` would be padded to its alignment.)
-    used: [u64; 2],
+    /// Bit n stands for `highest - n`, which is why the first half is never zero. (A `u128` would
+    /// be padded to its alignment, and leave no room for the `None` of an `Option`.)
+    used: (NonZero<u64>, u64),
 }
 
 impl Window {
@@ -27,16 +30,18 @@ impl Window {
     pub(crate) fn starting_at(index: u64) -> Self {
         Window {
             highest: index,
-            used: [1, 0],
+            used: (NonZero::<u64>::MIN, 0),
         }
     }
 
+    #[inline]
     fn used(&self) -> u128 {
-        u128::from(self.used[1]) << 64 | u128::from(self.used[0])
+        u128::from(self.used.1) << 64 | u128::from(self.used.0.get())
     }
 
+    #[inline]
     fn set_used(&mut self, used: u128) {
-        self.used = [used as u64, (used >> 64) as u64];
+        self.used = (NonZero::<u64>::MIN | used as u64, (used >> 64) as u64);
     }
 
     #[inline]
@@ -54,12 +59,22 @@ impl Window {
         }
     }
 
+    /// Looks an index up, and marks it if it is new.
+    #[inline]
+    pub(crate) fn take(&mut self, index: u64) -> Seen {
+        let seen = self.look_up(index);
+        if seen == Seen::New {
+            self.mark(index);
+        }
+        seen
+    }
+
     /// Marks an index; one before the window leaves no mark.
     #[inline]
     pub(crate) fn mark(&mut self, index: u64) {
         if let Some(ahead) = index.checked_sub(self.highest) {
             let shift = u32::try_from(ahead).unwrap_or(u32::MAX);
-            self.set_used(self.used().checked_shl(shift).unwrap_or(0) | 1);
+            self.set_used(self.used().checked_shl(shift).unwrap_or(0));
             self.highest = index;
         } else {
             let age = self.highest - index;

@@ -16,6 +16,8 @@ pub(crate) const MAX_PACKET: usize = 65_535;
 pub(crate) struct RtpHeader {
     pub(crate) ssrc: u32,
     pub(crate) seq: u16,
+    /// The X bit: there is a header extension.
+    pub(crate) extended: bool,
     /// Octets of fixed header, CSRC list and extension: what stays in clear.
     pub(crate) len: usize,
 }
@@ -38,7 +40,8 @@ impl RtpHeader {
             return Err(Malformed::TooShort);
         }
         let mut len = FIXED + csrcs;
-        if fixed[0] & 0x10 != 0 {
+        let extended = fixed[0] & 0x10 != 0;
+        if extended {
             let Some(extension) = packet[len..].first_chunk::<4>() else {
                 return Err(Malformed::Extension);
             };
@@ -50,6 +53,7 @@ impl RtpHeader {
         Ok(RtpHeader {
             ssrc: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
             seq: u16::from_be_bytes([fixed[2], fixed[3]]),
+            extended,
             len,
         })
     }
@@ -76,7 +80,8 @@ mod tests {
             .chain(&[0, 0, 0, 1, 9, 9, 9, 9])
             .copied()
             .collect::<Vec<_>>();
-        assert_eq!(RtpHeader::parse(&packet(0x91, &extended)).unwrap().len, 24);
+        let x = RtpHeader::parse(&packet(0x91, &extended)).unwrap();
+        assert_eq!((x.len, x.extended, h.extended), (24, true, false));
     }
 
     #[test]

@@ -2,18 +2,19 @@
 
 use packet_crypto::Kernels;
 
+use crate::Few;
 use crate::error::{PolicyError, ProtectError, UnprotectError};
 use crate::policy::Policy;
 use crate::receiver::{self, Receiver};
-use crate::sender::{self, LocalSsrc, Placed, Sender};
+use crate::sender::{self, LocalSsrc, Sender, Sent};
 use crate::stats::{Counters, Stats};
 
 /// Rollover counters and used packet indexes of a session, of both directions, without any key.
 /// For the session that follows it: see [`Session::into_contexts`].
 #[derive(Default)]
 pub struct Contexts {
-    sent: Vec<sender::KeyRecord>,
-    received: Vec<receiver::KeyRecord>,
+    sent: Few<sender::KeyRecord>,
+    received: Few<receiver::KeyRecord>,
 }
 
 impl Contexts {
@@ -29,10 +30,10 @@ impl Contexts {
 /// not run backwards.
 #[repr(C)]
 pub struct Session {
-    sender: Sender,
-    counters: Counters,
+    pub(crate) sender: Sender,
+    pub(crate) counters: Counters,
     receiver: Receiver,
-    kernels: &'static Kernels,
+    pub(crate) kernels: &'static Kernels,
 }
 
 impl Session {
@@ -131,41 +132,20 @@ impl Session {
     /// [`MAX_TRAILER`](crate::MAX_TRAILER) more octets.
     ///
     /// After an error `dst` holds nothing that may be sent. A packet whose index was used before
-    /// is protected again only under AES-CM, and only if its payload is the one sent then.
+    /// is protected again only under AES-CM, only if it is among the latest 64, and only if it is
+    /// the packet sent then: the same octets or, with a header extension in both, the same
+    /// payload. (Asterisk writes the time of sending into the extension of a retransmission.)
     pub fn protect_rtp(&mut self, src: &[u8], dst: &mut [u8]) -> Result<usize, ProtectError> {
-        let placed = self.place_rtp(src, dst.len())?;
-        Ok(placed
-            .transform
-            .seal_rtp(&placed.header, placed.index, src, dst, placed.mki))
-    }
-
-    /// As [`protect_rtp`](Self::protect_rtp), but for the sealing, which cannot fail.
-    #[inline]
-    pub(crate) fn place_rtp(
-        &mut self,
-        src: &[u8],
-        room: usize,
-    ) -> Result<Placed<'_>, ProtectError> {
-        let placed = self
-            .sender
-            .place_rtp(src, room)
-            .inspect_err(|e| self.counters.unsent(*e))?;
-        self.counters.sent_rtp += 1;
-        if placed.repeated {
-            self.counters.reencryptions += 1;
-        }
-        Ok(placed)
-    }
-
-    pub(crate) fn prefetch_sending(&self) {
-        self.sender.prefetch();
+        let placed = self.sender.place_rtp(self.kernels, src, dst.len());
+        let sent = placed.and_then(|placed| placed.seal(src, dst));
+        self.counters.protected_rtp(sent)
     }
 
     /// Protects an RTCP packet, simple or compound, as [`protect_rtp`](Self::protect_rtp) does.
     pub fn protect_rtcp(&mut self, src: &[u8], dst: &mut [u8]) -> Result<usize, ProtectError> {
         let len = self
             .sender
-            .protect_rtcp(src, dst)
+            .protect_rtcp(self.kernels, src, dst)
             .inspect_err(|e| self.counters.unsent(*e))?;
         self.counters.sent_rtcp += 1;
         Ok(len)
@@ -191,7 +171,7 @@ impl Session {
         packet: &mut [u8],
         now_ms: u64,
     ) -> Result<usize, UnprotectError> {
-        let opened = self.receiver.unprotect_rtcp(packet, now_ms);
+        let opened = self.receiver.unprotect_rtcp(self.kernels, packet, now_ms);
         let len = opened.inspect_err(|e| self.counters.unreceived(*e))?;
         self.counters.received_rtcp += 1;
         Ok(len)
@@ -219,6 +199,18 @@ impl Session {
 }
 
 impl Counters {
+    /// Counts what became of an RTP packet to send.
+    #[inline]
+    pub(crate) fn protected_rtp(
+        &mut self,
+        sent: Result<Sent, ProtectError>,
+    ) -> Result<usize, ProtectError> {
+        let Sent { len, again } = sent.inspect_err(|why| self.unsent(*why))?;
+        self.sent_rtp += 1;
+        self.reencryptions += u64::from(again);
+        Ok(len)
+    }
+
     fn unsent(&mut self, why: ProtectError) {
         match why {
             ProtectError::Malformed(_) | ProtectError::BufferTooSmall => self.malformed_sent += 1,

@@ -35,7 +35,7 @@ pub struct Counters {
     pub no_key_received: u64,
     /// Packets to send under an index already used for other data, or too old: dropped.
     pub reuse_drops: u64,
-    /// Packets sent again under their index because the payload was the same.
+    /// Packets sent again under their index because they were the same.
     pub reencryptions: u64,
     /// Packets to send that are no RTP or RTCP, or do not fit the buffer: dropped.
     pub malformed_sent: u64,

@@ -5,7 +5,7 @@ use packet_crypto::{AesCmHmacSha1, AesGcm, CmSeal, Kernels, KeyLength, Packet, p
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::error::PolicyError;
-use crate::kdf::{Derived, SessionKeys};
+use crate::kdf::SessionKeys;
 use crate::policy::{Mki, SessionParams};
 use crate::rtcp;
 use crate::rtp::RtpHeader;
@@ -17,64 +17,127 @@ pub const MAX_TRAILER: usize = rtcp::INDEX_WORD + Mki::MAX_LEN + 16;
 /// The tag did not verify.
 pub(crate) struct AuthFailed;
 
-/// One session key's kernel with its salt. What a packet of AES-CM-128 reads of it is four cache
-/// lines: the salt lies in front, the last round keys of longer ciphers at the end.
-#[repr(C, align(64))]
-struct Keyed<K> {
-    salt: Salt,
-    kernel: K,
-}
-
 /// A session salt, padded on the right to a whole block, as a big-endian integer.
 #[derive(Zeroize, ZeroizeOnDrop)]
 struct Salt(u128);
 
 impl Salt {
-    fn new(octets: &[u8; 14]) -> Self {
+    fn set(&mut self, octets: &[u8; 14]) {
         let mut block = Zeroizing::new([0; 16]);
         block[..14].copy_from_slice(octets);
-        Salt(u128::from_be_bytes(*block))
+        self.0 = u128::from_be_bytes(*block);
     }
 }
 
-/// RTP's and RTCP's keys lie together: one allocation, and its size is that of the cipher.
-struct Pair<K> {
-    rtp: Keyed<K>,
-    rtcp: Keyed<K>,
+/// A kernel's key, made where it is to stay.
+trait Kernel {
+    fn unset(kernels: &'static Kernels) -> Self;
+
+    fn expand(
+        &mut self,
+        kernels: &'static Kernels,
+        keys: &SessionKeys,
+        len: usize,
+    ) -> Result<(), KeyLength>;
 }
 
-impl<K> Pair<K> {
+impl Kernel for AesCmHmacSha1 {
+    fn unset(kernels: &'static Kernels) -> Self {
+        AesCmHmacSha1::unset(kernels)
+    }
+
+    fn expand(
+        &mut self,
+        kernels: &'static Kernels,
+        keys: &SessionKeys,
+        len: usize,
+    ) -> Result<(), KeyLength> {
+        self.set(kernels, keys.cipher(len), &keys.auth)
+    }
+}
+
+impl Kernel for AesGcm {
+    fn unset(kernels: &'static Kernels) -> Self {
+        AesGcm::unset(kernels)
+    }
+
+    fn expand(
+        &mut self,
+        kernels: &'static Kernels,
+        keys: &SessionKeys,
+        len: usize,
+    ) -> Result<(), KeyLength> {
+        self.set(kernels, keys.cipher(len))
+    }
+}
+
+/// The keys of one master key. RTP's are expanded, and what a packet of AES-CM-128 reads of them
+/// lies in front, in 240 octets. RTCP's are not: it is one packet in five seconds, for which
+/// expanding them takes less time than fetching them would.
+#[repr(C)]
+struct Keyed<K> {
+    salt: Salt,
+    kernel: K,
+    rtcp: SessionKeys,
+}
+
+impl<K: Kernel> Keyed<K> {
     fn new(
+        kernels: &'static Kernels,
         rtp: &SessionKeys,
         rtcp: &SessionKeys,
-        expand: impl Fn(&SessionKeys) -> Result<K, KeyLength>,
+        len: usize,
     ) -> Result<Box<Self>, PolicyError> {
-        let (Ok(rtp_kernel), Ok(rtcp_kernel)) = (expand(rtp), expand(rtcp)) else {
-            return Err(PolicyError::KeyLength);
-        };
-        Ok(Box::new(Pair {
-            rtp: Keyed {
-                salt: Salt::new(&rtp.salt),
-                kernel: rtp_kernel,
-            },
-            rtcp: Keyed {
-                salt: Salt::new(&rtcp.salt),
-                kernel: rtcp_kernel,
-            },
-        }))
+        let mut keyed = Box::new(Keyed {
+            salt: Salt(0),
+            kernel: K::unset(kernels),
+            rtcp: SessionKeys::UNSET,
+        });
+        keyed.salt.set(&rtp.salt);
+        let expanded = keyed.kernel.expand(kernels, rtp, len);
+        expanded.map_err(|_| PolicyError::KeyLength)?;
+        keyed.rtcp.set(rtcp);
+        Ok(keyed)
     }
 }
 
-enum Keys {
-    Cm(Box<Pair<AesCmHmacSha1>>),
-    Gcm(Box<Pair<AesGcm>>),
+/// RTCP's keys, expanded for one packet.
+struct Rtcp<K> {
+    salt: Salt,
+    kernel: K,
+}
+
+impl<K: Kernel> Rtcp<K> {
+    /// To be [`set`](Self::set) where it lies.
+    fn unset(kernels: &'static Kernels) -> Self {
+        Rtcp {
+            salt: Salt(0),
+            kernel: K::unset(kernels),
+        }
+    }
+
+    fn set(&mut self, kernels: &'static Kernels, keyed: &Keyed<K>, kind: Kind) {
+        self.salt.set(&keyed.rtcp.salt);
+        self.kernel
+            .expand(kernels, &keyed.rtcp, kind.suite.key_len())
+            .expect("RTP's key has the same length");
+    }
+}
+
+/// What is not secret.
+#[derive(Clone, Copy)]
+struct Kind {
+    suite: Suite,
+    params: SessionParams,
 }
 
 /// How packets are protected under one master key.
-pub(crate) struct Transform {
-    suite: Suite,
-    params: SessionParams,
-    keys: Keys,
+pub(crate) struct Transform(Keys);
+
+/// With its [`Kind`] in each variant this is two words.
+enum Keys {
+    Cm(Kind, Box<Keyed<AesCmHmacSha1>>),
+    Gcm(Kind, Box<Keyed<AesGcm>>),
 }
 
 impl Transform {
@@ -82,87 +145,81 @@ impl Transform {
         kernels: &'static Kernels,
         suite: Suite,
         params: SessionParams,
-        derived: &Derived,
-    ) -> Result<Self, PolicyError> {
-        Self::from_session_keys(kernels, suite, params, &derived.rtp, &derived.rtcp)
-    }
-
-    pub(crate) fn from_session_keys(
-        kernels: &'static Kernels,
-        suite: Suite,
-        params: SessionParams,
         rtp: &SessionKeys,
         rtcp: &SessionKeys,
     ) -> Result<Self, PolicyError> {
-        let keys = match suite.cipher() {
-            Cipher::AesCm => Keys::Cm(Pair::new(rtp, rtcp, |k| {
-                AesCmHmacSha1::new(kernels, k.cipher(), &k.auth)
-            })?),
-            Cipher::AesGcm => {
-                Keys::Gcm(Pair::new(rtp, rtcp, |k| AesGcm::new(kernels, k.cipher()))?)
-            }
-        };
-        Ok(Transform {
-            suite,
-            params,
-            keys,
-        })
+        let kind = Kind { suite, params };
+        let len = suite.key_len();
+        Ok(Transform(match suite.cipher() {
+            Cipher::AesCm => Keys::Cm(kind, Keyed::new(kernels, rtp, rtcp, len)?),
+            Cipher::AesGcm => Keys::Gcm(kind, Keyed::new(kernels, rtp, rtcp, len)?),
+        }))
     }
 
+    #[inline]
+    fn kind(&self) -> Kind {
+        match self.0 {
+            Keys::Cm(kind, _) | Keys::Gcm(kind, _) => kind,
+        }
+    }
+
+    #[inline]
     pub(crate) fn suite(&self) -> Suite {
-        self.suite
+        self.kind().suite
     }
 
+    #[inline]
     pub(crate) fn params(&self) -> SessionParams {
-        self.params
+        self.kind().params
     }
 
     /// Octets of an RTP packet's tag.
     #[inline]
     pub(crate) fn rtp_tag_len(&self) -> usize {
-        if self.params.unauthenticated_srtp {
+        if self.params().unauthenticated_srtp {
             0
         } else {
-            self.suite.rtp_tag_len()
+            self.suite().rtp_tag_len()
         }
     }
 
-    /// Whether sending a payload again under its index is harmless, if it is the same one:
-    /// counter mode then gives the same ciphertext. An AEAD must never see a nonce twice.
+    /// Whether sending a packet again under its index is harmless: counter mode then gives the
+    /// same ciphertext. An AEAD must never see a nonce twice.
     #[inline]
     pub(crate) fn may_repeat(&self) -> bool {
-        self.suite.cipher() == Cipher::AesCm
+        matches!(self.0, Keys::Cm(..))
     }
 
-    /// Writes the SRTP packet to `dst` and returns its length. `dst` has room for it.
+    /// Writes the SRTP packet to `dst` and returns its length. `dst` has room for it. Under AES-CM
+    /// `settle` gets the whole HMAC and may refuse the packet; then nothing of it stays in `dst`.
     #[inline]
-    pub(crate) fn seal_rtp(
+    pub(crate) fn seal_rtp<E>(
         &self,
         header: &RtpHeader,
         index: u64,
         src: &[u8],
         dst: &mut [u8],
         mki: &[u8],
-    ) -> usize {
+        settle: impl FnOnce(&[u8; 20]) -> Result<(), E>,
+    ) -> Result<usize, E> {
         let clear = self.rtp_clear(header, src.len());
-        let tag_len = self.rtp_tag_len();
-        match &self.keys {
-            Keys::Cm(pair) => {
-                let iv = cm_iv(&pair.rtp.salt, header.ssrc, index);
-                let roc = roc_octets(index);
-                let tag = pair.rtp.kernel.seal(&iv, clear, src, dst, &roc);
-                append(dst, src.len(), &[mki, &tag[..tag_len]])
+        match &self.0 {
+            Keys::Cm(_, keyed) => {
+                let iv = cm_iv(&keyed.salt, header.ssrc, index);
+                let tag = keyed.kernel.seal(&iv, clear, src, dst, &roc_octets(index));
+                self.finish(src.len(), dst, &tag, mki, settle)
             }
-            Keys::Gcm(pair) => {
-                let nonce = gcm_nonce(&pair.rtp.salt, header.ssrc, index);
-                let tag = pair.rtp.kernel.seal(&nonce, clear, src, dst, &[]);
-                append(dst, src.len(), &[&tag[..tag_len], mki])
+            Keys::Gcm(_, keyed) => {
+                let nonce = gcm_nonce(&keyed.salt, header.ssrc, index);
+                let tag = keyed.kernel.seal(&nonce, clear, src, dst, &[]);
+                Ok(append(dst, src.len(), &[&tag[..self.rtp_tag_len()], mki]))
             }
         }
     }
 
     /// The same packet as a job for the kernels' batch, which [`finish_cm`](Self::finish_cm)
     /// completes. For an AEAD, whose kernels gain nothing by it, `dst` comes back.
+    #[inline]
     pub(crate) fn cm_job<'a>(
         &'a self,
         header: &RtpHeader,
@@ -170,12 +227,12 @@ impl Transform {
         src: &'a [u8],
         dst: &'a mut [u8],
     ) -> Result<CmSeal<'a>, &'a mut [u8]> {
-        let Keys::Cm(pair) = &self.keys else {
+        let Keys::Cm(_, keyed) = &self.0 else {
             return Err(dst);
         };
         Ok(CmSeal {
-            key: &pair.rtp.kernel,
-            iv: cm_iv(&pair.rtp.salt, header.ssrc, index),
+            key: &keyed.kernel,
+            iv: cm_iv(&keyed.salt, header.ssrc, index),
             clear: self.rtp_clear(header, src.len()),
             packet: Packet::Copy { src, dst },
             trailer: roc_octets(index),
@@ -183,18 +240,40 @@ impl Transform {
         })
     }
 
-    /// Puts MKI and tag behind the sealed packet of a job; returns the packet's length.
-    pub(crate) fn finish_cm(&self, job: CmSeal, mki: &[u8]) -> usize {
-        let tag = &job.tag[..self.rtp_tag_len()];
+    /// What [`seal_rtp`](Self::seal_rtp) does behind the kernel, for a job that is sealed.
+    #[inline]
+    pub(crate) fn finish_cm<E>(
+        &self,
+        job: CmSeal,
+        mki: &[u8],
+        settle: impl FnOnce(&[u8; 20]) -> Result<(), E>,
+    ) -> Result<usize, E> {
         match job.packet {
-            Packet::Copy { src, dst } => append(dst, src.len(), &[mki, tag]),
+            Packet::Copy { src, dst } => self.finish(src.len(), dst, &job.tag, mki, settle),
             Packet::InPlace(_) => unreachable!("cm_job makes none"),
         }
     }
 
+    /// MKI and tag behind the `len` sealed octets, unless the packet is refused.
+    #[inline]
+    fn finish<E>(
+        &self,
+        len: usize,
+        dst: &mut [u8],
+        tag: &[u8; 20],
+        mki: &[u8],
+        settle: impl FnOnce(&[u8; 20]) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        if let Err(refused) = settle(tag) {
+            dst[..len].fill(0);
+            return Err(refused);
+        }
+        Ok(append(dst, len, &[mki, &tag[..self.rtp_tag_len()]]))
+    }
+
     /// Octets of an RTP packet that stay in clear.
     fn rtp_clear(&self, header: &RtpHeader, len: usize) -> usize {
-        if self.params.unencrypted_srtp {
+        if self.params().unencrypted_srtp {
             len
         } else {
             header.len
@@ -203,9 +282,9 @@ impl Transform {
 
     /// Asks for the keys of RTP.
     pub(crate) fn prefetch(&self) {
-        match &self.keys {
-            Keys::Cm(pair) => prefetch(&pair.rtp),
-            Keys::Gcm(pair) => prefetch(&pair.rtp),
+        match &self.0 {
+            Keys::Cm(_, keyed) => prefetch(&**keyed),
+            Keys::Gcm(_, keyed) => prefetch(&**keyed),
         }
     }
 
@@ -224,24 +303,22 @@ impl Transform {
         let body = packet.len() - mki_len - tag_len;
         let (packet, trailer) = packet.split_at_mut(body);
         let clear = self.rtp_clear(header, body);
-        match &self.keys {
-            Keys::Cm(pair) => {
-                let iv = cm_iv(&pair.rtp.salt, header.ssrc, index);
+        match &self.0 {
+            Keys::Cm(_, keyed) => {
+                let iv = cm_iv(&keyed.salt, header.ssrc, index);
                 let roc = roc_octets(index);
                 if tag_len == 0 {
                     // Counter mode decrypts as it encrypts; there is no tag to look at.
-                    let _ = pair.rtp.kernel.seal_in_place(&iv, clear, packet, &roc);
+                    let _ = keyed.kernel.seal_in_place(&iv, clear, packet, &roc);
                     return Ok(body);
                 }
                 let tag = &trailer[mki_len..];
-                pair.rtp.kernel.open_in_place(&iv, clear, packet, &roc, tag)
+                keyed.kernel.open_in_place(&iv, clear, packet, &roc, tag)
             }
-            Keys::Gcm(pair) => {
-                let nonce = gcm_nonce(&pair.rtp.salt, header.ssrc, index);
+            Keys::Gcm(_, keyed) => {
+                let nonce = gcm_nonce(&keyed.salt, header.ssrc, index);
                 let tag = &trailer[..tag_len];
-                pair.rtp
-                    .kernel
-                    .open_in_place(&nonce, clear, packet, &[], tag)
+                keyed.kernel.open_in_place(&nonce, clear, packet, &[], tag)
             }
         }
         .map_err(|_| AuthFailed)?;
@@ -251,35 +328,40 @@ impl Transform {
     /// Writes the SRTCP packet to `dst` and returns its length. `dst` has room for it.
     pub(crate) fn seal_rtcp(
         &self,
+        kernels: &'static Kernels,
         ssrc: u32,
         index: u32,
         src: &[u8],
         dst: &mut [u8],
         mki: &[u8],
     ) -> usize {
-        let (clear, e_flag) = if self.params.unencrypted_srtcp {
+        let (clear, e_flag) = if self.params().unencrypted_srtcp {
             (src.len(), 0)
         } else {
             (rtcp::CLEAR, rtcp::E_FLAG)
         };
         let word = (e_flag | index).to_be_bytes();
-        match &self.keys {
-            Keys::Cm(pair) => {
-                let iv = cm_iv(&pair.rtcp.salt, ssrc, u64::from(index));
-                let tag = pair.rtcp.kernel.seal(&iv, clear, src, dst, &word);
+        match &self.0 {
+            Keys::Cm(kind, keyed) => {
+                let mut rtcp = Rtcp::unset(kernels);
+                rtcp.set(kernels, keyed, *kind);
+                let iv = cm_iv(&rtcp.salt, ssrc, u64::from(index));
+                let tag = rtcp.kernel.seal(&iv, clear, src, dst, &word);
                 append(
                     dst,
                     src.len(),
-                    &[&word, mki, &tag[..self.suite.rtcp_tag_len()]],
+                    &[&word, mki, &tag[..self.suite().rtcp_tag_len()]],
                 )
             }
-            Keys::Gcm(pair) => {
-                let nonce = gcm_nonce(&pair.rtcp.salt, ssrc, u64::from(index));
-                let tag = pair.rtcp.kernel.seal(&nonce, clear, src, dst, &word);
+            Keys::Gcm(kind, keyed) => {
+                let mut rtcp = Rtcp::unset(kernels);
+                rtcp.set(kernels, keyed, *kind);
+                let nonce = gcm_nonce(&rtcp.salt, ssrc, u64::from(index));
+                let tag = rtcp.kernel.seal(&nonce, clear, src, dst, &word);
                 append(
                     dst,
                     src.len(),
-                    &[&tag[..self.suite.rtcp_tag_len()], &word, mki],
+                    &[&tag[..self.suite().rtcp_tag_len()], &word, mki],
                 )
             }
         }
@@ -290,6 +372,7 @@ impl Transform {
     /// found it. On failure the packet is unchanged.
     pub(crate) fn open_rtcp(
         &self,
+        kernels: &'static Kernels,
         ssrc: u32,
         word: u32,
         packet: &mut [u8],
@@ -305,20 +388,20 @@ impl Transform {
         };
         let index = u64::from(word & !rtcp::E_FLAG);
         let word = word.to_be_bytes();
-        match &self.keys {
-            Keys::Cm(pair) => {
-                let iv = cm_iv(&pair.rtcp.salt, ssrc, index);
+        match &self.0 {
+            Keys::Cm(kind, keyed) => {
+                let mut rtcp = Rtcp::unset(kernels);
+                rtcp.set(kernels, keyed, *kind);
+                let iv = cm_iv(&rtcp.salt, ssrc, index);
                 let tag = &trailer[rtcp::INDEX_WORD + mki_len..];
-                pair.rtcp
-                    .kernel
-                    .open_in_place(&iv, clear, packet, &word, tag)
+                rtcp.kernel.open_in_place(&iv, clear, packet, &word, tag)
             }
-            Keys::Gcm(pair) => {
-                let nonce = gcm_nonce(&pair.rtcp.salt, ssrc, index);
+            Keys::Gcm(kind, keyed) => {
+                let mut rtcp = Rtcp::unset(kernels);
+                rtcp.set(kernels, keyed, *kind);
+                let nonce = gcm_nonce(&rtcp.salt, ssrc, index);
                 let tag = &trailer[..tag_len];
-                pair.rtcp
-                    .kernel
-                    .open_in_place(&nonce, clear, packet, &word, tag)
+                rtcp.kernel.open_in_place(&nonce, clear, packet, &word, tag)
             }
         }
         .map_err(|_| AuthFailed)?;
@@ -328,9 +411,9 @@ impl Transform {
     /// The word with E flag and index of an SRTCP packet with an MKI and a tag of these lengths;
     /// `None` when the packet is too short for them.
     pub(crate) fn rtcp_word(&self, packet: &[u8], mki_len: usize, tag_len: usize) -> Option<u32> {
-        let behind = match self.keys {
-            Keys::Cm(_) => mki_len + tag_len,
-            Keys::Gcm(_) => mki_len,
+        let behind = match self.0 {
+            Keys::Cm(..) => mki_len + tag_len,
+            Keys::Gcm(..) => mki_len,
         };
         if packet.len() < rtcp::CLEAR + rtcp::INDEX_WORD + mki_len + tag_len {
             return None;
@@ -348,9 +431,9 @@ impl Transform {
         rtcp_tag_len: Option<usize>,
     ) -> bool {
         // Before the tag (RFC 3711 section 3.1); an AEAD has its tag in front (RFC 7714, 10.1).
-        let behind = match self.keys {
-            Keys::Cm(_) => rtcp_tag_len.unwrap_or(self.rtp_tag_len()),
-            Keys::Gcm(_) => 0,
+        let behind = match self.0 {
+            Keys::Cm(..) => rtcp_tag_len.unwrap_or(self.rtp_tag_len()),
+            Keys::Gcm(..) => 0,
         };
         packet
             .len()

@@ -53,19 +53,31 @@ fn step(r: &mut Random, seq: &mut u16) -> u16 {
 
 const PAYLOAD: usize = 24;
 
+/// Few headers and few payloads, so that retransmissions come up; every second packet has an
+/// (empty) header extension.
 fn packet(r: &mut Random, ssrc: u32, seq: u16) -> Vec<u8> {
-    let mut p = vec![0x80, r.next() as u8];
+    let extended = r.one_in(2);
+    let mut p = vec![0x80 | u8::from(extended) << 4, r.below(2) as u8];
     p.extend(seq.to_be_bytes());
     p.extend([0; 4]);
     p.extend(ssrc.to_be_bytes());
-    // Few payloads, so that retransmissions come up.
+    p.extend(extended.then_some([0; 4]).iter().flatten());
     p.extend([r.below(2) as u8; PAYLOAD]);
     p
 }
 
+fn payload(packet: &[u8]) -> &[u8] {
+    &packet[packet.len() - PAYLOAD..]
+}
+
+/// Octets of the header that [`packet`] made.
+fn header_len(packet: &[u8]) -> usize {
+    12 + usize::from(packet[0] >> 2 & 4)
+}
+
 /// The key stream under which `clear` became `protected`.
 fn key_stream(clear: &[u8], protected: &[u8]) -> Vec<u8> {
-    let payload = 12..12 + PAYLOAD;
+    let payload = clear.len() - PAYLOAD..clear.len();
     clear[payload.clone()]
         .iter()
         .zip(&protected[payload])
@@ -75,6 +87,7 @@ fn key_stream(clear: &[u8], protected: &[u8]) -> Vec<u8> {
 
 #[test]
 fn no_key_stream_is_used_twice() {
+    let mut again = 0;
     for seed in 0..30 {
         let mut r = Random(seed);
         let mut s = Session::new(kernels());
@@ -106,11 +119,12 @@ fn no_key_stream_is_used_twice() {
             }
             sent += 1;
             let aead = s.stats().local_suite.unwrap().cipher() == Cipher::AesGcm;
-            if let Some(before) = used.insert(key_stream(&p, &out), p[12..].to_vec()) {
+            if let Some(before) = used.insert(key_stream(&p, &out), payload(&p).to_vec()) {
                 assert!(!aead, "seed {seed}: a nonce twice");
+                again += 1;
                 assert_eq!(
                     before,
-                    p[12..],
+                    payload(&p),
                     "seed {seed}: a key stream for two payloads"
                 );
             }
@@ -120,6 +134,7 @@ fn no_key_stream_is_used_twice() {
             "seed {seed}: {sent} sent, {refused} refused"
         );
     }
+    assert!(again > 300, "{again} sent again");
 }
 
 /// The detector of the test above finds what it is for: contexts thrown away.
@@ -197,7 +212,7 @@ fn no_packet_is_handed_up_twice() {
                 let mut buffer = packet.clone();
                 if !fresh && r.one_in(3) {
                     // An 80-bit tag, cut, is a 32-bit one.
-                    buffer.truncate(12 + PAYLOAD + 4);
+                    buffer.truncate(header_len(&buffer) + PAYLOAD + 4);
                 }
                 match rx.unprotect_rtp(&mut buffer, now) {
                     Ok(_) => {

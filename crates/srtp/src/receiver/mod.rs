@@ -8,7 +8,7 @@ use packet_crypto::Kernels;
 
 use crate::Few;
 use crate::error::{PolicyError, UnprotectError};
-use crate::kdf::{Derived, KeyId, derive};
+use crate::kdf::{Derived, KeyId};
 use crate::policy::{Mki, Policy};
 use crate::replay::Window;
 use crate::rtcp;
@@ -42,11 +42,13 @@ struct Stream {
 }
 
 /// Everything received under one master key.
+#[repr(C)]
 pub(crate) struct KeyRecord {
-    id: KeyId,
-    heard: u64,
-    packets: KeyUsage,
+    // What a packet touches comes first.
     streams: Few<Stream>,
+    packets: KeyUsage,
+    heard: u64,
+    id: KeyId,
 }
 
 struct RemoteKey {
@@ -74,19 +76,19 @@ enum Role {
 #[derive(Default)]
 #[repr(C)]
 pub(crate) struct Receiver {
-    records: Vec<KeyRecord>,
     current: Option<Generation>,
     pending: Option<Box<Generation>>,
     old: Option<Box<(Generation, u64)>>,
+    records: Few<KeyRecord>,
     clock: u64,
-    last: Option<(usize, u32)>,
+    last: Option<(u32, u32)>,
     /// The last description brought new keys, and may still be refused.
     unsettled: bool,
 }
 
 impl Receiver {
     /// A receiver that goes on with what was received before, but has no key yet.
-    pub(crate) fn resume(records: Vec<KeyRecord>) -> Self {
+    pub(crate) fn resume(records: Few<KeyRecord>) -> Self {
         let clock = records.iter().map(|r| r.heard).max().unwrap_or(0);
         Receiver {
             records,
@@ -96,7 +98,7 @@ impl Receiver {
     }
 
     /// What was received; the keys go.
-    pub(crate) fn into_records(self) -> Vec<KeyRecord> {
+    pub(crate) fn into_records(self) -> Few<KeyRecord> {
         let mut records = self.records;
         records.retain(|r| !r.streams.is_empty());
         records
@@ -112,19 +114,23 @@ impl Receiver {
     ) -> Result<(), PolicyError> {
         self.expire(now_ms);
         check_set(policies)?;
-        let derived = policies
-            .iter()
-            .map(|p| derive(kernels, p.key()))
-            .collect::<Result<Few<_>, _>>()?;
-        let same = |key: &RemoteKey, policy: &Policy, derived: &Derived| {
-            self.records[key.record].id == derived.id
+        let mut new: Few<(KeyId, Transform)> = Few::new();
+        for policy in policies {
+            let mut derived = Derived::unset();
+            derived.derive(kernels, policy.key())?;
+            let (suite, params) = (policy.suite(), policy.params());
+            let transform = Transform::new(kernels, suite, params, &derived.rtp, &derived.rtcp)?;
+            new.push((derived.id.clone(), transform));
+        }
+        let same = |key: &RemoteKey, policy: &Policy, id: &KeyId| {
+            self.records[key.record].id == *id
                 && key.transform.suite() == policy.suite()
                 && key.transform.params() == policy.params()
                 && key.mki.as_ref() == policy.mki()
         };
         let again = self.current.as_ref().is_some_and(|current| {
-            let mut pairs = current.keys.iter().zip(policies).zip(&derived);
-            current.keys.len() == policies.len() && pairs.all(|((k, p), d)| same(k, p, d))
+            let mut pairs = current.keys.iter().zip(policies).zip(&new);
+            current.keys.len() == policies.len() && pairs.all(|((k, p), (id, _))| same(k, p, id))
         });
         if again {
             // Also the peer's way to take back a description that is still pending.
@@ -132,16 +138,11 @@ impl Receiver {
             self.unsettled = false;
             return Ok(());
         }
-        let transforms = policies
-            .iter()
-            .zip(&derived)
-            .map(|(p, d)| Transform::new(kernels, p.suite(), p.params(), d))
-            .collect::<Result<Few<_>, _>>()?;
         self.pending = None;
         self.forget_idle_records();
         let mut keys = Few::with_capacity(policies.len());
-        for ((policy, derived), transform) in policies.iter().zip(derived).zip(transforms) {
-            let record = self.record_of(derived.id);
+        for (policy, (id, transform)) in policies.iter().zip(new) {
+            let record = self.record_of(id);
             keys.push(RemoteKey {
                 record,
                 transform,
@@ -243,8 +244,8 @@ impl Receiver {
             self.current.iter_mut().for_each(shift);
             self.old.iter_mut().for_each(|old| shift(&mut old.0));
             self.last = match self.last {
-                Some((r, _)) if r == oldest => None,
-                Some((r, ssrc)) => Some((r - usize::from(r > oldest), ssrc)),
+                Some((r, _)) if r as usize == oldest => None,
+                Some((r, ssrc)) => Some((r - u32::from(r as usize > oldest), ssrc)),
                 None => None,
             };
         }
@@ -262,18 +263,19 @@ impl Receiver {
         let record = self.commit(&verified, now_ms);
         mark(&mut record.stream(header.ssrc).rtp, verified.index);
         record.packets.rtp += 1;
-        self.last = Some((verified.record, header.ssrc));
+        self.last = Some((verified.record as u32, header.ssrc));
         Ok(verified.len)
     }
 
     pub(crate) fn unprotect_rtcp(
         &mut self,
+        kernels: &'static Kernels,
         packet: &mut [u8],
         now_ms: u64,
     ) -> Result<usize, UnprotectError> {
         self.expire(now_ms);
         let ssrc = rtcp::parse(packet)?;
-        let verified = self.open_rtcp(ssrc, packet)?;
+        let verified = self.open_rtcp(kernels, ssrc, packet)?;
         let record = self.commit(&verified, now_ms);
         mark(&mut record.stream(ssrc).rtcp, verified.index);
         record.packets.rtcp += 1;
@@ -299,7 +301,7 @@ impl Receiver {
         let keys = &self.current.as_ref()?.keys;
         let heard = self
             .last
-            .and_then(|(record, _)| keys.iter().find(|k| k.record == record));
+            .and_then(|(record, _)| keys.iter().find(|k| k.record == record as usize));
         let key = heard.or(keys.first())?;
         Some((key.transform.suite(), self.records[key.record].packets))
     }
@@ -307,7 +309,7 @@ impl Receiver {
     /// Rollover counter of the SSRC from which RTP came last.
     pub(crate) fn roc(&self) -> Option<u32> {
         let (record, ssrc) = self.last?;
-        let window = self.records.get(record)?.rtp_window(ssrc)?;
+        let window = self.records.get(record as usize)?.rtp_window(ssrc)?;
         Some((window.highest() >> 16) as u32)
     }
 }

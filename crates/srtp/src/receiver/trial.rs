@@ -1,5 +1,7 @@
 //! Which keys, MKIs, tags and indexes a received packet is tried with. Nothing is changed here.
 
+use packet_crypto::Kernels;
+
 use super::{Generation, Receiver, RemoteKey, Role};
 use crate::error::{Malformed, UnprotectError};
 use crate::index::guess;
@@ -151,6 +153,7 @@ impl Receiver {
 
     pub(super) fn open_rtcp(
         &self,
+        kernels: &'static Kernels,
         ssrc: u32,
         packet: &mut [u8],
     ) -> Result<Verified, UnprotectError> {
@@ -164,7 +167,7 @@ impl Receiver {
             };
             for short_tag in [false, true] {
                 for (key, mki_len) in tries(generation, packet, Some(short_tag)) {
-                    match self.try_rtcp(key, ssrc, packet, mki_len, short_tag) {
+                    match self.try_rtcp(kernels, key, ssrc, packet, (mki_len, short_tag)) {
                         Ok((index, len)) => {
                             return Ok(Verified {
                                 role,
@@ -183,11 +186,11 @@ impl Receiver {
 
     fn try_rtcp(
         &self,
+        kernels: &'static Kernels,
         key: &RemoteKey,
         ssrc: u32,
         packet: &mut [u8],
-        mki_len: usize,
-        short_tag: bool,
+        (mki_len, short_tag): (usize, bool),
     ) -> Result<(u64, usize), UnprotectError> {
         let transform = &key.transform;
         let tag_len = rtcp_tag_len(key, short_tag).ok_or(Malformed::TooShort)?;
@@ -199,7 +202,7 @@ impl Receiver {
         }
         let index = u64::from(word & !rtcp::E_FLAG);
         not_used(self.records[key.record].rtcp_window(ssrc), index)?;
-        match transform.open_rtcp(ssrc, word, packet, mki_len, tag_len) {
+        match transform.open_rtcp(kernels, ssrc, word, packet, mki_len, tag_len) {
             Ok(len) => Ok((index, len)),
             Err(_) => Err(UnprotectError::AuthFailed),
         }

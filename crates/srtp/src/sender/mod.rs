@@ -1,18 +1,23 @@
 //! The sending half: which key, which index, and whether that index may still be used.
 
+mod fingerprint;
+mod placed;
 mod record;
 
-use packet_crypto::{Kernels, PayloadHash, prefetch};
+use packet_crypto::{Kernels, prefetch};
 
 use crate::Few;
 use crate::error::{PolicyError, ProtectError};
-use crate::kdf::{KeyId, derive};
+use crate::kdf::{Derived, KeyId};
 use crate::policy::{Mki, Policy};
 use crate::rtcp;
 use crate::rtp::RtpHeader;
 use crate::stats::KeyUsage;
 use crate::suite::Suite;
 use crate::transform::Transform;
+pub(crate) use fingerprint::PayloadKey;
+pub(crate) use placed::{Placed, Sent};
+use record::Again;
 pub(crate) use record::KeyRecord;
 
 /// Most SSRCs under one local key, and most local policies of one session.
@@ -30,16 +35,6 @@ pub enum LocalSsrc {
     Specific(u32),
 }
 
-/// A packet has its index, which now counts as used: it can be sealed.
-pub(crate) struct Placed<'a> {
-    pub(crate) transform: &'a Transform,
-    pub(crate) header: RtpHeader,
-    pub(crate) index: u64,
-    pub(crate) mki: &'a [u8],
-    /// The index was used before, for the same payload.
-    pub(crate) repeated: bool,
-}
-
 /// A local policy in force (or staged).
 struct Active {
     ssrc: LocalSsrc,
@@ -53,7 +48,7 @@ struct Active {
 struct Staged {
     ssrc: LocalSsrc,
     id: KeyId,
-    payload_hash: PayloadHash,
+    payload_key: PayloadKey,
     transform: Transform,
     mki: Option<Mki>,
 }
@@ -62,17 +57,17 @@ struct Staged {
 #[derive(Default)]
 #[repr(C)]
 pub(crate) struct Sender {
-    records: Vec<KeyRecord>,
-    active: Few<Active>,
     /// Record and stream of the last RTP packet, for the statistics.
-    last: Option<(usize, u32)>,
-    staged: Vec<Staged>,
+    last: Option<(u32, u32)>,
+    active: Few<Active>,
+    records: Few<KeyRecord>,
     keys_set: u64,
+    staged: Vec<Staged>,
 }
 
 impl Sender {
     /// A sender that goes on with what was sent before, but has no key yet.
-    pub(crate) fn resume(records: Vec<KeyRecord>) -> Self {
+    pub(crate) fn resume(records: Few<KeyRecord>) -> Self {
         let keys_set = records.iter().map(|r| r.age + 1).max().unwrap_or(0);
         Sender {
             records,
@@ -82,7 +77,7 @@ impl Sender {
     }
 
     /// What was sent; the keys go.
-    pub(crate) fn into_records(self) -> Vec<KeyRecord> {
+    pub(crate) fn into_records(self) -> Few<KeyRecord> {
         let mut records = self.records;
         records.retain(|r| !r.streams.is_empty());
         records
@@ -167,7 +162,7 @@ impl Sender {
         let Staged {
             ssrc,
             id,
-            payload_hash,
+            payload_key,
             transform,
             mki,
         } = staged;
@@ -177,7 +172,7 @@ impl Sender {
         let record = match self.records.iter().position(|r| r.id == id) {
             Some(known) => known,
             None => {
-                let new = KeyRecord::new(id, payload_hash);
+                let new = KeyRecord::new(id, payload_key);
                 if let Some(slot) = self.slot_to_forget() {
                     self.records[slot] = new;
                     slot
@@ -213,6 +208,7 @@ impl Sender {
     #[inline]
     pub(crate) fn place_rtp(
         &mut self,
+        kernels: &'static Kernels,
         src: &[u8],
         room: usize,
     ) -> Result<Placed<'_>, ProtectError> {
@@ -223,17 +219,19 @@ impl Sender {
         if room < src.len() + mki.len() + transform.rtp_tag_len() {
             return Err(ProtectError::BufferTooSmall);
         }
-        let record = &mut self.records[active.record];
-        let payload = transform.may_repeat().then(|| &src[header.len..]);
-        let place = record.place(header.ssrc, header.seq, payload)?;
-        record.sent(header.ssrc, &place)?;
-        self.last = Some((active.record, header.ssrc));
+        let again = match transform.may_repeat() {
+            false => Again::Never,
+            // Asterisk writes the time of sending into the extension of a retransmission.
+            true if header.extended => Again::SamePayload(kernels, &src[header.len..]),
+            true => Again::SamePacket,
+        };
+        let place = self.records[active.record].place(header.ssrc, header.seq, again)?;
+        self.last = Some((active.record as u32, header.ssrc));
         Ok(Placed {
             transform,
-            header,
-            index: place.index,
             mki,
-            repeated: place.repeated,
+            header,
+            place,
         })
     }
 
@@ -247,6 +245,7 @@ impl Sender {
 
     pub(crate) fn protect_rtcp(
         &mut self,
+        kernels: &'static Kernels,
         src: &[u8],
         dst: &mut [u8],
     ) -> Result<usize, ProtectError> {
@@ -259,7 +258,7 @@ impl Sender {
             return Err(ProtectError::BufferTooSmall);
         }
         let index = self.records[active.record].next_rtcp(ssrc)?;
-        Ok(transform.seal_rtcp(ssrc, index, src, dst, mki))
+        Ok(transform.seal_rtcp(kernels, ssrc, index, src, dst, mki))
     }
 
     /// Suite and packets of the key that protects `ssrc`, or of the last one set.
@@ -277,15 +276,22 @@ impl Sender {
     /// Rollover counter of the SSRC that sent last.
     pub(crate) fn roc(&self) -> Option<u32> {
         let (record, ssrc) = self.last?;
-        self.records.get(record)?.roc(ssrc)
+        self.records.get(record as usize)?.roc(ssrc)
     }
 }
 
 /// The policy for `ssrc`: its own, or the one for any.
 #[inline]
 fn active(policies: &[Active], ssrc: u32) -> Option<&Active> {
-    let by = |which| policies.iter().find(|a| a.ssrc == which);
-    by(LocalSsrc::Specific(ssrc)).or_else(|| by(LocalSsrc::Any))
+    let mut any = None;
+    for policy in policies {
+        match policy.ssrc {
+            LocalSsrc::Specific(own) if own == ssrc => return Some(policy),
+            LocalSsrc::Specific(_) => (),
+            LocalSsrc::Any => any = Some(policy),
+        }
+    }
+    any
 }
 
 impl Staged {
@@ -294,13 +300,15 @@ impl Staged {
         ssrc: LocalSsrc,
         policy: &Policy,
     ) -> Result<Self, PolicyError> {
-        let derived = derive(kernels, policy.key())?;
+        let mut derived = Derived::unset();
+        derived.derive(kernels, policy.key())?;
+        let (suite, params) = (policy.suite(), policy.params());
         Ok(Staged {
             ssrc,
-            payload_hash: PayloadHash::new(kernels, &derived.payload_hash),
-            transform: Transform::new(kernels, policy.suite(), policy.params(), &derived)?,
+            payload_key: PayloadKey::new(&derived.payload),
+            transform: Transform::new(kernels, suite, params, &derived.rtp, &derived.rtcp)?,
             mki: policy.mki().cloned(),
-            id: derived.id,
+            id: derived.id.clone(),
         })
     }
 }

@@ -1,6 +1,6 @@
-//! What was sent under a local key: the indexes used, and hashes of the latest payloads.
+//! What was sent under a local key: the indexes used, and fingerprints of the latest packets.
 
-use packet_crypto::PayloadHash;
+use packet_crypto::Kernels;
 
 use crate::Few;
 use crate::error::ProtectError;
@@ -10,94 +10,143 @@ use crate::replay::{Seen, WINDOW, Window};
 use crate::stats::KeyUsage;
 
 use super::MAX_LOCAL_SOURCES;
+use super::fingerprint::{Fingerprint, PayloadKey};
 
-/// How many of the latest payloads are told from others. A retransmission that is older finds
-/// its index used and nothing to compare with.
-const HASHED: usize = 64;
+/// How many of the latest packets are told from others. A retransmission that is older finds its
+/// index used and nothing to compare with.
+const KNOWN: usize = 64;
 
 /// Everything sent under one master key. It outlives the key's use: should the key come back,
 /// no index is used twice.
+#[repr(C)]
 pub(crate) struct KeyRecord {
-    pub(super) id: KeyId,
-    /// Greater for a key set later.
-    pub(super) age: u64,
-    pub(super) payload_hash: PayloadHash,
+    // What every packet touches comes first.
     pub(super) packets: KeyUsage,
     pub(super) streams: Few<Stream>,
+    pub(super) payload_key: PayloadKey,
+    /// Greater for a key set later.
+    pub(super) age: u64,
+    pub(super) id: KeyId,
 }
 
 /// What was sent from one SSRC under one key.
+#[repr(C)]
 pub(super) struct Stream {
     ssrc: u32,
-    rtp: Option<Window>,
-    /// Payload hashes of the latest indexes, by index modulo [`HASHED`].
-    hashes: Option<Box<[u64; HASHED]>>,
     /// The next SRTCP index.
     rtcp_next: u32,
+    rtp: Option<Window>,
+    /// Of the latest indexes, by index modulo [`KNOWN`]; what stands for one that an AEAD used
+    /// fits no packet but by chance. Here and not behind a pointer: that
+    /// would be one more place in memory to wait for.
+    fingerprints: [Fingerprint; KNOWN],
 }
 
-/// Where an RTP packet belongs.
-pub(super) struct RtpPlace {
+/// Where an RTP packet belongs. Its index counts as used.
+pub(super) struct RtpPlace<'a> {
     pub(super) index: u64,
-    /// Under this index the same payload was sent before.
-    pub(super) repeated: bool,
-    hash: Option<u64>,
+    /// The index was used before.
+    pub(super) used: bool,
+    /// Where its fingerprint is kept. None for a packet of an AEAD, and for one so late that a
+    /// later one has the place.
+    slot: Option<&'a mut Fingerprint>,
+    /// If it is not that of the tag.
+    fingerprint: Option<Fingerprint>,
+    /// RTP packets under the key.
+    packets: &'a mut u64,
+}
+
+/// Which packet may be encrypted under an index that was used.
+#[derive(Clone, Copy)]
+pub(super) enum Again<'a> {
+    /// None: an AEAD must never see a nonce twice (RFC 7714 section 8.4).
+    Never,
+    /// The same one: counter mode then gives the same ciphertext.
+    SamePacket,
+    /// One with this payload, whatever its header.
+    SamePayload(&'static Kernels, &'a [u8]),
+}
+
+impl RtpPlace<'_> {
+    /// The packet is sealed, and this is its HMAC: it may be sent if its index was not used
+    /// before, or for the same packet.
+    #[inline]
+    pub(super) fn settle(&mut self, tag: &[u8; 20]) -> Result<(), ProtectError> {
+        let fingerprint = self.fingerprint.unwrap_or_else(|| Fingerprint::of_tag(tag));
+        match &mut self.slot {
+            Some(sent) if self.used && **sent != fingerprint => {
+                return Err(ProtectError::ReusedIndex);
+            }
+            Some(sent) => **sent = fingerprint,
+            None => (),
+        }
+        *self.packets += u64::from(self.used);
+        Ok(())
+    }
 }
 
 impl KeyRecord {
-    pub(super) fn new(id: KeyId, payload_hash: PayloadHash) -> Self {
+    pub(super) fn new(id: KeyId, payload_key: PayloadKey) -> Self {
         KeyRecord {
             id,
             age: 0,
-            payload_hash,
+            payload_key,
             packets: KeyUsage::default(),
             streams: Few::new(),
         }
     }
 
-    /// The index of a packet to send, if it may be sent. `payload` only if a repetition is
-    /// harmless.
+    /// Gives a packet to send its index, if it may have one.
     #[inline]
     pub(super) fn place(
-        &self,
+        &mut self,
         ssrc: u32,
         seq: u16,
-        payload: Option<&[u8]>,
-    ) -> Result<RtpPlace, ProtectError> {
-        if self.packets.rtp >= RTP_INDEXES {
+        again: Again<'_>,
+    ) -> Result<RtpPlace<'_>, ProtectError> {
+        let packets = &mut self.packets.rtp;
+        if *packets >= RTP_INDEXES {
             return Err(ProtectError::KeyExhausted);
         }
-        let stream = self.streams.iter().find(|s| s.ssrc == ssrc);
-        let window = stream.and_then(|s| s.rtp.as_ref());
-        let index = match window {
-            Some(window) => next_index(window.highest(), seq)?,
-            None => u64::from(seq),
-        };
-        let hash = payload.map(|p| self.payload_hash.of(p));
-        let repeated = match window.map(|w| w.look_up(index)) {
-            None | Some(Seen::New) => false,
-            Some(Seen::TooOld) => return Err(ProtectError::IndexTooOld),
-            Some(Seen::Used) => {
-                let sent = stream.and_then(|s| s.hash_of(index));
-                if sent.is_none() || sent != hash {
-                    return Err(ProtectError::ReusedIndex);
-                }
-                true
+        let stream = stream(&mut self.streams, ssrc)?;
+        let (index, used, latest) = match &mut stream.rtp {
+            None => {
+                let index = u64::from(seq);
+                stream.rtp = Some(Window::starting_at(index));
+                (index, false, true)
+            }
+            Some(window) => {
+                let index = next_index(window.highest(), seq)?;
+                let used = match window.take(index) {
+                    Seen::New => false,
+                    Seen::Used => true,
+                    Seen::TooOld => return Err(ProtectError::IndexTooOld),
+                };
+                (index, used, window.highest() - index < KNOWN as u64)
             }
         };
+        let fingerprint = match again {
+            Again::SamePayload(kernels, payload) => {
+                Some(self.payload_key.fingerprint(kernels, index, payload))
+            }
+            Again::SamePacket | Again::Never => None,
+        };
+        let slot = match again {
+            Again::Never => None,
+            _ if !latest => None,
+            _ => Some(&mut stream.fingerprints[index as usize % KNOWN]),
+        };
+        if used && slot.is_none() {
+            return Err(ProtectError::ReusedIndex);
+        }
+        *packets += u64::from(!used);
         Ok(RtpPlace {
             index,
-            repeated,
-            hash,
+            used,
+            slot,
+            fingerprint,
+            packets,
         })
-    }
-
-    /// The packet is on its way.
-    #[inline]
-    pub(super) fn sent(&mut self, ssrc: u32, place: &RtpPlace) -> Result<(), ProtectError> {
-        self.stream(ssrc)?.mark(place);
-        self.packets.rtp += 1;
-        Ok(())
     }
 
     /// Uses up the next SRTCP index.
@@ -106,7 +155,7 @@ impl KeyRecord {
         if self.packets.rtcp >= RTCP_INDEXES {
             return Err(ProtectError::KeyExhausted);
         }
-        let stream = self.stream(ssrc)?;
+        let stream = stream(&mut self.streams, ssrc)?;
         let index = stream.rtcp_next;
         stream.rtcp_next += 1;
         self.packets.rtcp += 1;
@@ -117,27 +166,26 @@ impl KeyRecord {
         let stream = self.streams.iter().find(|s| s.ssrc == ssrc)?;
         Some((stream.rtp.as_ref()?.highest() >> 16) as u32)
     }
+}
 
-    #[inline]
-    fn stream(&mut self, ssrc: u32) -> Result<&mut Stream, ProtectError> {
-        let place = match self.streams.iter().position(|s| s.ssrc == ssrc) {
-            Some(known) => known,
-            None if self.streams.len() >= MAX_LOCAL_SOURCES => {
-                return Err(ProtectError::TooManySources);
-            }
-            None => {
-                self.streams.reserve_exact(1);
-                self.streams.push(Stream {
-                    ssrc,
-                    rtp: None,
-                    hashes: None,
-                    rtcp_next: 0,
-                });
-                self.streams.len() - 1
-            }
-        };
-        Ok(&mut self.streams[place])
-    }
+/// The SSRC's stream, which is new if this is its first packet.
+#[inline]
+fn stream(streams: &mut Few<Stream>, ssrc: u32) -> Result<&mut Stream, ProtectError> {
+    let place = match streams.iter().position(|s| s.ssrc == ssrc) {
+        Some(known) => known,
+        None if streams.len() >= MAX_LOCAL_SOURCES => return Err(ProtectError::TooManySources),
+        None => {
+            streams.reserve_exact(1);
+            streams.push(Stream {
+                ssrc,
+                rtcp_next: 0,
+                rtp: None,
+                fingerprints: [Fingerprint::default(); KNOWN],
+            });
+            streams.len() - 1
+        }
+    };
+    Ok(&mut streams[place])
 }
 
 /// The index of a packet to send. What lies just before index 0 was sent before the stream's
@@ -151,68 +199,51 @@ fn next_index(highest: u64, seq: u16) -> Result<u64, ProtectError> {
     guess(highest, seq).ok_or(ProtectError::KeyExhausted)
 }
 
-impl Stream {
-    #[inline]
-    fn mark(&mut self, place: &RtpPlace) {
-        let window = match &mut self.rtp {
-            Some(window) => {
-                window.mark(place.index);
-                window
-            }
-            None => self.rtp.insert(Window::starting_at(place.index)),
-        };
-        if let Some(hash) = place.hash
-            && window.highest() - place.index < HASHED as u64
-        {
-            let hashes = self.hashes.get_or_insert_with(|| Box::new([0; HASHED]));
-            hashes[place.index as usize % HASHED] = hash;
-        }
-    }
-
-    /// The hash of the payload sent under a used index, if it is still known.
-    fn hash_of(&self, index: u64) -> Option<u64> {
-        let age = self.rtp.as_ref()?.highest().checked_sub(index)?;
-        let hashes = self.hashes.as_ref()?;
-        (age < HASHED as u64).then(|| hashes[index as usize % HASHED])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::MasterKey;
-    use crate::suite::Suite;
 
     fn record() -> KeyRecord {
-        let key = MasterKey::new(Suite::AesCm128HmacSha1_80, &[5; 30]).unwrap();
-        let kernels = packet_crypto::kernels();
-        let derived = crate::kdf::derive(kernels, &key).unwrap();
-        let payload_hash = PayloadHash::new(kernels, &derived.payload_hash);
-        KeyRecord::new(derived.id, payload_hash)
+        KeyRecord::new(KeyId::from_octets([5; 8]), PayloadKey::new(&[6; 16]))
+    }
+
+    /// Places a packet of SSRC 1 whose tag consists of `n`, and settles it; its index, and whether
+    /// that was used before.
+    fn send(r: &mut KeyRecord, seq: u16, n: u8) -> Result<(u64, bool), ProtectError> {
+        let mut place = r.place(1, seq, Again::SamePacket)?;
+        place.settle(&[n; 20])?;
+        Ok((place.index, place.used))
     }
 
     #[test]
     fn rtp_ends_with_its_2_to_the_48th_packet() {
         let mut r = record();
         r.packets.rtp = RTP_INDEXES - 1;
-        let place = r.place(1, 9, None).unwrap();
-        r.sent(1, &place).unwrap();
-        assert_eq!(r.place(1, 10, None).err(), Some(ProtectError::KeyExhausted));
+        send(&mut r, 9, 0).unwrap();
+        assert_eq!(send(&mut r, 10, 0), Err(ProtectError::KeyExhausted));
         // Another SSRC has the same key.
-        assert_eq!(r.place(2, 10, None).err(), Some(ProtectError::KeyExhausted));
+        let other = r.place(2, 10, Again::SamePacket);
+        assert_eq!(other.err(), Some(ProtectError::KeyExhausted));
+    }
+
+    #[test]
+    fn a_packet_sent_again_is_one_of_the_keys_packets_and_one_refused_is_not() {
+        let mut r = record();
+        send(&mut r, 9, 0).unwrap();
+        assert_eq!(r.packets.rtp, 1);
+        assert_eq!(send(&mut r, 9, 0), Ok((9, true)));
+        assert_eq!(r.packets.rtp, 2);
+        assert_eq!(send(&mut r, 9, 1), Err(ProtectError::ReusedIndex));
+        assert_eq!(r.packets.rtp, 2);
     }
 
     #[test]
     fn rtp_ends_with_its_last_index() {
         let mut r = record();
-        let last = RtpPlace {
-            index: RTP_INDEXES - 2,
-            repeated: false,
-            hash: None,
-        };
-        r.sent(1, &last).unwrap();
-        assert_eq!(r.place(1, 0xffff, None).unwrap().index, RTP_INDEXES - 1);
-        assert_eq!(r.place(1, 0, None).err(), Some(ProtectError::KeyExhausted));
+        send(&mut r, 1, 0).unwrap();
+        r.streams[0].rtp = Some(Window::starting_at(RTP_INDEXES - 2));
+        assert_eq!(send(&mut r, 0xffff, 0), Ok((RTP_INDEXES - 1, false)));
+        assert_eq!(send(&mut r, 0, 0), Err(ProtectError::KeyExhausted));
     }
 
     #[test]
@@ -227,45 +258,45 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_is_known_as_long_as_it_is_among_the_latest() {
+    fn a_packet_is_known_as_long_as_it_is_among_the_latest() {
         let mut r = record();
         for seq in 0..64 {
-            let place = r.place(1, seq, Some(&[seq as u8])).unwrap();
-            r.sent(1, &place).unwrap();
+            send(&mut r, seq, seq as u8).unwrap();
         }
-        assert!(r.place(1, 0, Some(&[0])).unwrap().repeated);
-        assert_eq!(
-            r.place(1, 0, Some(&[1])).err(),
-            Some(ProtectError::ReusedIndex)
-        );
-        assert_eq!(r.place(1, 0, None).err(), Some(ProtectError::ReusedIndex));
-        let place = r.place(1, 64, Some(&[64])).unwrap();
-        r.sent(1, &place).unwrap();
-        assert_eq!(
-            r.place(1, 0, Some(&[0])).err(),
-            Some(ProtectError::ReusedIndex)
-        );
-        assert!(r.place(1, 1, Some(&[1])).unwrap().repeated);
-        // Index 64 has taken the place of index 0: its payload proves nothing for that one.
-        let other = r.place(1, 0, Some(&[64]));
-        assert_eq!(other.err(), Some(ProtectError::ReusedIndex));
+        assert_eq!(send(&mut r, 0, 0), Ok((0, true)));
+        assert_eq!(send(&mut r, 0, 1), Err(ProtectError::ReusedIndex));
+        // A refusal leaves what is on record.
+        assert_eq!(send(&mut r, 0, 0), Ok((0, true)));
+        send(&mut r, 64, 64).unwrap();
+        assert_eq!(send(&mut r, 0, 0), Err(ProtectError::ReusedIndex));
+        assert_eq!(send(&mut r, 1, 1), Ok((1, true)));
+        // Index 64 has taken the place of index 0: its fingerprint proves nothing for that one.
+        assert_eq!(send(&mut r, 0, 64), Err(ProtectError::ReusedIndex));
     }
 
     #[test]
-    fn a_late_first_use_does_not_overwrite_a_later_payloads_hash() {
+    fn a_late_first_use_does_not_overwrite_a_later_fingerprint() {
         let mut r = record();
         for seq in [200, 130, 201] {
-            let place = r.place(1, seq, Some(&[seq as u8])).unwrap();
-            assert!(!place.repeated);
-            r.sent(1, &place).unwrap();
+            let sent = send(&mut r, seq, seq as u8);
+            assert_eq!(sent, Ok((u64::from(seq), false)));
         }
         // 137 and 201 share a slot.
-        let late = r.place(1, 137, Some(&[7])).unwrap();
-        r.sent(1, &late).unwrap();
-        assert!(r.place(1, 201, Some(&[201])).unwrap().repeated);
-        assert_eq!(
-            r.place(1, 137, Some(&[7])).err(),
-            Some(ProtectError::ReusedIndex)
-        );
+        assert_eq!(send(&mut r, 137, 7), Ok((137, false)));
+        assert_eq!(send(&mut r, 201, 201), Ok((201, true)));
+        assert_eq!(send(&mut r, 137, 7), Err(ProtectError::ReusedIndex));
+    }
+
+    #[test]
+    fn an_aead_has_no_fingerprints_and_repeats_nothing() {
+        let mut r = record();
+        r.place(1, 1, Again::Never).unwrap();
+        let again = r.place(1, 1, Again::Never);
+        assert_eq!(again.err(), Some(ProtectError::ReusedIndex));
+        assert_eq!(send(&mut r, 1, 1), Err(ProtectError::ReusedIndex));
+        send(&mut r, 2, 2).unwrap();
+        let again = r.place(1, 2, Again::Never);
+        assert_eq!(again.err(), Some(ProtectError::ReusedIndex));
+        assert_eq!(r.packets.rtp, 2);
     }
 }

@@ -30,11 +30,27 @@ fn sessions(count: usize) -> Vec<Session> {
 fn a_batch_is_what_its_packets_are_one_by_one() {
     for count in [0, 1, 2, 5, 6, 15, 16, 17, 33, 70] {
         let (mut single, mut batch) = (sessions(count), sessions(count));
-        for seq in [1, 2, 2, 9] {
+        // The same packet again; then, for some, another header or payload under a used index.
+        for (seq, marker, payload) in [
+            (1, 0, 0),
+            (2, 0, 0),
+            (2, 0, 0),
+            (2, 1, 0),
+            (2, 0, 1),
+            (9, 0, 0),
+        ] {
             let packets: Vec<_> = (0..count)
                 .map(|i| match i % 13 {
                     12 => vec![0x40; 20],
-                    _ => rtp_from(i as u32, seq, &vec![i as u8; i * 37 % 400]),
+                    kind => {
+                        let octets = vec![i as u8 ^ (payload * (kind % 2) as u8); 8 + i * 37 % 400];
+                        let mut p = rtp_from(i as u32, seq, &octets);
+                        p[0] |= u8::from(kind % 3 == 0) << 4;
+                        p[1] |= marker * (kind % 5) as u8;
+                        // Without an extension this is payload.
+                        p[12..16].copy_from_slice(&[0xbe, 0xde, 0, 1]);
+                        p
+                    }
                 })
                 .collect();
             let room = |i: usize| packets[i].len() + if i % 17 == 16 { 3 } else { MAX_TRAILER };
@@ -61,5 +77,14 @@ fn a_batch_is_what_its_packets_are_one_by_one() {
                 assert_eq!(a.stats(), b.stats());
             }
         }
+        let count_of = |which: fn(&crate::Counters) -> u64| {
+            batch.iter().map(|s| which(s.counters())).sum::<u64>() as usize
+        };
+        let (again, refused) = (count_of(|c| c.reencryptions), count_of(|c| c.reuse_drops));
+        // Both must have come up, or the test proves nothing.
+        assert!(
+            count < 15 || (again * 4 > count && refused * 4 > count),
+            "{again} again, {refused} refused, of {count}"
+        );
     }
 }

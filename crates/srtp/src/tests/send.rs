@@ -73,51 +73,111 @@ fn what_came_before_the_first_packet_has_no_index() {
     assert_eq!(send(3), Ok((Some(1), Some(1))));
 }
 
-#[test]
-fn a_used_index_is_encrypted_again_only_for_the_same_payload() {
-    let mut s = sender(&policy(CM, 1));
-    let first = protect(&mut s, &rtp(10)).unwrap();
-    assert_eq!(protect(&mut s, &rtp(10)).unwrap(), first);
-    protect(&mut s, &rtp(11)).unwrap();
+/// As [`rtp_from`], with a header extension of one word.
+fn extended(seq: u16, word: u8, payload: &[u8]) -> Vec<u8> {
+    let mut p = rtp_from(SSRC, seq, payload);
+    p[0] |= 0x10;
+    p.splice(12..12, [0xbe, 0xde, 0, 1, word, word, word, word]);
+    p
+}
 
-    // Another header, as in a NACK retransmission: the same ciphertext, another tag.
-    let mut header_changed = rtp(10);
-    header_changed[1] |= 0x80;
-    let again = protect(&mut s, &header_changed).unwrap();
-    assert_eq!(again[12..32], first[12..32]);
-    assert_ne!(again[32..], first[32..]);
+/// Refused, and the buffer holds nothing of it: what lies where it was sealed is zero.
+fn assert_reused(s: &mut Session, packet: &[u8]) {
+    let mut out = vec![0xee; packet.len() + MAX_TRAILER];
+    let result = s.protect_rtp(packet, &mut out);
+    assert_eq!(result, Err(ProtectError::ReusedIndex));
+    let (sealed, behind) = out.split_at(packet.len());
+    let untouched = sealed.iter().all(|o| *o == 0xee);
+    assert!(untouched || sealed.iter().all(|o| *o == 0));
+    assert!(behind.iter().all(|o| *o == 0xee));
+}
 
-    for other in [rtp_from(SSRC, 10, &[9; 20]), rtp_from(SSRC, 10, &[10; 19])] {
-        let mut out = vec![0xee; 200];
-        assert_eq!(
-            s.protect_rtp(&other, &mut out),
-            Err(ProtectError::ReusedIndex)
-        );
-        assert!(
-            out.iter().all(|o| *o == 0xee),
-            "nothing leaks into the buffer"
-        );
-    }
-    let counters = s.stats().counters;
-    assert_eq!(
-        (
-            counters.sent_rtp,
-            counters.reencryptions,
-            counters.reuse_drops
-        ),
-        (4, 2, 2)
-    );
+fn counted(s: &Session) -> [u64; 4] {
+    let stats = s.stats();
+    let c = stats.counters;
+    [
+        c.sent_rtp,
+        c.reencryptions,
+        c.reuse_drops,
+        stats.local_key.rtp,
+    ]
 }
 
 #[test]
-fn an_extension_that_grows_the_header_does_not_move_the_payload() {
+fn a_used_index_is_encrypted_again_only_for_the_same_packet() {
+    let tagless = SessionParams {
+        unauthenticated_srtp: true,
+        ..Default::default()
+    };
+    for policy in [
+        policy(CM, 1),
+        policy(CM_32, 1),
+        policy_params(CM, 1, tagless),
+    ] {
+        let mut s = sender(&policy);
+        let first = protect(&mut s, &rtp(10)).unwrap();
+        assert_eq!(protect(&mut s, &rtp(10)).as_ref(), Ok(&first));
+        protect(&mut s, &rtp(11)).unwrap();
+
+        let mut marked = rtp(10);
+        marked[1] |= 0x80;
+        let others = [
+            marked,
+            rtp_from(SSRC, 10, &[9; 20]),
+            rtp_from(SSRC, 10, &[10; 19]),
+            rtp_from(SSRC, 10, &[]),
+            extended(10, 1, &[10; 20]),
+        ];
+        for other in others {
+            assert_reused(&mut s, &other);
+        }
+        // None of them has taken its place.
+        assert_eq!(protect(&mut s, &rtp(10)), Ok(first));
+        assert_eq!(counted(&s), [4, 2, 5, 4]);
+    }
+}
+
+#[test]
+fn with_an_extension_the_payload_decides() {
     let mut s = sender(&policy(CM, 1));
-    let first = protect(&mut s, &rtp(10)).unwrap();
-    let mut extended = rtp(10);
-    extended[0] |= 0x10;
-    extended.splice(12..12, [0xbe, 0xde, 0, 1, 1, 2, 3, 4]);
-    let again = protect(&mut s, &extended).unwrap();
-    assert_eq!(again[20..40], first[12..32]);
+    let mut r = receiver(&policy(CM, 1));
+    let first = protect(&mut s, &extended(10, 1, &[7; 20])).unwrap();
+    protect(&mut s, &rtp(11)).unwrap();
+
+    // Another time of sending, as in a NACK retransmission: the same ciphertext, another tag.
+    let changed = extended(10, 2, &[7; 20]);
+    let again = protect(&mut s, &changed).unwrap();
+    assert_eq!(again[20..40], first[20..40]);
+    assert_ne!(again[40..], first[40..]);
+    assert_eq!(unprotect(&mut r, &again), Ok(changed));
+    // And a longer one: the payload's key stream does not move.
+    let mut longer = extended(10, 2, &[7; 20]);
+    longer[15] += 1;
+    longer.splice(20..20, [1, 2, 3, 4]);
+    let again = protect(&mut s, &longer).unwrap();
+    assert_eq!(again[24..44], first[20..40]);
+
+    let others = [
+        extended(10, 1, &[8; 20]),
+        extended(10, 1, &[7; 19]),
+        extended(10, 1, &[]),
+        rtp_from(SSRC, 10, &[7; 20]),
+    ];
+    for other in others {
+        assert_reused(&mut s, &other);
+    }
+    assert_eq!(counted(&s), [4, 2, 4, 4]);
+}
+
+#[test]
+fn of_the_same_payload_under_another_index_nothing_follows() {
+    // 10 and 74 share a place among the latest 64.
+    let mut s = sender(&policy(CM, 1));
+    protect(&mut s, &extended(10, 1, &[7; 20])).unwrap();
+    protect(&mut s, &extended(73, 1, &[7; 20])).unwrap();
+    assert!(protect(&mut s, &extended(10, 2, &[7; 20])).is_ok());
+    protect(&mut s, &extended(74, 1, &[7; 20])).unwrap();
+    assert_reused(&mut s, &extended(10, 3, &[7; 20]));
 }
 
 #[test]

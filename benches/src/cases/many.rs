@@ -1,0 +1,203 @@
+//! Many sessions taking turns: a batch of 16, and ten thousand.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use packet_crypto::{AesCmHmacSha1, CmSeal, Packet};
+use srtp::{ProtectRtp, Session, Suite, protect_rtp_batch};
+
+use super::{DISTRIBUTION, Libraries, OPENSSL, OURS, OURS_BATCH, rtp};
+use crate::Case;
+use crate::rigs::{Rig, key_of, ours};
+
+const SUITE: Suite = Suite::AesCm128HmacSha1_80;
+const PAYLOAD: usize = 160;
+/// A protected packet's length.
+const SEALED: usize = 12 + PAYLOAD + 10;
+
+/// Packets in a turn.
+const RING: usize = 64;
+
+/// Sources and outputs of a turn, the same in every turn: what is cold is the session. In Asterisk, too, the packet was
+/// just written, and the output is the thread's. All sessions see one SSRC.
+struct Ring {
+    packets: Vec<Vec<u8>>,
+    out: Vec<[u8; 400]>,
+}
+
+impl Ring {
+    fn new(len: usize) -> Self {
+        Ring {
+            packets: vec![rtp(0, 9, PAYLOAD); len],
+            out: vec![[0; 400]; len],
+        }
+    }
+}
+
+/// Which session is next, in an order without a pattern, and the sequence number of its packet.
+struct Order {
+    sessions: usize,
+    at: usize,
+    seq: u16,
+}
+
+/// No factor in common with the numbers of sessions.
+const STRIDE: usize = 6_367;
+
+impl Order {
+    fn new(sessions: usize) -> Self {
+        Order {
+            sessions,
+            at: 0,
+            seq: 0,
+        }
+    }
+
+    /// The sessions of a turn. The sequence numbers are written into the packets here and not when the time runs: a
+    /// load of bytes that were stored in smaller pieces a moment ago waits until those stores are done.
+    fn next(&mut self, packets: &mut [Vec<u8>]) -> Vec<usize> {
+        let mut turn = Vec::with_capacity(packets.len());
+        for packet in packets {
+            packet[2..4].copy_from_slice(&self.seq.to_be_bytes());
+            turn.push(self.at);
+            self.at = (self.at + STRIDE) % self.sessions;
+            self.seq = self.seq.wrapping_add(u16::from(self.at == 0));
+        }
+        turn
+    }
+}
+
+pub fn batch<'a>(libraries: &Libraries, group: &str) -> Vec<Case<'a>> {
+    of(
+        libraries,
+        group,
+        16,
+        [
+            OURS,
+            "ciphertrunk, kernels alone",
+            "ciphertrunk, sessions one by one",
+        ],
+    )
+}
+
+pub fn live<'a>(libraries: &Libraries, group: &str) -> Vec<Case<'a>> {
+    let kernels = "ciphertrunk, batch call of 64, kernels alone";
+    of(libraries, group, 10_000, [OURS_BATCH, kernels, OURS])
+}
+
+/// So many sessions; the names are those of the batch call, of the kernels' and of single calls.
+fn of<'a>(
+    libraries: &Libraries,
+    group: &str,
+    sessions: usize,
+    [batch, kernels, single]: [&'static str; 3],
+) -> Vec<Case<'a>> {
+    let openssl = libraries.openssl;
+    let mut cases = vec![
+        singly(group, single, sessions, |key| ours(SUITE, key)),
+        protect_batch(group, batch, sessions),
+        seal_batch(group, kernels, sessions),
+        singly(group, OPENSSL, sessions, |key| {
+            openssl.rig(SUITE, key).expect("the default suite")
+        }),
+    ];
+    if let Some(lib) = libraries.distribution {
+        cases.push(singly(group, DISTRIBUTION, sessions, |key| {
+            lib.rig(SUITE, key).expect("the default suite")
+        }));
+    }
+    cases
+}
+
+/// One session after the other.
+fn singly<'a, R: Rig + 'a>(
+    group: &str,
+    name: &'static str,
+    sessions: usize,
+    make: impl Fn(&[u8]) -> R,
+) -> Case<'a> {
+    let rigs: Vec<R> = (0..sessions)
+        .map(|i| make(&key_of(SUITE, i as u8)))
+        .collect();
+    // Leaked: ten thousand sessions on NSS take minutes to close.
+    let rigs = rigs.leak();
+    let mut ring = Ring::new(sessions.min(RING));
+    let mut order = Order::new(sessions);
+    Case::with_preparation(group, name, ring.packets.len(), move |calls| {
+        let mut time = Duration::ZERO;
+        for _ in 0..calls {
+            let turn = order.next(&mut ring.packets);
+            let start = Instant::now();
+            for ((at, packet), out) in turn.iter().zip(&ring.packets).zip(&mut ring.out) {
+                black_box(rigs[*at].protect(packet, out));
+            }
+            time += start.elapsed();
+        }
+        time
+    })
+}
+
+/// The batch call.
+fn protect_batch<'a>(group: &str, name: &'static str, sessions: usize) -> Case<'a> {
+    let mut all: Vec<Session> = (0..sessions)
+        .map(|i| ours(SUITE, &key_of(SUITE, i as u8)).0)
+        .collect();
+    let mut ring = Ring::new(sessions.min(RING));
+    let mut order = Order::new(sessions);
+    Case::with_preparation(group, name, ring.packets.len(), move |calls| {
+        let mut time = Duration::ZERO;
+        for _ in 0..calls {
+            let turn = order.next(&mut ring.packets);
+            let mut jobs: Vec<ProtectRtp> = Vec::with_capacity(turn.len());
+            let base = all.as_mut_ptr();
+            let start = Instant::now();
+            let places = turn.iter().zip(&ring.packets).zip(&mut ring.out);
+            jobs.extend(places.map(|((at, packet), out)| {
+                // SAFETY: inside `all`, which nothing else uses meanwhile; the sessions of one turn differ, as the
+                // stride has no factor in common with their number and a turn is no longer than that.
+                let session = unsafe { &mut *base.add(*at) };
+                ProtectRtp::new(session, packet, out)
+            }));
+            protect_rtp_batch(&mut jobs);
+            time += start.elapsed();
+            assert!(jobs.iter().all(|job| job.result == Ok(SEALED)));
+        }
+        time
+    })
+}
+
+/// The kernels' batch call, and the tags put where they belong.
+fn seal_batch<'a>(group: &str, name: &'static str, sessions: usize) -> Case<'a> {
+    let k = packet_crypto::kernels();
+    let keys: Vec<_> = (0..sessions)
+        .map(|i| AesCmHmacSha1::new(k, &[i as u8; 16], &[(i >> 8) as u8; 20]).unwrap())
+        .collect();
+    let mut ring = Ring::new(sessions.min(RING));
+    let mut order = Order::new(sessions);
+    Case::with_preparation(group, name, ring.packets.len(), move |calls| {
+        let mut time = Duration::ZERO;
+        for _ in 0..calls {
+            let turn = order.next(&mut ring.packets);
+            let mut jobs: Vec<CmSeal> = Vec::with_capacity(turn.len());
+            let start = Instant::now();
+            let places = turn.iter().zip(&ring.packets).zip(&mut ring.out);
+            jobs.extend(places.map(|((at, src), dst)| CmSeal {
+                key: &keys[*at],
+                iv: [5; 16],
+                clear: 12,
+                packet: Packet::Copy { src, dst },
+                trailer: [0; 4],
+                tag: [0; 20],
+            }));
+            AesCmHmacSha1::seal_batch(&mut jobs);
+            for job in &mut jobs {
+                if let Packet::Copy { dst, .. } = &mut job.packet {
+                    dst[12 + PAYLOAD..SEALED].copy_from_slice(&job.tag[..10]);
+                }
+            }
+            time += start.elapsed();
+            black_box(&jobs);
+        }
+        time
+    })
+}

@@ -1,0 +1,48 @@
+//! Sessions made and ended.
+
+use std::hint::black_box;
+
+use srtp::Suite;
+
+use super::{DISTRIBUTION, Libraries, OPENSSL, OURS, rtp};
+use crate::Case;
+use crate::rigs::{Rig, key_of, ours};
+
+pub fn cases<'a>(libraries: &'a Libraries, group: &str) -> Vec<Case<'a>> {
+    let suite = Suite::AesCm128HmacSha1_80;
+    let key = key_of(suite, 1);
+    let (key1, key2, key3, key4) = (key.clone(), key.clone(), key.clone(), key);
+    // A context is made by the first packet of its SSRC in libsrtp and here alike: that is part of it.
+    let first = |mut rig: Box<dyn Rig>| {
+        let mut out = [0; 400];
+        let len = rig.protect(&rtp(1, 1, 0), &mut out);
+        black_box(rig.unprotect(&mut out[..len]));
+    };
+    let mut cases = vec![
+        Case::new(group, OURS, 1, move || drop(black_box(ours(suite, &key1)))),
+        Case::new(group, OPENSSL, 1, move || {
+            drop(black_box(libraries.openssl.rig(suite, &key2)))
+        }),
+        Case::new(
+            group,
+            "ciphertrunk, with a first packet each way",
+            1,
+            move || first(Box::new(ours(suite, &key3))),
+        ),
+        Case::new(
+            group,
+            "libsrtp + OpenSSL, with a first packet each way",
+            1,
+            move || {
+                first(Box::new(libraries.openssl.rig(suite, &key4).unwrap()));
+            },
+        ),
+    ];
+    if let Some(lib) = libraries.distribution {
+        let key = key_of(suite, 1);
+        cases.push(Case::new(group, DISTRIBUTION, 1, move || {
+            drop(black_box(lib.rig(suite, &key)))
+        }));
+    }
+    cases
+}
