@@ -127,51 +127,20 @@ impl AesCmHmacSha1 {
     }
 }
 
-/// The AES-CM key stream of the key derivation (RFC 3711, 4.3.3): each job's output becomes the first bytes of
-/// AES-CTR under `master_key` from that job's IV on. Jobs are given together so that a level can interleave them.
+/// The AES-CM key stream of the key derivation (RFC 3711, 4.3.3): each counter block becomes its block of key stream
+/// under `master_key`. Blocks are little-endian integers: the first byte is the lowest. All are given together, so that
+/// they are encrypted side by side.
 pub fn aes_cm_prf(
     k: &'static Kernels,
     master_key: &[u8],
-    jobs: &mut [([u8; 16], &mut [u8])],
+    blocks: &mut [u128],
 ) -> Result<(), KeyLength> {
     let rounds = round_keys_for(master_key.len()).ok_or(KeyLength)?;
     let mut keys = Zeroizing::new([0u128; 15]);
     // SAFETY: whoever has a `&'static Kernels` runs on a CPU that its `detect` accepted; the length was checked.
-    unsafe { (k.expand_key)(master_key, &mut keys) };
-
-    // All six labels of an SRTP session are eight blocks (AES-128) or ten (AES-256): one round, all in flight.
-    const AT_ONCE: usize = 10;
-    let mut blocks = Zeroizing::new([0u128; AT_ONCE]);
-    let mut pieces = jobs.iter_mut().flat_map(|(iv, out)| {
-        let iv = *iv;
-        out.chunks_mut(16)
-            .zip(0u32..)
-            .map(move |(piece, n)| (counter_block(iv, n), piece))
-    });
-    loop {
-        let mut outputs: [&mut [u8]; AT_ONCE] = Default::default();
-        let mut used = 0;
-        for (counter, piece) in pieces.by_ref().take(AT_ONCE) {
-            blocks[used] = counter;
-            outputs[used] = piece;
-            used += 1;
-        }
-        if used == 0 {
-            return Ok(());
-        }
-        // SAFETY: this CPU runs the level.
-        unsafe { (k.encrypt_blocks)(&keys, rounds, &mut blocks[..used]) };
-        for (out, block) in outputs.into_iter().zip(blocks.iter()) {
-            out.copy_from_slice(&block.to_le_bytes()[..out.len()]);
-        }
+    unsafe {
+        (k.expand_key)(master_key, &mut keys);
+        (k.encrypt_blocks)(&keys, rounds, blocks);
     }
-}
-
-/// The `n`th block after `iv`.
-fn counter_block(mut iv: [u8; 16], n: u32) -> u128 {
-    let (_, low) = iv
-        .split_last_chunk_mut::<4>()
-        .expect("a block has 16 bytes");
-    *low = u32::from_be_bytes(*low).wrapping_add(n).to_be_bytes();
-    u128::from_le_bytes(iv)
+    Ok(())
 }

@@ -40,6 +40,20 @@ impl SessionKeys {
         &self.cipher[..len]
     }
 
+    /// Takes them from their key stream: two blocks for the encryption key, two for the authentication
+    /// key, one for the salt. What an encryption key is shorter is never looked at.
+    fn take(&mut self, stream: &[u128; 5], salt_len: usize) {
+        let [c0, c1, a0, a1, salt] = stream.each_ref().map(|block| block.to_le_bytes());
+        self.cipher[..16].copy_from_slice(&c0);
+        self.cipher[16..].copy_from_slice(&c1);
+        self.auth[..16].copy_from_slice(&a0);
+        self.auth[16..].copy_from_slice(&a1[..4]);
+        self.salt[..12].copy_from_slice(&salt[..12]);
+        if salt_len > 12 {
+            self.salt[12..].copy_from_slice(&salt[12..14]);
+        }
+    }
+
     /// Takes the other's keys over, in place.
     pub(crate) fn set(&mut self, other: &SessionKeys) {
         self.cipher = other.cipher;
@@ -62,12 +76,12 @@ impl SessionKeys {
 /// protects no packet. Policies whose ids are equal share their packet indexes; a peer that
 /// looked for two keys with one id would only keep itself from being heard.
 #[derive(Clone)]
-pub(crate) struct KeyId([u8; 8]);
+pub(crate) struct KeyId(u64);
 
 impl KeyId {
     #[cfg(test)]
     pub(crate) fn from_octets(octets: [u8; 8]) -> Self {
-        KeyId(octets)
+        KeyId(u64::from_le_bytes(octets))
     }
 }
 
@@ -94,7 +108,7 @@ impl Derived {
             rtp: SessionKeys::UNSET,
             rtcp: SessionKeys::UNSET,
             payload: Zeroizing::new([0; 16]),
-            id: KeyId([0; 8]),
+            id: KeyId(0),
         }
     }
 
@@ -104,36 +118,43 @@ impl Derived {
         kernels: &'static Kernels,
         key: &MasterKey,
     ) -> Result<(), PolicyError> {
-        let n = key.key().len();
-        // An AEAD has a 12-octet session salt and no authentication key; the octets derived
-        // beyond that stay unused.
-        let salt_len = key.salt().len();
-        let iv = |label| prf_iv(key.salt(), label);
-        aes_cm_prf(
-            kernels,
-            key.key(),
-            &mut [
-                (iv(LABEL_RTP_CIPHER), &mut self.rtp.cipher[..n]),
-                (iv(LABEL_RTP_AUTH), &mut self.rtp.auth[..]),
-                (iv(LABEL_RTP_SALT), &mut self.rtp.salt[..salt_len]),
-                (iv(LABEL_RTCP_CIPHER), &mut self.rtcp.cipher[..n]),
-                (iv(LABEL_RTCP_AUTH), &mut self.rtcp.auth[..]),
-                (iv(LABEL_RTCP_SALT), &mut self.rtcp.salt[..salt_len]),
-                (iv(LABEL_PAYLOAD), &mut self.payload[..]),
-                (iv(LABEL_KEY_ID), &mut self.id.0[..]),
-            ],
-        )
-        .map_err(|_| PolicyError::KeyLength)
+        let salt = padded(key.salt());
+        let kind = |cipher, auth, salt_label| {
+            let at = |label, n| counter_block(salt, label, n);
+            [
+                at(cipher, 0),
+                at(cipher, 1),
+                at(auth, 0),
+                at(auth, 1),
+                at(salt_label, 0),
+            ]
+        };
+        let mut blocks = Zeroizing::new([0; 12]);
+        blocks[..5].copy_from_slice(&kind(LABEL_RTP_CIPHER, LABEL_RTP_AUTH, LABEL_RTP_SALT));
+        blocks[5..10].copy_from_slice(&kind(LABEL_RTCP_CIPHER, LABEL_RTCP_AUTH, LABEL_RTCP_SALT));
+        blocks[10] = counter_block(salt, LABEL_PAYLOAD, 0);
+        blocks[11] = counter_block(salt, LABEL_KEY_ID, 0);
+        aes_cm_prf(kernels, key.key(), &mut *blocks).map_err(|_| PolicyError::KeyLength)?;
+        let (kinds, rest) = blocks.as_chunks::<5>();
+        self.rtp.take(&kinds[0], key.salt().len());
+        self.rtcp.take(&kinds[1], key.salt().len());
+        *self.payload = rest[0].to_le_bytes();
+        self.id = KeyId(rest[1] as u64);
+        Ok(())
     }
 }
 
-/// `x * 2^16` of RFC 3711 section 4.3.3, `x = key_id XOR master_salt`; a 12-octet salt is padded
+/// A block is a little-endian integer: its first octet is the lowest.
+fn padded(master_salt: &[u8]) -> u128 {
+    let mut block = [0; 16];
+    block[..master_salt.len()].copy_from_slice(master_salt);
+    u128::from_le_bytes(block)
+}
+
+/// `x * 2^16 + n` of RFC 3711 section 4.3.3, `x = key_id XOR master_salt`; a 12-octet salt is padded
 /// on the right (RFC 7714 section 11).
-fn prf_iv(master_salt: &[u8], label: u8) -> [u8; 16] {
-    let mut iv = [0; 16];
-    iv[..master_salt.len()].copy_from_slice(master_salt);
-    iv[7] ^= label;
-    iv
+fn counter_block(padded_salt: u128, label: u8, n: u8) -> u128 {
+    padded_salt ^ u128::from(label) << (7 * 8) ^ u128::from(n) << (15 * 8)
 }
 
 #[cfg(test)]
@@ -187,7 +208,7 @@ mod tests {
         assert_ne!(d.rtp.cipher, d.rtcp.cipher);
         assert_ne!(d.rtp.auth, d.rtcp.auth);
         assert_ne!(d.rtp.salt, d.rtcp.salt);
-        assert_ne!(d.payload[..8], d.id.0[..]);
+        assert_ne!(d.payload[..8], d.id.0.to_le_bytes());
     }
 
     #[test]

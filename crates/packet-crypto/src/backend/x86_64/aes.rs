@@ -125,8 +125,10 @@ fn encrypt_slice<const R: usize>(keys: &RoundKeys, blocks: &mut [u128]) {
     eights
         .iter_mut()
         .for_each(|b| encrypt_array::<R, 8>(keys, b));
-    let (twos, rest) = rest.as_chunks_mut::<2>();
-    twos.iter_mut().for_each(|b| encrypt_array::<R, 2>(keys, b));
+    let (fours, rest) = rest.as_chunks_mut::<4>();
+    fours
+        .iter_mut()
+        .for_each(|b| encrypt_array::<R, 4>(keys, b));
     let (ones, _) = rest.as_chunks_mut::<1>();
     ones.iter_mut().for_each(|b| encrypt_array::<R, 1>(keys, b));
 }
