@@ -65,8 +65,8 @@ impl RtpInstance {
 #[cfg(feature = "test-hooks")]
 const AST_RTP_PROPERTY_RETRANS_SEND: std::ffi::c_uint = 7;
 
-#[cfg(feature = "test-hooks")]
 // By hand: the generated bindings have what every build uses.
+#[cfg(feature = "test-hooks")]
 unsafe extern "C" {
     fn ast_rtp_instance_set_prop(
         instance: *mut sys::ast_rtp_instance,
