@@ -19,7 +19,7 @@ mod probe;
 mod transport;
 
 use std::ffi::c_int;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ffi::cli::Registered;
 use ffi::guard::{self, guard};
@@ -44,8 +44,8 @@ struct Loaded {
     /// `None` while the engine is given away: it would take it back.
     watch: Option<Watch>,
     _supplement: Supplement,
-    /// `None`: the TLS transports are pjproject's.
-    tls: Option<Tls>,
+    /// `None`: the TLS transports are pjproject's. Shared with who asks them: that may wait for PJSIP.
+    tls: Option<Arc<Tls>>,
 }
 
 static LOADED_STATE: Mutex<Option<Loaded>> = Mutex::new(None);
@@ -98,7 +98,7 @@ fn load() -> Result<Loaded, String> {
 }
 
 /// Takes over the TLS transports. Where that fails they stay pjproject's, which is TLS too, and the reason is in the log.
-fn start_tls() -> Option<Tls> {
+fn start_tls() -> Option<Arc<Tls>> {
     if let Err(error) = sip_tls::acquire() {
         log::warn!(
             "OpenSSL keeps a pointer into this library ({error:?}): after an unload it stays mapped"
@@ -107,17 +107,30 @@ fn start_tls() -> Option<Tls> {
     transport::start()
         .inspect_err(|reason| log::error!("the TLS transports stay pjproject's: {reason}"))
         .ok()
+        .map(Arc::new)
 }
 
-/// Asks the TLS transports, if they are ours.
+/// Gives the TLS transports back. `false`: PJSIP still points to one, or a command still asks them.
+fn stop_tls(loaded: &mut Loaded) -> bool {
+    match loaded.tls.take().map(Arc::try_unwrap) {
+        None => true,
+        Some(Ok(tls)) => tls.stop(),
+        Some(Err(asked)) => {
+            loaded.tls = Some(asked);
+            false
+        }
+    }
+}
+
+/// Asks the TLS transports, if they are ours. No lock of this file is held meanwhile.
 fn with_tls<R>(ask: impl FnOnce(&Tls) -> R) -> Option<R> {
-    LOADED_STATE
+    let tls = LOADED_STATE
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .as_ref()?
         .tls
-        .as_ref()
-        .map(ask)
+        .clone()?;
+    Some(ask(&tls))
 }
 
 /// Makes ours Asterisk's engine. Stock's is unloaded first when nothing uses it.
@@ -196,7 +209,7 @@ extern "C" fn ciphertrunk_unload() -> c_int {
         // No new user from here on; one that came in between keeps us.
         release_engine();
         if let Some(mut loaded) = loaded {
-            let idle = !in_use() && loaded.tls.take().is_none_or(Tls::stop) && !in_use();
+            let idle = !in_use() && stop_tls(&mut loaded) && !in_use();
             if !idle {
                 stay(loaded);
                 log::warn!("Ciphertrunk stays loaded: a call or a connection has just begun");

@@ -29,12 +29,9 @@ unsafe fn text(text: *const c_char) -> Option<String> {
     if text.is_null() {
         return None;
     }
-    // SAFETY: not NULL, and the caller vouches for the terminator and for the time.
-    Some(
-        unsafe { CStr::from_ptr(text) }
-            .to_string_lossy()
-            .into_owned(),
-    )
+    // SAFETY: not NULL, and the caller vouches for the terminator and for the time, which ends with the copy below.
+    let text = unsafe { CStr::from_ptr(text) };
+    Some(text.to_string_lossy().into_owned())
 }
 
 /// Text for the host; an interior NUL, which C would take for the end, becomes `?`.

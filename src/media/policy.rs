@@ -1,6 +1,6 @@
 //! What Asterisk says, word by word, of one direction's keys, until it is a whole [`srtp::Policy`].
 
-use srtp::{MasterKey, Policy, Suite};
+use srtp::{MasterKey, Policy, PolicyError, Suite};
 use zeroize::Zeroizing;
 
 /// Octets of the longest master key and salt: AES-256 and 14.
@@ -40,13 +40,18 @@ impl PolicyBuilder {
         true
     }
 
-    /// The whole policies, once suite and key are there and fit each other: at least one.
-    pub fn build(&self) -> Option<Vec<Policy>> {
+    /// The whole policies: at least one.
+    ///
+    /// # Errors
+    ///
+    /// Suite and key do not fit each other, or one of them was not set.
+    pub fn build(&self) -> Result<Vec<Policy>, PolicyError> {
         if !self.negotiated.is_empty() {
-            return Some(self.negotiated.clone());
+            return Ok(self.negotiated.clone());
         }
-        let suite = self.suite?;
-        let key = MasterKey::new(suite, &self.key_salt).ok()?;
-        Some(vec![Policy::new(suite, key, None).ok()?])
+        // Without a suite no key has the right length.
+        let suite = self.suite.ok_or(PolicyError::KeyLength)?;
+        let key = MasterKey::new(suite, &self.key_salt)?;
+        Ok(vec![Policy::new(suite, key, None)?])
     }
 }

@@ -1,6 +1,7 @@
 //! The live SRTP sessions, and the sums of those that ended, for the console.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use srtp::Counters;
@@ -9,15 +10,44 @@ use crate::ffi::rtp::RtpInstance;
 
 use super::session::Session;
 
-#[derive(Default)]
+/// What several sessions counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Totals {
+    /// In `crates/srtp`.
+    pub counters: Counters,
+    /// Packets that `strict_lifetime` had dropped.
+    pub expired: u64,
+}
+
+impl Totals {
+    const ZERO: Self = Self {
+        counters: Counters::ZERO,
+        expired: 0,
+    };
+
+    fn of(session: &Session) -> Self {
+        Self {
+            counters: session.stats().counters,
+            expired: session.expired(),
+        }
+    }
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.counters += other.counters;
+        self.expired += other.expired;
+    }
+}
+
 struct Sessions {
     live: BTreeMap<usize, Arc<Session>>,
-    ended: Counters,
+    ended: Totals,
 }
 
 static SESSIONS: Mutex<Sessions> = Mutex::new(Sessions {
     live: BTreeMap::new(),
-    ended: Counters::ZERO,
+    ended: Totals::ZERO,
 });
 
 fn sessions() -> MutexGuard<'static, Sessions> {
@@ -36,10 +66,10 @@ pub fn add(session: &Arc<Session>) {
 
 /// Strikes out a session that Asterisk destroys, and keeps its counts.
 pub fn remove(session: &Session) {
-    let counters = session.stats().counters;
+    let totals = Totals::of(session);
     let mut sessions = sessions();
     sessions.live.remove(&key(session));
-    sessions.ended += counters;
+    sessions.ended += totals;
 }
 
 /// The live sessions.
@@ -62,7 +92,7 @@ pub fn count() -> usize {
 }
 
 /// The counts of all sessions since load, ended ones too.
-pub fn totals() -> Counters {
+pub fn totals() -> Totals {
     let (mut sum, live) = {
         let sessions = sessions();
         (
@@ -71,7 +101,7 @@ pub fn totals() -> Counters {
         )
     };
     for session in live {
-        sum += session.stats().counters;
+        sum += Totals::of(&session);
     }
     sum
 }

@@ -1,7 +1,7 @@
 //! One SRTP session of Asterisk's: an RTP instance's keys, both ways, RTP and RTCP.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use srtp::{LocalSsrc, Policy, PolicyError, Stats, UnprotectError};
@@ -85,6 +85,8 @@ pub struct Session {
     ages: Mutex<Ages>,
     /// With `strict_lifetime`: the key that we send with, and the peer's, have reached their lifetimes.
     spent: [AtomicBool; 2],
+    /// Packets dropped for that.
+    expired: AtomicU64,
     names: Mutex<Names>,
     _module: ModuleRef,
 }
@@ -104,6 +106,7 @@ impl Session {
             failing: AtomicU32::new(0),
             ages: Mutex::default(),
             spent: [const { AtomicBool::new(false) }; 2],
+            expired: AtomicU64::new(0),
             names: Mutex::default(),
             _module: ModuleRef::take(),
         });
@@ -112,6 +115,7 @@ impl Session {
         {
             return None;
         }
+        hooks::begun(rtp);
         registry::add(&session);
         Some(session)
     }
@@ -155,56 +159,20 @@ impl Session {
             .unwrap_or_default()
     }
 
+    /// Packets, both ways, that `strict_lifetime` had dropped.
+    pub fn expired(&self) -> u64 {
+        self.expired.load(Ordering::Relaxed)
+    }
+
     /// Takes the keys that the peer sends with. `false`: logged, and nothing has changed.
-    pub fn set_remote(&self, policy: &PolicyBuilder) -> bool {
-        let Some(policies) = policy.build() else {
-            log::error!(
-                "the remote SRTP key of {} does not fit its suite",
-                self.refresh_names()
-            );
-            return false;
-        };
-        let Ok(mut inner) = self.inner.lock() else {
-            return false;
-        };
-        let set = inner.set_remote(&policies, false, host::monotonic_ms());
-        drop(inner);
-        if let Err(reason) = &set {
-            log::error!(
-                "the remote SRTP key of {} was refused: {reason}",
-                self.refresh_names()
-            );
-        }
-        set.is_ok()
+    pub fn set_remote(&self, builder: &PolicyBuilder) -> bool {
+        self.negotiate(|inner, now| inner.set_remote(&builder.build()?, false, now))
     }
 
     /// Takes the keys that this side sends with, for the policy's SSRC. `false`: logged, and nothing has changed.
     pub fn set_local(&self, builder: &PolicyBuilder) -> bool {
-        let Some([policy]) = builder
-            .build()
-            .as_deref()
-            .and_then(|policies| policies.first_chunk::<1>())
-            .cloned()
-        else {
-            log::error!(
-                "the local SRTP key of {} does not fit its suite",
-                self.refresh_names()
-            );
-            return false;
-        };
         let ssrc = builder.ssrc.map_or(LocalSsrc::Any, LocalSsrc::Specific);
-        let Ok(mut inner) = self.inner.lock() else {
-            return false;
-        };
-        let set = inner.set_local(ssrc, &policy);
-        drop(inner);
-        if let Err(reason) = &set {
-            log::error!(
-                "the local SRTP key of {} was refused: {reason}",
-                self.refresh_names()
-            );
-        }
-        set.is_ok()
+        self.negotiate(|inner, _| inner.set_local(ssrc, &builder.build()?[0]))
     }
 
     /// The peer offers new keys: they are tried beside the old ones, and ours changes only when the answer
@@ -308,7 +276,7 @@ impl Session {
 
     /// Encrypts `packet` into `out`; the length there. `None`: it must not be sent.
     pub fn protect(&self, kind: Kind, packet: &[u8], out: &mut [u8]) -> Option<usize> {
-        if self.spent[0].load(Ordering::Relaxed) {
+        if self.expires(&self.spent[0]) {
             return None;
         }
         let mut inner = self.inner.lock().ok()?;
@@ -322,8 +290,11 @@ impl Session {
             Ok(length) => Some(length),
             Err(reason) => {
                 // Counted in the session; a line each would be a line a packet. The names as they are: with bundled streams
-                // this thread holds another instance's lock, beside which this one's must not be taken.
-                log::debug!("{kind} packet of {} dropped: {reason}", self.names());
+                // this thread holds another instance's lock, beside which this one's must not be taken. They are copied, so
+                // only for a line that somebody reads.
+                if log::log_enabled!(log::Level::Debug) {
+                    log::debug!("{kind} packet of {} dropped: {reason}", self.names());
+                }
                 None
             }
         }
@@ -331,7 +302,7 @@ impl Session {
 
     /// Authenticates and decrypts `packet` in place; the length that is left. `None`: it is nothing.
     pub fn unprotect(&self, kind: Kind, packet: &mut [u8]) -> Option<usize> {
-        if self.spent[1].load(Ordering::Relaxed) {
+        if self.expires(&self.spent[1]) {
             return None;
         }
         let mut inner = self.inner.lock().ok()?;
@@ -357,6 +328,15 @@ impl Session {
                 None
             }
         }
+    }
+
+    /// Whether a packet comes behind the lifetime of its key. It is counted then.
+    fn expires(&self, spent: &AtomicBool) -> bool {
+        let expires = spent.load(Ordering::Relaxed);
+        if expires {
+            self.expired.fetch_add(1, Ordering::Relaxed);
+        }
+        expires
     }
 
     /// A line for the operator when a stream keeps failing, not one for each packet.

@@ -5,7 +5,8 @@ use crate::console;
 use crate::ffi::cli::{Command, Console, Outcome};
 use crate::ffi::srtp_engine::{self, Owner};
 use crate::ffi::{guard, host, session};
-use crate::media::{refusal, registry, watch};
+use crate::media::registry::{self, Totals};
+use crate::media::{refusal, watch};
 use crate::transport::{self, Tls};
 
 /// The commands.
@@ -55,13 +56,20 @@ pub static COMMANDS: &[Command] = &[
         usage: c"Usage: ciphertrunk test age PACKETS\n",
         run: test_age,
     },
+    #[cfg(feature = "test-hooks")]
+    Command {
+        words: c"ciphertrunk test retransmit",
+        summary: c"Let Asterisk retransmit what new sessions send (test build)",
+        usage: c"Usage: ciphertrunk test retransmit\n",
+        run: test_retransmit,
+    },
 ];
 
 fn show_status(console: &mut Console<'_>) -> Outcome {
     if console.words.len() != 3 {
         return Outcome::Usage;
     }
-    let counters = registry::totals();
+    let Totals { counters, expired } = registry::totals();
     let (times, lost) = watch::lost();
     console!(console, "Version: {}", env!("CARGO_PKG_VERSION"));
     console!(console, "Built for Asterisk: {}", host::BUILT_ASTERISK);
@@ -97,6 +105,7 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
         "Used indexes encrypted again: {}",
         counters.reencryptions
     );
+    console!(console, "Dropped by strict_lifetime: {expired}");
     console!(
         console,
         "Malformed packets: {}",
@@ -155,6 +164,7 @@ fn show_sessions(console: &mut Console<'_>) -> Outcome {
                 + counters.reuse_drops
                 + counters.malformed_received
                 + counters.malformed_sent
+                + session.expired()
         );
     }
     console!(console, "{} SRTP sessions", sessions.len());
@@ -220,5 +230,11 @@ fn test_age(console: &mut Console<'_>) -> Outcome {
 #[cfg(feature = "test-hooks")]
 fn test_lose_engine(_console: &mut Console<'_>) -> Outcome {
     srtp_engine::unregister();
+    Outcome::Done
+}
+
+#[cfg(feature = "test-hooks")]
+fn test_retransmit(_console: &mut Console<'_>) -> Outcome {
+    super::hooks::retransmit();
     Outcome::Done
 }

@@ -1,5 +1,7 @@
 //! Deliberate faults, for the host tests. They exist in builds with the feature `test-hooks` alone.
 
+use crate::ffi::rtp::RtpInstance;
+
 /// Where a fault can be armed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Point {
@@ -21,12 +23,19 @@ pub fn extra_age() -> u64 {
     0
 }
 
+#[cfg(not(feature = "test-hooks"))]
+#[inline(always)]
+/// Nothing, in a build for use.
+pub fn begun(_rtp: RtpInstance) {}
+
 #[cfg(feature = "test-hooks")]
-pub use armed::{arm_panic, extra_age, panic_if_armed, set_extra_age};
+pub use armed::{arm_panic, begun, extra_age, panic_if_armed, retransmit, set_extra_age};
 
 #[cfg(feature = "test-hooks")]
 mod armed {
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    use crate::ffi::rtp::RtpInstance;
 
     use super::Point;
 
@@ -43,6 +52,21 @@ mod armed {
     /// See [`set_extra_age`].
     pub fn extra_age() -> u64 {
         EXTRA_AGE.load(Ordering::Relaxed)
+    }
+
+    static RETRANSMIT: AtomicBool = AtomicBool::new(false);
+
+    /// From now on Asterisk retransmits what new sessions send, whatever the endpoint. By itself it does so for
+    /// `webrtc = yes` alone, whose suite is always AES_CM_128.
+    pub fn retransmit() {
+        RETRANSMIT.store(true, Ordering::Relaxed);
+    }
+
+    /// A session begins. See [`retransmit`].
+    pub fn begun(rtp: RtpInstance) {
+        if RETRANSMIT.load(Ordering::Relaxed) {
+            rtp.retransmit();
+        }
     }
 
     fn switch(point: Point) -> &'static AtomicBool {

@@ -17,6 +17,7 @@ mod sdes;
 mod srtp_bundle;
 mod srtp_call;
 mod srtp_lifetime;
+mod srtp_nack;
 mod srtp_reinvite;
 mod srtp_replay;
 mod srtp_reuse;

@@ -14,6 +14,8 @@ use crate::srtp_call::{self, Call, PBX, PORT};
 const LOOK: Duration = Duration::from_millis(2600);
 const NINE_TENTHS: &str = "943719";
 const ALL: &str = "1048576";
+/// The counter of what `strict_lifetime` drops.
+const DROPPED: &str = "Dropped by strict_lifetime";
 
 fn start<'lab>(lab: &'lab Lab, srtp: &str) -> Asterisk<'lab> {
     let setup = srtp_call::with_endpoints(Setup::ours("pbx", PBX))
@@ -72,6 +74,7 @@ fn the_peers_key_is_warned_of_and_goes_on() {
     age(&pbx, ALL);
     pbx.wait_for_log("the peer's SRTP key is behind the lifetime");
     assert_eq!(call.media.echoes(10), 10);
+    assert_eq!(pbx.count(DROPPED), 0);
 }
 
 #[test]
@@ -85,12 +88,23 @@ fn strictly_audio_stops_until_a_new_key_comes() {
     age(&pbx, NINE_TENTHS);
     sleep(LOOK);
     assert_eq!(call.media.echoes(10), 10, "before its end");
+    assert_eq!(pbx.count(DROPPED), 0);
     age(&pbx, ALL);
     sleep(LOOK);
     assert_eq!(call.media.echoes(5), 0, "behind its end");
+    assert_eq!(pbx.count(DROPPED), 5);
     age(&pbx, "0");
     let next = Key::new(AES_80, 2);
     call.reoffer(&next.line(1, "|2^20")).expect("accepted");
     call.media.send_with(&next, 0);
     assert_eq!(call.media.echoes(10), 10, "with a new key");
+    call.hang_up();
+    pbx.wait_until("the end of the session", |pbx| {
+        (pbx.count("Sessions") == 0).then_some(())
+    });
+    assert_eq!(
+        pbx.count(DROPPED),
+        5,
+        "those of ended sessions stay counted"
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use host_harness::asterisk::{Asterisk, Setup};
+use host_harness::asterisk::{Asterisk, Setup, TEST_MODULE};
 use host_harness::lab::Lab;
 use host_harness::peer::srtp::{AES_32, AES_80, GCM_256};
 use host_harness::peer::{Description, Key, Srtp, srtp};
@@ -141,6 +141,27 @@ fn an_answer_to_what_was_not_offered_is_refused() {
         .answer(|_| Description::new(srtp_call::PORT, &[other]));
     pbx.wait_for_log("endpoint 'sdes' refused, reason not-offered: ");
     assert_eq!(pbx.count("Refused not-offered"), 1);
+}
+
+/// A session that a panic broke takes no keys; the offer before it is the twin that is accepted.
+#[test]
+fn keys_that_cannot_be_put_in_force_are_refused() {
+    let lab = Lab::new("srtp-not-in-force");
+    let setup = srtp_call::with_endpoints(Setup::ours("pbx", PBX)).module(TEST_MODULE);
+    let pbx = Asterisk::start(&lab, &setup);
+    let line = |n| Key::new(AES_80, n).line(1, "");
+    let mut call = Call::new(&lab);
+    call.dial("echo", &Key::new(AES_80, 1));
+    assert_eq!(call.reoffer(&line(2)), Ok(true));
+    pbx.cli("ciphertrunk test panic unprotect");
+    assert_eq!(call.media.echoes(1), 0);
+    assert_eq!(pbx.count("Panics caught"), 1);
+    assert_eq!(call.reoffer(&line(3)), Err(488));
+    pbx.wait_for_log("endpoint 'sdes' refused, reason not-in-force: ");
+    assert_eq!(pbx.count("Refused not-in-force"), 1);
+    call.hang_up();
+    drop(call);
+    assert_eq!(call_saying(&lab, &Key::new(AES_80, 4), ""), Ok(10));
 }
 
 /// Stock: an MKI of value 1 is a call without audio, a harmless parameter is no call.

@@ -237,9 +237,9 @@ impl FactoryRef {
 fn make(name: &str) -> Option<*mut Raw> {
     // SAFETY: PJSIP runs while the module is loaded.
     let endpoint = unsafe { sys::ast_sip_get_pjsip_endpoint() };
-    // SAFETY: PJSIP's endpoint; a pool for the lock.
-    let pool =
-        unsafe { sys::pjsip_endpt_create_pool(endpoint, c"ciphertrunk-lis".as_ptr(), 512, 512) };
+    let object = c"ciphertrunk-lis".as_ptr();
+    // SAFETY: PJSIP's endpoint, live as above; a pool for the lock, with a static name.
+    let pool = unsafe { sys::pjsip_endpt_create_pool(endpoint, object, 512, 512) };
     if pool.is_null() {
         return None;
     }
@@ -253,10 +253,9 @@ fn make(name: &str) -> Option<*mut Raw> {
     base.create_transport = Some(create_transport);
     base.create_transport2 = Some(create_transport2);
     base.destroy = Some(destroy);
-    // SAFETY: the pool is good.
-    let failed = unsafe {
-        sys::pj_lock_create_recursive_mutex(pool, c"ciphertrunk-lis".as_ptr(), &raw mut base.lock)
-    };
+    let lock = &raw mut base.lock;
+    // SAFETY: the pool was made above and lives as long as the lock; `lock` is ours to be written.
+    let failed = unsafe { sys::pj_lock_create_recursive_mutex(pool, object, lock) };
     if failed != Status::SUCCESS {
         // SAFETY: made above.
         unsafe { sys::pjsip_endpt_release_pool(endpoint, pool) };

@@ -28,6 +28,8 @@ pub enum Encryption {
     Sdes32,
     /// DTLS-SRTP, required, with a certificate that Asterisk makes itself.
     Dtls,
+    /// A browser's: DTLS-SRTP with everything else that `webrtc = yes` means.
+    Web,
 }
 
 impl Encryption {
@@ -36,6 +38,7 @@ impl Encryption {
             Self::Plain => "media_encryption = no\n",
             Self::Sdes => "media_encryption = sdes\n",
             Self::Sdes32 => "media_encryption = sdes\nsrtp_tag_32 = yes\n",
+            Self::Web => "webrtc = yes\n",
             Self::Dtls => {
                 "media_encryption = dtls\ndtls_auto_generate_cert = yes\ndtls_setup = actpass\ndtls_verify = fingerprint\n"
             }

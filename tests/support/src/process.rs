@@ -157,12 +157,14 @@ pub fn socket(pid: u32, peer: SocketAddr) -> Option<TcpStream> {
             {
                 return None;
             }
-            // SAFETY: as above.
-            let fd =
-                unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) };
+            let process = process.as_raw_fd();
+            // SAFETY: numbers alone, and `process` is open; the result is a descriptor of ours or -1.
+            let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process, number, 0) };
             let fd = c_int::try_from(fd).ok().filter(|fd| *fd >= 0)?;
-            // SAFETY: as above. A socket that is not TCP's has no such peer.
-            let stream = TcpStream::from(unsafe { OwnedFd::from_raw_fd(fd) });
+            // SAFETY: a descriptor that was made above and is nobody else's.
+            let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+            // A socket that is not TCP's has no such peer.
+            let stream = TcpStream::from(fd);
             (stream.peer_addr().ok()? == peer).then_some(stream)
         })
 }

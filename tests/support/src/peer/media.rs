@@ -1,16 +1,30 @@
-//! One stream of G.711 packets, each of which the test can choose.
+//! One stream of packets, each of which the test can choose.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::lab::Lab;
 
+use super::dtls::{self, Identity};
 use super::srtp::{Key, Srtp};
 
 /// How long an echo may take.
 const ECHO: Duration = Duration::from_millis(400);
 const SAMPLES: u32 = 160;
 const HEADER: usize = 12;
+
+/// Octets of an RTP packet's header, with the header extension (RFC 3550 section 5.3.1). No packet here has CSRCs.
+fn header(packet: &[u8]) -> usize {
+    if packet[0] & 0x10 == 0 || packet.len() < HEADER + 4 {
+        return HEADER;
+    }
+    let words = u16::from_be_bytes([packet[HEADER + 2], packet[HEADER + 3]]);
+    packet.len().min(HEADER + 4 + 4 * usize::from(words))
+}
+
+fn payload(packet: &[u8]) -> Option<Vec<u8>> {
+    packet.get(header(packet)..).map(<[u8]>::to_vec)
+}
 
 /// A packet of media that came.
 #[derive(Debug, Clone)]
@@ -26,7 +40,23 @@ pub struct Heard {
 impl Heard {
     /// Whether this audio lies open in the packet.
     pub fn shows(&self, payload: &[u8]) -> bool {
-        self.wire[HEADER..].starts_with(payload)
+        self.wire[header(&self.wire)..].starts_with(payload)
+    }
+
+    /// Its header.
+    pub fn header(&self) -> &[u8] {
+        &self.wire[..header(&self.wire)]
+    }
+
+    /// Its SSRC.
+    pub fn ssrc(&self) -> u32 {
+        let ssrc = self.wire[8..HEADER].try_into();
+        u32::from_be_bytes(ssrc.expect("four octets"))
+    }
+
+    /// What it carries to a receiver that has seen no packet before it; `None`: it does not open under `key`.
+    pub fn opened_anew(&self, key: &Key) -> Option<Vec<u8>> {
+        payload(&Srtp::receiver(key).unprotect(&self.wire).ok()?)
     }
 }
 
@@ -36,6 +66,8 @@ pub struct Media {
     socket: UdpSocket,
     /// The port above it.
     rtcp: UdpSocket,
+    /// RTCP is on the media's port (RFC 5761).
+    muxed: bool,
     to: Option<SocketAddr>,
     /// SSRC of what is sent.
     pub ssrc: u32,
@@ -58,6 +90,7 @@ impl Media {
         Self {
             socket,
             rtcp: lab.udp(&above.to_string()),
+            muxed: false,
             to: None,
             ssrc: 0x0511_ace5,
             payload_type: 0,
@@ -94,6 +127,17 @@ impl Media {
     /// Receives with `key`, from rollover counter 0 on.
     pub fn receive_with(&mut self, key: &Key) {
         self.receive = Some(Srtp::receiver(key));
+    }
+
+    /// Gets its keys by DTLS-SRTP, as the client, and has its RTCP on the same port from now on. The key of the other side.
+    pub fn shake_hands(&mut self, identity: &Identity) -> Key {
+        let to = self.to.expect("an address to shake hands with");
+        self.socket.connect(to).expect("loopback is there");
+        let (ours, theirs) = dtls::shake_hands(&self.socket, identity);
+        self.send_with(&ours, 0);
+        self.receive_with(&theirs);
+        self.muxed = true;
+        theirs
     }
 
     /// Audio that was never sent before. Its octets differ as those of speech do.
@@ -140,14 +184,41 @@ impl Media {
         self.send_raw(&wire);
     }
 
-    /// Sends an empty receiver report (RFC 3550 section 6.4.2), encrypted by `srtp`.
-    pub fn send_report(&self, srtp: &mut Srtp) {
+    /// An empty receiver report (RFC 3550 section 6.4.2).
+    fn report(&self) -> Vec<u8> {
         let mut report = vec![0x80, 201, 0, 1];
         report.extend(self.ssrc.to_be_bytes());
+        report
+    }
+
+    /// Sends an empty receiver report, encrypted by `srtp`.
+    pub fn send_report(&self, srtp: &mut Srtp) {
+        self.send_rtcp(&srtp.protect_rtcp(&self.report()));
+    }
+
+    /// Asks for a packet once more: a generic NACK (RFC 4585 section 6.2.1).
+    pub fn nack(&mut self, lost: &Heard) {
+        let mut packet = self.report();
+        packet.extend([0x81, 205, 0, 3]);
+        packet.extend(self.ssrc.to_be_bytes());
+        packet.extend(lost.ssrc().to_be_bytes());
+        packet.extend(lost.sequence.to_be_bytes());
+        // No packet behind it is missing.
+        packet.extend([0, 0]);
+        let wire = match &mut self.send {
+            Some(send) => send.protect_rtcp(&packet),
+            None => packet,
+        };
+        self.send_rtcp(&wire);
+    }
+
+    fn send_rtcp(&self, wire: &[u8]) {
+        if self.muxed {
+            return self.send_raw(wire);
+        }
         let mut to = self.to.expect("an address to send to");
         to.set_port(to.port() + 1);
-        let wire = srtp.protect_rtcp(&report);
-        self.rtcp.send_to(&wire, to).expect("loopback takes it");
+        self.rtcp.send_to(wire, to).expect("loopback takes it");
     }
 
     /// The next RTCP packet that comes, as it was on the wire.
@@ -180,7 +251,7 @@ impl Media {
             };
             return Some(Heard {
                 sequence: u16::from_be_bytes([wire[2], wire[3]]),
-                payload: opened.map(|packet| packet[HEADER..].to_vec()),
+                payload: opened.and_then(|packet| payload(&packet)),
                 wire,
             });
         }

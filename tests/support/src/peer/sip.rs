@@ -19,6 +19,43 @@ pub struct Description {
     pub codec: u8,
     /// Port of a second stream, of video (VP8, payload type 96).
     pub video: Option<u16>,
+    /// As a browser has it: both streams on one port, with DTLS-SRTP.
+    pub bundle: Option<Bundle>,
+}
+
+/// What a browser's description says of its one transport (RFC 8843, RFC 5763), whose DTLS client it is.
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    /// Its certificate's.
+    pub fingerprint: String,
+    /// The SSRCs of audio and video.
+    pub ssrcs: [u32; 2],
+    /// Whether the video's packets may say when they were sent, in a header extension.
+    pub abs_send_time: bool,
+}
+
+impl Bundle {
+    /// The lines of the session.
+    fn of_session(&self) -> String {
+        format!(
+            "a=group:BUNDLE 0 1\r\na=setup:active\r\na=fingerprint:{}\r\n",
+            self.fingerprint
+        )
+    }
+
+    /// The lines of the `n`th stream.
+    fn of_stream(&self, n: usize) -> String {
+        let extension = match (n, self.abs_send_time) {
+            (1, true) => {
+                "a=extmap:3 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n"
+            }
+            _ => "",
+        };
+        format!(
+            "a=mid:{n}\r\na=rtcp-mux\r\na=ssrc:{} cname:phone\r\n{extension}",
+            self.ssrcs[n]
+        )
+    }
 }
 
 impl Description {
@@ -29,6 +66,7 @@ impl Description {
             crypto: crypto.to_vec(),
             codec: 0,
             video: None,
+            bundle: None,
         }
     }
 }
@@ -250,10 +288,14 @@ impl Phone {
     fn describe(&mut self, what: &Description) -> String {
         self.version += 1;
         let (host, version) = (&self.host, self.version);
-        let profile = if what.crypto.is_empty() {
-            "RTP/AVP"
-        } else {
-            "RTP/SAVP"
+        let profile = match (&what.bundle, what.crypto.is_empty()) {
+            (Some(_), _) => "UDP/TLS/RTP/SAVPF",
+            (None, true) => "RTP/AVP",
+            (None, false) => "RTP/SAVP",
+        };
+        let (of_session, [of_audio, of_video]) = match &what.bundle {
+            Some(bundle) => (bundle.of_session(), [0, 1].map(|n| bundle.of_stream(n))),
+            None => Default::default(),
         };
         let codec = match what.codec {
             0 => "0 PCMU/8000",
@@ -261,15 +303,15 @@ impl Phone {
             other => panic!("codec {other}"),
         };
         let mut sdp = format!(
-            "v=0\r\no=- 1 {version} IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {} {profile} {}\r\n\
-             a=rtpmap:{codec}\r\n",
+            "v=0\r\no=- 1 {version} IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n{of_session}\
+             m=audio {} {profile} {}\r\na=rtpmap:{codec}\r\n{of_audio}",
             what.port, what.codec
         );
         for line in &what.crypto {
             sdp += &format!("a=crypto:{line}\r\n");
         }
         if let Some(port) = what.video {
-            sdp += &format!("m=video {port} {profile} 96\r\na=rtpmap:96 VP8/90000\r\n");
+            sdp += &format!("m=video {port} {profile} 96\r\na=rtpmap:96 VP8/90000\r\n{of_video}");
         }
         sdp
     }

@@ -40,6 +40,13 @@ pub const AES_32_SHORT_RTCP: Suite = Suite {
     ..AES_32
 };
 /// RFC 7714.
+pub const GCM_128: Suite = Suite {
+    name: "AEAD_AES_128_GCM",
+    key_salt_len: 28,
+    rtp: c::srtp_crypto_policy_set_aes_gcm_128_16_auth,
+    rtcp: c::srtp_crypto_policy_set_aes_gcm_128_16_auth,
+};
+/// RFC 7714.
 pub const GCM_256: Suite = Suite {
     name: "AEAD_AES_256_GCM",
     key_salt_len: 44,
@@ -95,7 +102,7 @@ impl Key {
     pub fn of_line(line: &str) -> Self {
         let mut words = line.split(' ').skip(1);
         let name = words.next().expect("a suite");
-        let suite = [AES_80, AES_32, GCM_256]
+        let suite = [AES_80, AES_32, GCM_128, GCM_256]
             .into_iter()
             .find(|suite| suite.name == name)
             .unwrap_or_else(|| panic!("suite of {line:?}"));

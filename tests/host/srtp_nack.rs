@@ -1,0 +1,224 @@
+//! Retransmissions: the peer's NACK (RFC 4585) has Asterisk send a packet once more, under an index that was used.
+//!
+//! Asterisk keeps what it sends for `webrtc = yes` alone, and for video. With abs-send-time it writes the time into the kept
+//! packet again, so that the header is another one and the payload the same.
+
+use std::thread::{scope, sleep};
+use std::time::Duration;
+
+use host_harness::asterisk::{Asterisk, Setup, TEST_MODULE};
+use host_harness::capture::Capture;
+use host_harness::lab::Lab;
+use host_harness::peer::srtp::{AES_80, GCM_128};
+use host_harness::peer::{Bundle, Description, Heard, Identity, Key, Media, Phone, Suite};
+use host_harness::pjsip::{self, Encryption, UDP};
+
+use crate::srtp_call::{self, Call, PBX, PLAIN, PORT};
+
+/// Its endpoint is a browser's.
+const WEB: &str = "127.0.0.40";
+const VIDEO_PORT: u16 = PORT + 2;
+
+const QUIET: Duration = Duration::from_millis(400);
+
+fn with_video(setup: Setup) -> Setup {
+    let endpoint = |name, host, encryption| {
+        pjsip::trunk(name, host, encryption).replace("allow = ulaw\n", "allow = ulaw,vp8\n")
+    };
+    setup
+        .pjsip(UDP)
+        .pjsip(&endpoint("web", WEB, Encryption::Web))
+        .pjsip(&endpoint("plain", PLAIN, Encryption::Plain))
+        .dialplan("exten => plain,1,Dial(PJSIP/plain)\n")
+}
+
+/// A packet of video, and what came when it was asked for once more.
+struct Seen {
+    video: Vec<u8>,
+    first: Heard,
+    again: Vec<Heard>,
+    /// The key of what came.
+    key: Key,
+    /// On how many packets of the plain phone's, and of Asterisk's to the browser, the video lies open.
+    open: (usize, usize),
+}
+
+/// A browser calls a plain phone, sees its video, and asks for one packet once more.
+fn retransmission(lab: &Lab, abs_send_time: bool) -> Seen {
+    let capture = Capture::start(lab, "call");
+    let mut browser = Phone::new(lab, WEB, PBX);
+    let mut phone = Phone::new(lab, PLAIN, PBX);
+    let mut plain = Media::new(lab, &format!("{PLAIN}:{VIDEO_PORT}"));
+    let mut web = Media::new(lab, &format!("{WEB}:{PORT}"));
+    let identity = Identity::default();
+    let offer = Description {
+        video: Some(PORT),
+        bundle: Some(Bundle {
+            fingerprint: identity.fingerprint(),
+            ssrcs: [web.ssrc + 1, web.ssrc],
+            abs_send_time,
+        }),
+        ..Description::new(PORT, &[])
+    };
+    let (answer, offered) = scope(|scope| {
+        let called = scope.spawn(|| {
+            phone.answer(|_| Description {
+                video: Some(VIDEO_PORT),
+                ..Description::new(PORT, &[])
+            })
+        });
+        let answer = browser.call("plain", &offer).expect("accepted");
+        (answer, called.join().expect("called"))
+    });
+    web.send_to(answer.stream("video"));
+    plain.send_to(offered.stream("video"));
+    // An offer says the numbers that its maker wants to receive (RFC 3264 section 5.1).
+    let number = offered
+        .sdp
+        .lines()
+        .find_map(|line| line.strip_prefix("a=rtpmap:")?.strip_suffix(" VP8/90000"));
+    plain.payload_type = number.expect("VP8").parse().expect("a payload type");
+    let key = web.shake_hands(&identity);
+
+    let passes = |plain: &mut Media, web: &mut Media| {
+        let video = plain.audio();
+        plain.send(&video);
+        web.wait_for(&video).map(|heard| (video, heard))
+    };
+    let begun = (0..50).any(|_| passes(&mut plain, &mut web).is_some());
+    assert!(begun, "no video came");
+    let (video, first) = passes(&mut plain, &mut web).expect("the video goes on");
+    web.hear_all(QUIET);
+    web.nack(&first);
+    let again = web.hear_all(QUIET);
+    assert!(
+        passes(&mut plain, &mut web).is_some(),
+        "and on after the retransmission"
+    );
+
+    // dumpcap hands packets over in batches, and loses the last one when it is stopped.
+    sleep(Duration::from_millis(800));
+    let wire = capture.stop();
+    let open = |from: &str, to: &str| {
+        let between = wire.datagrams.iter().filter(|datagram| {
+            datagram.source.ip().to_string() == from && datagram.destination.ip().to_string() == to
+        });
+        between
+            .filter(|datagram| {
+                datagram
+                    .data
+                    .windows(video.len())
+                    .any(|octets| octets == video)
+            })
+            .count()
+    };
+    let open = (open(PLAIN, PBX), open(PBX, WEB));
+    Seen {
+        video,
+        first,
+        again,
+        key,
+        open,
+    }
+}
+
+/// Where the time is in a packet with abs-send-time: behind the extension's header and the element's.
+const TIME: std::ops::Range<usize> = 17..20;
+
+fn is_encrypted_again(abs_send_time: bool) {
+    let lab = Lab::new(&format!("srtp-nack-{abs_send_time}"));
+    let pbx = Asterisk::start(&lab, &with_video(Setup::ours("pbx", PBX)));
+    let seen = retransmission(&lab, abs_send_time);
+    let [again] = &seen.again[..] else {
+        panic!("{} packets came", seen.again.len())
+    };
+    assert_eq!(
+        (again.ssrc(), again.sequence),
+        (seen.first.ssrc(), seen.first.sequence)
+    );
+    assert_eq!(again.payload, None, "a receiver takes it for a replay");
+    assert_eq!(again.opened_anew(&seen.key), Some(seen.video));
+    assert_eq!(
+        seen.open,
+        (1, 0),
+        "in clear: from the phone, to the browser"
+    );
+
+    let (mut before, mut after) = (seen.first.header().to_vec(), again.header().to_vec());
+    assert_eq!(before.len(), if abs_send_time { 20 } else { 12 });
+    if abs_send_time {
+        assert_ne!(before[TIME], after[TIME]);
+        before[TIME].fill(0);
+        after[TIME].fill(0);
+    }
+    assert_eq!(before, after);
+    assert_eq!(pbx.count("Used indexes encrypted again"), 1);
+    assert_eq!(pbx.count("Used indexes dropped"), 0);
+}
+
+#[test]
+fn under_aes_cm_the_same_packet_is_encrypted_again() {
+    is_encrypted_again(false);
+}
+
+#[test]
+fn under_aes_cm_one_with_another_header_is_encrypted_again() {
+    is_encrypted_again(true);
+}
+
+/// Stock sends it in clear: shows that the tests above would find it.
+#[test]
+fn stock_lets_it_out_in_clear() {
+    let lab = Lab::new("srtp-nack-stock");
+    let _pbx = Asterisk::start(&lab, &with_video(Setup::stock("pbx", PBX)));
+    let seen = retransmission(&lab, true);
+    assert_eq!(seen.open, (1, 1));
+    assert!(seen.again.iter().any(|again| again.shows(&seen.video)));
+}
+
+/// Retransmission with SDES, which Asterisk has for no endpoint: the test build switches it on. What came when a packet
+/// was asked for once more, and whether that opens anew as what was sent.
+fn with_sdes(lab: &Lab, pbx: &Asterisk<'_>, suite: Suite) -> Vec<bool> {
+    pbx.cli("ciphertrunk test retransmit");
+    let mut call = Call::new(lab);
+    call.dial("echo", &Key::new(suite, 1));
+    let audio = call.media.audio();
+    call.media.send(&audio);
+    let first = call.media.wait_for(&audio).expect("an echo");
+    call.media.hear_all(QUIET);
+    call.media.nack(&first);
+    let again = call.media.hear_all(QUIET);
+    assert_eq!(call.media.echoes(10), 10, "the call goes on");
+    assert_eq!(pbx.count("RTCP unprotected"), 1, "the NACK came");
+    let key = call.theirs.expect("a call");
+    again
+        .iter()
+        .inspect(|again| assert_eq!(again.sequence, first.sequence))
+        .map(|again| !again.shows(&audio) && again.opened_anew(&key).as_ref() == Some(&audio))
+        .collect()
+}
+
+fn retransmitting(lab: &Lab) -> Asterisk<'_> {
+    let setup = srtp_call::with_endpoints(Setup::ours("pbx", PBX)).module(TEST_MODULE);
+    Asterisk::start(lab, &setup)
+}
+
+/// An AEAD's nonce is used once.
+#[test]
+fn under_an_aead_it_is_dropped() {
+    let lab = Lab::new("srtp-nack-gcm");
+    let pbx = retransmitting(&lab);
+    assert_eq!(with_sdes(&lab, &pbx, GCM_128), []);
+    assert_eq!(pbx.count("Used indexes dropped"), 1);
+    assert_eq!(pbx.count("Used indexes encrypted again"), 0);
+}
+
+/// The twin of the one above, with another suite.
+#[test]
+fn with_sdes_and_aes_cm_it_is_encrypted_again() {
+    let lab = Lab::new("srtp-nack-sdes");
+    let pbx = retransmitting(&lab);
+    assert_eq!(with_sdes(&lab, &pbx, AES_80), [true]);
+    assert_eq!(pbx.count("Used indexes dropped"), 0);
+    assert_eq!(pbx.count("Used indexes encrypted again"), 1);
+}
