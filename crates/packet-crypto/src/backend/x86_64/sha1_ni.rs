@@ -83,56 +83,80 @@ impl State {
 /// M. Locktyukhin ("Improving the performance of the Secure Hash Algorithm"): `W[t] = (W[t-6] ^ W[t-16] ^ W[t-28] ^
 /// W[t-32]) <<< 2`, four words at a time with plain vector instructions.
 macro_rules! rounds {
-    ($f:literal, [$($i:literal)+], $w:ident, $abcd:ident, $old:ident, $next_e:ident, $msg2:ident, $late:ident) => { $({
-        if $i >= 8 {
-            $w[$i] = $late([$w[$i - 4], $w[$i - 7], $w[$i - 8]], [$w[$i - 2], $w[$i - 1]]);
-        } else if $i >= 4 {
-            let x = _mm_xor_si128(_mm_sha1msg1_epu32($w[$i - 4], $w[$i - 3]), $w[$i - 2]);
-            $w[$i] = $msg2(x, $w[$i - 1]);
+    ($f:literal, [$($i:literal)+], $lanes:ident, $next_e:ident, $msg2:ident, $late:ident) => { $(
+        for Lane { w, abcd, old } in &mut $lanes {
+            if $i >= 8 {
+                w[$i] = $late([w[$i - 4], w[$i - 7], w[$i - 8]], [w[$i - 2], w[$i - 1]]);
+            } else if $i >= 4 {
+                let x = _mm_xor_si128(_mm_sha1msg1_epu32(w[$i - 4], w[$i - 3]), w[$i - 2]);
+                w[$i] = $msg2(x, w[$i - 1]);
+            }
+            let e = $next_e(*old, w[$i]);
+            *old = *abcd;
+            *abcd = _mm_sha1rnds4_epu32::<$f>(*abcd, e);
         }
-        let e = $next_e($old, $w[$i]);
-        $old = $abcd;
-        $abcd = _mm_sha1rnds4_epu32::<$f>($abcd, e);
-    })+ };
+    )+ };
+}
+
+/// One of several hashes side by side.
+struct Lane {
+    /// The message schedule.
+    w: [__m128i; 20],
+    abcd: __m128i,
+    /// What the next E comes from: A of four rounds ago.
+    old: __m128i,
 }
 
 macro_rules! compress {
-    ($name:ident, $hmac_key:ident, [$($feature:tt),+], $next_e:ident, $msg2:ident, $late:ident) => {
+    ($name:ident, $several:ident, $hmac_key:ident, [$($feature:tt),+], $next_e:ident, $msg2:ident, $late:ident) => {
         impl State {
             #[inline]
             #[target_feature($(enable = $feature),+)]
             pub fn $name(self, block: [__m128i; 4]) -> Self {
-                let mut w = [_mm_setzero_si128(); 20];
-                w[..4].copy_from_slice(&block);
-                let mut abcd = self.abcd;
-                // What the next E comes from: A of four rounds ago.
-                let mut old = abcd;
-                abcd = _mm_sha1rnds4_epu32::<0>(abcd, _mm_add_epi32(self.e, w[0]));
-                rounds!(0, [1 2 3 4], w, abcd, old, $next_e, $msg2, $late);
-                rounds!(1, [5 6 7 8 9], w, abcd, old, $next_e, $msg2, $late);
-                rounds!(2, [10 11 12 13 14], w, abcd, old, $next_e, $msg2, $late);
-                rounds!(3, [15 16 17 18 19], w, abcd, old, $next_e, $msg2, $late);
-                Self {
-                    abcd: _mm_add_epi32(abcd, self.abcd),
-                    e: _mm_sha1nexte_epu32(old, self.e),
+                let [state] = Self::$several([self], [block]);
+                state
+            }
+
+            /// Two hashes that do not wait for each other take little longer than one.
+            #[inline]
+            #[target_feature($(enable = $feature),+)]
+            fn $several<const N: usize>(states: [Self; N], blocks: [[__m128i; 4]; N]) -> [Self; N] {
+                let mut n = 0;
+                let mut lanes = states.map(
+                    #[inline]
+                    |state| {
+                        let mut w = [_mm_setzero_si128(); 20];
+                        w[..4].copy_from_slice(&blocks[n]);
+                        n += 1;
+                        let abcd = _mm_sha1rnds4_epu32::<0>(state.abcd, _mm_add_epi32(state.e, w[0]));
+                        Lane { w, abcd, old: state.abcd }
+                    },
+                );
+                rounds!(0, [1 2 3 4], lanes, $next_e, $msg2, $late);
+                rounds!(1, [5 6 7 8 9], lanes, $next_e, $msg2, $late);
+                rounds!(2, [10 11 12 13 14], lanes, $next_e, $msg2, $late);
+                rounds!(3, [15 16 17 18 19], lanes, $next_e, $msg2, $late);
+                let mut states = states;
+                for (state, lane) in states.iter_mut().zip(&lanes) {
+                    state.abcd = _mm_add_epi32(lane.abcd, state.abcd);
+                    state.e = _mm_sha1nexte_epu32(lane.old, state.e);
                 }
+                states
             }
         }
 
-        /// The two HMAC key states. The two blocks do not depend on each other: the CPU runs them side by side.
+        /// The two HMAC key states.
         #[target_feature($(enable = $feature),+)]
         pub(super) fn $hmac_key(key: &[u8; 20]) -> HmacKey {
-            let [inner, outer] = padded(key).map(
-                #[inline]
-                |block| State::load(&sha1::INITIAL).$name(block).store(),
-            );
-            HmacKey { inner, outer }
+            let [inner, outer] = State::$several([State::load(&sha1::INITIAL); 2], padded(key));
+            HmacKey { inner: inner.store(), outer: outer.store() }
         }
     };
 }
 
 compress!(
     compress,
+    compress_several,
     hmac_key,
     ["sse2", "ssse3", "sha"],
     _mm_sha1nexte_epu32,
@@ -141,6 +165,7 @@ compress!(
 );
 compress!(
     compress_vl,
+    compress_several_vl,
     hmac_key_vl,
     ["sse2", "ssse3", "sha", "avx512f", "avx512bw", "avx512vl"],
     next_e,
