@@ -203,6 +203,17 @@ size_t ct_session_peer(const struct ast_sip_session *session, const char **uri)
 	return session->inv_session->dlg->remote.info_str.slen;
 }
 
+int ct_session_peer_address(const struct ast_sip_session *session, char *text, int size)
+{
+	const pjsip_transaction *invite = session->inv_session ? session->inv_session->invite_tsx : NULL;
+
+	if (!invite || !invite->addr_len) {
+		return -1;
+	}
+	/* 3: with the port, and an IPv6 address in brackets. */
+	return pj_sockaddr_print(&invite->addr, text, size, 3) ? 0 : -1;
+}
+
 const char *ct_session_endpoint(const struct ast_sip_session *session)
 {
 	return session->endpoint ? ast_sorcery_object_get_id(session->endpoint) : "";

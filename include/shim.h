@@ -86,6 +86,12 @@ size_t ct_session_call_id(const struct ast_sip_session *session, const char **ca
 /* The peer's URI as its dialog has it, likewise. */
 size_t ct_session_peer(const struct ast_sip_session *session, const char **uri);
 
+/*
+ * Where its INVITE came from, or went to, as "address:port" with its terminator, into `text` of `size` octets. -1 if there
+ * is no INVITE under way, or no room.
+ */
+int ct_session_peer_address(const struct ast_sip_session *session, char *text, int size);
+
 /* An instance's media line: its number from 0, and its kind (a static text); -1 if it has none. As ct_session_has_rtp. */
 int ct_session_media_line(const struct ast_sip_session *session, const struct ast_rtp_instance *rtp, const char **kind);
 

@@ -6,7 +6,7 @@
 //! ever looked into.
 
 use std::collections::BTreeMap;
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
@@ -37,7 +37,7 @@ pub struct Call {
     pub endpoint: String,
     /// The `Call-ID` header's value.
     pub call_id: String,
-    /// The peer's URI.
+    /// The peer's URI, and the address that its INVITE came from or went to where one is under way.
     pub peer: String,
     /// The media line asked about: its kind, and its number from 0. Empty if none was.
     pub media: String,
@@ -180,7 +180,7 @@ unsafe fn facts(session: *mut sys::ast_sip_session, rtp: Option<RtpInstance>) ->
         let length = sys::ct_session_call_id(session, &raw mut call_id);
         let call_id = counted_text(call_id, length);
         let length = sys::ct_session_peer(session, &raw mut peer);
-        let peer = counted_text(peer, length);
+        let peer = counted_text(peer, length) + &address(session);
         let media = rtp
             .map(|rtp| sys::ct_session_media_line(session, rtp.as_ptr(), &raw mut kind))
             .filter(|number| *number >= 0)
@@ -198,6 +198,26 @@ unsafe fn facts(session: *mut sys::ast_sip_session, rtp: Option<RtpInstance>) ->
                 _ => Exchange::OurOffer,
             },
         }
+    }
+}
+
+/// " at 192.0.2.7:5060", if it is known.
+///
+/// # Safety
+///
+/// As [`facts`].
+unsafe fn address(session: *const sys::ast_sip_session) -> String {
+    // An IPv6 address with its scope and port has at most 64 octets.
+    let mut place = [0u8; 80];
+    // SAFETY: live, by the caller; at most as many octets as there are are written, a terminator among them.
+    let known = unsafe {
+        sys::ct_session_peer_address(session, place.as_mut_ptr().cast(), place.len() as c_int) == 0
+    };
+    let text = CStr::from_bytes_until_nul(&place).unwrap_or_default();
+    if known {
+        format!(" at {}", text.to_string_lossy())
+    } else {
+        String::new()
     }
 }
 

@@ -172,7 +172,7 @@ fn each_gets_488_and_a_reason(lab: &Lab, user: User) {
             about[0]
         );
         // Who, and where; and what would have been taken, where that is the question.
-        for part in ["Media line audio 0, peer ", "sip:"] {
+        for part in ["Media line audio 0, peer ", "sip:", &format!(" at {SIPP}:")] {
             assert!(about[0].contains(part), "{what}: {}", about[0]);
         }
         assert_eq!(
