@@ -30,10 +30,12 @@ impl Contexts {
 /// not run backwards.
 #[repr(C)]
 pub struct Session {
-    pub(crate) sender: Sender,
-    pub(crate) counters: Counters,
-    receiver: Receiver,
+    // What packets touch lies together: of received ones up to the first counters, of those to
+    // send from the last counter on.
     pub(crate) kernels: &'static Kernels,
+    receiver: Receiver,
+    pub(crate) counters: Counters,
+    pub(crate) sender: Sender,
 }
 
 impl Session {
