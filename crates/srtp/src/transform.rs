@@ -90,11 +90,12 @@ impl<K: Kernel> Keyed<K> {
         rtcp: &SessionKeys,
         len: usize,
     ) -> Result<Box<Self>, PolicyError> {
-        let mut keyed = Box::new(Keyed {
+        let unset = Keyed {
             salt: Salt(0),
             kernel: K::unset(kernels),
             rtcp: SessionKeys::UNSET,
-        });
+        };
+        let mut keyed = Box::write(Box::new_uninit(), unset);
         keyed.salt.set(&rtp.salt);
         let expanded = keyed.kernel.expand(kernels, rtp, len);
         expanded.map_err(|_| PolicyError::KeyLength)?;
