@@ -40,11 +40,10 @@ pub struct Ours(pub Session, pub Session);
 
 pub fn ours(suite: Suite, key: &[u8]) -> Ours {
     let policy = Policy::new(suite, MasterKey::new(suite, key).unwrap(), None).unwrap();
-    let mut tx = Session::new(srtp::kernels());
-    let mut rx = Session::new(srtp::kernels());
-    tx.set_local(LocalSsrc::Any, &policy).unwrap();
-    rx.set_remote(&[policy], false, 0).unwrap();
-    Ours(tx, rx)
+    let mut rig = Ours(Session::new(srtp::kernels()), Session::new(srtp::kernels()));
+    rig.0.set_local(LocalSsrc::Any, &policy).unwrap();
+    rig.1.set_remote(&[policy], false, 0).unwrap();
+    rig
 }
 
 impl Rig for Ours {

@@ -4,11 +4,11 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use packet_crypto::{AesCmHmacSha1, CmSeal, Packet};
-use srtp::{ProtectRtp, Session, Suite, protect_rtp_batch};
+use srtp::{ProtectRtp, Suite, protect_rtp_batch};
 
 use super::{DISTRIBUTION, Libraries, OPENSSL, OURS, OURS_BATCH, rtp};
 use crate::Case;
-use crate::rigs::{Rig, key_of, ours};
+use crate::rigs::{Ours, Rig, key_of, ours};
 
 const SUITE: Suite = Suite::AesCm128HmacSha1_80;
 const PAYLOAD: usize = 160;
@@ -19,7 +19,8 @@ const SEALED: usize = 12 + PAYLOAD + 10;
 const RING: usize = 64;
 
 /// Sources and outputs of a turn, the same in every turn: what is cold is the session. In Asterisk, too, the packet was
-/// just written, and the output is the thread's. All sessions see one SSRC.
+/// just written, the output is the thread's, and a session is an allocation of its own to which the caller has a
+/// pointer. All sessions see one SSRC.
 struct Ring {
     packets: Vec<Vec<u8>>,
     out: Vec<[u8; 400]>,
@@ -116,20 +117,21 @@ fn singly<'a, R: Rig + 'a>(
     sessions: usize,
     make: impl Fn(&[u8]) -> R,
 ) -> Case<'a> {
-    let rigs: Vec<R> = (0..sessions)
-        .map(|i| make(&key_of(SUITE, i as u8)))
-        .collect();
     // Leaked: ten thousand sessions on NSS take minutes to close.
-    let rigs = rigs.leak();
+    let rigs: Vec<*mut R> = (0..sessions)
+        .map(|i| Box::into_raw(Box::new(make(&key_of(SUITE, i as u8)))))
+        .collect();
     let mut ring = Ring::new(sessions.min(RING));
     let mut order = Order::new(sessions);
     Case::with_preparation(group, name, ring.packets.len(), move |calls| {
         let mut time = Duration::ZERO;
         for _ in 0..calls {
             let turn = order.next(&mut ring.packets);
+            let turn: Vec<*mut R> = turn.into_iter().map(|at| rigs[at]).collect();
             let start = Instant::now();
-            for ((at, packet), out) in turn.iter().zip(&ring.packets).zip(&mut ring.out) {
-                black_box(rigs[*at].protect(packet, out));
+            for ((rig, packet), out) in turn.into_iter().zip(&ring.packets).zip(&mut ring.out) {
+                // SAFETY: from a box that is never freed, and used here only.
+                black_box(unsafe { &mut *rig }.protect(packet, out));
             }
             time += start.elapsed();
         }
@@ -139,8 +141,8 @@ fn singly<'a, R: Rig + 'a>(
 
 /// The batch call.
 fn protect_batch<'a>(group: &str, name: &'static str, sessions: usize) -> Case<'a> {
-    let mut all: Vec<Session> = (0..sessions)
-        .map(|i| ours(SUITE, &key_of(SUITE, i as u8)).0)
+    let all: Vec<*mut Ours> = (0..sessions)
+        .map(|i| Box::into_raw(Box::new(ours(SUITE, &key_of(SUITE, i as u8)))))
         .collect();
     let mut ring = Ring::new(sessions.min(RING));
     let mut order = Order::new(sessions);
@@ -148,14 +150,14 @@ fn protect_batch<'a>(group: &str, name: &'static str, sessions: usize) -> Case<'
         let mut time = Duration::ZERO;
         for _ in 0..calls {
             let turn = order.next(&mut ring.packets);
+            let turn: Vec<*mut Ours> = turn.into_iter().map(|at| all[at]).collect();
             let mut jobs: Vec<ProtectRtp> = Vec::with_capacity(turn.len());
-            let base = all.as_mut_ptr();
             let start = Instant::now();
-            let places = turn.iter().zip(&ring.packets).zip(&mut ring.out);
-            jobs.extend(places.map(|((at, packet), out)| {
-                // SAFETY: inside `all`, which nothing else uses meanwhile; the sessions of one turn differ, as the
+            let places = turn.into_iter().zip(&ring.packets).zip(&mut ring.out);
+            jobs.extend(places.map(|((session, packet), out)| {
+                // SAFETY: from a box that is never freed, and used here only; the sessions of one turn differ, as the
                 // stride has no factor in common with their number and a turn is no longer than that.
-                let session = unsafe { &mut *base.add(*at) };
+                let Ours(session, _) = unsafe { &mut *session };
                 ProtectRtp::new(session, packet, out)
             }));
             protect_rtp_batch(&mut jobs);

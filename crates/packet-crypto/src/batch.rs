@@ -123,14 +123,26 @@ pub fn prefetch<T: ?Sized>(value: &T) {
     prefetch_bytes((&raw const *value).cast(), size_of_val(value));
 }
 
+/// As [`prefetch`], for the first `len` bytes of `value` at most.
+#[inline]
+pub fn prefetch_front<T: ?Sized>(value: &T, len: usize) {
+    prefetch_bytes((&raw const *value).cast(), len.min(size_of_val(value)));
+}
+
 /// Asks for the cache lines of `len` bytes.
 #[inline]
 fn prefetch_bytes(at: *const u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
-    for line in (0..len).step_by(64) {
+    {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: SSE is part of x86-64, and a prefetch may be of any address: it does not fault.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(line).cast()) };
+        // From the beginning of a line on, or the last one would be left out.
+        let end = at.wrapping_add(len);
+        let mut line = at.wrapping_sub(at.addr() % 64);
+        while line < end {
+            // SAFETY: SSE is part of x86-64, and a prefetch may be of any address: it does not fault.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+            line = line.wrapping_add(64);
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (at, len);

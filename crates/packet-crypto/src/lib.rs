@@ -28,7 +28,7 @@ mod payload_hash;
 mod self_test;
 mod tag;
 
-pub use batch::{CmOpen, CmSeal, GcmOpen, GcmSeal, Packet, prefetch};
+pub use batch::{CmOpen, CmSeal, GcmOpen, GcmSeal, Packet, prefetch, prefetch_front};
 pub use cm::{AesCmHmacSha1, aes_cm_prf};
 pub use error::{AuthFailed, KeyLength, SelfTestError};
 pub use gcm::AesGcm;

@@ -62,26 +62,20 @@ impl Window {
     /// Looks an index up, and marks it if it is new.
     #[inline]
     pub(crate) fn take(&mut self, index: u64) -> Seen {
-        let seen = self.look_up(index);
-        if seen == Seen::New {
-            self.mark(index);
-        }
-        seen
-    }
-
-    /// Marks an index; one before the window leaves no mark.
-    #[inline]
-    pub(crate) fn mark(&mut self, index: u64) {
-        if let Some(ahead) = index.checked_sub(self.highest) {
-            let shift = u32::try_from(ahead).unwrap_or(u32::MAX);
-            self.set_used(self.used().checked_shl(shift).unwrap_or(0));
-            self.highest = index;
-        } else {
-            let age = self.highest - index;
-            if age < WINDOW {
-                self.set_used(self.used() | 1 << age);
+        let Some(ahead) = index.checked_sub(self.highest) else {
+            let seen = self.look_up(index);
+            if seen == Seen::New {
+                self.set_used(self.used() | 1 << (self.highest - index));
             }
+            return seen;
+        };
+        if ahead == 0 {
+            return Seen::Used;
         }
+        let shift = u32::try_from(ahead).unwrap_or(u32::MAX);
+        self.set_used(self.used().checked_shl(shift).unwrap_or(0));
+        self.highest = index;
+        Seen::New
     }
 }
 
@@ -95,13 +89,15 @@ mod tests {
         assert_eq!(w.look_up(1000), Seen::Used);
         for index in [1001, 1005, 1003, 1127] {
             assert_eq!(w.look_up(index), Seen::New);
-            w.mark(index);
+            assert_eq!(w.take(index), Seen::New);
             assert_eq!(w.look_up(index), Seen::Used);
+            assert_eq!(w.take(index), Seen::Used);
         }
         assert_eq!(w.look_up(1000), Seen::Used);
         assert_eq!(w.look_up(1002), Seen::New);
         assert_eq!(w.look_up(999), Seen::TooOld);
-        w.mark(1128);
+        assert_eq!(w.take(999), Seen::TooOld);
+        w.take(1128);
         assert_eq!(w.look_up(1000), Seen::TooOld);
         assert_eq!(w.look_up(1001), Seen::Used);
     }
@@ -110,7 +106,7 @@ mod tests {
     fn a_jump_forgets_what_lies_before() {
         for jump in [127, 128, 129, 1 << 15, 1 << 40] {
             let mut w = Window::starting_at(500);
-            w.mark(500 + jump);
+            w.take(500 + jump);
             let want = if jump < WINDOW {
                 Seen::Used
             } else {
@@ -139,8 +135,8 @@ mod tests {
                 Seen::New
             };
             assert_eq!(w.look_up(index), want);
+            assert_eq!(w.take(index), want);
             if want == Seen::New {
-                w.mark(index);
                 set.insert(index);
                 highest = highest.max(index);
             }

@@ -1,6 +1,7 @@
 //! A session: a sending and a receiving half, with counters.
 
-use packet_crypto::Kernels;
+use crate::rtp;
+use packet_crypto::{Kernels, prefetch};
 
 use crate::Few;
 use crate::error::{PolicyError, ProtectError, UnprotectError};
@@ -30,17 +31,24 @@ impl Contexts {
 /// not run backwards.
 #[repr(C)]
 pub struct Session {
-    pub(crate) sender: Sender,
-    pub(crate) counters: Counters,
-    receiver: Receiver,
+    // What packets touch lies together: of received ones up to the first counters, of those to
+    // send from the last counter on.
     pub(crate) kernels: &'static Kernels,
+    receiver: Receiver,
+    pub(crate) counters: Counters,
+    pub(crate) sender: Sender,
 }
 
 impl Session {
     /// A session without keys: it drops everything.
     #[must_use]
     pub fn new(kernels: &'static Kernels) -> Self {
-        Self::resume(kernels, Contexts::default())
+        Session {
+            kernels,
+            receiver: Receiver::default(),
+            counters: Counters::ZERO,
+            sender: Sender::default(),
+        }
     }
 
     /// A session that follows another one, without keys. When a key of that one is set again, it
@@ -136,6 +144,8 @@ impl Session {
     /// the packet sent then: the same octets or, with a header extension in both, the same
     /// payload. (Asterisk writes the time of sending into the extension of a retransmission.)
     pub fn protect_rtp(&mut self, src: &[u8], dst: &mut [u8]) -> Result<usize, ProtectError> {
+        prefetch(&self.counters.sent_rtp);
+        self.sender.prefetch_behind(rtp::seq(src));
         let placed = self.sender.place_rtp(self.kernels, src, dst.len());
         let sent = placed.and_then(|placed| placed.seal(src, dst));
         self.counters.protected_rtp(sent)

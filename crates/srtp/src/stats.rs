@@ -16,11 +16,8 @@ pub struct KeyUsage {
 
 /// Packets, counted since the session began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Counters {
-    /// RTP packets protected, re-encryptions included.
-    pub sent_rtp: u64,
-    /// RTCP packets protected.
-    pub sent_rtcp: u64,
     /// RTP packets authenticated and handed up.
     pub received_rtp: u64,
     /// RTCP packets authenticated and handed up.
@@ -33,14 +30,18 @@ pub struct Counters {
     pub malformed_received: u64,
     /// Received packets while no remote key was set, or behind the last index of the key.
     pub no_key_received: u64,
-    /// Packets to send under an index already used for other data, or too old: dropped.
-    pub reuse_drops: u64,
-    /// Packets sent again under their index because they were the same.
-    pub reencryptions: u64,
     /// Packets to send that are no RTP or RTCP, or do not fit the buffer: dropped.
     pub malformed_sent: u64,
     /// Packets to send without a usable local key: dropped.
     pub no_key_sent: u64,
+    /// Packets to send under an index already used for other data, or too old: dropped.
+    pub reuse_drops: u64,
+    /// Packets sent again under their index because they were the same.
+    pub reencryptions: u64,
+    /// RTCP packets protected.
+    pub sent_rtcp: u64,
+    /// RTP packets protected, re-encryptions included.
+    pub sent_rtp: u64,
 }
 
 impl Counters {

@@ -1,7 +1,9 @@
 //! The cryptographic transforms: initialization vectors, packet layout, calls into the kernels
 //! (RFC 3711 sections 3.1, 3.4, 4.1 and 4.2; RFC 7714 sections 8 to 10).
 
-use packet_crypto::{AesCmHmacSha1, AesGcm, CmSeal, Kernels, KeyLength, Packet, prefetch};
+use packet_crypto::{
+    AesCmHmacSha1, AesGcm, CmSeal, Kernels, KeyLength, Packet, prefetch, prefetch_front,
+};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::error::PolicyError;
@@ -88,11 +90,12 @@ impl<K: Kernel> Keyed<K> {
         rtcp: &SessionKeys,
         len: usize,
     ) -> Result<Box<Self>, PolicyError> {
-        let mut keyed = Box::new(Keyed {
+        let unset = Keyed {
             salt: Salt(0),
             kernel: K::unset(kernels),
             rtcp: SessionKeys::UNSET,
-        });
+        };
+        let mut keyed = Box::write(Box::new_uninit(), unset);
         keyed.salt.set(&rtp.salt);
         let expanded = keyed.kernel.expand(kernels, rtp, len);
         expanded.map_err(|_| PolicyError::KeyLength)?;
@@ -212,7 +215,7 @@ impl Transform {
             Keys::Gcm(_, keyed) => {
                 let nonce = gcm_nonce(&keyed.salt, header.ssrc, index);
                 let tag = keyed.kernel.seal(&nonce, clear, src, dst, &[]);
-                Ok(append(dst, src.len(), &[&tag[..self.rtp_tag_len()], mki]))
+                Ok(append(dst, src.len(), [&tag[..self.rtp_tag_len()], mki]))
             }
         }
     }
@@ -268,7 +271,7 @@ impl Transform {
             dst[..len].fill(0);
             return Err(refused);
         }
-        Ok(append(dst, len, &[mki, &tag[..self.rtp_tag_len()]]))
+        Ok(append(dst, len, [mki, &tag[..self.rtp_tag_len()]]))
     }
 
     /// Octets of an RTP packet that stay in clear.
@@ -280,10 +283,12 @@ impl Transform {
         }
     }
 
-    /// Asks for the keys of RTP.
+    /// Asks for what a packet of RTP reads of the keys.
+    #[inline]
     pub(crate) fn prefetch(&self) {
         match &self.0 {
-            Keys::Cm(_, keyed) => prefetch(&**keyed),
+            // The last round keys of AES-192 and AES-256 follow by themselves.
+            Keys::Cm(_, keyed) => prefetch_front(&**keyed, 240),
             Keys::Gcm(_, keyed) => prefetch(&**keyed),
         }
     }
@@ -350,7 +355,7 @@ impl Transform {
                 append(
                     dst,
                     src.len(),
-                    &[&word, mki, &tag[..self.suite().rtcp_tag_len()]],
+                    [&word, mki, &tag[..self.suite().rtcp_tag_len()]],
                 )
             }
             Keys::Gcm(kind, keyed) => {
@@ -361,7 +366,7 @@ impl Transform {
                 append(
                     dst,
                     src.len(),
-                    &[&tag[..self.suite().rtcp_tag_len()], &word, mki],
+                    [&tag[..self.suite().rtcp_tag_len()], &word, mki],
                 )
             }
         }
@@ -443,8 +448,8 @@ impl Transform {
 }
 
 /// Puts the parts behind the packet's `len` octets; returns the new length.
-#[inline]
-fn append(dst: &mut [u8], len: usize, parts: &[&[u8]]) -> usize {
+#[inline(always)]
+fn append<const N: usize>(dst: &mut [u8], len: usize, parts: [&[u8]; N]) -> usize {
     let mut end = len;
     for part in parts {
         put(&mut dst[end..end + part.len()], part);
@@ -455,7 +460,7 @@ fn append(dst: &mut [u8], len: usize, parts: &[&[u8]]) -> usize {
 
 /// Copies octets. A length known to the compiler is a load and a store, any other one a call, and
 /// for the few octets of a tag the call would be most of the work.
-#[inline]
+#[inline(always)]
 fn put(dst: &mut [u8], part: &[u8]) {
     match part.len() {
         0 => (),

@@ -359,7 +359,7 @@ impl KeyRecord {
 #[inline]
 fn mark(window: &mut Option<Window>, index: u64) {
     match window {
-        Some(window) => window.mark(index),
+        Some(window) => _ = window.take(index),
         None => *window = Some(Window::starting_at(index)),
     }
 }

@@ -4,7 +4,7 @@ mod fingerprint;
 mod placed;
 mod record;
 
-use packet_crypto::{Kernels, prefetch};
+use packet_crypto::{Kernels, prefetch_front};
 
 use crate::Few;
 use crate::error::{PolicyError, ProtectError};
@@ -235,11 +235,18 @@ impl Sender {
         })
     }
 
-    /// Asks for what the next RTP packet will touch behind this struct.
+    /// Asks for what every RTP packet touches here.
+    #[inline]
     pub(crate) fn prefetch(&self) {
+        prefetch_front(self, size_of::<Few<Active>>() + 16 + record::HOT);
+    }
+
+    /// Asks for the keys, and for the place of the fingerprint of packet `seq`.
+    #[inline]
+    pub(crate) fn prefetch_behind(&self, seq: u16) {
         if let Some(active) = self.active.first() {
             active.transform.prefetch();
-            prefetch(&self.records[active.record]);
+            self.records[active.record].prefetch(seq);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What was sent under a local key: the indexes used, and fingerprints of the latest packets.
 
-use packet_crypto::Kernels;
+use packet_crypto::{Kernels, prefetch};
 
 use crate::Few;
 use crate::error::ProtectError;
@@ -15,6 +15,9 @@ use super::fingerprint::{Fingerprint, PayloadKey};
 /// How many of the latest packets are told from others. A retransmission that is older finds its
 /// index used and nothing to compare with.
 const KNOWN: usize = 64;
+
+/// Octets of a record, when there is one with one stream, that every packet touches.
+pub(super) const HOT: usize = 64;
 
 /// Everything sent under one master key. It outlives the key's use: should the key come back,
 /// no index is used twice.
@@ -93,6 +96,14 @@ impl KeyRecord {
             payload_key,
             packets: KeyUsage::default(),
             streams: Few::new(),
+        }
+    }
+
+    /// Asks for the place of the fingerprint of packet `seq`.
+    #[inline]
+    pub(super) fn prefetch(&self, seq: u16) {
+        if let Some(stream) = self.streams.first() {
+            prefetch(&stream.fingerprints[usize::from(seq) % KNOWN]);
         }
     }
 
