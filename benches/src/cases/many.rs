@@ -81,9 +81,12 @@ pub fn batch<'a>(libraries: &Libraries, group: &str) -> Vec<Case<'a>> {
     )
 }
 
+/// Sessions of the group that is about many.
+pub const LIVE: usize = 10_000;
+
 pub fn live<'a>(libraries: &Libraries, group: &str) -> Vec<Case<'a>> {
     let kernels = "ciphertrunk, batch call of 64, kernels alone";
-    of(libraries, group, 10_000, [OURS_BATCH, kernels, OURS])
+    of(libraries, group, LIVE, [OURS_BATCH, kernels, OURS])
 }
 
 /// So many sessions; the names are those of the batch call, of the kernels' and of single calls.

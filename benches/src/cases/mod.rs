@@ -97,6 +97,11 @@ impl Group {
         }
     }
 
+    /// The packets of one round through all sessions, if the group is about what they find in the cache.
+    pub fn round(self) -> Option<usize> {
+        matches!(self, Group::Live).then_some(many::LIVE)
+    }
+
     pub fn cases(self, libraries: &Libraries) -> Vec<Case<'_>> {
         let name = &self.name();
         match self {
