@@ -46,6 +46,15 @@ pub fn ours(suite: Suite, key: &[u8]) -> Ours {
     rig
 }
 
+/// One session for both ways.
+pub fn our_leg(suite: Suite, key: &[u8]) -> Session {
+    let policy = Policy::new(suite, MasterKey::new(suite, key).unwrap(), None).unwrap();
+    let mut leg = Session::new(srtp::kernels());
+    leg.set_local(LocalSsrc::Any, &policy).unwrap();
+    leg.set_remote(&[policy], false, 0).unwrap();
+    leg
+}
+
 impl Rig for Ours {
     fn protect(&mut self, src: &[u8], dst: &mut [u8]) -> usize {
         self.0.protect_rtp(src, dst).unwrap()
@@ -124,49 +133,73 @@ impl LibSrtp {
         }
     }
 
-    fn session(self, suite: Suite, key: &[u8], ssrc: ffi::srtp_ssrc_type_t) -> Option<ffi::srtp_t> {
+    /// A session with a stream for each of `kinds`, all under one key.
+    fn session(
+        self,
+        suite: Suite,
+        key: &[u8],
+        kinds: &[ffi::srtp_ssrc_type_t],
+    ) -> Option<LibSrtpSession> {
         let mut key = key.to_vec();
-        let mut session = std::ptr::null_mut();
-        // SAFETY: a zeroed policy is libsrtp's "nothing set"; the key outlives the call, which copies it.
+        let mut handle = std::ptr::null_mut();
+        // SAFETY: a zeroed policy is libsrtp's "nothing set"; policies and key outlive the call, which copies them.
         let status = unsafe {
-            let mut policy: ffi::srtp_policy_t = std::mem::zeroed();
-            let set = match suite {
-                Suite::AesCm128HmacSha1_80 => ffi::srtp_crypto_policy_set_rtp_default,
-                Suite::AesCm256HmacSha1_80 => ffi::srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80,
-                Suite::AeadAes128Gcm => ffi::srtp_crypto_policy_set_aes_gcm_128_16_auth,
-                _ => ffi::srtp_crypto_policy_set_aes_gcm_256_16_auth,
-            };
-            set(&mut policy.rtp);
-            set(&mut policy.rtcp);
-            policy.ssrc.type_ = ssrc;
-            policy.key = key.as_mut_ptr();
-            policy.window_size = 128;
-            (self.create)(&mut session, &policy)
+            let mut policies: Vec<ffi::srtp_policy_t> = vec![std::mem::zeroed(); kinds.len()];
+            let mut next = std::ptr::null_mut();
+            for (policy, kind) in policies.iter_mut().zip(kinds) {
+                let set = match suite {
+                    Suite::AesCm128HmacSha1_80 => ffi::srtp_crypto_policy_set_rtp_default,
+                    Suite::AesCm256HmacSha1_80 => {
+                        ffi::srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80
+                    }
+                    Suite::AeadAes128Gcm => ffi::srtp_crypto_policy_set_aes_gcm_128_16_auth,
+                    _ => ffi::srtp_crypto_policy_set_aes_gcm_256_16_auth,
+                };
+                set(&mut policy.rtp);
+                set(&mut policy.rtcp);
+                policy.ssrc.type_ = *kind;
+                policy.key = key.as_mut_ptr();
+                policy.window_size = 128;
+                policy.next = next;
+                next = policy;
+            }
+            (self.create)(&mut handle, next)
         };
-        (status == 0).then_some(session)
+        (status == 0).then(|| LibSrtpSession { lib: self, handle })
+    }
+
+    /// One session for both ways, as Asterisk's `res_srtp` has it: libsrtp lets one of them be for any SSRC.
+    pub fn leg(self, suite: Suite, key: &[u8]) -> Option<LibSrtpSession> {
+        let kinds = [
+            ffi::srtp_ssrc_type_t_ssrc_specific,
+            ffi::srtp_ssrc_type_t_ssrc_any_inbound,
+        ];
+        self.session(suite, key, &kinds)
     }
 
     pub fn rig(self, suite: Suite, key: &[u8]) -> Option<LibSrtpRig> {
-        let tx = self.session(suite, key, ffi::srtp_ssrc_type_t_ssrc_any_outbound)?;
-        let rx = self.session(suite, key, ffi::srtp_ssrc_type_t_ssrc_any_inbound)?;
+        let tx = self.session(suite, key, &[ffi::srtp_ssrc_type_t_ssrc_any_outbound])?;
+        let rx = self.session(suite, key, &[ffi::srtp_ssrc_type_t_ssrc_any_inbound])?;
         Some(LibSrtpRig { lib: self, tx, rx })
+    }
+}
+
+pub struct LibSrtpSession {
+    lib: LibSrtp,
+    handle: ffi::srtp_t,
+}
+
+impl Drop for LibSrtpSession {
+    fn drop(&mut self) {
+        // SAFETY: it was created and is not used again.
+        unsafe { (self.lib.dealloc)(self.handle) };
     }
 }
 
 pub struct LibSrtpRig {
     lib: LibSrtp,
-    tx: ffi::srtp_t,
-    rx: ffi::srtp_t,
-}
-
-impl Drop for LibSrtpRig {
-    fn drop(&mut self) {
-        // SAFETY: both were created and are not used again.
-        unsafe {
-            (self.lib.dealloc)(self.tx);
-            (self.lib.dealloc)(self.rx);
-        }
-    }
+    tx: LibSrtpSession,
+    rx: LibSrtpSession,
 }
 
 impl Rig for LibSrtpRig {
@@ -177,7 +210,7 @@ impl Rig for LibSrtpRig {
         assert!(dst.len() >= src.len() + 144);
         // SAFETY: `dst` has room for the trailer.
         assert_eq!(
-            unsafe { (self.lib.protect)(self.tx, dst.as_mut_ptr().cast(), &mut len) },
+            unsafe { (self.lib.protect)(self.tx.handle, dst.as_mut_ptr().cast(), &mut len) },
             0
         );
         len as usize
@@ -189,7 +222,7 @@ impl Rig for LibSrtpRig {
         assert!(dst.len() >= src.len() + 148);
         // SAFETY: `dst` has room for index word and trailer.
         assert_eq!(
-            unsafe { (self.lib.protect_rtcp)(self.tx, dst.as_mut_ptr().cast(), &mut len) },
+            unsafe { (self.lib.protect_rtcp)(self.tx.handle, dst.as_mut_ptr().cast(), &mut len) },
             0
         );
         len as usize
@@ -199,7 +232,7 @@ impl Rig for LibSrtpRig {
         let mut len = packet.len() as i32;
         // SAFETY: in place, never longer.
         assert_eq!(
-            unsafe { (self.lib.unprotect)(self.rx, packet.as_mut_ptr().cast(), &mut len) },
+            unsafe { (self.lib.unprotect)(self.rx.handle, packet.as_mut_ptr().cast(), &mut len) },
             0
         );
         len as usize
