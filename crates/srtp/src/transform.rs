@@ -2,7 +2,7 @@
 //! (RFC 3711 sections 3.1, 3.4, 4.1 and 4.2; RFC 7714 sections 8 to 10).
 
 use packet_crypto::{
-    AesCmHmacSha1, AesGcm, CmSeal, Kernels, KeyLength, Packet, prefetch, prefetch_front,
+    AesCmHmacSha1, AesGcm, CmOpen, CmSeal, Kernels, KeyLength, Packet, prefetch, prefetch_front,
 };
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -328,6 +328,34 @@ impl Transform {
         }
         .map_err(|_| AuthFailed)?;
         Ok(body)
+    }
+
+    /// A packet without MKI as a job for the kernels' batch. None for an AEAD, whose kernels gain
+    /// nothing by it, without a tag, or if the packet is too short for one.
+    #[inline]
+    pub(crate) fn open_job<'a>(
+        &'a self,
+        header: &RtpHeader,
+        index: u64,
+        packet: &'a mut [u8],
+    ) -> Option<CmOpen<'a>> {
+        let (Keys::Cm(_, keyed), tag_len @ 1..) = (&self.0, self.rtp_tag_len()) else {
+            return None;
+        };
+        let body = packet.len().checked_sub(tag_len)?;
+        if body < header.len {
+            return None;
+        }
+        let (packet, tag) = packet.split_at_mut(body);
+        Some(CmOpen {
+            key: &keyed.kernel,
+            iv: cm_iv(&keyed.salt, header.ssrc, index),
+            clear: self.rtp_clear(header, body),
+            packet,
+            trailer: roc_octets(index),
+            tag,
+            result: Ok(()),
+        })
     }
 
     /// Writes the SRTCP packet to `dst` and returns its length. `dst` has room for it.
