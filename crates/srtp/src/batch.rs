@@ -35,7 +35,10 @@ impl<'a> ProtectRtp<'a> {
 /// Packets that are sealed together: what the widest kernel takes at once.
 const GROUP: usize = 16;
 
-/// Octets of a packet that are asked for ahead. The rest of a longer one follows by itself.
+/// Octets of a packet that are read to find its key and index.
+const HEADER: usize = 16;
+
+/// Octets of an output that are asked for ahead. The rest of a longer one follows by itself.
 const FRONT: usize = 256;
 
 /// [`Session::protect_rtp`] for every job, with the same outcome. Quicker because sessions, keys
@@ -68,7 +71,8 @@ pub fn protect_rtp_batch(jobs: &mut [ProtectRtp]) {
         for job in group(jobs, Some(step)) {
             prefetch(&job.session.counters.sent_rtp);
             job.session.sender.prefetch();
-            prefetch_front(job.src, FRONT);
+            // The kernels ask for the rest.
+            prefetch_front(job.src, HEADER);
         }
         for job in group(jobs, step.checked_sub(1)) {
             job.session.sender.prefetch_behind(rtp::seq(job.src));
@@ -174,7 +178,7 @@ pub fn unprotect_rtp_batch(jobs: &mut [UnprotectRtp], now_ms: u64) {
         for job in group(jobs, Some(step)) {
             job.session.receiver.prefetch();
             prefetch(&job.session.counters.received_rtp);
-            prefetch_front(job.packet, FRONT);
+            prefetch_front(job.packet, HEADER);
         }
         for job in group(jobs, step.checked_sub(1)) {
             job.session.receiver.prefetch_behind();
