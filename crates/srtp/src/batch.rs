@@ -191,7 +191,6 @@ fn unprotect(jobs: &mut [UnprotectRtp], now_ms: u64) {
     let mut opens: SmallVec<[CmOpen; GROUP]> = SmallVec::new();
     let mut expected: SmallVec<[_; GROUP]> = SmallVec::new();
     for job in jobs.iter_mut() {
-        job.session.receiver.expire(now_ms);
         expected.push(job.session.receiver.open_job(job.packet).map(|(open, of)| {
             opens.push(open);
             of
