@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use packet_crypto::{AesCmHmacSha1, CmSeal, Packet};
-use srtp::{ProtectRtp, Suite, protect_rtp_batch};
+use srtp::{ProtectRtp, Suite, UnprotectRtp, protect_rtp_batch, unprotect_rtp_batch};
 
 use super::{DISTRIBUTION, Libraries, OPENSSL, OURS, OURS_BATCH, rtp};
 use crate::Case;
@@ -166,6 +166,72 @@ fn protect_batch<'a>(group: &str, name: &'static str, sessions: usize) -> Case<'
             protect_rtp_batch(&mut jobs);
             time += start.elapsed();
             assert!(jobs.iter().all(|job| job.result == Ok(SEALED)));
+        }
+        time
+    })
+}
+
+/// Packets for 16 sessions, each protected before the time runs.
+pub fn batch_unprotect<'a>(libraries: &Libraries, group: &str) -> Vec<Case<'a>> {
+    let openssl = libraries.openssl;
+    vec![
+        received(
+            group,
+            OURS,
+            |key| ours(SUITE, key),
+            |rigs, packets| {
+                let rigs = rigs.iter_mut().zip(packets);
+                let mut jobs: Vec<_> = rigs
+                    .map(|(Ours(_, session), packet)| UnprotectRtp::new(session, packet))
+                    .collect();
+                unprotect_rtp_batch(&mut jobs, 0);
+                assert!(jobs.iter().all(|job| job.result == Ok(12 + PAYLOAD)));
+            },
+        ),
+        received(
+            group,
+            "ciphertrunk, sessions one by one",
+            |key| ours(SUITE, key),
+            one_by_one,
+        ),
+        received(
+            group,
+            OPENSSL,
+            |key| openssl.rig(SUITE, key).expect("the default suite"),
+            one_by_one,
+        ),
+    ]
+}
+
+fn one_by_one<R: Rig>(rigs: &mut [R], packets: &mut [Vec<u8>]) {
+    for (rig, packet) in rigs.iter_mut().zip(packets) {
+        black_box(rig.unprotect(packet));
+    }
+}
+
+fn received<'a, R: Rig + 'a>(
+    group: &str,
+    name: &'static str,
+    make: impl Fn(&[u8]) -> R,
+    unprotect: impl Fn(&mut [R], &mut [Vec<u8>]) + 'a,
+) -> Case<'a> {
+    let mut rigs: Vec<R> = (0..16).map(|i| make(&key_of(SUITE, i))).collect();
+    let mut ring = Ring::new(rigs.len());
+    let mut sealed = vec![vec![0; 400]; rigs.len()];
+    let mut seq = 0u16;
+    Case::with_preparation(group, name, rigs.len(), move |calls| {
+        let mut time = Duration::ZERO;
+        for _ in 0..calls {
+            seq = seq.wrapping_add(1);
+            for ((rig, packet), sealed) in rigs.iter_mut().zip(&mut ring.packets).zip(&mut sealed) {
+                packet[2..4].copy_from_slice(&seq.to_be_bytes());
+                sealed.resize(400, 0);
+                let len = rig.protect(packet, sealed);
+                sealed.truncate(len);
+            }
+            let start = Instant::now();
+            unprotect(&mut rigs, &mut sealed);
+            time += start.elapsed();
         }
         time
     })

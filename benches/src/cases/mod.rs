@@ -62,6 +62,7 @@ pub enum Group {
     Unprotect(usize, usize),
     Rtcp,
     Batch,
+    BatchUnprotect,
     Live,
     SetUp,
     Bounds,
@@ -75,7 +76,8 @@ pub fn groups() -> Vec<Group> {
             groups.push(Group::Unprotect(suite, payload));
         }
     }
-    groups.extend([Group::Rtcp, Group::Batch, Group::SetUp, Group::Live]);
+    groups.extend([Group::Rtcp, Group::Batch, Group::BatchUnprotect]);
+    groups.extend([Group::SetUp, Group::Live]);
     groups
 }
 
@@ -91,6 +93,7 @@ impl Group {
             }
             Group::Rtcp => format!("{cm}, RTCP of {} bytes, protect", each_way::RTCP),
             Group::Batch => format!("{cm}, 12 + 160 bytes, 16 sessions"),
+            Group::BatchUnprotect => format!("{cm}, 16 sessions, 12 + 160 bytes, unprotect"),
             Group::Live => format!("{cm}, 12 + 160 bytes, 10000 live sessions"),
             Group::SetUp => format!("{cm}, session set-up (sending and receiving, RTP and RTCP)"),
             Group::Bounds => "bounds of the hardware for 12 + 160 bytes".into(),
@@ -111,6 +114,7 @@ impl Group {
             }
             Group::Rtcp => each_way::rtcp(libraries, name),
             Group::Batch => many::batch(libraries, name),
+            Group::BatchUnprotect => many::batch_unprotect(libraries, name),
             Group::Live => many::live(libraries, name),
             Group::SetUp => set_up::cases(libraries, name),
             Group::Bounds => hardware::cases(name),

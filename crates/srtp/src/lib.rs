@@ -64,7 +64,7 @@ mod tests;
 #[path = "../tests/vectors/mod.rs"]
 mod vectors;
 
-pub use batch::{ProtectRtp, protect_rtp_batch};
+pub use batch::{ProtectRtp, UnprotectRtp, protect_rtp_batch, unprotect_rtp_batch};
 pub use error::{Malformed, PolicyError, ProtectError, UnprotectError};
 pub use packet_crypto::{Kernels, kernels};
 pub use policy::{MasterKey, Mki, Policy, SessionParams};

@@ -34,7 +34,7 @@ pub struct Session {
     // What packets touch lies together: of received ones up to the first counters, of those to
     // send from the last counter on.
     pub(crate) kernels: &'static Kernels,
-    receiver: Receiver,
+    pub(crate) receiver: Receiver,
     pub(crate) counters: Counters,
     pub(crate) sender: Sender,
 }
@@ -170,9 +170,7 @@ impl Session {
         now_ms: u64,
     ) -> Result<usize, UnprotectError> {
         let opened = self.receiver.unprotect_rtp(packet, now_ms);
-        let len = opened.inspect_err(|e| self.counters.unreceived(*e))?;
-        self.counters.received_rtp += 1;
-        Ok(len)
+        self.counters.unprotected_rtp(opened)
     }
 
     /// Checks and decrypts an SRTCP packet, as [`unprotect_rtp`](Self::unprotect_rtp) does.
@@ -218,6 +216,17 @@ impl Counters {
         let Sent { len, again } = sent.inspect_err(|why| self.unsent(*why))?;
         self.sent_rtp += 1;
         self.reencryptions += u64::from(again);
+        Ok(len)
+    }
+
+    /// Counts what became of a received RTP packet.
+    #[inline]
+    pub(crate) fn unprotected_rtp(
+        &mut self,
+        opened: Result<usize, UnprotectError>,
+    ) -> Result<usize, UnprotectError> {
+        let len = opened.inspect_err(|why| self.unreceived(*why))?;
+        self.received_rtp += 1;
         Ok(len)
     }
 

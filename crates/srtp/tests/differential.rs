@@ -8,10 +8,13 @@
 mod libsrtp;
 #[path = "common/packets.rs"]
 mod packets;
+#[path = "common/protect.rs"]
+mod protect;
 #[path = "common/random.rs"]
 mod random;
 
 use libsrtp::{LibSrtp, Setup, Status};
+use protect::{protect_rtcp, protect_rtp};
 use random::Random;
 use srtp::{
     Kernels, LocalSsrc, MAX_TRAILER, MasterKey, Mki, Policy, ProtectError, Session, SessionParams,
@@ -33,20 +36,6 @@ fn ours_on(kernels: &'static Kernels, setup: &Setup<'_>) -> Session {
         session.set_local(LocalSsrc::Any, &policy).unwrap();
     }
     session
-}
-
-fn protect_rtp(s: &mut Session, packet: &[u8]) -> Result<Vec<u8>, ProtectError> {
-    let mut out = vec![0xaa; packet.len() + MAX_TRAILER];
-    let len = s.protect_rtp(packet, &mut out)?;
-    out.truncate(len);
-    Ok(out)
-}
-
-fn protect_rtcp(s: &mut Session, packet: &[u8]) -> Result<Vec<u8>, ProtectError> {
-    let mut out = vec![0xaa; packet.len() + MAX_TRAILER];
-    let len = s.protect_rtcp(packet, &mut out)?;
-    out.truncate(len);
-    Ok(out)
 }
 
 /// Also sees to it that a failure leaves the packet as it is.

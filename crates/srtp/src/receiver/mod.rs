@@ -4,7 +4,7 @@
 
 mod trial;
 
-use packet_crypto::Kernels;
+use packet_crypto::{Kernels, prefetch};
 
 use crate::Few;
 use crate::error::{PolicyError, UnprotectError};
@@ -260,11 +260,31 @@ impl Receiver {
         self.expire(now_ms);
         let header = RtpHeader::parse(packet)?;
         let verified = self.open_rtp(&header, packet)?;
-        let record = self.commit(&verified, now_ms);
-        mark(&mut record.stream(header.ssrc).rtp, verified.index);
+        Ok(self.accept_rtp(&verified, now_ms))
+    }
+
+    /// What a verified RTP packet changes; returns its length.
+    #[inline]
+    pub(crate) fn accept_rtp(&mut self, verified: &Verified, now_ms: u64) -> usize {
+        let record = self.commit(verified, now_ms);
+        mark(&mut record.stream(verified.ssrc).rtp, verified.index);
         record.packets.rtp += 1;
-        self.last = Some((verified.record as u32, header.ssrc));
-        Ok(verified.len)
+        self.last = Some((verified.record as u32, verified.ssrc));
+        verified.len
+    }
+
+    /// Asks for what every RTP packet touches here.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        prefetch(self);
+    }
+
+    /// Asks for the keys.
+    #[inline]
+    pub(crate) fn prefetch_behind(&self) {
+        if let Some(key) = self.current.as_ref().and_then(|g| g.keys.first()) {
+            key.transform.prefetch();
+        }
     }
 
     pub(crate) fn unprotect_rtcp(

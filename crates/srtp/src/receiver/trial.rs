@@ -1,6 +1,6 @@
 //! Which keys, MKIs, tags and indexes a received packet is tried with. Nothing is changed here.
 
-use packet_crypto::Kernels;
+use packet_crypto::{CmOpen, Kernels};
 
 use super::{Generation, Receiver, RemoteKey, Role};
 use crate::error::{Malformed, UnprotectError};
@@ -11,9 +11,10 @@ use crate::rtcp;
 use crate::rtp::RtpHeader;
 
 /// A packet authenticated: under which key, and as which index.
-pub(super) struct Verified {
+pub(crate) struct Verified {
     pub(super) role: Role,
     pub(super) record: usize,
+    pub(super) ssrc: u32,
     pub(super) index: u64,
     /// Octets of the packet in clear.
     pub(super) len: usize,
@@ -48,14 +49,12 @@ impl Receiver {
         header: &RtpHeader,
         packet: &mut [u8],
     ) -> Result<Verified, UnprotectError> {
-        let Some(current) = &self.current else {
-            return Err(UnprotectError::NoKey);
-        };
-        if let ([key], None, None) = (&current.keys[..], &self.pending, &self.old)
-            && key.mki.is_none()
-        {
+        if let Some((key, peer_moved)) = self.sole_key() {
             // Nearly every packet: what follows would try this and nothing else.
-            return self.try_rtp(Role::Current, key, current.peer_moved, header, packet, 0);
+            return self.try_rtp(Role::Current, key, peer_moved, header, packet, 0);
+        }
+        if self.current.is_none() {
+            return Err(UnprotectError::NoKey);
         }
         let mut verdict = Verdict::new();
         // A key without authentication fits every packet: it comes after all others, and the
@@ -80,6 +79,39 @@ impl Receiver {
         Err(verdict.0)
     }
 
+    /// The key that every packet is tried with, if there is one only and packets need not carry
+    /// its MKI; and whether the peer moved with it.
+    #[inline]
+    fn sole_key(&self) -> Option<(&RemoteKey, bool)> {
+        let (Some(current), None, None) = (&self.current, &self.pending, &self.old) else {
+            return None;
+        };
+        match &current.keys[..] {
+            [key] if key.mki.is_none() => Some((key, current.peer_moved)),
+            _ => None,
+        }
+    }
+
+    /// A packet for which there is one key and one index to try, under AES-CM, as a job for the
+    /// kernels' batch; and what it is if it authenticates.
+    #[inline]
+    pub(crate) fn open_job<'a>(&'a self, packet: &'a mut [u8]) -> Option<(CmOpen<'a>, Verified)> {
+        let header = RtpHeader::parse(packet).ok()?;
+        let (key, peer_moved) = self.sole_key()?;
+        let Ok((index, None)) = self.rtp_indexes(key, peer_moved, &header) else {
+            return None;
+        };
+        let job = key.transform.open_job(&header, index, packet)?;
+        let verified = Verified {
+            role: Role::Current,
+            record: key.record,
+            ssrc: header.ssrc,
+            index,
+            len: job.packet.len(),
+        };
+        Some((job, verified))
+    }
+
     #[inline]
     fn try_rtp(
         &self,
@@ -99,6 +131,7 @@ impl Receiver {
                 return Ok(Verified {
                     role,
                     record: key.record,
+                    ssrc: header.ssrc,
                     index,
                     len,
                 });
@@ -172,6 +205,7 @@ impl Receiver {
                             return Ok(Verified {
                                 role,
                                 record: key.record,
+                                ssrc,
                                 index,
                                 len,
                             });

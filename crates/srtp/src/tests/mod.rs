@@ -3,10 +3,14 @@
 mod batch;
 mod local;
 mod mki;
+#[path = "../../tests/common/protect.rs"]
+mod protected;
 mod receive;
 mod remote;
 mod send;
 mod vectors;
+
+use protected::{protect_rtcp, protect_rtp as protect};
 
 use crate::{
     LocalSsrc, MAX_TRAILER, MasterKey, Mki, Policy, ProtectError, Session, SessionParams, Suite,
@@ -66,20 +70,6 @@ fn rtcp(n: u8) -> Vec<u8> {
     p.extend(SSRC.to_be_bytes());
     p.extend([n; 4]);
     p
-}
-
-fn protect(s: &mut Session, packet: &[u8]) -> Result<Vec<u8>, ProtectError> {
-    let mut out = vec![0; packet.len() + MAX_TRAILER];
-    let len = s.protect_rtp(packet, &mut out)?;
-    out.truncate(len);
-    Ok(out)
-}
-
-fn protect_rtcp(s: &mut Session, packet: &[u8]) -> Result<Vec<u8>, ProtectError> {
-    let mut out = vec![0; packet.len() + MAX_TRAILER];
-    let len = s.protect_rtcp(packet, &mut out)?;
-    out.truncate(len);
-    Ok(out)
 }
 
 /// At time `now`; a failure must leave the packet as it is.

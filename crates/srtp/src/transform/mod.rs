@@ -1,10 +1,11 @@
 //! The cryptographic transforms: initialization vectors, packet layout, calls into the kernels
 //! (RFC 3711 sections 3.1, 3.4, 4.1 and 4.2; RFC 7714 sections 8 to 10).
 
+mod keys;
+
 use packet_crypto::{
-    AesCmHmacSha1, AesGcm, CmSeal, Kernels, KeyLength, Packet, prefetch, prefetch_front,
+    AesCmHmacSha1, AesGcm, CmOpen, CmSeal, Kernels, Packet, prefetch, prefetch_front,
 };
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::error::PolicyError;
 use crate::kdf::SessionKeys;
@@ -12,120 +13,13 @@ use crate::policy::{Mki, SessionParams};
 use crate::rtcp;
 use crate::rtp::RtpHeader;
 use crate::suite::{Cipher, Suite};
+use keys::{Keyed, Rtcp, cm_iv, gcm_nonce};
 
 /// Octets that protection adds to a packet at most: index word, MKI, tag.
 pub const MAX_TRAILER: usize = rtcp::INDEX_WORD + Mki::MAX_LEN + 16;
 
 /// The tag did not verify.
 pub(crate) struct AuthFailed;
-
-/// A session salt, padded on the right to a whole block, as a big-endian integer.
-#[derive(Zeroize, ZeroizeOnDrop)]
-struct Salt(u128);
-
-impl Salt {
-    fn set(&mut self, octets: &[u8; 14]) {
-        let mut block = Zeroizing::new([0; 16]);
-        block[..14].copy_from_slice(octets);
-        self.0 = u128::from_be_bytes(*block);
-    }
-}
-
-/// A kernel's key, made where it is to stay.
-trait Kernel {
-    fn unset(kernels: &'static Kernels) -> Self;
-
-    fn expand(
-        &mut self,
-        kernels: &'static Kernels,
-        keys: &SessionKeys,
-        len: usize,
-    ) -> Result<(), KeyLength>;
-}
-
-impl Kernel for AesCmHmacSha1 {
-    fn unset(kernels: &'static Kernels) -> Self {
-        AesCmHmacSha1::unset(kernels)
-    }
-
-    fn expand(
-        &mut self,
-        kernels: &'static Kernels,
-        keys: &SessionKeys,
-        len: usize,
-    ) -> Result<(), KeyLength> {
-        self.set(kernels, keys.cipher(len), &keys.auth)
-    }
-}
-
-impl Kernel for AesGcm {
-    fn unset(kernels: &'static Kernels) -> Self {
-        AesGcm::unset(kernels)
-    }
-
-    fn expand(
-        &mut self,
-        kernels: &'static Kernels,
-        keys: &SessionKeys,
-        len: usize,
-    ) -> Result<(), KeyLength> {
-        self.set(kernels, keys.cipher(len))
-    }
-}
-
-/// The keys of one master key. RTP's are expanded, and what a packet of AES-CM-128 reads of them
-/// lies in front, in 240 octets. RTCP's are not: it is one packet in five seconds, for which
-/// expanding them takes less time than fetching them would.
-#[repr(C)]
-struct Keyed<K> {
-    salt: Salt,
-    kernel: K,
-    rtcp: SessionKeys,
-}
-
-impl<K: Kernel> Keyed<K> {
-    fn new(
-        kernels: &'static Kernels,
-        rtp: &SessionKeys,
-        rtcp: &SessionKeys,
-        len: usize,
-    ) -> Result<Box<Self>, PolicyError> {
-        let unset = Keyed {
-            salt: Salt(0),
-            kernel: K::unset(kernels),
-            rtcp: SessionKeys::UNSET,
-        };
-        let mut keyed = Box::write(Box::new_uninit(), unset);
-        keyed.salt.set(&rtp.salt);
-        let expanded = keyed.kernel.expand(kernels, rtp, len);
-        expanded.map_err(|_| PolicyError::KeyLength)?;
-        keyed.rtcp.set(rtcp);
-        Ok(keyed)
-    }
-}
-
-/// RTCP's keys, expanded for one packet.
-struct Rtcp<K> {
-    salt: Salt,
-    kernel: K,
-}
-
-impl<K: Kernel> Rtcp<K> {
-    /// To be [`set`](Self::set) where it lies.
-    fn unset(kernels: &'static Kernels) -> Self {
-        Rtcp {
-            salt: Salt(0),
-            kernel: K::unset(kernels),
-        }
-    }
-
-    fn set(&mut self, kernels: &'static Kernels, keyed: &Keyed<K>, kind: Kind) {
-        self.salt.set(&keyed.rtcp.salt);
-        self.kernel
-            .expand(kernels, &keyed.rtcp, kind.suite.key_len())
-            .expect("RTP's key has the same length");
-    }
-}
 
 /// What is not secret.
 #[derive(Clone, Copy)]
@@ -330,6 +224,34 @@ impl Transform {
         Ok(body)
     }
 
+    /// A packet without MKI as a job for the kernels' batch. None for an AEAD, whose kernels gain
+    /// nothing by it, without a tag, or if the packet is too short for one.
+    #[inline]
+    pub(crate) fn open_job<'a>(
+        &'a self,
+        header: &RtpHeader,
+        index: u64,
+        packet: &'a mut [u8],
+    ) -> Option<CmOpen<'a>> {
+        let (Keys::Cm(_, keyed), tag_len @ 1..) = (&self.0, self.rtp_tag_len()) else {
+            return None;
+        };
+        let body = packet.len().checked_sub(tag_len)?;
+        if body < header.len {
+            return None;
+        }
+        let (packet, tag) = packet.split_at_mut(body);
+        Some(CmOpen {
+            key: &keyed.kernel,
+            iv: cm_iv(&keyed.salt, header.ssrc, index),
+            clear: self.rtp_clear(header, body),
+            packet,
+            trailer: roc_octets(index),
+            tag,
+            result: Ok(()),
+        })
+    }
+
     /// Writes the SRTCP packet to `dst` and returns its length. `dst` has room for it.
     pub(crate) fn seal_rtcp(
         &self,
@@ -349,7 +271,7 @@ impl Transform {
         match &self.0 {
             Keys::Cm(kind, keyed) => {
                 let mut rtcp = Rtcp::unset(kernels);
-                rtcp.set(kernels, keyed, *kind);
+                rtcp.expand(kernels, keyed, kind.suite.key_len());
                 let iv = cm_iv(&rtcp.salt, ssrc, u64::from(index));
                 let tag = rtcp.kernel.seal(&iv, clear, src, dst, &word);
                 append(
@@ -360,7 +282,7 @@ impl Transform {
             }
             Keys::Gcm(kind, keyed) => {
                 let mut rtcp = Rtcp::unset(kernels);
-                rtcp.set(kernels, keyed, *kind);
+                rtcp.expand(kernels, keyed, kind.suite.key_len());
                 let nonce = gcm_nonce(&rtcp.salt, ssrc, u64::from(index));
                 let tag = rtcp.kernel.seal(&nonce, clear, src, dst, &word);
                 append(
@@ -396,14 +318,14 @@ impl Transform {
         match &self.0 {
             Keys::Cm(kind, keyed) => {
                 let mut rtcp = Rtcp::unset(kernels);
-                rtcp.set(kernels, keyed, *kind);
+                rtcp.expand(kernels, keyed, kind.suite.key_len());
                 let iv = cm_iv(&rtcp.salt, ssrc, index);
                 let tag = &trailer[rtcp::INDEX_WORD + mki_len..];
                 rtcp.kernel.open_in_place(&iv, clear, packet, &word, tag)
             }
             Keys::Gcm(kind, keyed) => {
                 let mut rtcp = Rtcp::unset(kernels);
-                rtcp.set(kernels, keyed, *kind);
+                rtcp.expand(kernels, keyed, kind.suite.key_len());
                 let nonce = gcm_nonce(&rtcp.salt, ssrc, index);
                 let tag = &trailer[..tag_len];
                 rtcp.kernel.open_in_place(&nonce, clear, packet, &word, tag)
@@ -476,19 +398,4 @@ fn put(dst: &mut [u8], part: &[u8]) {
 #[inline]
 fn roc_octets(index: u64) -> [u8; 4] {
     ((index >> 16) as u32).to_be_bytes()
-}
-
-/// `(k_s * 2^16) XOR (SSRC * 2^64) XOR (i * 2^16)` (RFC 3711 section 4.1.1).
-#[inline]
-fn cm_iv(salt: &Salt, ssrc: u32, index: u64) -> [u8; 16] {
-    (salt.0 ^ u128::from(ssrc) << 64 ^ u128::from(index) << 16).to_be_bytes()
-}
-
-/// Two zero octets, SSRC, index (ROC and sequence number, or zero and SRTCP index), all under
-/// the salt (RFC 7714 sections 8.1 and 9.1).
-#[inline]
-fn gcm_nonce(salt: &Salt, ssrc: u32, index: u64) -> [u8; 12] {
-    let block = (salt.0 ^ u128::from(ssrc) << 80 ^ u128::from(index) << 32).to_be_bytes();
-    let (nonce, _) = block.split_first_chunk().expect("a block has 16 octets");
-    *nonce
 }
