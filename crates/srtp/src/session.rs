@@ -1,7 +1,6 @@
 //! A session: a sending and a receiving half, with counters.
 
-use crate::rtp;
-use packet_crypto::{Kernels, prefetch};
+use packet_crypto::Kernels;
 
 use crate::Few;
 use crate::error::{PolicyError, ProtectError, UnprotectError};
@@ -144,8 +143,6 @@ impl Session {
     /// the packet sent then: the same octets or, with a header extension in both, the same
     /// payload. (Asterisk writes the time of sending into the extension of a retransmission.)
     pub fn protect_rtp(&mut self, src: &[u8], dst: &mut [u8]) -> Result<usize, ProtectError> {
-        prefetch(&self.counters.sent_rtp);
-        self.sender.prefetch_behind(rtp::seq(src));
         let placed = self.sender.place_rtp(self.kernels, src, dst.len());
         let sent = placed.and_then(|placed| placed.seal(src, dst));
         self.counters.protected_rtp(sent)
