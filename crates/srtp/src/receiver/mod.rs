@@ -311,7 +311,7 @@ impl Receiver {
             self.retire(old, now_ms);
         }
         self.clock += 1;
-        let record = &mut self.records[verified.record];
+        let record = &mut self.records.as_mut_slice()[verified.record];
         record.heard = self.clock;
         record
     }
@@ -340,30 +340,34 @@ impl KeyRecord {
     fn stream(&mut self, ssrc: u32) -> &mut Stream {
         let place = match self.streams.iter().position(|s| s.ssrc == ssrc) {
             Some(known) => known,
-            None => {
-                let new = Stream {
-                    ssrc,
-                    rtp: None,
-                    rtcp: None,
-                    heard: 0,
-                };
-                let unheard = (0..self.streams.len()).min_by_key(|&i| self.streams[i].heard);
-                match unheard {
-                    Some(i) if self.streams.len() >= MAX_REMOTE_SOURCES => {
-                        self.streams[i] = new;
-                        i
-                    }
-                    _ => {
-                        self.streams.reserve_exact(1);
-                        self.streams.push(new);
-                        self.streams.len() - 1
-                    }
-                }
-            }
+            None => self.new_stream(ssrc),
         };
-        let stream = &mut self.streams[place];
+        let stream = &mut self.streams.as_mut_slice()[place];
         stream.heard = self.heard;
         stream
+    }
+
+    /// The place of a new stream.
+    #[cold]
+    fn new_stream(&mut self, ssrc: u32) -> usize {
+        let new = Stream {
+            ssrc,
+            rtp: None,
+            rtcp: None,
+            heard: 0,
+        };
+        let unheard = (0..self.streams.len()).min_by_key(|&i| self.streams[i].heard);
+        match unheard {
+            Some(i) if self.streams.len() >= MAX_REMOTE_SOURCES => {
+                self.streams[i] = new;
+                i
+            }
+            _ => {
+                self.streams.reserve_exact(1);
+                self.streams.push(new);
+                self.streams.len() - 1
+            }
+        }
     }
 
     #[inline]

@@ -44,6 +44,7 @@ impl Verdict {
 }
 
 impl Receiver {
+    #[inline]
     pub(super) fn open_rtp(
         &self,
         header: &RtpHeader,
@@ -53,6 +54,11 @@ impl Receiver {
             // Nearly every packet: what follows would try this and nothing else.
             return self.try_rtp(Role::Current, key, peer_moved, header, packet, 0);
         }
+        self.try_all(header, packet)
+    }
+
+    #[cold]
+    fn try_all(&self, header: &RtpHeader, packet: &mut [u8]) -> Result<Verified, UnprotectError> {
         if self.current.is_none() {
             return Err(UnprotectError::NoKey);
         }
@@ -151,7 +157,7 @@ impl Receiver {
         peer_moved: bool,
         header: &RtpHeader,
     ) -> Result<(u64, Option<u64>), UnprotectError> {
-        if let Some(window) = self.records[key.record].rtp_window(header.ssrc) {
+        if let Some(window) = self.records.as_slice()[key.record].rtp_window(header.ssrc) {
             let index = guess(window.highest(), header.seq).ok_or(UnprotectError::KeyExhausted)?;
             return not_used(Some(window), index).map(|()| (index, None));
         }

@@ -225,7 +225,8 @@ impl Sender {
             true if header.extended => Again::SamePayload(kernels, &src[header.len..]),
             true => Again::SamePacket,
         };
-        let place = self.records[active.record].place(header.ssrc, header.seq, again)?;
+        let record = &mut self.records.as_mut_slice()[active.record];
+        let place = record.place(header.ssrc, header.seq, again)?;
         self.last = Some((active.record as u32, header.ssrc));
         Ok(Placed {
             transform,

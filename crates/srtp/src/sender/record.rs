@@ -182,21 +182,26 @@ impl KeyRecord {
 /// The SSRC's stream, which is new if this is its first packet.
 #[inline]
 fn stream(streams: &mut Few<Stream>, ssrc: u32) -> Result<&mut Stream, ProtectError> {
-    let place = match streams.iter().position(|s| s.ssrc == ssrc) {
-        Some(known) => known,
-        None if streams.len() >= MAX_LOCAL_SOURCES => return Err(ProtectError::TooManySources),
-        None => {
-            streams.reserve_exact(1);
-            streams.push(Stream {
-                ssrc,
-                rtcp_next: 0,
-                rtp: None,
-                fingerprints: [Fingerprint::default(); KNOWN],
-            });
-            streams.len() - 1
-        }
-    };
-    Ok(&mut streams[place])
+    match streams.iter().position(|s| s.ssrc == ssrc) {
+        Some(known) => Ok(&mut streams.as_mut_slice()[known]),
+        None => new_stream(streams, ssrc),
+    }
+}
+
+#[cold]
+fn new_stream(streams: &mut Few<Stream>, ssrc: u32) -> Result<&mut Stream, ProtectError> {
+    if streams.len() >= MAX_LOCAL_SOURCES {
+        return Err(ProtectError::TooManySources);
+    }
+    streams.reserve_exact(1);
+    streams.push(Stream {
+        ssrc,
+        rtcp_next: 0,
+        rtp: None,
+        fingerprints: [Fingerprint::default(); KNOWN],
+    });
+    let new = streams.len() - 1;
+    Ok(&mut streams[new])
 }
 
 /// The index of a packet to send. What lies just before index 0 was sent before the stream's
