@@ -13,7 +13,7 @@ PREREQS := mmdebstrap debian-archive-keyring util-linux \
 	dpkg-dev xz-utils patch make gcc libc6-dev pkg-config \
 	clang libclang-dev libssl-dev libsrtp2-dev
 
-.PHONY: all prereqs root headers module test-module install demo test bench bench-calls fuzz check clean
+.PHONY: all prereqs root headers module test-module install demo test bench bench-calls fuzz miri check clean
 
 all: module
 
@@ -90,6 +90,13 @@ fuzz: prereqs $(CARGO_FUZZ)
 		echo "$$target"; \
 		RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) run $$target -- -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=0 || exit 1; \
 	done
+
+# Undefined behaviour in crates/srtp and in the portable kernels: takes an hour. Needs a nightly toolchain with Miri
+# (rustup toolchain install nightly -c miri,rust-src).
+miri: export MIRIFLAGS = -Zmiri-disable-isolation
+miri:
+	@$(CARGO) +nightly miri test -p srtp --lib
+	@$(CARGO) +nightly miri test -p packet-crypto --test rustcrypto --test batch
 
 # CPU per call of the same Asterisk with plain RTP, stock's SRTP and ours.
 bench-calls: module
