@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::mem::{size_of, zeroed};
+use std::time::Instant;
 
 /// The Asterisk under test has one core to itself; everything else has the others.
 #[derive(Debug, Clone)]
@@ -59,39 +60,44 @@ pub fn real_time() {
     );
 }
 
-/// The time of cores up to now, in ticks of the kernel.
-#[derive(Debug, Clone, Copy, Default)]
+/// How long cores have been idle, at a moment. The kernel measures that; what they were busy with it only samples, at ticks
+/// that work begun by timers hides from.
+#[derive(Debug, Clone, Copy)]
 pub struct Load {
-    busy: u64,
-    all: u64,
+    at: Instant,
+    /// Seconds, of all cores together.
+    idle: f64,
+    cores: usize,
 }
 
 impl Load {
-    /// Of these cores together.
+    /// Of these cores, now.
     pub fn of(cores: &[usize]) -> Self {
+        let at = Instant::now();
         let stat = fs::read_to_string("/proc/stat").expect("procfs");
-        let mut load = Self::default();
-        for core in cores {
+        let idle = |core: &usize| {
             let prefix = format!("cpu{core} ");
             let line = stat
                 .lines()
                 .find_map(|line| line.strip_prefix(&prefix))
                 .expect("a core that is on");
-            // user nice system idle iowait irq softirq steal; what follows is in user already.
-            let ticks: Vec<u64> = line
-                .split_whitespace()
-                .take(8)
-                .map(|ticks| ticks.parse().expect("a number"))
-                .collect();
-            let all: u64 = ticks.iter().sum();
-            load.all += all;
-            load.busy += all - ticks[3] - ticks[4];
+            // user nice system idle iowait, in hundredths of a second.
+            let ticks = line.split_whitespace().skip(3).take(2);
+            ticks
+                .map(|ticks| ticks.parse::<f64>().expect("a number"))
+                .sum::<f64>()
+                / 100.0
+        };
+        Self {
+            at,
+            idle: cores.iter().map(idle).sum(),
+            cores: cores.len(),
         }
-        load
     }
 
     /// The busy part of the time since `before`, from 0 to 1.
     pub fn since(self, before: Self) -> f64 {
-        (self.busy - before.busy) as f64 / (self.all - before.all).max(1) as f64
+        let time = (self.at - before.at).as_secs_f64() * self.cores as f64;
+        1.0 - (self.idle - before.idle) / time
     }
 }

@@ -1,6 +1,6 @@
 //! Media of the harness's own: the far legs of the load, and the probes.
 //!
-//! One thread serves them all: it sends each leg's packet every 20 ms and times its way back. It runs before every ordinary
+//! One thread serves them all: it sends each leg's packet every 20 ms and times its way to the other end, or back. It runs before every ordinary
 //! thread, so that what it measures is Asterisk and not itself. RTCP that comes is not read.
 
 use std::net::{SocketAddr, UdpSocket};
@@ -15,7 +15,7 @@ use crate::cores;
 
 /// Milliseconds of audio in a packet of G.711; at one of as many turns a leg sends.
 const PERIOD: u64 = 20;
-/// A packet that is back later than this is late: the next one has left meanwhile.
+/// A packet that arrives later than this is late: the next one has left meanwhile.
 pub const LATE: Duration = Duration::from_millis(PERIOD);
 const SAMPLES: usize = 160;
 const HEADER: usize = 12;
@@ -23,9 +23,10 @@ const HEADER: usize = 12;
 /// What a leg is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// One end of a call that is counted. Its packets come back from the caller; read once in 20 ms.
+    /// The far end of a call of the caller's, which gives its packets back. Read once in 20 ms.
     Load,
-    /// It calls Echo. Read every millisecond: a packet counts as up to one later than it was.
+    /// One end of a call between two legs, each of which hears the other. Read every millisecond: a packet counts as up to
+    /// one later than it was.
     Probe,
 }
 
@@ -47,9 +48,9 @@ pub struct Leg {
 pub struct Tally {
     /// Sent.
     pub sent: u64,
-    /// Back, late or not.
-    pub back: u64,
-    /// Back in time.
+    /// Arrived, late or not.
+    pub arrived: u64,
+    /// Arrived in time.
     pub in_time: u64,
 }
 
@@ -59,9 +60,9 @@ impl Tally {
         1.0 - self.in_time as f64 / self.sent.max(1) as f64
     }
 
-    /// The part of them that came back at all.
-    pub fn back(&self) -> f64 {
-        self.back as f64 / self.sent.max(1) as f64
+    /// The part of them that was lost, from 0 to 1.
+    pub fn lost(&self) -> f64 {
+        1.0 - self.arrived as f64 / self.sent.max(1) as f64
     }
 }
 
@@ -123,7 +124,7 @@ impl Legs {
             until: from + time,
             ..Window::default()
         };
-        // Whatever is not back by then is lost or late.
+        // Whatever has not arrived by then is lost.
         sleep(time + 5 * LATE);
         let window = self.window.lock().expect("no panic");
         (window.load, window.probes)
@@ -224,7 +225,7 @@ impl Talker {
             let left = packet[HEADER..HEADER + 8].try_into().expect("eight octets");
             let left = Duration::from_nanos(u64::from_be_bytes(left));
             if let Some(tally) = window.tally(self.role, left) {
-                tally.back += 1;
+                tally.arrived += 1;
                 tally.in_time += u64::from(began.elapsed().saturating_sub(left) <= LATE);
             }
         }

@@ -70,8 +70,8 @@ pub fn print(run: &Run, rows: &[Row]) {
         LATE.as_millis()
     );
     println!(
-        "{:<26}{:>8}{:>9}{:>9}{:>9}{:>10}",
-        "", "calls", "x plain", "core", "late", "caller's"
+        "{:<26}{:>8}{:>9}{:>10}{:>9}{:>9}{:>10}",
+        "", "calls", "x plain", "Asterisk", "core", "late", "caller's"
     );
     let plain = carried(&rows[0]);
     for row in rows {
@@ -86,11 +86,12 @@ pub fn print(run: &Run, rows: &[Row]) {
             ""
         };
         println!(
-            "{:<26}{:>8}{:>9}{:>9}{:>9}{:>10}{bound}",
+            "{:<26}{:>8}{:>9}{:>10}{:>9}{:>9}{:>10}{bound}",
             row.kind.name,
             step.calls,
             number(ratio(carried(row), plain), 2),
             percent(step.under_test, 0),
+            percent(step.core, 0),
             percent(step.probes.late(), 2),
             percent(step.others, 0),
         );
@@ -109,9 +110,10 @@ pub fn write(run: &Run, rows: &[Row]) {
         let most = row.most.as_ref()?;
         let carried = most.carried.map_or("null".to_owned(), |step| {
             format!(
-                "{{\"calls\":{},\"core\":{:.4},\"late\":{:.5},\"callers_cores\":{:.4}}}",
+                "{{\"calls\":{},\"under_test\":{:.4},\"core\":{:.4},\"late\":{:.5},\"callers_cores\":{:.4}}}",
                 step.calls,
                 step.under_test,
+                step.core,
                 step.probes.late(),
                 step.others
             )

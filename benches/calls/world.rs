@@ -76,7 +76,7 @@ impl<'lab> World<'lab> {
             .pjsip(UDP)
             .pjsip(&pjsip::trunk("caller", CALLER, encryption))
             .pjsip(&pjsip::trunk("far", FAR, encryption))
-            .pjsip(&pjsip::trunk("probe", PROBE, Encryption::Plain))
+            .pjsip(&pjsip::trunk("probe", PROBE, encryption))
             .file("rtp.conf", rtp)
             .dialplan(pjsip::ECHO)
             .dialplan("exten => bridge,1,Dial(PJSIP/echo@caller)\n")
@@ -118,10 +118,9 @@ impl<'lab> World<'lab> {
         answer.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
-    /// That so many calls are up, bridged as they should be, and `single` more channels.
-    pub fn assert_bridged(&self, calls: u32, single: u32) {
-        self.under_test
-            .wait_for_channels((calls * 2 + single) as usize);
+    /// That so many calls are up, and bridged as they should be.
+    pub fn assert_bridged(&self, calls: u32) {
+        self.under_test.wait_for_channels((calls * 2) as usize);
         let bridges = self.under_test.cli("bridge show all");
         let technology = if self.native {
             "native_rtp"
