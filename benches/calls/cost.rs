@@ -48,7 +48,7 @@ pub fn measure(
     };
     under_test.wait_for_channels(channels as usize);
     if target == Target::Bridge {
-        world.assert_bridged(calls);
+        world.wait_for_bridges(calls);
     }
     // Past the set-up of the last call.
     sleep(Duration::from_secs(2));

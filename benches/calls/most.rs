@@ -137,7 +137,7 @@ impl<'a> Calls<'a> {
             self.legs.add(leg);
             self.up += 1;
         }
-        self.world.assert_bridged(self.up);
+        self.world.wait_for_bridges(self.up);
     }
 
     /// A call from the harness to the harness.

@@ -118,20 +118,26 @@ impl<'lab> World<'lab> {
         answer.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
-    /// That so many calls are up, and bridged as they should be.
-    pub fn assert_bridged(&self, calls: u32) {
+    /// Waits until so many calls are up, and bridged as they should be.
+    pub fn wait_for_bridges(&self, calls: u32) {
         self.under_test.wait_for_channels((calls * 2) as usize);
-        let bridges = self.under_test.cli("bridge show all");
-        let technology = if self.native {
-            "native_rtp"
+        let bridged = if self.native {
+            ["2", "basic", "native_rtp"]
         } else {
-            "simple_bridge"
+            ["2", "basic", "simple_bridge"]
         };
-        assert_eq!(
-            bridges.matches(technology).count(),
-            calls as usize,
-            "{bridges}"
-        );
+        let what = format!("{calls} bridges {bridged:?}");
+        self.under_test.wait_until(&what, |under_test| {
+            let bridges = under_test.cli("bridge show all");
+            let count = bridges
+                .lines()
+                .filter(|line| {
+                    let words: Vec<&str> = line.split_whitespace().collect();
+                    words.windows(3).any(|three| three == bridged)
+                })
+                .count();
+            (count == calls as usize).then_some(())
+        });
     }
 }
 
