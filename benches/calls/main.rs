@@ -3,7 +3,7 @@
 //! Another Asterisk places calls to an echo, and to a bridge with a second leg; the CPU time of the Asterisk under test is
 //! read from `/proc`, per call and second. The kinds are measured in turn, several times over, and the least of each
 //! counts: what else the machine does only adds. Then the most bridged calls that one core carries.
-//! `make bench-calls`; `CALLS=80 SECONDS=6 ROUNDS=3` are the defaults.
+//! `make bench-calls`; `CALLS=80 SECONDS=10 ROUNDS=3` are the defaults.
 
 mod cores;
 mod cost;
@@ -27,7 +27,7 @@ fn setting(name: &str, default: u32) -> u32 {
 fn main() {
     let (calls, seconds, rounds) = (
         setting("CALLS", 80),
-        setting("SECONDS", 6),
+        setting("SECONDS", 10),
         setting("ROUNDS", 3),
     );
     // A channel of Asterisk's has half a dozen of them.
