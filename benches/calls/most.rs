@@ -22,9 +22,9 @@ use crate::cores::{Cores, Load};
 use crate::legs::{Leg, Legs, Role, Tally};
 use crate::world::{FAR, Kind, PROBE, UNDER_TEST, World};
 
-/// Late packets that are still good: one in a thousand is a gap every 20 s in a call, and the least that the probes'
-/// packets of one measurement tell from none. Where the core is full nearly all are late, so that the number of calls
-/// hardly depends on it.
+/// Late packets that are still good. One in a thousand is a gap every 20 s in a call, which a phone conceals; and the probes
+/// send 5000 packets in a measurement, so that it takes more than one hiccup of the machine. One in a hundred gives a few
+/// per cent more calls: from there on the late ones double with each step.
 const LIMIT: f64 = 0.001;
 /// From here on, a core is full.
 const FULL: f64 = 0.95;
