@@ -1,0 +1,73 @@
+//! What encryption costs in Asterisk: the same Asterisk with plain RTP, with stock's `res_srtp`, and with Ciphertrunk.
+//!
+//! Another Asterisk places calls to an echo, and to a bridge with a second leg; the CPU time of the Asterisk under test is
+//! read from `/proc`, per call and second. The kinds are measured in turn, several times over, and the least of each
+//! counts: what else the machine does only adds. Then the most bridged calls that one core carries.
+//! `make bench-calls`; `CALLS=80 SECONDS=10 ROUNDS=3` are the defaults.
+
+mod cores;
+mod cost;
+mod legs;
+mod most;
+mod report;
+mod world;
+
+use cores::Cores;
+use cost::Target;
+use report::{Row, Run};
+use world::{KINDS, NATIVE};
+
+fn setting(name: &str, default: u32) -> u32 {
+    std::env::var(name)
+        .ok()
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(default)
+}
+
+fn main() {
+    let (calls, seconds, rounds) = (
+        setting("CALLS", 80),
+        setting("SECONDS", 10),
+        setting("ROUNDS", 3),
+    );
+    // A channel of Asterisk's has half a dozen of them.
+    host_harness::process::raise_file_limit(16_384);
+    let cores = Cores::share();
+    cores::pin(&cores.others);
+
+    let mut rows: Vec<Row> = KINDS.into_iter().chain([NATIVE]).map(Row::new).collect();
+    let mut kernel = String::new();
+    for round in 1..=rounds {
+        for target in [Target::Echo, Target::Bridge] {
+            for row in &mut rows {
+                // A bridge is what is native.
+                if row.kind.native && target == Target::Echo {
+                    continue;
+                }
+                let (cost, served) = cost::measure(&row.kind, target, calls, seconds, &cores);
+                eprintln!(
+                    "round {round}, {}, {}: {cost:.3} ms per call and second",
+                    target.name(),
+                    row.kind.name
+                );
+                let best = match target {
+                    Target::Echo => &mut row.echo,
+                    Target::Bridge => &mut row.bridge,
+                };
+                *best = Some(best.map_or(cost, |best| best.min(cost)));
+                kernel = served.unwrap_or(kernel);
+            }
+        }
+    }
+    for row in rows.iter_mut().filter(|row| !row.kind.native) {
+        row.most = row.bridge.map(|cost| most::find(&row.kind, cost, &cores));
+    }
+    let run = Run {
+        kernel,
+        calls,
+        seconds,
+        rounds,
+    };
+    report::print(&run, &rows);
+    report::write(&run, &rows);
+}
