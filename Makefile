@@ -105,6 +105,7 @@ bench-calls: module
 check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy -p res_ciphertrunk --features test-hooks -- -D warnings
 	$(CARGO) deny check bans licenses sources
 
 clean:

@@ -180,6 +180,11 @@ fn generate_bindings(includes: &[String]) {
     for pattern in VARIABLES {
         builder = builder.allowlist_var(pattern);
     }
+    if env::var_os("CARGO_FEATURE_TEST_HOOKS").is_some() {
+        builder = builder
+            .allowlist_function("ast_rtp_instance_set_prop")
+            .allowlist_type("ast_rtp_property");
+    }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("sys.rs");
     builder
         .generate()

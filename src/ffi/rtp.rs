@@ -57,20 +57,8 @@ impl RtpInstance {
     #[cfg(feature = "test-hooks")]
     pub fn retransmit(self) {
         // SAFETY: live, by `from_raw`; the property and its value are numbers, and the instance's lock is recursive.
-        unsafe { ast_rtp_instance_set_prop(self.as_ptr(), AST_RTP_PROPERTY_RETRANS_SEND, 1) };
+        unsafe {
+            sys::ast_rtp_instance_set_prop(self.as_ptr(), sys::AST_RTP_PROPERTY_RETRANS_SEND, 1);
+        }
     }
-}
-
-/// Of `enum ast_rtp_property`.
-#[cfg(feature = "test-hooks")]
-const AST_RTP_PROPERTY_RETRANS_SEND: std::ffi::c_uint = 7;
-
-// By hand: the generated bindings have what every build uses.
-#[cfg(feature = "test-hooks")]
-unsafe extern "C" {
-    fn ast_rtp_instance_set_prop(
-        instance: *mut sys::ast_rtp_instance,
-        property: std::ffi::c_uint,
-        value: std::ffi::c_int,
-    );
 }

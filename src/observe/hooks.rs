@@ -35,9 +35,7 @@ pub use armed::{arm_panic, begun, extra_age, panic_if_armed, retransmit, set_ext
 mod armed {
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-    use crate::ffi::rtp::RtpInstance;
-
-    use super::Point;
+    use super::{Point, RtpInstance};
 
     static PROTECT: AtomicBool = AtomicBool::new(false);
     static UNPROTECT: AtomicBool = AtomicBool::new(false);
