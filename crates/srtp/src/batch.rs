@@ -117,8 +117,8 @@ fn protect(jobs: &mut [ProtectRtp]) {
         *result = counters.protected_rtp(sent);
     }
     AesCmHmacSha1::seal_batch(&mut seals);
-    for (seal, (placed, counters, result)) in seals.drain(..).zip(ends.drain(..)) {
-        *result = counters.protected_rtp(placed.finish(seal));
+    for (seal, (placed, counters, result)) in seals.iter_mut().zip(&mut ends) {
+        **result = counters.protected_rtp(placed.finish(seal));
     }
 }
 

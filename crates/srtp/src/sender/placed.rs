@@ -51,14 +51,14 @@ impl<'a> Placed<'a> {
 
     /// What [`seal`](Self::seal) does behind the kernel.
     #[inline]
-    pub(crate) fn finish(mut self, job: CmSeal) -> Result<Sent, ProtectError> {
+    pub(crate) fn finish(&mut self, job: &mut CmSeal) -> Result<Sent, ProtectError> {
         let (transform, mki) = (self.transform, self.mki);
         let len = transform.finish_cm(job, mki, |tag| self.place.settle(tag))?;
         Ok(self.sent(len))
     }
 
     #[inline]
-    fn sent(self, len: usize) -> Sent {
+    fn sent(&self, len: usize) -> Sent {
         let again = self.place.used;
         Sent { len, again }
     }

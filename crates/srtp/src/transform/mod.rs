@@ -141,11 +141,11 @@ impl Transform {
     #[inline]
     pub(crate) fn finish_cm<E>(
         &self,
-        job: CmSeal,
+        job: &mut CmSeal,
         mki: &[u8],
         settle: impl FnOnce(&[u8; 20]) -> Result<(), E>,
     ) -> Result<usize, E> {
-        match job.packet {
+        match &mut job.packet {
             Packet::Copy { src, dst } => self.finish(src.len(), dst, &job.tag, mki, settle),
             Packet::InPlace(_) => unreachable!("cm_job makes none"),
         }
