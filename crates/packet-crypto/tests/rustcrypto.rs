@@ -378,8 +378,9 @@ fn the_best_level_is_the_cpus_best() {
         "sha_ni",
         "avx2",
         "avx512f",
+        "avx512vl",
         "avx512bw",
-        "avx512_vbmi2",
+        "avx512vbmi",
         "vaes",
         "vpclmulqdq",
     ]) {

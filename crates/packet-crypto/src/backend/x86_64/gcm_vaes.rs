@@ -46,7 +46,7 @@ impl Layout {
 
 /// Four counter blocks with their last words in the CPU's byte order, number 0 in lane `front`.
 #[derive(Clone, Copy)]
-pub(super) struct Counters(__m512i);
+struct Counters(__m512i);
 
 impl Counters {
     #[inline]
@@ -61,7 +61,7 @@ impl Counters {
 
     #[inline]
     #[target_feature(enable = "ssse3,avx512f")]
-    pub fn from_iv(iv: Block) -> Self {
+    fn from_iv(iv: Block) -> Self {
         let swap = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 14, 13, 12);
         let first = _mm512_broadcast_i32x4(_mm_shuffle_epi8(vector(iv), swap));
         Self(_mm512_add_epi32(
@@ -73,11 +73,7 @@ impl Counters {
     /// The key stream for `V` vectors from vector `n` on.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vaes")]
-    pub fn stream<const R: usize, const V: usize>(
-        self,
-        keys: &RoundKeys,
-        n: usize,
-    ) -> [__m512i; V] {
+    fn stream<const R: usize, const V: usize>(self, keys: &RoundKeys, n: usize) -> [__m512i; V] {
         let swap = _mm512_broadcast_i32x4(_mm_setr_epi8(
             0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 14, 13, 12,
         ));

@@ -129,7 +129,7 @@ level!(
     avx512,
     "x86_64 AES-NI+SHA-NI+VAES-AVX512",
     [
-        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "avx512f", "avx512vl", "avx512bw", "avx512vbmi", "avx512vbmi2", "vaes", "vpclmulqdq"
+        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "avx512f", "avx512vl", "avx512bw", "avx512vbmi", "vaes", "vpclmulqdq"
     ],
     cm: cm_vaes, hmac_key: sha1_ni::hmac_key_vl, gcm: gcm_vaes, ctr: gcm_vaes, lanes: SIXTEEN,
 );
