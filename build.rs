@@ -141,6 +141,7 @@ fn compile_shim(includes: &[String]) {
     let mut build = cc::Build::new();
     build
         .file("include/shim.c")
+        .file("include/shim_pjsip.c")
         .flags(includes)
         .warnings(true)
         .std("gnu11");

@@ -5,16 +5,19 @@
 
 pub mod cli;
 pub mod config;
+pub mod fault;
 pub mod guard;
 pub mod host;
 pub mod log;
 pub mod module_ref;
+pub mod opaque;
 pub mod openssl;
 pub mod pjsip;
 pub mod rtp;
 pub mod sdp_crypto;
 pub mod session;
 pub mod srtp_engine;
+pub mod sync;
 mod sys;
 pub mod thread;
 

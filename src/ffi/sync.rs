@@ -1,0 +1,30 @@
+//! A mutex whose poison is no error.
+//!
+//! A panic is caught at the entry from C (`guard`) and fails one call. What a lock of this kind protects is put in, changed
+//! and taken out whole, so it is good whatever panicked near it. Where that does not hold, use `std`'s and let the poison
+//! fail every later call (`media::session`).
+//!
+//! `std`'s mutex is a futex without a thread-local that has a destructor, which would pin the library (docs/safety.md).
+
+use std::sync::{MutexGuard, PoisonError};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Mutex<T>(std::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    /// A mutex around `value`.
+    pub const fn new(value: T) -> Self {
+        Self(std::sync::Mutex::new(value))
+    }
+
+    /// Waits for the lock.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is inside, of a mutex that nobody else has.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
