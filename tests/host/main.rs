@@ -35,3 +35,4 @@ mod tls_sipp;
 mod tls_soak;
 mod tls_world;
 mod unload;
+mod vicidial;

@@ -3,6 +3,7 @@
 //! - [`lab`]: one test's namespaces and folder; everything that runs, runs in there
 //! - [`process`]: a program in a lab, killed on drop
 //! - [`setup`], [`asterisk`]: an Asterisk with or without the module under test, before and after it starts
+//! - [`ami`]: its manager interface
 //! - [`pjsip`]: pieces of configuration that several tests want alike
 //! - [`baresip`], [`sipp`], [`certificates`]: the peers that we did not write
 //! - [`sip`]: SIP over TLS by hand, for what no real peer does; its TLS is OpenSSL's
@@ -14,6 +15,7 @@
 //! A fault of the environment (no root, a program that does not start) panics: a test cannot go on without it. What a
 //! test may want to assert is a result.
 
+pub mod ami;
 pub mod asterisk;
 pub mod audio;
 pub mod baresip;
