@@ -165,7 +165,7 @@ fn burst(manager: &mut Manager) {
         ));
     }
     while !asked.is_empty() {
-        let packet = manager.next();
+        let packet = manager.receive();
         if packet.get("Event") == Some("OriginateResponse") {
             assert_eq!(packet.get("Response"), Some("Success"), "{packet:?}");
             asked.retain(|id| packet.get("ActionID") != Some(id));

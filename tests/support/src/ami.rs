@@ -76,7 +76,7 @@ impl Manager {
     }
 
     /// The next response or event.
-    pub fn next(&mut self) -> Packet {
+    pub fn receive(&mut self) -> Packet {
         let mut lines = Vec::new();
         loop {
             let line = self.line();
@@ -109,7 +109,7 @@ impl Manager {
     pub fn ask(&mut self, action: &str, headers: &[(&str, &str)]) -> Packet {
         let id = self.send(action, headers);
         loop {
-            let packet = self.next();
+            let packet = self.receive();
             if packet.get("Response").is_some() && packet.get("ActionID") == Some(&id) {
                 return packet;
             }
