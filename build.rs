@@ -4,28 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// How Asterisk compiles a module that is called `res_ciphertrunk`, and pjproject's headers with it.
-const DEFINES: &[(&str, Option<&str>)] = &[
-    ("_GNU_SOURCE", None),
-    ("PJ_AUTOCONF", Some("1")),
-    ("PJ_IS_LITTLE_ENDIAN", Some(LITTLE_ENDIAN)),
-    ("PJ_IS_BIG_ENDIAN", Some(BIG_ENDIAN)),
-    ("AST_MODULE", Some("\"res_ciphertrunk\"")),
-    (
-        "AST_MODULE_SELF_SYM",
-        Some("__internal_res_ciphertrunk_self"),
-    ),
+/// How Asterisk compiles a module that is called `res_ciphertrunk`. What pjproject's headers want is in `DEFINES` beside
+/// them.
+const DEFINES: [&str; 3] = [
+    "_GNU_SOURCE",
+    "AST_MODULE=\"res_ciphertrunk\"",
+    "AST_MODULE_SELF_SYM=__internal_res_ciphertrunk_self",
 ];
-const LITTLE_ENDIAN: &str = if cfg!(target_endian = "little") {
-    "1"
-} else {
-    "0"
-};
-const BIG_ENDIAN: &str = if cfg!(target_endian = "big") {
-    "1"
-} else {
-    "0"
-};
 
 /// What `src/ffi` uses of Asterisk, and nothing else.
 const FUNCTIONS: &[&str] = &[
@@ -113,13 +98,27 @@ fn main() {
     println!("cargo::rustc-env=CIPHERTRUNK_ASTERISK_VERSION={version}");
 
     // As system headers: they are not clean under our warnings.
-    let includes: Vec<String> = vec![
+    let mut flags: Vec<String> = vec![
         format!("-I{}", manifest.join("include").display()),
         format!("-isystem{}", headers.join("asterisk").display()),
         format!("-isystem{}", headers.join("pjproject").display()),
     ];
-    compile_shim(&includes);
-    generate_bindings(&includes);
+    flags.extend(DEFINES.iter().map(|define| format!("-D{define}")));
+    flags.extend(pjproject_defines(&headers));
+    compile_shim(&flags);
+    generate_bindings(&flags);
+}
+
+/// A line each of what pjproject is compiled with.
+fn pjproject_defines(headers: &Path) -> Vec<String> {
+    let defines = headers.join("DEFINES");
+    let text = fs::read_to_string(&defines).unwrap_or_else(|error| {
+        panic!(
+            "no defines of pjproject: {}: {error}. Run `make headers` again.",
+            defines.display()
+        )
+    });
+    text.lines().map(|line| format!("-D{line}")).collect()
 }
 
 /// The version in the first line of the manifest that `asterisk-headers/fetch.sh` writes.
@@ -137,34 +136,24 @@ fn asterisk_version(headers: &Path) -> String {
         .to_owned()
 }
 
-fn compile_shim(includes: &[String]) {
-    let mut build = cc::Build::new();
-    build
+fn compile_shim(flags: &[String]) {
+    // The whole archive: nothing refers to the constructor that registers the module.
+    cc::Build::new()
         .file("include/shim.c")
         .file("include/shim_pjsip.c")
-        .flags(includes)
+        .flags(flags)
         .warnings(true)
-        .std("gnu11");
-    for (name, value) in DEFINES {
-        build.define(name, *value);
-    }
-    // The whole archive: nothing refers to the constructor that registers the module.
-    build
+        .std("gnu11")
         .link_lib_modifier("+whole-archive")
         .compile("ciphertrunk_shim");
 }
 
-fn generate_bindings(includes: &[String]) {
+fn generate_bindings(flags: &[String]) {
     let mut builder = bindgen::Builder::default()
         .header("include/wrapper.h")
         // Asterisk's headers use clang's blocks for RAII_VAR.
         .clang_arg("-fblocks")
-        .clang_args(includes)
-        .clang_args(
-            DEFINES
-                .iter()
-                .map(|(name, value)| format!("-D{name}={}", value.unwrap_or(""))),
-        )
+        .clang_args(flags)
         .default_enum_style(bindgen::EnumVariation::Consts)
         .prepend_enum_name(false)
         .generate_comments(false)
