@@ -12,7 +12,7 @@ TEST_MODULE := build/test/res_ciphertrunk.so
 PREREQS := mmdebstrap debian-archive-keyring util-linux \
 	dpkg-dev xz-utils patch libsrtp2-dev
 
-.PHONY: all prereqs root headers module test-module install demo test bench bench-calls fuzz miri check clean
+.PHONY: all prereqs root headers module matrix test-module install demo test bench bench-calls fuzz miri check clean
 
 all: module
 
@@ -46,6 +46,17 @@ module: headers
 test-module: headers
 	@$(CARGO) build --release -p res_ciphertrunk --features test-hooks
 	@install -D -m 0644 $(or $(CARGO_TARGET_DIR),target)/release/libres_ciphertrunk.so $(TEST_MODULE)
+
+# Compiles the module against every header set there is: those of the throw-away roots, and yours
+# (HEADER_SETS="DIR...", each made by `asterisk-headers/fetch.sh --tree /usr/src/asterisk-... DIR`). All are tried; any failure fails.
+HEADER_SETS ?=
+
+matrix: headers
+	@failed=; for set in asterisk-headers/fetched $(HEADER_SETS); do \
+		echo "$$set: $$(sed -n 's/^version //p' $$set/MANIFEST)"; \
+		CIPHERTRUNK_HEADERS=$$(cd $$set && pwd) $(CARGO) check --quiet -p res_ciphertrunk || failed="$$failed $$set"; \
+	done; \
+	[ -z "$$failed" ] || { echo "matrix: does not compile against$$failed" >&2; exit 1; }
 
 # Where this machine's Asterisk looks: asterisk.conf says it, else where distributions put it. A package is built where
 # no Asterisk is: there it is Debian's place.

@@ -84,6 +84,46 @@ const VARIABLES: &[&str] = &[
     "RESULT_.*",
 ];
 
+/// What the headers differ in, and the `cfg` that says that these have it.
+const DIFFERENCES: &[(&str, Has)] = &[
+    (
+        "pjsip_has_addr_name",
+        Has::Field("pjsip_tpfactory", "has_addr_name"),
+    ),
+    (
+        "pj_has_weak_signature",
+        Has::Constant("PJ_SSL_CERT_EWEAK_SIGNATURE"),
+    ),
+    (
+        "transport_state_has_file_times",
+        Has::Field("ast_sip_transport_state", "cert_file_stat"),
+    ),
+];
+
+/// What may be found in the bindings.
+enum Has {
+    /// A structure with a field.
+    Field(&'static str, &'static str),
+    /// A constant, of an enumeration for one.
+    Constant(&'static str),
+}
+
+impl Has {
+    fn is_in(&self, bindings: &str) -> bool {
+        match self {
+            Self::Field(structure, field) => {
+                let start = format!("pub struct {structure} {{");
+                let (_, behind) = bindings
+                    .split_once(&start)
+                    .unwrap_or_else(|| panic!("the bindings have no structure {structure}"));
+                let (fields, _) = behind.split_once("\n}").expect("a structure ends");
+                fields.contains(&format!("pub {field}:"))
+            }
+            Self::Constant(name) => bindings.contains(&format!("pub const {name}:")),
+        }
+    }
+}
+
 fn main() {
     println!("cargo::rerun-if-env-changed=CIPHERTRUNK_HEADERS");
     println!("cargo::rerun-if-changed=include");
@@ -175,10 +215,16 @@ fn generate_bindings(flags: &[String]) {
             .allowlist_function("ast_rtp_instance_set_prop")
             .allowlist_type("ast_rtp_property");
     }
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("sys.rs");
-    builder
+    let bindings = builder
         .generate()
         .expect("bindgen reads Asterisk's headers")
-        .write_to_file(out)
-        .expect("OUT_DIR can be written");
+        .to_string();
+    for (name, has) in DIFFERENCES {
+        println!("cargo::rustc-check-cfg=cfg({name})");
+        if has.is_in(&bindings) {
+            println!("cargo::rustc-cfg={name}");
+        }
+    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("sys.rs");
+    fs::write(out, bindings).expect("OUT_DIR can be written");
 }
