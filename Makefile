@@ -8,35 +8,33 @@ ROOT := build/root
 MODULE := build/res_ciphertrunk.so
 TEST_MODULE := build/test/res_ciphertrunk.so
 
-# What this machine has to have beside a Rust toolchain: for the root, for the headers, for the module and its tests.
+# What this machine has to have beside a Rust toolchain and a C compiler: for the roots, for the headers, for the tests.
 PREREQS := mmdebstrap debian-archive-keyring util-linux \
-	dpkg-dev xz-utils patch make gcc libc6-dev pkg-config \
-	clang libclang-dev libssl-dev libsrtp2-dev
+	dpkg-dev xz-utils patch libsrtp2-dev
 
-.PHONY: all prereqs root headers module test-module install demo test bench bench-calls fuzz miri check clean
+.PHONY: all prereqs root headers module matrix test-module install demo test bench bench-calls fuzz miri check clean
 
 all: module
 
-# Installs what is missing, and says nothing when nothing is.
+# Installs what is missing, and says nothing when nothing is. A build for an Asterisk of this machine's needs no Debian.
 prereqs:
-	@missing=; for package in $(PREREQS); do \
-		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q '^install ok installed' || missing="$$missing $$package"; \
-	done; \
-	[ -z "$$missing" ] && exit 0; \
-	if [ "$$(id -u)" -ne 0 ]; then echo "Run once: sudo apt-get install$$missing" >&2; exit 1; fi; \
-	apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $$missing
+ifeq ($(ASTERISK_SRC),)
+	@asterisk-headers/prereqs.sh packages $(PREREQS)
+else
+	@asterisk-headers/prereqs.sh build
+endif
 
 # A throw-away Debian with Asterisk 22 and the peers of the tests.
 root: prereqs
 	@tests/root.sh $(ROOT)
 
-# The headers of exactly the Asterisk in the root, or of ASTERISK_SRC.
+# The headers of exactly the Asterisk in the root, or of the one built in ASTERISK_SRC.
 ifeq ($(ASTERISK_SRC),)
 headers: root
-	@asterisk-headers/fetch.sh $(ROOT)
+	@asterisk-headers/fetch.sh --root $(ROOT)
 else
 headers: prereqs
-	@asterisk-headers/fetch.sh $(ROOT) $(ASTERISK_SRC)
+	@asterisk-headers/fetch.sh --tree $(ASTERISK_SRC)
 endif
 
 module: headers
@@ -48,6 +46,17 @@ module: headers
 test-module: headers
 	@$(CARGO) build --release -p res_ciphertrunk --features test-hooks
 	@install -D -m 0644 $(or $(CARGO_TARGET_DIR),target)/release/libres_ciphertrunk.so $(TEST_MODULE)
+
+# Compiles the module against every header set there is: those of the throw-away roots, and yours
+# (HEADER_SETS="DIR...", each made by `asterisk-headers/fetch.sh --tree /usr/src/asterisk-... DIR`). All are tried; any failure fails.
+HEADER_SETS ?=
+
+matrix: headers
+	@failed=; for set in asterisk-headers/fetched $(HEADER_SETS); do \
+		echo "$$set: $$(sed -n 's/^version //p' $$set/MANIFEST)"; \
+		CIPHERTRUNK_HEADERS=$$(cd $$set && pwd) $(CARGO) check --quiet -p res_ciphertrunk || failed="$$failed $$set"; \
+	done; \
+	[ -z "$$failed" ] || { echo "matrix: does not compile against$$failed" >&2; exit 1; }
 
 # Where this machine's Asterisk looks: asterisk.conf says it, else where distributions put it. A package is built where
 # no Asterisk is: there it is Debian's place.

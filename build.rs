@@ -4,28 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// How Asterisk compiles a module that is called `res_ciphertrunk`, and pjproject's headers with it.
-const DEFINES: &[(&str, Option<&str>)] = &[
-    ("_GNU_SOURCE", None),
-    ("PJ_AUTOCONF", Some("1")),
-    ("PJ_IS_LITTLE_ENDIAN", Some(LITTLE_ENDIAN)),
-    ("PJ_IS_BIG_ENDIAN", Some(BIG_ENDIAN)),
-    ("AST_MODULE", Some("\"res_ciphertrunk\"")),
-    (
-        "AST_MODULE_SELF_SYM",
-        Some("__internal_res_ciphertrunk_self"),
-    ),
+/// How Asterisk compiles a module that is called `res_ciphertrunk`. What pjproject's headers want is in `DEFINES` beside
+/// them.
+const DEFINES: [&str; 3] = [
+    "_GNU_SOURCE",
+    "AST_MODULE=\"res_ciphertrunk\"",
+    "AST_MODULE_SELF_SYM=__internal_res_ciphertrunk_self",
 ];
-const LITTLE_ENDIAN: &str = if cfg!(target_endian = "little") {
-    "1"
-} else {
-    "0"
-};
-const BIG_ENDIAN: &str = if cfg!(target_endian = "big") {
-    "1"
-} else {
-    "0"
-};
 
 /// What `src/ffi` uses of Asterisk, and nothing else.
 const FUNCTIONS: &[&str] = &[
@@ -99,6 +84,46 @@ const VARIABLES: &[&str] = &[
     "RESULT_.*",
 ];
 
+/// What the headers differ in, and the `cfg` that says that these have it.
+const DIFFERENCES: &[(&str, Has)] = &[
+    (
+        "pjsip_has_addr_name",
+        Has::Field("pjsip_tpfactory", "has_addr_name"),
+    ),
+    (
+        "pj_has_weak_signature",
+        Has::Constant("PJ_SSL_CERT_EWEAK_SIGNATURE"),
+    ),
+    (
+        "transport_state_has_file_times",
+        Has::Field("ast_sip_transport_state", "cert_file_stat"),
+    ),
+];
+
+/// What may be found in the bindings.
+enum Has {
+    /// A structure with a field.
+    Field(&'static str, &'static str),
+    /// A constant, of an enumeration for one.
+    Constant(&'static str),
+}
+
+impl Has {
+    fn is_in(&self, bindings: &str) -> bool {
+        match self {
+            Self::Field(structure, field) => {
+                let start = format!("pub struct {structure} {{");
+                let (_, behind) = bindings
+                    .split_once(&start)
+                    .unwrap_or_else(|| panic!("the bindings have no structure {structure}"));
+                let (fields, _) = behind.split_once("\n}").expect("a structure ends");
+                fields.contains(&format!("pub {field}:"))
+            }
+            Self::Constant(name) => bindings.contains(&format!("pub const {name}:")),
+        }
+    }
+}
+
 fn main() {
     println!("cargo::rerun-if-env-changed=CIPHERTRUNK_HEADERS");
     println!("cargo::rerun-if-changed=include");
@@ -113,13 +138,27 @@ fn main() {
     println!("cargo::rustc-env=CIPHERTRUNK_ASTERISK_VERSION={version}");
 
     // As system headers: they are not clean under our warnings.
-    let includes: Vec<String> = vec![
+    let mut flags: Vec<String> = vec![
         format!("-I{}", manifest.join("include").display()),
         format!("-isystem{}", headers.join("asterisk").display()),
         format!("-isystem{}", headers.join("pjproject").display()),
     ];
-    compile_shim(&includes);
-    generate_bindings(&includes);
+    flags.extend(DEFINES.iter().map(|define| format!("-D{define}")));
+    flags.extend(pjproject_defines(&headers));
+    compile_shim(&flags);
+    generate_bindings(&flags);
+}
+
+/// A line each of what pjproject is compiled with.
+fn pjproject_defines(headers: &Path) -> Vec<String> {
+    let defines = headers.join("DEFINES");
+    let text = fs::read_to_string(&defines).unwrap_or_else(|error| {
+        panic!(
+            "no defines of pjproject: {}: {error}. Run `make headers` again.",
+            defines.display()
+        )
+    });
+    text.lines().map(|line| format!("-D{line}")).collect()
 }
 
 /// The version in the first line of the manifest that `asterisk-headers/fetch.sh` writes.
@@ -137,34 +176,24 @@ fn asterisk_version(headers: &Path) -> String {
         .to_owned()
 }
 
-fn compile_shim(includes: &[String]) {
-    let mut build = cc::Build::new();
-    build
+fn compile_shim(flags: &[String]) {
+    // The whole archive: nothing refers to the constructor that registers the module.
+    cc::Build::new()
         .file("include/shim.c")
         .file("include/shim_pjsip.c")
-        .flags(includes)
+        .flags(flags)
         .warnings(true)
-        .std("gnu11");
-    for (name, value) in DEFINES {
-        build.define(name, *value);
-    }
-    // The whole archive: nothing refers to the constructor that registers the module.
-    build
+        .std("gnu11")
         .link_lib_modifier("+whole-archive")
         .compile("ciphertrunk_shim");
 }
 
-fn generate_bindings(includes: &[String]) {
+fn generate_bindings(flags: &[String]) {
     let mut builder = bindgen::Builder::default()
         .header("include/wrapper.h")
         // Asterisk's headers use clang's blocks for RAII_VAR.
         .clang_arg("-fblocks")
-        .clang_args(includes)
-        .clang_args(
-            DEFINES
-                .iter()
-                .map(|(name, value)| format!("-D{name}={}", value.unwrap_or(""))),
-        )
+        .clang_args(flags)
         .default_enum_style(bindgen::EnumVariation::Consts)
         .prepend_enum_name(false)
         .generate_comments(false)
@@ -186,10 +215,16 @@ fn generate_bindings(includes: &[String]) {
             .allowlist_function("ast_rtp_instance_set_prop")
             .allowlist_type("ast_rtp_property");
     }
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("sys.rs");
-    builder
+    let bindings = builder
         .generate()
         .expect("bindgen reads Asterisk's headers")
-        .write_to_file(out)
-        .expect("OUT_DIR can be written");
+        .to_string();
+    for (name, has) in DIFFERENCES {
+        println!("cargo::rustc-check-cfg=cfg({name})");
+        if has.is_in(&bindings) {
+            println!("cargo::rustc-cfg={name}");
+        }
+    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("sys.rs");
+    fs::write(out, bindings).expect("OUT_DIR can be written");
 }

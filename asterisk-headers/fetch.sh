@@ -1,19 +1,45 @@
 #!/bin/sh
-# Puts the headers of one Asterisk and its bundled pjproject into fetched/{asterisk,pjproject}, and what they
-# were made from into fetched/MANIFEST. Two sources:
+# Makes a set of headers, of one Asterisk and the pjproject that it was compiled with: OUT/asterisk, OUT/pjproject, what
+# pjproject is to be compiled with in OUT/DEFINES, and what all of it was made from in OUT/MANIFEST.
 #
-#   fetch.sh ROOT            the Asterisk installed in ROOT (a Debian root made by tests/root.sh): Asterisk's headers are
-#                            its asterisk-dev; pjproject's come from Debian's source package of exactly that version.
-#   fetch.sh ROOT SRC        a built Asterisk source tree (ASTERISK_SRC=): both are in it.
+#   fetch.sh --root ROOT [OUT]   of the Asterisk in ROOT (a Debian root made by tests/root.sh): Asterisk's headers are its
+#                                asterisk-dev; pjproject's come from Debian's source package of exactly that version.
+#   fetch.sh --tree SRC [OUT]    of the Asterisk that was built in the source tree SRC (ASTERISK_SRC=): both are in it, but for a
+#                                pjproject of the system's, which is where the tree's makeopts says. Nothing else is needed.
 #
-# pjproject's headers are not packaged: what Asterisk compiled them with is its patches, its config_site.h and the
+# OUT is fetched/, beside this file, if it is not given.
+#
+# pjproject's headers are not packaged: what Debian's Asterisk compiled them with is its patches, its config_site.h and the
 # options of third-party/pjproject/Makefile.rules, so the same are applied here, and only `aconfigure` is run.
 set -eu
 
+usage() {
+    echo "usage: $0 --root ROOT [OUT] | --tree SRC [OUT]" >&2
+    exit 2
+}
+[ $# -eq 2 ] || [ $# -eq 3 ] || usage
 here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$1" && pwd) # apt reads a relative path below /etc/apt
-src=${2:-}
-out=$here/fetched
+out=${3:-$here/fetched}
+work=
+
+# One line: what was found, what is needed, the command.
+refuse() {
+    echo "asterisk-headers: $*" >&2
+    exit 1
+}
+
+trap 'rm -rf "$out.new" ${work:+"$work"}' EXIT
+
+begin() {
+    rm -rf "$out.new"
+    mkdir -p "$out.new/asterisk"
+}
+
+finish() {
+    rm -rf "$out"
+    mv "$out.new" "$out"
+    echo "asterisk-headers: $(head -n 1 "$out/MANIFEST")"
+}
 
 # Merges pjproject's five include folders: $1 is a configured pjproject tree.
 merge_pjproject() {
@@ -23,48 +49,93 @@ merge_pjproject() {
     done
 }
 
-finish() {
-    rm -rf "$out"
-    mv "$out.new" "$out"
-    echo "asterisk-headers: $(head -n 1 "$out/MANIFEST")"
+# The words of $* that define something, one a line, without their -D.
+defines() {
+    for word in $*; do
+        case $word in
+        -D*) echo "${word#-D}" ;;
+        esac
+    done | sort -u
 }
 
-rm -rf "$out.new"
-mkdir -p "$out.new/asterisk"
+# The value that pjproject's headers in $out.new give to the macro $1.
+pj_value() {
+    flags=$(sed 's/^/-D/' "$out.new/DEFINES")
+    # shellcheck disable=SC2086
+    printf '#include <pj/config.h>\nvalue=%s\n' "$1" |
+        ${CC:-cc} -E -P $flags -I"$out.new/pjproject" -xc - 2>/dev/null | sed -n 's/^value=//p'
+}
 
-if [ -n "$src" ]; then
+from_tree() {
+    [ -f "$1/include/asterisk.h" ] && [ -f "$1/main/loader.c" ] ||
+        refuse "$1 is not an Asterisk source tree (no include/asterisk.h, no main/loader.c). Name the folder in which yours was built: make module ASTERISK_SRC=/usr/src/asterisk-..."
+    src=$(cd "$1" && pwd)
+    [ -f "$src/makeopts" ] ||
+        refuse "$src was unpacked and not configured (no makeopts). Build it as your running Asterisk was built: cd $src && ./configure --with-pjproject-bundled && make"
     [ -f "$src/include/asterisk/buildopts.h" ] ||
-        { echo "asterisk-headers: $src is not a built Asterisk tree (no include/asterisk/buildopts.h)" >&2; exit 1; }
-    [ -f "$src/third-party/pjproject/source/pjlib/include/pj/config.h" ] ||
-        { echo "asterisk-headers: $src has no bundled pjproject (third-party/pjproject/source)" >&2; exit 1; }
-    version=$(cat "$src/.version" 2>/dev/null || sed -n 's/.*asterisk_version\[\] = "\(.*\)";.*/\1/p' "$src/main/version.c")
-    [ -n "$version" ] || { echo "asterisk-headers: $src does not tell its version (.version, main/version.c)" >&2; exit 1; }
+        refuse "$src was configured and not built (no include/asterisk/buildopts.h). Build it: make -C $src"
+    version=$(cat "$src/.version" 2>/dev/null || sed -n 's/.*asterisk_version\[\] = "\(.*\)";.*/\1/p' "$src/main/version.c" 2>/dev/null)
+    [ -n "$version" ] ||
+        refuse "$src does not tell its version (no .version, no main/version.c). Build it: make -C $src"
+
+    begin
     cp -R "$src/include/asterisk" "$src/include/asterisk.h" "$out.new/asterisk/"
-    merge_pjproject "$src/third-party/pjproject/source"
+    option() { sed -n "s/^$1 *= *//p" "$src/makeopts"; }
+    includes=$(option PJPROJECT_INCLUDE)
+    defines "$includes" >"$out.new/DEFINES"
+    if [ "$(option PJPROJECT_BUNDLED)" = yes ]; then
+        pj=$src/third-party/pjproject/source
+        [ -f "$pj/pjlib/include/pj/compat/os_auto.h" ] ||
+            refuse "$src has lost its bundled pjproject ($pj is not configured; was it cleaned?). Build it again: make -C $src"
+        merge_pjproject "$pj"
+        kind="bundled"
+    elif grep -q '^#define HAVE_PJPROJECT 1' "$src/include/asterisk/autoconfig.h"; then
+        # A system's: its folders are the compiler's own, or named.
+        folder=
+        for candidate in $(for word in $includes; do case $word in -I*) echo "${word#-I}" ;; esac; done) /usr/include /usr/local/include; do
+            [ -f "$candidate/pjsip.h" ] && folder=$candidate && break
+        done
+        [ -n "$folder" ] ||
+            refuse "$src was built with the system's pjproject, and its headers are not on this machine any more (no pjsip.h). Install the pjproject development package again, of the same version"
+        mkdir -p "$out.new/pjproject"
+        cp -R "$folder"/pj* "$out.new/pjproject/"
+        kind="of the system"
+    else
+        refuse "$src was built without pjproject (no PJSIP), and Ciphertrunk is built with its headers. Build Asterisk with it: cd $src && ./configure --with-pjproject-bundled && make && make install"
+    fi
+    grep -q '^PJ_AUTOCONF' "$out.new/DEFINES" ||
+        printf '%s\n' PJ_AUTOCONF=1 "$(printf '#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__\nPJ_IS_LITTLE_ENDIAN=1 PJ_IS_BIG_ENDIAN=0\n#else\nPJ_IS_LITTLE_ENDIAN=0 PJ_IS_BIG_ENDIAN=1\n#endif\n' | ${CC:-cc} -E -P - | tr ' ' '\n')" >>"$out.new/DEFINES"
+    [ "$(pj_value PJ_HAS_SSL_SOCK)" = 1 ] ||
+        refuse "the pjproject of $src ($kind) was compiled without TLS (PJ_HAS_SSL_SOCK is not 1): there is no TLS transport to take over. Install OpenSSL's development package, then: cd $src && ./configure --with-ssl --with-pjproject-bundled && make && make install"
     {
         echo "source tree $src"
         echo "version $version"
+        echo "pjproject $kind $(pj_version)"
         (cd "$out.new" && find . -name buildopts.h -exec sha256sum {} +)
     } >"$out.new/MANIFEST"
     finish
-    exit 0
-fi
+}
 
-version=$(chroot "$root" dpkg-query -W -f '${source:Version}' asterisk)
-if [ -f "$out/MANIFEST" ] && [ "$(head -n 1 "$out/MANIFEST")" = "Debian asterisk $version" ]; then
-    rm -rf "$out.new"
-    exit 0
-fi
+# pjproject's version as its headers tell it.
+pj_version() {
+    printf '%s.%s.%s' "$(pj_value PJ_VERSION_NUM_MAJOR)" "$(pj_value PJ_VERSION_NUM_MINOR)" "$(pj_value PJ_VERSION_NUM_REV)"
+}
 
-cp -R "$root/usr/include/asterisk" "$root/usr/include/asterisk.h" "$out.new/asterisk/"
+from_root() {
+    root=$(cd "$1" && pwd) # apt reads a relative path below /etc/apt
+    version=$(chroot "$root" dpkg-query -W -f '${source:Version}' asterisk)
+    if [ -f "$out/MANIFEST" ] && [ -f "$out/DEFINES" ] && [ "$(head -n 1 "$out/MANIFEST")" = "Debian asterisk $version" ]; then
+        exit 0
+    fi
 
-work=$(mktemp -d)
-trap 'rm -rf "$work" "$out.new"' EXIT
+    begin
+    cp -R "$root/usr/include/asterisk" "$root/usr/include/asterisk.h" "$out.new/asterisk/"
+    work=$(mktemp -d)
 
-# The same signed index the root was made from, with an apt of its own: the machine's lists are not touched.
-mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/source"
-sed -n 's/^deb /deb-src /p' "$root/etc/apt/sources.list" >"$work/sources.list"
-cat >"$work/apt.conf" <<EOF
+    # The same signed index the root was made from, with an apt of its own: the machine's lists are not touched.
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/source"
+    sed -n 's/^deb /deb-src /p' "$root/etc/apt/sources.list" >"$work/sources.list"
+    cat >"$work/apt.conf" <<END
 Dir::Etc::SourceList "$work/sources.list";
 Dir::Etc::SourceParts "/nonexistent";
 Dir::State::Lists "$work/lists";
@@ -72,33 +143,43 @@ Dir::Cache "$work/cache";
 Dir::Etc::TrustedParts "$root/etc/apt/trusted.gpg.d";
 Acquire::Check-Valid-Until "false";
 APT::Sandbox::User "root";
-EOF
-export APT_CONFIG="$work/apt.conf"
-apt-get -qq update
-(cd "$work/source" && apt-get -qq source --download-only "asterisk=$version") ||
-    { echo "asterisk-headers: the source of asterisk $version is not in the archive any more; make a new root" >&2; exit 1; }
+END
+    export APT_CONFIG="$work/apt.conf"
+    apt-get -qq update
+    (cd "$work/source" && apt-get -qq source --download-only "asterisk=$version") ||
+        refuse "the source of asterisk $version is not in the archive any more; make a new root"
 
-tarball() { ls "$work"/source/*"$1"; }
-mkdir "$work/asterisk" "$work/pj"
-tar -xf "$(tarball .orig.tar.xz)" -C "$work/asterisk" --strip-components=1 --wildcards '*/third-party/pjproject'
-tar -xf "$(tarball .orig-Xpjproject.tar.xz)" -C "$work/pj" --strip-components=1
-third=$work/asterisk/third-party/pjproject
-(
-    cd "$work/pj"
-    for patch in "$third"/patches/00*.patch; do
-        patch -s -p1 <"$patch"
-    done
-    cp "$third/patches/config_site.h" "$third/patches/asterisk_malloc_debug.h" pjlib/include/pj/
-    # The options, as Asterisk gives them to configure.
-    options=$(sed -n '/^PJPROJECT_CONFIG_OPTS/,/[^\\]$/p' "$third/Makefile.rules" | grep -o -e '--dis[a-z0-9-]*' -e '--without[a-z0-9-]*')
-    # shellcheck disable=SC2086
-    ./aconfigure $options --disable-resample --disable-g711-codec --enable-epoll >aconfigure.log 2>&1 ||
-        { tail -n 20 aconfigure.log >&2; exit 1; }
-)
-merge_pjproject "$work/pj"
-{
-    echo "Debian asterisk $version"
-    echo "version $(chroot "$root" asterisk -V | sed 's/^Asterisk //')"
-    (cd "$work/source" && sha256sum ./*.dsc ./*.tar.xz)
-} >"$out.new/MANIFEST"
-finish
+    tarball() { ls "$work"/source/*"$1"; }
+    mkdir "$work/asterisk" "$work/pj"
+    tar -xf "$(tarball .orig.tar.xz)" -C "$work/asterisk" --strip-components=1 --wildcards '*/third-party/pjproject'
+    tar -xf "$(tarball .orig-Xpjproject.tar.xz)" -C "$work/pj" --strip-components=1
+    third=$work/asterisk/third-party/pjproject
+    (
+        cd "$work/pj"
+        for patch in "$third"/patches/00*.patch; do
+            patch -s -p1 <"$patch"
+        done
+        cp "$third/patches/config_site.h" "$third/patches/asterisk_malloc_debug.h" pjlib/include/pj/
+        # The options, as Asterisk gives them to configure.
+        options=$(sed -n '/^PJPROJECT_CONFIG_OPTS/,/[^\\]$/p' "$third/Makefile.rules" | grep -o -e '--dis[a-z0-9-]*' -e '--without[a-z0-9-]*')
+        # shellcheck disable=SC2086
+        ./aconfigure $options --disable-resample --disable-g711-codec --enable-epoll >aconfigure.log 2>&1 ||
+            { tail -n 20 aconfigure.log >&2; exit 1; }
+    )
+    merge_pjproject "$work/pj"
+    # As Asterisk's echo_cflags does.
+    # shellcheck disable=SC2016
+    defines "$(cd "$work/pj" && printf 'include build.mak\nflags:\n\t@echo $(PJ_CFLAGS)\n' | PJDIR=$PWD make -s -f - flags)" >"$out.new/DEFINES"
+    {
+        echo "Debian asterisk $version"
+        echo "version $(chroot "$root" asterisk -V | sed 's/^Asterisk //')"
+        (cd "$work/source" && sha256sum ./*.dsc ./*.tar.xz)
+    } >"$out.new/MANIFEST"
+    finish
+}
+
+case $1 in
+--root) from_root "$2" ;;
+--tree) from_tree "$2" ;;
+*) usage ;;
+esac

@@ -53,23 +53,32 @@ static void incoming_response(struct ast_sip_session *session, struct pjsip_rx_d
 	}
 }
 
-static struct ast_sip_session_supplement supplement = {
-	.method = "INVITE",
-	.priority = AST_SIP_SUPPLEMENT_PRIORITY_FIRST,
-	.response_priority = AST_SIP_SESSION_AFTER_MEDIA,
-	.incoming_response = incoming_response,
-	.session_begin = ciphertrunk_session_begin,
-	.session_destroy = ciphertrunk_session_destroy,
+/*
+ * A later release of the branch may have added to the structure's end, and reads that of ours too (`session_create` came with
+ * 22.10). It finds zeros.
+ */
+static struct {
+	struct ast_sip_session_supplement supplement;
+	void *later[32];
+} registered = {
+	.supplement = {
+		.method = "INVITE",
+		.priority = AST_SIP_SUPPLEMENT_PRIORITY_FIRST,
+		.response_priority = AST_SIP_SESSION_AFTER_MEDIA,
+		.incoming_response = incoming_response,
+		.session_begin = ciphertrunk_session_begin,
+		.session_destroy = ciphertrunk_session_destroy,
+	},
 };
 
 void ct_session_supplement_register(void)
 {
-	ast_sip_session_register_supplement(&supplement);
+	ast_sip_session_register_supplement(&registered.supplement);
 }
 
 void ct_session_supplement_unregister(void)
 {
-	ast_sip_session_unregister_supplement(&supplement);
+	ast_sip_session_unregister_supplement(&registered.supplement);
 }
 
 /* The first is the newer one; whichever the running Asterisk has. */

@@ -1,8 +1,9 @@
 //! Whether the Asterisk that loads us is one that we were built for.
 //!
 //! Another branch, another pjproject or another size of its buffers is refused, because structures differ; a build with
-//! other options is refused by Asterisk's loader (`AST_BUILDOPT_SUM`). Another patch or package of the same branch loads:
-//! a distribution's security rebuild must not switch encrypted calling off.
+//! other options is refused by Asterisk's loader (`AST_BUILDOPT_SUM`). So is an earlier minor release of the branch: it lacks
+//! functions that a later one's headers call. A later one, another patch and another package load: structures only grow at
+//! their ends within a branch, and a distribution's security rebuild must not switch encrypted calling off.
 
 use std::fmt;
 
@@ -13,6 +14,8 @@ use crate::ffi::host;
 pub enum Unfit {
     /// Another branch of Asterisk.
     Asterisk { built: String, running: String },
+    /// An earlier minor release of the branch.
+    Earlier { built: String, running: String },
     /// Another pjproject.
     Pjproject { built: String, running: String },
     /// pjproject's buffers have another size.
@@ -28,6 +31,13 @@ impl fmt::Display for Unfit {
                 write!(
                     f,
                     "it was built for Asterisk {built}, and this is {running}: build it for this branch"
+                )
+            }
+            Self::Earlier { built, running } => {
+                write!(
+                    f,
+                    "it was built for Asterisk {built}, and this is the earlier {running}: build it for this one, or \
+                     update Asterisk to that release or a later one of its branch"
                 )
             }
             Self::Pjproject { built, running } => {
@@ -55,6 +65,18 @@ fn numbers(version: &str, parts: usize) -> Vec<&str> {
         .collect()
 }
 
+/// The minor number of a release; `None` of what is no release (`GIT-22-0123abc`).
+fn minor(version: &str) -> Option<u32> {
+    let release = version.trim_start_matches("certified/");
+    let mut parts = release.split('.');
+    parts.next()?.parse::<u32>().ok()?;
+    let minor = parts.next()?;
+    let end = minor
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(minor.len());
+    minor[..end].parse().ok()
+}
+
 /// Checks the host. `Ok` may carry a notice for the log.
 ///
 /// # Errors
@@ -64,6 +86,11 @@ pub fn check() -> Result<Option<String>, Unfit> {
     let (built, running) = (host::BUILT_ASTERISK.to_owned(), host::asterisk_version());
     if numbers(&built, 1) != numbers(&running, 1) {
         return Err(Unfit::Asterisk { built, running });
+    }
+    if let (Some(had), Some(has)) = (minor(&built), minor(&running))
+        && has < had
+    {
+        return Err(Unfit::Earlier { built, running });
     }
     let (built_pj, running_pj) = (host::built_pj_branch(), host::pj_version());
     if numbers(&built_pj, 2) != numbers(&running_pj, 2) {

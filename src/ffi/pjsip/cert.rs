@@ -81,7 +81,7 @@ pub mod verify {
     /// Too long a chain.
     pub const CHAIN_TOO_LONG: u32 = sys::PJ_SSL_CERT_ECHAIN_TOO_LONG.cast_unsigned();
     /// Too weak.
-    pub const WEAK_SIGNATURE: u32 = sys::PJ_SSL_CERT_EWEAK_SIGNATURE.cast_unsigned();
+    pub const WEAK_SIGNATURE: u32 = super::super::versions::WEAK_SIGNATURE;
     /// Another name.
     pub const IDENTITY_NOT_MATCH: u32 = sys::PJ_SSL_CERT_EIDENTITY_NOT_MATCH.cast_unsigned();
     /// Anything else.

@@ -9,7 +9,7 @@ use std::ptr::{self, NonNull};
 use zeroize::Zeroizing;
 
 use super::factory::{self, FactoryRef, StockFactory};
-use super::{fill, pj_str, to_socket_addr};
+use super::{fill, pj_str, to_socket_addr, versions};
 use crate::ffi::guard::guard;
 use crate::ffi::{c_text, sys, text};
 
@@ -199,19 +199,19 @@ impl TransportState {
     /// Tells Asterisk that it has seen certificate and key as they are now on disk, so that a touched file does not make
     /// it call pjproject's restart on our factory.
     pub fn refresh_file_times(&self, certificate: Option<&Path>, key: Option<&Path>) {
-        let refresh = |path: Option<&Path>, stat: *mut sys::stat| {
+        let refresh = |path: Option<&Path>, stat: *mut libc::stat| {
             let Some(path) =
                 path.and_then(|path| CString::new(path.as_os_str().as_encoded_bytes()).ok())
             else {
                 return;
             };
-            // SAFETY: a `struct stat` of the state's, in the same layout; unchanged on failure.
-            unsafe { libc::stat(path.as_ptr(), stat.cast()) };
+            // SAFETY: a `struct stat` of the state's; unchanged on failure.
+            unsafe { libc::stat(path.as_ptr(), stat) };
         };
-        // SAFETY: fields of the state, which the reference keeps.
-        unsafe {
-            refresh(certificate, &raw mut (*self.raw()).cert_file_stat);
-            refresh(key, &raw mut (*self.raw()).privkey_file_stat);
+        // SAFETY: the reference keeps the state.
+        if let Some([certificate_seen, key_seen]) = unsafe { versions::file_times(self.raw()) } {
+            refresh(certificate, certificate_seen);
+            refresh(key, key_seen);
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, mem};
 
 use super::transport::SipTransport;
-use super::{Status, pj_str, pj_text, to_socket_addr};
+use super::{Status, pj_str, pj_text, to_socket_addr, versions};
 use crate::ffi::guard::guard;
 use crate::ffi::{c_text, sys};
 
@@ -148,7 +148,7 @@ impl FactoryRef {
             ours.base.type_name = stock.type_name;
             ours.base.flag = stock.flag;
             ours.base.local_addr = stock.local_addr;
-            ours.base.has_addr_name = stock.has_addr_name;
+            versions::copy_published_flag(stock, &mut ours.base);
             ours.host = c_text(&pj_text(&stock.addr_name.host));
             ours.base.addr_name = sys::pjsip_host_port {
                 host: pj_str(&ours.host),
@@ -184,7 +184,7 @@ impl FactoryRef {
 
     pub(super) fn has_published_name(&self) -> bool {
         // SAFETY: set when it was made.
-        unsafe { (*self.base()).has_addr_name != 0 }
+        unsafe { versions::has_published_name(self.base()) }
     }
 
     pub(super) fn published_name(&self) -> sys::pjsip_host_port {

@@ -8,6 +8,7 @@ pub mod factory;
 pub mod rx;
 pub mod state;
 pub mod transport;
+mod versions;
 
 use std::ffi::{CStr, c_char};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

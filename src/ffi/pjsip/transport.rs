@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, mem};
 
 use super::factory::FactoryRef;
-use super::{Status, address_length, fill, from_socket_addr, pj_str};
+use super::{Status, address_length, fill, from_socket_addr, pj_str, versions};
 use crate::ffi::guard::guard;
 use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::{c_text, sys};
@@ -291,7 +291,7 @@ impl Raw {
         };
         let mut texts = vec![info, host];
         if self.factory.has_published_name() {
-            self.base.has_addr_name = 1;
+            versions::set_published_flag(&mut self.base);
             self.base.local_name = self.factory.published_name();
         } else {
             let address = if local.ip().is_unspecified() {
