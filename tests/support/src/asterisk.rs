@@ -9,6 +9,7 @@ use crate::lab::Lab;
 use crate::process::Process;
 pub use crate::setup::{MODULE, Setup, TEST_MODULE, User};
 use crate::setup::{inside, make_folder};
+use crate::tool;
 use crate::wait::{self, tail};
 use crate::wav;
 
@@ -57,7 +58,14 @@ impl<'lab> Asterisk<'lab> {
         if setup.user == User::Asterisk {
             args.extend(["-U", "asterisk", "-G", "asterisk"]);
         }
-        let process = lab.spawn(&setup.name, "asterisk", &args);
+        let wrapper = setup
+            .module
+            .as_ref()
+            .map_or_else(Vec::new, |_| tool::wrapper());
+        let mut command: Vec<&str> = wrapper.iter().map(String::as_str).collect();
+        command.push("asterisk");
+        command.extend(args);
+        let process = lab.spawn(&setup.name, command[0], &command[1..]);
         let mut asterisk = Self {
             lab,
             folder,
