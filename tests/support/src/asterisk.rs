@@ -3,17 +3,15 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::time::Duration;
 
 use crate::audio::{self, Tone};
 use crate::lab::Lab;
 use crate::process::Process;
 pub use crate::setup::{MODULE, Setup, TEST_MODULE, User};
 use crate::setup::{inside, make_folder};
+use crate::tool;
 use crate::wait::{self, tail};
 use crate::wav;
-
-const BOOT: Duration = Duration::from_secs(40);
 
 /// Why an Asterisk did not come up.
 #[derive(Debug)]
@@ -60,7 +58,14 @@ impl<'lab> Asterisk<'lab> {
         if setup.user == User::Asterisk {
             args.extend(["-U", "asterisk", "-G", "asterisk"]);
         }
-        let process = lab.spawn(&setup.name, "asterisk", &args);
+        let wrapper = setup
+            .module
+            .as_ref()
+            .map_or_else(Vec::new, |_| tool::wrapper());
+        let mut command: Vec<&str> = wrapper.iter().map(String::as_str).collect();
+        command.push("asterisk");
+        command.extend(args);
+        let process = lab.spawn(&setup.name, command[0], &command[1..]);
         let mut asterisk = Self {
             lab,
             folder,
@@ -68,7 +73,7 @@ impl<'lab> Asterisk<'lab> {
             process,
         };
         // Empty until its console answers; then this command waits for the rest.
-        let booted = wait::poll(BOOT, || match asterisk.process.status() {
+        let booted = wait::poll(wait::SOON, || match asterisk.process.status() {
             Some(status) => Some(Err(Some(status))),
             None => asterisk
                 .ask("core waitfullybooted")?
@@ -150,13 +155,30 @@ impl<'lab> Asterisk<'lab> {
             .unwrap_or_default()
     }
 
-    /// The lines of its log that contain `text`.
+    /// The lines of its log that contain `text`, so far. For how many there are: [`Asterisk::all_log_lines`].
     pub fn log_lines(&self, text: &str) -> Vec<String> {
         self.log()
             .lines()
             .filter(|line| line.contains(text))
             .map(str::to_owned)
             .collect()
+    }
+
+    /// Waits until everything that happened before is in its log, which a thread of its own writes.
+    pub fn settle_log(&self) {
+        // A module whose reload changes nothing here, and is logged.
+        const MARK: &str = "Reloading module 'res_pjproject";
+        let before = self.log_lines(MARK).len();
+        self.cli("module reload res_pjproject.so");
+        self.wait_until("the mark in the log", |asterisk| {
+            (asterisk.log_lines(MARK).len() > before).then_some(())
+        });
+    }
+
+    /// The lines of its log that contain `text`, all that there are of what happened before.
+    pub fn all_log_lines(&self, text: &str) -> Vec<String> {
+        self.settle_log();
+        self.log_lines(text)
     }
 
     /// Waits for a line in its log.

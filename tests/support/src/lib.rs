@@ -10,6 +10,7 @@
 //! - [`names`]: the lab's DNS
 //! - [`peer`]: a phone by hand and by libsrtp, for what no real phone can be made to do
 //! - [`capture`], [`audio`], [`wav`]: what was on the wire, and whether it can be heard
+//! - `tool`: AddressSanitizer and valgrind, where the environment asks for them
 //! - [`wait`]: every wait has an end and says what it waited for
 //!
 //! A fault of the environment (no root, a program that does not start) panics: a test cannot go on without it. What a
@@ -29,5 +30,6 @@ pub mod process;
 pub mod setup;
 pub mod sip;
 pub mod sipp;
+mod tool;
 pub mod wait;
 pub mod wav;

@@ -6,6 +6,7 @@ use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::lab::{self, Lab};
+use crate::tool;
 
 /// What the tests' Asterisks have of Debian's modules; autoloaded, as operators do.
 const MODULES: &[&str] = &[
@@ -75,7 +76,7 @@ pub struct Setup {
     /// Its address on the lab's network.
     pub address: String,
     pub(crate) user: User,
-    module: Option<PathBuf>,
+    pub(crate) module: Option<PathBuf>,
     modules_conf: String,
     pjsip: String,
     dialplan: String,
@@ -110,7 +111,7 @@ impl Setup {
     /// With this file of the repository as `res_ciphertrunk.so`.
     #[must_use]
     pub fn module(mut self, file: &str) -> Self {
-        self.module = Some(lab::repository().join(file));
+        self.module = Some(tool::module(file));
         self
     }
 

@@ -1,0 +1,36 @@
+//! The same tests with something between them and the module: AddressSanitizer (`make asan`), valgrind (`make valgrind`).
+//!
+//! Nothing here knows which. The environment says what stands in for the module, and what runs Asterisk.
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::lab::repository;
+
+/// A file of the repository that is used instead of both builds of the module.
+const MODULE: &str = "CIPHERTRUNK_TEST_MODULE";
+/// Words in front of the command of an Asterisk with our module: `env LD_PRELOAD=...`, `/mnt/usr/bin/valgrind ...`.
+const WRAPPER: &str = "CIPHERTRUNK_TEST_WRAPPER";
+/// A folder of the repository that a lab sees as `/mnt`.
+const FOLDER: &str = "CIPHERTRUNK_TEST_TOOLS";
+
+/// The file to use for a build of the module.
+pub(crate) fn module(file: &str) -> PathBuf {
+    // Those that a test made itself are what it is about.
+    let is_a_build = [crate::setup::MODULE, crate::setup::TEST_MODULE].contains(&file);
+    let other = env::var(MODULE).ok().filter(|_| is_a_build);
+    repository().join(other.as_deref().unwrap_or(file))
+}
+
+/// The words that go before `asterisk`.
+pub(crate) fn wrapper() -> Vec<String> {
+    let words = env::var(WRAPPER).unwrap_or_default();
+    words.split_whitespace().map(str::to_owned).collect()
+}
+
+/// What is to be seen as `/mnt`.
+pub(crate) fn folder() -> Option<PathBuf> {
+    env::var(FOLDER)
+        .ok()
+        .map(|folder| repository().join(folder))
+}
