@@ -5,11 +5,12 @@
 //! packets ahead are fetched into the cache while others are worked on, which matters when thousands of sessions take
 //! turns. A batch gives exactly the bytes that single calls give.
 
+use crate::cm::AesCmHmacSha1;
 use crate::error::AuthFailed;
-use crate::kernels::{CmKey, Lanes};
-use crate::key::{HmacJob, Span};
+use crate::gcm::AesGcm;
+use crate::key::Span;
+use crate::table::{CmKey, HmacJob, Lanes};
 use crate::tag::{self, LENGTHS_CM};
-use crate::{AesCmHmacSha1, AesGcm};
 
 /// Where a packet to be sealed is and goes. Several packets of a batch may have the same source.
 pub enum Packet<'a> {

@@ -5,8 +5,8 @@ use core::marker::PhantomData;
 
 use super::soft::ghash::{self, Ghash};
 use super::soft::{aes, poly, sha1};
-use crate::kernels::{CmFns, CmKey, GcmFns, GcmKey, Kernels};
 use crate::key::{Block, HashKeys, HmacKey, PolyKey, RoundKeys, Span};
+use crate::table::{CmFns, CmKey, GcmFns, GcmKey, Kernels};
 use crate::tag;
 
 /// The primitives. A value of an engine says that this CPU has what the engine needs.
@@ -57,7 +57,9 @@ impl<E: Engine> Level<E> {
             rounds: R,
             seal: Self::cm_seal::<R>,
             open: Self::cm_open::<R>,
+            #[cfg(feature = "batch")]
             ctr: Self::cm_ctr::<R>,
+            #[cfg(feature = "batch")]
             lanes: None,
         }
     }
@@ -154,6 +156,7 @@ impl<E: Engine> Level<E> {
 
     /// # Safety
     /// The CPU has the engine; `span` keeps its promise.
+    #[cfg(feature = "batch")]
     unsafe fn cm_ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
         // SAFETY: the caller's promise.
         let (engine, packet) = unsafe { (E::assume(), in_place(span)) };

@@ -7,8 +7,8 @@ use super::aes::{Counter, encrypt, same, vector};
 use super::bytes::{first, load_last, shift, store_last};
 use super::ctr;
 use super::sha1_ni::{State, length, swap};
-use crate::kernels::CmKey;
 use crate::key::{Block, Span};
+use crate::table::CmKey;
 use crate::tag;
 
 /// The key stream laid along the packet: vector `v` is what is added to packet bytes `16 v ..`.

@@ -5,8 +5,8 @@ use super::aes::{Counter, vector};
 use super::bytes::copy_clear;
 use super::ctr::add;
 use crate::backend::soft::sha1;
-use crate::kernels::CmKey;
 use crate::key::{Block, HmacKey, Span};
+use crate::table::CmKey;
 use crate::tag;
 
 /// Encrypts and authenticates.

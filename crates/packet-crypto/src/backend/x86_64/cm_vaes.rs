@@ -10,8 +10,8 @@ use core::arch::x86_64::*;
 
 use super::aes::vector;
 use super::sha1_ni::{State, length, swap};
-use crate::kernels::CmKey;
 use crate::key::{Block, HmacKey, RoundKeys, Span};
+use crate::table::CmKey;
 use crate::tag;
 
 /// Key stream vectors made side by side: AES takes as long for one as for three.

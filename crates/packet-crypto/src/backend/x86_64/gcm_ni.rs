@@ -6,8 +6,8 @@ use super::aes::{Counter, encrypt, vector};
 use super::bytes::{copy_clear, first, load_first, load_last, store_last};
 use super::ctr;
 use super::ghash::{self, Hash};
-use crate::kernels::GcmKey;
 use crate::key::{Block, HashKeys, RoundKeys, Span};
+use crate::table::GcmKey;
 use crate::tag;
 
 /// The counter of the nonce's blocks: number 0 masks the tag, number 1 begins the key stream (SP 800-38D, 7.1).

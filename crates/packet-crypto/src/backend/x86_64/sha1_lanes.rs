@@ -3,8 +3,7 @@
 use core::arch::x86_64::*;
 use core::mem::offset_of;
 
-use crate::kernels::CmKey;
-use crate::key::HmacJob;
+use crate::table::{CmKey, HmacJob};
 
 /// The messages of `W` lanes: for each its packet, and a copy of its end with trailer and padding.
 struct Messages<const W: usize> {
