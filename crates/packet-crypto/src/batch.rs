@@ -180,7 +180,8 @@ unsafe fn tags<'a>(
 ) -> [[u8; 20]; WIDEST] {
     let jobs: [HmacJob; WIDEST] = core::array::from_fn(|i| job(i.min(count - 1)));
     let mut tags = [[0; 20]; WIDEST];
-    // SAFETY: the caller's promise.
+    // SAFETY: the CPU runs the lanes' level and each job's packet is readable, as the caller promises; `count` is at most
+    // the lanes' width, and there are as many tags as the widest has.
     unsafe { (lanes.hmac)(&jobs[..count], &mut tags) };
     tags
 }

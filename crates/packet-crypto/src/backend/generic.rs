@@ -74,7 +74,7 @@ impl<E: Engine> Level<E> {
     /// # Safety
     /// The CPU has the engine; `key` has 16, 24 or 32 bytes.
     unsafe fn expand_key(key: &[u8], out: &mut RoundKeys) {
-        // SAFETY: the caller's promise.
+        // SAFETY: `assume` asks for a CPU that has the engine: the caller promises it.
         let engine = unsafe { E::assume() };
         aes::expand_key(key, out, |word| engine.sub_word(word));
     }
@@ -82,7 +82,7 @@ impl<E: Engine> Level<E> {
     /// # Safety
     /// The CPU has the engine.
     unsafe fn hmac_key(key: &[u8; 20]) -> HmacKey {
-        // SAFETY: the caller's promise.
+        // SAFETY: `assume` asks for a CPU that has the engine: the caller promises it.
         let engine = unsafe { E::assume() };
         sha1::hmac_key(key, |state, block| engine.compress(state, block))
     }
@@ -90,7 +90,7 @@ impl<E: Engine> Level<E> {
     /// # Safety
     /// The CPU has the engine.
     unsafe fn hash_keys(keys: &RoundKeys, rounds: usize, out: &mut HashKeys) {
-        // SAFETY: the caller's promise.
+        // SAFETY: `assume` asks for a CPU that has the engine: the caller promises it.
         let engine = unsafe { E::assume() };
         let h = engine.encrypt8(&keys[..rounds], &[0; 8])[0];
         ghash::powers(h.swap_bytes(), out, |a, b| engine.multiply(a, b));
@@ -99,7 +99,7 @@ impl<E: Engine> Level<E> {
     /// # Safety
     /// The CPU has the engine.
     unsafe fn encrypt_blocks(keys: &RoundKeys, rounds: usize, blocks: &mut [u128]) {
-        // SAFETY: the caller's promise.
+        // SAFETY: `assume` asks for a CPU that has the engine: the caller promises it.
         let engine = unsafe { E::assume() };
         for chunk in blocks.chunks_mut(8) {
             let mut eight = [0; 8];
@@ -112,7 +112,7 @@ impl<E: Engine> Level<E> {
     /// # Safety
     /// The CPU has the engine.
     unsafe fn poly_hash(key: &PolyKey, data: &[u8]) -> u64 {
-        // SAFETY: the caller's promise.
+        // SAFETY: `assume` asks for a CPU that has the engine: the caller promises it.
         let engine = unsafe { E::assume() };
         poly::hash(key, data, |a, b| engine.clmul(a, b))
     }
@@ -125,7 +125,7 @@ impl<E: Engine> Level<E> {
         span: Span,
         trailer: [u8; 4],
     ) -> [u8; 20] {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises a CPU that has the engine, and a span whose bytes are ours until this call ends.
         let (engine, packet) = unsafe { (E::assume(), in_place(span)) };
         ctr(engine, &key.keys[..R], iv, &mut packet[span.clear..]);
         sha1::hmac(&key.hmac, packet, trailer, |state, block| {
@@ -142,7 +142,7 @@ impl<E: Engine> Level<E> {
         trailer: [u8; 4],
         tag: &[u8],
     ) -> bool {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises a CPU that has the engine, and a span whose bytes are ours until this call ends.
         let (engine, packet) = unsafe { (E::assume(), in_place(span)) };
         let mac = sha1::hmac(&key.hmac, packet, trailer, |state, block| {
             engine.compress(state, block)
@@ -158,7 +158,7 @@ impl<E: Engine> Level<E> {
     /// The CPU has the engine; `span` keeps its promise.
     #[cfg(feature = "batch")]
     unsafe fn cm_ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises a CPU that has the engine, and a span whose bytes are ours until this call ends.
         let (engine, packet) = unsafe { (E::assume(), in_place(span)) };
         ctr(engine, &key.keys[..R], iv, &mut packet[span.clear..]);
     }
@@ -171,7 +171,7 @@ impl<E: Engine> Level<E> {
         span: Span,
         trailer: &[u8],
     ) -> [u8; 16] {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises a CPU that has the engine, and a span whose bytes are ours until this call ends.
         let (engine, packet) = unsafe { (E::assume(), in_place(span)) };
         ctr(
             engine,
@@ -191,7 +191,7 @@ impl<E: Engine> Level<E> {
         trailer: &[u8],
         tag: &[u8],
     ) -> bool {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises a CPU that has the engine, and a span whose bytes are ours until this call ends.
         let (engine, packet) = unsafe { (E::assume(), in_place(span)) };
         let mac = gcm_tag::<E, R>(engine, key, nonce, span.clear, packet, trailer);
         let good = tag::matches(&mac, tag);

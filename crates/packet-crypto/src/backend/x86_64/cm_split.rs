@@ -51,7 +51,7 @@ pub(super) unsafe fn open<const R: usize>(
     let mac = sha1::hmac(&key.hmac, packet, trailer, sha1::compress);
     let good = tag::matches(&mac, tag);
     if good {
-        // SAFETY: the caller's promise; `packet` is not used any more.
+        // SAFETY: the span is the one that the caller gives; the slice of it, `packet`, is not used any more.
         unsafe { ctr::<R>(key, iv, span) };
     }
     good

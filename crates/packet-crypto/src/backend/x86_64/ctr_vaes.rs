@@ -92,7 +92,8 @@ pub(super) unsafe fn ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
         len,
         clear,
     } = span;
-    // SAFETY: the caller's promise; the data is written after the clear bytes.
+    // SAFETY: the span is the one that the caller gives; the data is written after the clear bytes, behind which
+    // `copy_clear` may write.
     unsafe { copy_clear(span) };
     let counters = Counters::from_iv(iv);
     let mut n = 0;

@@ -186,7 +186,7 @@ impl<const R: usize> Packet<'_, R> {
         let stream = self.counters.stream::<R, V>(&self.key.keys, n);
         let mut x = stream;
         for (i, x) in x.iter_mut().enumerate() {
-            // SAFETY: the caller's promise.
+            // SAFETY: both places are the packet's, as the caller promises, and the vector is one of the packet's.
             unsafe {
                 *x = _mm512_xor_si512(*x, self.load(n + i));
                 self.store(n + i, *x);
@@ -215,11 +215,11 @@ impl<const R: usize> Packet<'_, R> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
     unsafe fn seal_all<const V: usize>(&self, before: __m128i) -> [u8; 16] {
-        // SAFETY: the caller's promise.
+        // SAFETY: `src` and `dst` are the packet's, as the caller promises; it has at least the `V` vectors of its first group.
         let (mut y, stream) = unsafe { self.seal::<V>(0, self.layout.front, before) };
         let mut n = V;
         while n < self.layout.vectors {
-            // SAFETY: the caller's promise.
+            // SAFETY: `src` and `dst` are the packet's, as the caller promises; behind the first group it has whole groups of 4.
             (y, _) = unsafe { self.seal::<4>(n, 0, y) };
             n += 4;
         }
@@ -237,13 +237,13 @@ impl<const R: usize> Packet<'_, R> {
         let stream = self.counters.stream::<R, V>(&self.key.keys, 0);
         let mut ciphertext = stream;
         for (i, c) in ciphertext.iter_mut().enumerate() {
-            // SAFETY: the caller's promise.
+            // SAFETY: `src` is the packet's, as the caller promises; it has at least the `V` vectors of its first group.
             *c = unsafe { self.load(i) };
         }
         let mut y = self.absorb(0, ciphertext, self.layout.front, before);
         let mut n = V;
         while n < self.layout.vectors {
-            // SAFETY: the caller's promise.
+            // SAFETY: `src` is the packet's, as the caller promises; behind the first group it has whole groups of 4.
             let more = unsafe {
                 [
                     self.load(n),
@@ -260,14 +260,14 @@ impl<const R: usize> Packet<'_, R> {
             return false;
         }
         for (i, (c, k)) in ciphertext.into_iter().zip(stream).enumerate() {
-            // SAFETY: the caller's promise.
+            // SAFETY: `dst` is the packet's, as the caller promises; it has at least the `V` vectors of its first group.
             unsafe { self.store(i, _mm512_xor_si512(c, k)) };
         }
         let mut n = V;
         while n < self.layout.vectors {
             let stream = self.counters.stream::<R, 4>(&self.key.keys, n);
             for (i, k) in (n..).zip(stream) {
-                // SAFETY: the caller's promise.
+                // SAFETY: `src` and `dst` are the packet's, as the caller promises; vector `i` is one of its.
                 unsafe { self.store(i, _mm512_xor_si512(self.load(i), k)) };
             }
             n += 4;
@@ -324,7 +324,8 @@ pub(super) unsafe fn seal<const R: usize>(
     span: Span,
     trailer: &[u8],
 ) -> [u8; 16] {
-    // SAFETY: the caller's promise; the data is written after the clear bytes.
+    // SAFETY: all ask for the span that the caller gives; the data is written after the clear bytes, behind which
+    // `copy_clear` may write.
     unsafe {
         let (packet, before) = packet::<R>(key, nonce, span, trailer);
         copy_clear(span);
@@ -350,7 +351,7 @@ pub(super) unsafe fn open<const R: usize>(
     trailer: &[u8],
     tag: &[u8],
 ) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: both ask for the span that the caller gives, in place, and for its tag of 1 to 16 bytes.
     unsafe {
         let (packet, before) = packet::<R>(key, nonce, span, trailer);
         match packet.layout.vectors % 4 {

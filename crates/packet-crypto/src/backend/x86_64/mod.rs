@@ -92,7 +92,8 @@ macro_rules! level {
             unsafe fn cm_seal<const R: usize>(
                 key: &CmKey, iv: Block, span: Span, trailer: [u8; 4],
             ) -> [u8; 20] {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller keeps what `CmFns` states, and that is all this asks; that the level has the CPU
+                // features of the function is checked by the compiler.
                 unsafe { $cm::seal::<R>(key, iv, span, trailer) }
             }
 
@@ -102,7 +103,8 @@ macro_rules! level {
             unsafe fn cm_open<const R: usize>(
                 key: &CmKey, iv: Block, span: Span, trailer: [u8; 4], tag: &[u8],
             ) -> bool {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller keeps what `CmFns` states, and that is all this asks: a span in place, a tag of 1
+                // to 20 bytes. The compiler checks the CPU features.
                 unsafe { $cm::open::<R>(key, iv, span, trailer, tag) }
             }
 
@@ -111,7 +113,8 @@ macro_rules! level {
             #[cfg(feature = "batch")]
             #[target_feature($(enable = $feature),+)]
             unsafe fn cm_ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller keeps what `CmFns` states, and that is all this asks: the span. The compiler
+                // checks the CPU features.
                 unsafe { $ctr::ctr::<R>(key, iv, span) }
             }
 
@@ -121,7 +124,8 @@ macro_rules! level {
             unsafe fn gcm_seal<const R: usize>(
                 key: &GcmKey, nonce: Block, span: Span, trailer: &[u8],
             ) -> [u8; 16] {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller keeps what `GcmFns` states, and that is all this asks: the span. The compiler
+                // checks the CPU features.
                 unsafe { $gcm::seal::<R>(key, nonce, span, trailer) }
             }
 
@@ -131,7 +135,8 @@ macro_rules! level {
             unsafe fn gcm_open<const R: usize>(
                 key: &GcmKey, nonce: Block, span: Span, trailer: &[u8], tag: &[u8],
             ) -> bool {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller keeps what `GcmFns` states, and that is all this asks: a span in place, a tag of 1
+                // to 16 bytes. The compiler checks the CPU features.
                 unsafe { $gcm::open::<R>(key, nonce, span, trailer, tag) }
             }
         }
