@@ -14,7 +14,13 @@ PREREQS := mmdebstrap debian-archive-keyring util-linux \
 
 .PHONY: all prereqs root headers module matrix test-module install demo test bench bench-calls fuzz miri check clean
 
+# The module: build/res_ciphertrunk.so.
 all: module
+
+# This list.
+.PHONY: help
+help:
+	@awk -f .ci/help.awk $(MAKEFILE_LIST)
 
 # Installs what is missing, and says nothing when nothing is. A build for an Asterisk of this machine's needs no Debian.
 prereqs:
@@ -73,10 +79,13 @@ install:
 demo: module
 	@$(CARGO) test --quiet --test demo
 
-# Everything: unit tests, vectors, agreement with libsrtp, and the module in a real Asterisk. The host tests need root.
-# The test build of the module is made first: cargo leaves the last one in target/release.
+# Every test: units, vectors, agreement with libsrtp, and the module in a real Asterisk. The host tests need root.
+# The test build of the module is made first: cargo leaves the last one in target/release. The batch path of the crates
+# is tested here and is not in the module.
+BATCH := --features packet-crypto/batch,srtp/batch
+
 test: test-module module
-	@RUST_TEST_THREADS=2 $(CARGO) test --workspace --no-fail-fast
+	@RUST_TEST_THREADS=2 CARGO="$(CARGO)" tests/run.sh --workspace $(BATCH)
 
 # SRTP of this project beside others, on one core; build/bench/srtp.json. Fails when the kernel is not the CPU's best.
 BENCH_CPU ?= $(shell expr $$(nproc) - 1)
@@ -92,7 +101,7 @@ FUZZ_SECONDS ?= 60
 CARGO_FUZZ := build/tools/bin/cargo-fuzz
 
 $(CARGO_FUZZ):
-	@$(CARGO) install --quiet --locked --root build/tools cargo-fuzz
+	@$(CARGO) install --quiet --locked --root build/tools cargo-fuzz@0.13.2
 
 fuzz: prereqs $(CARGO_FUZZ)
 	@for target in $$($(CARGO_FUZZ) list); do \
@@ -111,12 +120,59 @@ miri:
 bench-calls: module
 	@$(CARGO) bench --quiet --bench calls
 
-check:
-	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) clippy -p res_ciphertrunk --features test-hooks -- -D warnings
-	$(CARGO) deny check bans licenses sources
+# --- Gates ------------------------------------------------------------------------------------------------------------
 
+.PHONY: gates fmt clippy deny check-benches instructions test-aarch64 loom
+
+# What is asked of a change beside its tests, as CI runs it: each says its name and its seconds.
+gates:
+	@FUZZ_SECONDS=5 .ci/gates.sh fmt deny clippy check-benches instructions fuzz test-aarch64
+
+# The quick gates: fmt, clippy, deny.
+check: fmt clippy deny
+
+# Whether every workspace is formatted.
+fmt:
+	@for manifest in Cargo.toml benches/Cargo.toml benches/instructions/Cargo.toml fuzz/Cargo.toml; do \
+		$(CARGO) fmt --all --check --manifest-path $$manifest || exit 1; \
+	done
+
+# Lints, of which each is an error: as the module is built, as its test build is, and with the batch path.
+clippy: headers
+	@$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@$(CARGO) clippy -p res_ciphertrunk --features test-hooks -- -D warnings
+	@$(CARGO) clippy -p packet-crypto -p srtp --all-targets $(BATCH) -- -D warnings
+
+# What may be linked, and from where it comes: deny.toml.
+CARGO_DENY := build/tools/bin/cargo-deny
+
+$(CARGO_DENY):
+	@$(CARGO) install --quiet --locked --root build/tools cargo-deny@0.20.2 --no-default-features
+
+deny: $(CARGO_DENY)
+	@$(CARGO_DENY) --locked check bans licenses sources
+
+# Whether benches/ compiles, lints included.
+check-benches: PREREQS += libipsec-mb-dev
+check-benches: prereqs
+	@$(CARGO) clippy --locked --manifest-path benches/Cargo.toml -- -D warnings
+
+# Instructions per packet, compared with benches/instructions/baseline.txt; UPDATE=1 writes that anew.
+UPDATE ?=
+
+instructions: PREREQS += valgrind
+instructions: prereqs
+	@$(CARGO) run --quiet --release --locked --manifest-path benches/instructions/Cargo.toml $(if $(UPDATE),update)
+
+# The tests of packet-crypto and srtp for aarch64, under qemu-user.
+test-aarch64: prereqs
+	@CARGO="$(CARGO)" tests/aarch64.sh build/aarch64
+
+# The hand-over between SIP threads in every order of steps that its model has.
+loom:
+	@RUSTFLAGS="--cfg loom" $(CARGO) test --release --target-dir target/loom -p sip-tls --lib waker::
+
+# Removes what was built, the roots too.
 clean:
 	$(CARGO) clean
 	rm -rf build asterisk-headers/fetched

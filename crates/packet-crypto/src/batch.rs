@@ -5,11 +5,12 @@
 //! packets ahead are fetched into the cache while others are worked on, which matters when thousands of sessions take
 //! turns. A batch gives exactly the bytes that single calls give.
 
+use crate::cm::AesCmHmacSha1;
 use crate::error::AuthFailed;
-use crate::kernels::{CmKey, Lanes};
-use crate::key::{HmacJob, Span};
+use crate::gcm::AesGcm;
+use crate::key::Span;
+use crate::table::{CmKey, HmacJob, Lanes};
 use crate::tag::{self, LENGTHS_CM};
-use crate::{AesCmHmacSha1, AesGcm};
 
 /// Where a packet to be sealed is and goes. Several packets of a batch may have the same source.
 pub enum Packet<'a> {
@@ -179,7 +180,8 @@ unsafe fn tags<'a>(
 ) -> [[u8; 20]; WIDEST] {
     let jobs: [HmacJob; WIDEST] = core::array::from_fn(|i| job(i.min(count - 1)));
     let mut tags = [[0; 20]; WIDEST];
-    // SAFETY: the caller's promise.
+    // SAFETY: the CPU runs the lanes' level and each job's packet is readable, as the caller promises; `count` is at most
+    // the lanes' width, and there are as many tags as the widest has.
     unsafe { (lanes.hmac)(&jobs[..count], &mut tags) };
     tags
 }

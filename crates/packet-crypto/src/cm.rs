@@ -3,8 +3,8 @@
 use zeroize::Zeroizing;
 
 use crate::error::{AuthFailed, KeyLength};
-use crate::kernels::{CmKey, Kernels};
 use crate::key::{HmacKey, Span, round_keys_for};
+use crate::table::{CmKey, Kernels};
 use crate::tag::LENGTHS_CM;
 
 /// One direction's session keys of an RTP or RTCP stream: AES in counter mode and HMAC-SHA1. Zeroed when dropped.

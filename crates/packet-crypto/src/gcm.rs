@@ -1,8 +1,8 @@
 //! AES-GCM as SRTP uses it: RFC 7714.
 
 use crate::error::{AuthFailed, KeyLength};
-use crate::kernels::{GcmKey, Kernels};
 use crate::key::{Block, Span, round_keys_for};
+use crate::table::{GcmKey, Kernels};
 use crate::tag::LENGTHS_GCM;
 
 /// One direction's session key of an RTP or RTCP stream: AEAD_AES_128_GCM or AEAD_AES_256_GCM. Zeroed when dropped.

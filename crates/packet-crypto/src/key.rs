@@ -2,8 +2,6 @@
 
 use zeroize::Zeroize;
 
-use crate::kernels::CmKey;
-
 /// A counter block, or a nonce with four zero bytes behind it, as a little-endian integer (byte 0 lowest). Passed by
 /// value: callers put it together from integers, and a vector load from the memory where two stores of such an
 /// integer's halves are under way would wait until both are done.
@@ -55,7 +53,8 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// Nothing.
+    /// Nothing: a place in a batch's list that no packet has yet.
+    #[cfg(feature = "batch")]
     pub const EMPTY: Self = Self {
         src: core::ptr::null(),
         dst: core::ptr::null_mut(),
@@ -89,16 +88,4 @@ impl Span {
             clear,
         }
     }
-}
-
-/// One packet whose HMAC-SHA1 is wanted, of a batch: `len` readable bytes at `packet`, then `trailer`.
-#[cfg_attr(
-    not(target_arch = "x86_64"),
-    allow(dead_code, reason = "only x86-64 has lanes")
-)]
-pub(crate) struct HmacJob<'a> {
-    pub key: &'a CmKey,
-    pub packet: *const u8,
-    pub len: usize,
-    pub trailer: [u8; 4],
 }

@@ -16,8 +16,15 @@
 //! assert!(key.open_in_place(&iv, 12, &mut sealed, &roc, &tag[..10]).is_ok());
 //! assert_eq!(sealed, packet);
 //! ```
+//!
+//! # Features
+//!
+//! `batch` (off): many packets of different keys in one call, for relays and conferences. It adds the jobs (`CmSeal`
+//! and its like), `seal_batch` and `open_batch` of both keys, HMAC-SHA1 in the lanes of wide vectors, and `prefetch`.
+//! Ciphertrunk's module does not turn it on: Asterisk gives and takes one packet at a time.
 
 mod backend;
+#[cfg(feature = "batch")]
 mod batch;
 mod cm;
 mod error;
@@ -26,11 +33,14 @@ mod kernels;
 mod key;
 mod payload_hash;
 mod self_test;
+mod table;
 mod tag;
 
+#[cfg(feature = "batch")]
 pub use batch::{CmOpen, CmSeal, GcmOpen, GcmSeal, Packet, prefetch, prefetch_front};
 pub use cm::{AesCmHmacSha1, aes_cm_prf};
 pub use error::{AuthFailed, KeyLength, SelfTestError};
 pub use gcm::AesGcm;
-pub use kernels::{Kernels, kernels};
+pub use kernels::kernels;
 pub use payload_hash::PayloadHash;
+pub use table::Kernels;

@@ -2,8 +2,8 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::kernels::{Kernels, PolyHash};
 use crate::key::PolyKey;
+use crate::table::{Kernels, PolyHashFn};
 
 /// A universal hash under a secret key (Carter and Wegman): for equality only, it must not be shown to anyone.
 ///
@@ -22,7 +22,7 @@ use crate::key::PolyKey;
 pub struct PayloadHash {
     key: PolyKey,
     #[zeroize(skip)]
-    hash: PolyHash,
+    hash: PolyHashFn,
 }
 
 impl PayloadHash {

@@ -1,9 +1,12 @@
 //! Known answers, asked of a level before it is used.
 
-use crate::backend::soft::SOFT;
+use crate::backend::SOFT;
+use crate::cm::AesCmHmacSha1;
 use crate::error::SelfTestError;
+use crate::gcm::AesGcm;
 use crate::key::round_keys_for;
-use crate::{AesCmHmacSha1, AesGcm, Kernels, PayloadHash};
+use crate::payload_hash::PayloadHash;
+use crate::table::Kernels;
 
 pub(crate) fn run(k: &'static Kernels) -> Result<(), SelfTestError> {
     aes(k)?;

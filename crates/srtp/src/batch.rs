@@ -4,7 +4,6 @@ use packet_crypto::{AesCmHmacSha1, CmOpen, CmSeal, prefetch, prefetch_front};
 use smallvec::SmallVec;
 
 use crate::error::{ProtectError, UnprotectError};
-use crate::rtp;
 use crate::session::Session;
 
 /// One packet for [`protect_rtp_batch`]; the fields are the arguments of
@@ -75,11 +74,19 @@ pub fn protect_rtp_batch(jobs: &mut [ProtectRtp]) {
             prefetch_front(job.src, HEADER);
         }
         for job in group(jobs, step.checked_sub(1)) {
-            job.session.sender.prefetch_behind(rtp::seq(job.src));
+            job.session.sender.prefetch_behind(seq(job.src));
             prefetch_front(job.dst, FRONT.min(job.src.len()));
         }
         protect(group(jobs, step.checked_sub(2)));
     }
+}
+
+/// The sequence number that a packet seems to have.
+#[inline]
+fn seq(packet: &[u8]) -> u16 {
+    packet
+        .get(2..4)
+        .map_or(0, |octets| u16::from_be_bytes([octets[0], octets[1]]))
 }
 
 fn group<J>(jobs: &mut [J], n: Option<usize>) -> &mut [J] {

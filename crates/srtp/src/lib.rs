@@ -36,9 +36,15 @@
 //! - The first SRTCP index is 0 (RFC 3711 section 3.4), not 1.
 //! - AES-192 session keys are those of RFC 6188; libsrtp's were not until its issue 763.
 //! - Malformed packets (version, CSRC list, extension, RTCP packet type) are not protected.
+//!
+//! # Features
+//!
+//! `batch` (off): `protect_rtp_batch` and `unprotect_rtp_batch`, many packets of different sessions in one call, for
+//! relays and conferences. Ciphertrunk's module does not turn it on: Asterisk gives and takes one packet at a time.
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "batch")]
 mod batch;
 mod error;
 mod index;
@@ -64,6 +70,7 @@ mod tests;
 #[path = "../tests/vectors/mod.rs"]
 mod vectors;
 
+#[cfg(feature = "batch")]
 pub use batch::{ProtectRtp, UnprotectRtp, protect_rtp_batch, unprotect_rtp_batch};
 pub use error::{Malformed, PolicyError, ProtectError, UnprotectError};
 pub use packet_crypto::{Kernels, kernels};

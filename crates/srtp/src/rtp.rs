@@ -59,14 +59,6 @@ impl RtpHeader {
     }
 }
 
-/// The sequence number that a packet seems to have.
-#[inline]
-pub(crate) fn seq(packet: &[u8]) -> u16 {
-    packet
-        .get(2..4)
-        .map_or(0, |octets| u16::from_be_bytes([octets[0], octets[1]]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

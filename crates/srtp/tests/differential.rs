@@ -4,6 +4,8 @@
 //! Deliberate differences, stated where they show: our first SRTCP index is 0, libsrtp's 1;
 //! `_32` suites have an 80-bit SRTCP tag; a used index is encrypted again for the same packet.
 
+#![cfg(not(without_libsrtp))]
+
 #[path = "common/libsrtp.rs"]
 mod libsrtp;
 #[path = "common/packets.rs"]

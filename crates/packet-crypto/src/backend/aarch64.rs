@@ -3,7 +3,7 @@
 use core::arch::aarch64::*;
 
 use super::generic::{Engine, Level};
-use crate::kernels::Kernels;
+use crate::table::Kernels;
 
 pub(super) static ARMV8: Kernels = Level::<Armv8>::KERNELS;
 

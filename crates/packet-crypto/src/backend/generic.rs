@@ -5,8 +5,8 @@ use core::marker::PhantomData;
 
 use super::soft::ghash::{self, Ghash};
 use super::soft::{aes, poly, sha1};
-use crate::kernels::{CmFns, CmKey, GcmFns, GcmKey, Kernels};
 use crate::key::{Block, HashKeys, HmacKey, PolyKey, RoundKeys, Span};
+use crate::table::{CmFns, CmKey, GcmFns, GcmKey, Kernels};
 use crate::tag;
 
 /// The primitives. A value of an engine says that this CPU has what the engine needs.
@@ -57,7 +57,9 @@ impl<E: Engine> Level<E> {
             rounds: R,
             seal: Self::cm_seal::<R>,
             open: Self::cm_open::<R>,
+            #[cfg(feature = "batch")]
             ctr: Self::cm_ctr::<R>,
+            #[cfg(feature = "batch")]
             lanes: None,
         }
     }
@@ -72,7 +74,7 @@ impl<E: Engine> Level<E> {
     /// # Safety
     /// The CPU has the engine; `key` has 16, 24 or 32 bytes.
     unsafe fn expand_key(key: &[u8], out: &mut RoundKeys) {
-        // SAFETY: the caller's promise.
+        // SAFETY: `assume` asks for a CPU that has the engine: the caller promises it.
         let engine = unsafe { E::assume() };
         aes::expand_key(key, out, |word| engine.sub_word(word));
     }
@@ -80,7 +82,7 @@ impl<E: Engine> Level<E> {
     /// # Safety
     /// The CPU has the engine.
     unsafe fn hmac_key(key: &[u8; 20]) -> HmacKey {
-        // SAFETY: the caller's promise.
+        // SAFETY: `assume` asks for a CPU that has the engine: the caller promises it.
         let engine = unsafe { E::assume() };
         sha1::hmac_key(key, |state, block| engine.compress(state, block))
     }
@@ -88,7 +90,7 @@ impl<E: Engine> Level<E> {
     /// # Safety
     /// The CPU has the engine.
     unsafe fn hash_keys(keys: &RoundKeys, rounds: usize, out: &mut HashKeys) {
-        // SAFETY: the caller's promise.
+        // SAFETY: `assume` asks for a CPU that has the engine: the caller promises it.
         let engine = unsafe { E::assume() };
         let h = engine.encrypt8(&keys[..rounds], &[0; 8])[0];
         ghash::powers(h.swap_bytes(), out, |a, b| engine.multiply(a, b));
@@ -97,7 +99,7 @@ impl<E: Engine> Level<E> {
     /// # Safety
     /// The CPU has the engine.
     unsafe fn encrypt_blocks(keys: &RoundKeys, rounds: usize, blocks: &mut [u128]) {
-        // SAFETY: the caller's promise.
+        // SAFETY: `assume` asks for a CPU that has the engine: the caller promises it.
         let engine = unsafe { E::assume() };
         for chunk in blocks.chunks_mut(8) {
             let mut eight = [0; 8];
@@ -110,7 +112,7 @@ impl<E: Engine> Level<E> {
     /// # Safety
     /// The CPU has the engine.
     unsafe fn poly_hash(key: &PolyKey, data: &[u8]) -> u64 {
-        // SAFETY: the caller's promise.
+        // SAFETY: `assume` asks for a CPU that has the engine: the caller promises it.
         let engine = unsafe { E::assume() };
         poly::hash(key, data, |a, b| engine.clmul(a, b))
     }
@@ -123,7 +125,7 @@ impl<E: Engine> Level<E> {
         span: Span,
         trailer: [u8; 4],
     ) -> [u8; 20] {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises a CPU that has the engine, and a span whose bytes are ours until this call ends.
         let (engine, packet) = unsafe { (E::assume(), in_place(span)) };
         ctr(engine, &key.keys[..R], iv, &mut packet[span.clear..]);
         sha1::hmac(&key.hmac, packet, trailer, |state, block| {
@@ -140,7 +142,7 @@ impl<E: Engine> Level<E> {
         trailer: [u8; 4],
         tag: &[u8],
     ) -> bool {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises a CPU that has the engine, and a span whose bytes are ours until this call ends.
         let (engine, packet) = unsafe { (E::assume(), in_place(span)) };
         let mac = sha1::hmac(&key.hmac, packet, trailer, |state, block| {
             engine.compress(state, block)
@@ -154,8 +156,9 @@ impl<E: Engine> Level<E> {
 
     /// # Safety
     /// The CPU has the engine; `span` keeps its promise.
+    #[cfg(feature = "batch")]
     unsafe fn cm_ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises a CPU that has the engine, and a span whose bytes are ours until this call ends.
         let (engine, packet) = unsafe { (E::assume(), in_place(span)) };
         ctr(engine, &key.keys[..R], iv, &mut packet[span.clear..]);
     }
@@ -168,7 +171,7 @@ impl<E: Engine> Level<E> {
         span: Span,
         trailer: &[u8],
     ) -> [u8; 16] {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises a CPU that has the engine, and a span whose bytes are ours until this call ends.
         let (engine, packet) = unsafe { (E::assume(), in_place(span)) };
         ctr(
             engine,
@@ -188,7 +191,7 @@ impl<E: Engine> Level<E> {
         trailer: &[u8],
         tag: &[u8],
     ) -> bool {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises a CPU that has the engine, and a span whose bytes are ours until this call ends.
         let (engine, packet) = unsafe { (E::assume(), in_place(span)) };
         let mac = gcm_tag::<E, R>(engine, key, nonce, span.clear, packet, trailer);
         let good = tag::matches(&mac, tag);

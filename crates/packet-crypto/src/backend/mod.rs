@@ -3,11 +3,13 @@
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
 mod generic;
-pub(crate) mod soft;
+mod soft;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-use crate::kernels::Kernels;
+use crate::table::Kernels;
+
+pub(crate) use soft::SOFT;
 
 /// Every level that this build has, best first, the portable one last.
 pub(crate) fn levels() -> impl Iterator<Item = &'static Kernels> {
@@ -17,5 +19,5 @@ pub(crate) fn levels() -> impl Iterator<Item = &'static Kernels> {
     let native = [&aarch64::ARMV8];
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let native: [&Kernels; 0] = [];
-    native.into_iter().chain([&soft::SOFT])
+    native.into_iter().chain([&SOFT])
 }

@@ -2,9 +2,11 @@
 //!
 //! Nothing is changed before a packet has authenticated (RFC 3711 section 3.3, step 8).
 
+#[cfg(feature = "batch")]
+mod batch;
 mod trial;
 
-use packet_crypto::{Kernels, prefetch};
+use packet_crypto::Kernels;
 
 use crate::Few;
 use crate::error::{PolicyError, UnprotectError};
@@ -271,20 +273,6 @@ impl Receiver {
         record.packets.rtp += 1;
         self.last = Some((verified.record as u32, verified.ssrc));
         verified.len
-    }
-
-    /// Asks for what every RTP packet touches here.
-    #[inline]
-    pub(crate) fn prefetch(&self) {
-        prefetch(self);
-    }
-
-    /// Asks for the keys.
-    #[inline]
-    pub(crate) fn prefetch_behind(&self) {
-        if let Some(key) = self.current.as_ref().and_then(|g| g.keys.first()) {
-            key.transform.prefetch();
-        }
     }
 
     pub(crate) fn unprotect_rtcp(

@@ -1,6 +1,6 @@
 //! Which keys, MKIs, tags and indexes a received packet is tried with. Nothing is changed here.
 
-use packet_crypto::{CmOpen, Kernels};
+use packet_crypto::Kernels;
 
 use super::{Generation, Receiver, RemoteKey, Role};
 use crate::error::{Malformed, UnprotectError};
@@ -88,7 +88,7 @@ impl Receiver {
     /// The key that every packet is tried with, if there is one only and packets need not carry
     /// its MKI; and whether the peer moved with it.
     #[inline]
-    fn sole_key(&self) -> Option<(&RemoteKey, bool)> {
+    pub(super) fn sole_key(&self) -> Option<(&RemoteKey, bool)> {
         let (Some(current), None, None) = (&self.current, &self.pending, &self.old) else {
             return None;
         };
@@ -96,26 +96,6 @@ impl Receiver {
             [key] if key.mki.is_none() => Some((key, current.peer_moved)),
             _ => None,
         }
-    }
-
-    /// A packet for which there is one key and one index to try, under AES-CM, as a job for the
-    /// kernels' batch; and what it is if it authenticates.
-    #[inline]
-    pub(crate) fn open_job<'a>(&'a self, packet: &'a mut [u8]) -> Option<(CmOpen<'a>, Verified)> {
-        let header = RtpHeader::parse(packet).ok()?;
-        let (key, peer_moved) = self.sole_key()?;
-        let Ok((index, None)) = self.rtp_indexes(key, peer_moved, &header) else {
-            return None;
-        };
-        let job = key.transform.open_job(&header, index, packet)?;
-        let verified = Verified {
-            role: Role::Current,
-            record: key.record,
-            ssrc: header.ssrc,
-            index,
-            len: job.packet.len(),
-        };
-        Some((job, verified))
     }
 
     #[inline]
@@ -151,7 +131,7 @@ impl Receiver {
     /// Under a key that this SSRC used before, only the counter known counts: zero would let in
     /// packets recorded before the first rollover.
     #[inline]
-    fn rtp_indexes(
+    pub(super) fn rtp_indexes(
         &self,
         key: &RemoteKey,
         peer_moved: bool,

@@ -1,10 +1,12 @@
 //! The sending half: which key, which index, and whether that index may still be used.
 
+#[cfg(feature = "batch")]
+mod batch;
 mod fingerprint;
 mod placed;
 mod record;
 
-use packet_crypto::{Kernels, prefetch_front};
+use packet_crypto::Kernels;
 
 use crate::Few;
 use crate::error::{PolicyError, ProtectError};
@@ -234,21 +236,6 @@ impl Sender {
             header,
             place,
         })
-    }
-
-    /// Asks for what every RTP packet touches here.
-    #[inline]
-    pub(crate) fn prefetch(&self) {
-        prefetch_front(self, size_of::<Few<Active>>() + 16 + record::HOT);
-    }
-
-    /// Asks for the keys, and for the place of the fingerprint of packet `seq`.
-    #[inline]
-    pub(crate) fn prefetch_behind(&self, seq: u16) {
-        if let Some(active) = self.active.first() {
-            active.transform.prefetch();
-            self.records[active.record].prefetch(seq);
-        }
     }
 
     pub(crate) fn protect_rtcp(

@@ -1,7 +1,5 @@
 //! A packet that has its index, to be sealed.
 
-use packet_crypto::CmSeal;
-
 use crate::error::ProtectError;
 use crate::rtp::RtpHeader;
 use crate::transform::Transform;
@@ -34,31 +32,8 @@ impl<'a> Placed<'a> {
         Ok(self.sent(len))
     }
 
-    /// The packet as a job for the kernels' batch, which [`finish`](Self::finish) completes. For
-    /// an AEAD, whose kernels gain nothing by it, `dst` comes back.
     #[inline]
-    pub(crate) fn job<'b>(
-        &self,
-        src: &'b [u8],
-        dst: &'b mut [u8],
-    ) -> Result<CmSeal<'b>, &'b mut [u8]>
-    where
-        'a: 'b,
-    {
-        self.transform
-            .cm_job(&self.header, self.place.index, src, dst)
-    }
-
-    /// What [`seal`](Self::seal) does behind the kernel.
-    #[inline]
-    pub(crate) fn finish(&mut self, job: &mut CmSeal) -> Result<Sent, ProtectError> {
-        let (transform, mki) = (self.transform, self.mki);
-        let len = transform.finish_cm(job, mki, |tag| self.place.settle(tag))?;
-        Ok(self.sent(len))
-    }
-
-    #[inline]
-    fn sent(&self, len: usize) -> Sent {
+    pub(super) fn sent(&self, len: usize) -> Sent {
         let again = self.place.used;
         Sent { len, again }
     }

@@ -1,6 +1,6 @@
 //! What was sent under a local key: the indexes used, and fingerprints of the latest packets.
 
-use packet_crypto::{Kernels, prefetch};
+use packet_crypto::Kernels;
 
 use crate::Few;
 use crate::error::ProtectError;
@@ -14,10 +14,7 @@ use super::fingerprint::{Fingerprint, PayloadKey};
 
 /// How many of the latest packets are told from others. A retransmission that is older finds its
 /// index used and nothing to compare with.
-const KNOWN: usize = 64;
-
-/// Octets of a record, when there is one with one stream, that every packet touches.
-pub(super) const HOT: usize = 64;
+pub(super) const KNOWN: usize = 64;
 
 /// Everything sent under one master key. It outlives the key's use: should the key come back,
 /// no index is used twice.
@@ -42,7 +39,7 @@ pub(super) struct Stream {
     /// Of the latest indexes, by index modulo [`KNOWN`]; what stands for one that an AEAD used
     /// fits no packet but by chance. Here and not behind a pointer: that
     /// would be one more place in memory to wait for.
-    fingerprints: [Fingerprint; KNOWN],
+    pub(super) fingerprints: [Fingerprint; KNOWN],
 }
 
 /// Where an RTP packet belongs. Its index counts as used.
@@ -96,14 +93,6 @@ impl KeyRecord {
             payload_key,
             packets: KeyUsage::default(),
             streams: Few::new(),
-        }
-    }
-
-    /// Asks for the place of the fingerprint of packet `seq`.
-    #[inline]
-    pub(super) fn prefetch(&self, seq: u16) {
-        if let Some(stream) = self.streams.first() {
-            prefetch(&stream.fingerprints[usize::from(seq) % KNOWN]);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Tests of whole sessions, and of the RFCs' vectors.
 
+#[cfg(feature = "batch")]
 mod batch;
 mod local;
 mod mki;

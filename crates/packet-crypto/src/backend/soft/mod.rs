@@ -6,7 +6,7 @@ pub(crate) mod poly;
 pub(crate) mod sha1;
 
 use super::generic::{Engine, Level};
-use crate::kernels::Kernels;
+use crate::table::Kernels;
 
 pub(crate) static SOFT: Kernels = Level::<Soft>::KERNELS;
 

@@ -17,25 +17,29 @@ pub(crate) fn compress(state: &mut [u32; 5], block: &[u8; 64]) {
         *w = u32::from_be_bytes(*bytes);
     }
     let [mut a, mut b, mut c, mut d, mut e] = *state;
-    for t in 0..80 {
-        if t >= 16 {
-            let i = t & 15;
-            w[i] = (w[(t + 13) & 15] ^ w[(t + 8) & 15] ^ w[(t + 2) & 15] ^ w[i]).rotate_left(1);
-        }
-        let (f, k) = match t / 20 {
-            0 => (d ^ (b & (c ^ d)), 0x5a82_7999),
-            1 => (b ^ c ^ d, 0x6ed9_eba1),
-            2 => ((b & c) | (d & (b | c)), 0x8f1b_bcdc),
-            _ => (b ^ c ^ d, 0xca62_c1d6u32),
-        };
-        let next = a
-            .rotate_left(5)
-            .wrapping_add(f)
-            .wrapping_add(e)
-            .wrapping_add(k)
-            .wrapping_add(w[t & 15]);
-        (e, d, c, b, a) = (d, c, b.rotate_left(30), a, next);
+    // Written out, so that every index is a constant and no round asks which one it is.
+    macro_rules! rounds {
+        ($f:expr, $k:literal, $($t:literal)+) => {$(
+            if $t >= 16 {
+                let sum = w[($t + 13) % 16] ^ w[($t + 8) % 16] ^ w[($t + 2) % 16] ^ w[$t % 16];
+                w[$t % 16] = sum.rotate_left(1);
+            }
+            let next = a
+                .rotate_left(5)
+                .wrapping_add($f(b, c, d))
+                .wrapping_add(e)
+                .wrapping_add($k)
+                .wrapping_add(w[$t % 16]);
+            (e, d, c, b, a) = (d, c, b.rotate_left(30), a, next);
+        )+};
     }
+    let choose = |b: u32, c: u32, d: u32| d ^ (b & (c ^ d));
+    let parity = |b: u32, c: u32, d: u32| b ^ c ^ d;
+    let majority = |b: u32, c: u32, d: u32| (b & c) | (d & (b | c));
+    rounds!(choose, 0x5a82_7999, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
+    rounds!(parity, 0x6ed9_eba1, 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39);
+    rounds!(majority, 0x8f1b_bcdc, 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59);
+    rounds!(parity, 0xca62_c1d6, 60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79);
     for (s, v) in state.iter_mut().zip([a, b, c, d, e]) {
         *s = s.wrapping_add(v);
     }

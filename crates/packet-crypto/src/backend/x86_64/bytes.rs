@@ -26,19 +26,25 @@ static ONES: [u8; 32] = {
 };
 
 /// The mask for `_mm_shuffle_epi8` that moves each byte `n` places up (towards the higher address), or down when `n`
-/// is negative, and fills with zero. `n` is -16 to 16.
+/// is negative, and fills with zero.
+///
+/// # Safety
+/// `-16 <= n <= 16`.
 #[inline]
 #[target_feature(enable = "sse2")]
-pub(super) fn shift(n: isize) -> __m128i {
+pub(super) unsafe fn shift(n: isize) -> __m128i {
     debug_assert!((-16..=16).contains(&n));
     // SAFETY: -16 <= n <= 16, so 16 bytes from offset 16 - n are inside the 48.
     unsafe { _mm_loadu_si128(SHIFTS.as_ptr().offset(16 - n).cast()) }
 }
 
-/// The first `n` bytes set, the others zero. `n` is 0 to 16.
+/// The first `n` bytes set, the others zero.
+///
+/// # Safety
+/// `n <= 16`.
 #[inline]
 #[target_feature(enable = "sse2")]
-pub(super) fn first(n: usize) -> __m128i {
+pub(super) unsafe fn first(n: usize) -> __m128i {
     debug_assert!(n <= 16);
     // SAFETY: n <= 16, so 16 bytes from offset 16 - n are inside the 32.
     unsafe { _mm_loadu_si128(ONES.as_ptr().add(16 - n).cast()) }
@@ -53,9 +59,11 @@ pub(super) fn first(n: usize) -> __m128i {
 #[target_feature(enable = "sse2,ssse3")]
 pub(super) unsafe fn load_last(end: *const u8, n: usize, total: usize) -> __m128i {
     if total >= 16 {
-        // SAFETY: 16 bytes before `end` are readable.
-        let v = unsafe { _mm_loadu_si128(end.sub(16).cast()) };
-        return _mm_shuffle_epi8(v, shift(n as isize - 16));
+        // SAFETY: 16 bytes before `end` are readable, as `total` says; `n` is 1 to 15, so the shift is -15 to -1.
+        unsafe {
+            let v = _mm_loadu_si128(end.sub(16).cast());
+            return _mm_shuffle_epi8(v, shift(n as isize - 16));
+        }
     }
     // SAFETY: `n` bytes before `end` are readable, at most 15.
     unsafe { load_few(end.sub(n), n) }
@@ -69,7 +77,7 @@ pub(super) unsafe fn load_last(end: *const u8, n: usize, total: usize) -> __m128
 #[target_feature(enable = "sse2")]
 unsafe fn load_few(at: *const u8, n: usize) -> __m128i {
     let mut bytes = [0u8; 16];
-    // SAFETY: the caller's promise, and `bytes` has room for 16.
+    // SAFETY: `n` bytes are readable and `n <= 16`, as the caller promises; `bytes` has room for 16.
     unsafe {
         at.copy_to_nonoverlapping(bytes.as_mut_ptr(), n);
         _mm_loadu_si128(bytes.as_ptr().cast())
@@ -93,12 +101,14 @@ pub(super) unsafe fn store_last(
 ) {
     if total >= 16 {
         let n = n as isize;
-        let joined = _mm_or_si128(
-            _mm_shuffle_epi8(previous, shift(-n)),
-            _mm_shuffle_epi8(last, shift(16 - n)),
-        );
-        // SAFETY: 16 bytes before `end` are writable.
-        unsafe { _mm_storeu_si128(end.sub(16).cast(), joined) };
+        // SAFETY: 16 bytes before `end` are writable, as `total` says; `n` is 1 to 15, so the shifts are -15 to 15.
+        unsafe {
+            let joined = _mm_or_si128(
+                _mm_shuffle_epi8(previous, shift(-n)),
+                _mm_shuffle_epi8(last, shift(16 - n)),
+            );
+            _mm_storeu_si128(end.sub(16).cast(), joined);
+        }
         return;
     }
     // SAFETY: `n` bytes before `end` are writable, at most 15.
@@ -113,7 +123,7 @@ pub(super) unsafe fn store_last(
 #[target_feature(enable = "sse2")]
 unsafe fn store_few(at: *mut u8, n: usize, v: __m128i) {
     let mut bytes = [0u8; 16];
-    // SAFETY: the caller's promise, and `bytes` has 16 bytes.
+    // SAFETY: `n` bytes are writable and `n <= 16`, as the caller promises; `bytes` has 16.
     unsafe {
         _mm_storeu_si128(bytes.as_mut_ptr().cast(), v);
         bytes.as_ptr().copy_to_nonoverlapping(at, n);
@@ -128,8 +138,8 @@ unsafe fn store_few(at: *mut u8, n: usize, v: __m128i) {
 #[target_feature(enable = "sse2")]
 pub(super) unsafe fn load_first(at: *const u8, n: usize, total: usize) -> __m128i {
     if total >= 16 {
-        // SAFETY: 16 bytes from `at` are readable.
-        return _mm_and_si128(unsafe { _mm_loadu_si128(at.cast()) }, first(n));
+        // SAFETY: 16 bytes from `at` are readable, as `total` says, and `n <= 16`.
+        return unsafe { _mm_and_si128(_mm_loadu_si128(at.cast()), first(n)) };
     }
     // SAFETY: `n` bytes from `at` are readable, at most 15.
     unsafe { load_few(at, n) }

@@ -7,8 +7,8 @@ use super::aes::{Counter, encrypt, same, vector};
 use super::bytes::{first, load_last, shift, store_last};
 use super::ctr;
 use super::sha1_ni::{State, length, swap};
-use crate::kernels::CmKey;
 use crate::key::{Block, Span};
+use crate::table::CmKey;
 use crate::tag;
 
 /// The key stream laid along the packet: vector `v` is what is added to packet bytes `16 v ..`.
@@ -29,12 +29,14 @@ impl<'a, const R: usize> Aligned<'a, R> {
     #[target_feature(enable = "sse2,ssse3")]
     fn new(key: &'a CmKey, iv: __m128i, clear: usize) -> Self {
         let skew = (clear % 16) as isize;
+        // SAFETY: `skew` is 0 to 15, so the shifts are -16 to 15.
+        let (stay, over) = unsafe { (shift(skew), shift(skew - 16)) };
         Self {
             key,
             counter: Counter::new(iv),
             begin: (clear / 16) as isize,
-            stay: shift(skew),
-            over: shift(skew - 16),
+            stay,
+            over,
             previous: _mm_setzero_si128(),
         }
     }
@@ -75,7 +77,7 @@ impl<'a, const R: usize> Aligned<'a, R> {
 #[target_feature(enable = "sse2")]
 unsafe fn load4(at: *const u8) -> [__m128i; 4] {
     let at: *const __m128i = at.cast();
-    // SAFETY: the caller's promise.
+    // SAFETY: four vectors are the 64 bytes that are readable, as the caller promises.
     unsafe {
         [
             _mm_loadu_si128(at),
@@ -133,7 +135,7 @@ pub(super) unsafe fn seal<const R: usize>(
             let mut m = unsafe { load4(src.add(64 * n)) };
             for (i, (m, k)) in m.iter_mut().zip(k).enumerate() {
                 *m = _mm_xor_si128(*m, k);
-                // SAFETY: as above, for the destination.
+                // SAFETY: block `n` is wholly inside the packet, and `dst` is writable for all of it.
                 unsafe { _mm_storeu_si128(dst.add(64 * n + 16 * i).cast(), *m) };
             }
             previous = m[3];
@@ -172,7 +174,9 @@ pub(super) unsafe fn seal<const R: usize>(
                     *m = _mm_setzero_si128();
                 }
                 if (-15..16).contains(&left) {
-                    *m = _mm_or_si128(*m, _mm_shuffle_epi8(end, shift(left)));
+                    // SAFETY: `left` is -15 to 15.
+                    let end = unsafe { _mm_shuffle_epi8(end, shift(left)) };
+                    *m = _mm_or_si128(*m, end);
                 }
                 *m = swap(*m);
             }
@@ -239,7 +243,9 @@ pub(super) unsafe fn open<const R: usize>(
                     *m = unsafe { load_last(src.add(len), left as usize, len) };
                 }
                 if (-15..16).contains(&left) {
-                    *m = _mm_or_si128(*m, _mm_shuffle_epi8(end, shift(left)));
+                    // SAFETY: `left` is -15 to 15.
+                    let end = unsafe { _mm_shuffle_epi8(end, shift(left)) };
+                    *m = _mm_or_si128(*m, end);
                 }
                 *m = swap(*m);
             }

@@ -5,8 +5,8 @@ use super::aes::{Counter, vector};
 use super::bytes::copy_clear;
 use super::ctr::add;
 use crate::backend::soft::sha1;
-use crate::kernels::CmKey;
 use crate::key::{Block, HmacKey, Span};
+use crate::table::CmKey;
 use crate::tag;
 
 /// Encrypts and authenticates.
@@ -51,7 +51,7 @@ pub(super) unsafe fn open<const R: usize>(
     let mac = sha1::hmac(&key.hmac, packet, trailer, sha1::compress);
     let good = tag::matches(&mac, tag);
     if good {
-        // SAFETY: the caller's promise; `packet` is not used any more.
+        // SAFETY: the span is the one that the caller gives; the slice of it, `packet`, is not used any more.
         unsafe { ctr::<R>(key, iv, span) };
     }
     good

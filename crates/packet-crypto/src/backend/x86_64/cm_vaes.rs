@@ -10,8 +10,8 @@ use core::arch::x86_64::*;
 
 use super::aes::vector;
 use super::sha1_ni::{State, length, swap};
-use crate::kernels::CmKey;
 use crate::key::{Block, HmacKey, RoundKeys, Span};
+use crate::table::CmKey;
 use crate::tag;
 
 /// Key stream vectors made side by side: AES takes as long for one as for three.
@@ -248,7 +248,7 @@ pub(super) unsafe fn seal<const R: usize>(
     span: Span,
     trailer: [u8; 4],
 ) -> [u8; 20] {
-    // SAFETY: the caller's promise.
+    // SAFETY: `encrypt` asks for the span that the caller gives, and writes all of its `dst`, which `hmac` then reads.
     unsafe {
         let end = encrypt::<R>(key, iv, span, trailer);
         hmac(&key.hmac, span.dst, span.len, &end)
@@ -268,7 +268,7 @@ pub(super) unsafe fn open<const R: usize>(
     trailer: [u8; 4],
     tag: &[u8],
 ) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: all three ask for the span that the caller gives: readable, and writable for `decrypt`, being in place.
     unsafe {
         let end = end_of(span, trailer);
         let good = tag::matches(&hmac(&key.hmac, span.src, span.len, &end), tag);

@@ -3,11 +3,11 @@
 use core::arch::x86_64::*;
 
 use super::aes::{Counter, encrypt, vector};
-use super::bytes::{copy_clear, first, load_first, load_last, store_last};
+use super::bytes::{copy_clear, first, load_first, load_last, shift, store_last};
 use super::ctr;
 use super::ghash::{self, Hash};
-use crate::kernels::GcmKey;
 use crate::key::{Block, HashKeys, RoundKeys, Span};
+use crate::table::GcmKey;
 use crate::tag;
 
 /// The counter of the nonce's blocks: number 0 masks the tag, number 1 begins the key stream (SP 800-38D, 7.1).
@@ -148,9 +148,11 @@ pub(super) unsafe fn seal<const R: usize>(
 #[inline]
 #[target_feature(enable = "sse2,ssse3")]
 unsafe fn before(end: *const u8, n: usize) -> __m128i {
-    // SAFETY: the caller's promise.
-    let all = unsafe { _mm_loadu_si128(end.sub(16).cast()) };
-    _mm_shuffle_epi8(all, super::bytes::shift(n as isize))
+    // SAFETY: 16 bytes before `end` are readable and `n` is a shift of at most 16, as the caller promises.
+    unsafe {
+        let all = _mm_loadu_si128(end.sub(16).cast());
+        _mm_shuffle_epi8(all, shift(n as isize))
+    }
 }
 
 #[inline]

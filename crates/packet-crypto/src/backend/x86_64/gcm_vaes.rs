@@ -7,13 +7,13 @@
 
 use core::arch::x86_64::*;
 
-use super::aes::vector;
 use super::bytes::copy_clear;
+use super::ctr_vaes::Counters;
 use super::gcm_ni::{associated, associated_blocks, to_bytes};
 use super::ghash::{Hash, lengths};
 use super::sha1_ni::swap;
-use crate::kernels::{CmKey, GcmKey};
-use crate::key::{Block, HashKeys, RoundKeys, Span};
+use crate::key::{Block, HashKeys, Span};
+use crate::table::GcmKey;
 
 /// Where the lanes of a packet are.
 #[derive(Clone, Copy)]
@@ -42,68 +42,6 @@ impl Layout {
             last: !(u64::MAX << end),
         }
     }
-}
-
-/// Four counter blocks with their last words in the CPU's byte order, number 0 in lane `front`.
-#[derive(Clone, Copy)]
-struct Counters(__m512i);
-
-impl Counters {
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn new(nonce: Block, front: usize) -> Self {
-        let first = 1 - front as i32;
-        let nonce = _mm512_broadcast_i32x4(vector(nonce));
-        let numbers = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3);
-        let numbers = _mm512_mask_add_epi32(nonce, 0x8888, numbers, _mm512_set1_epi32(first));
-        Self(numbers)
-    }
-
-    #[inline]
-    #[target_feature(enable = "ssse3,avx512f")]
-    fn from_iv(iv: Block) -> Self {
-        let swap = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 14, 13, 12);
-        let first = _mm512_broadcast_i32x4(_mm_shuffle_epi8(vector(iv), swap));
-        Self(_mm512_add_epi32(
-            first,
-            _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3),
-        ))
-    }
-
-    /// The key stream for `V` vectors from vector `n` on.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,vaes")]
-    fn stream<const R: usize, const V: usize>(self, keys: &RoundKeys, n: usize) -> [__m512i; V] {
-        let swap = _mm512_broadcast_i32x4(_mm_setr_epi8(
-            0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 14, 13, 12,
-        ));
-        let mut blocks = [self.0; V];
-        for (i, b) in blocks.iter_mut().enumerate() {
-            let ahead = _mm512_maskz_set1_epi32(0x8888, 4 * (n + i) as i32);
-            *b = _mm512_shuffle_epi8(_mm512_add_epi32(self.0, ahead), swap);
-        }
-        let first = round_key(keys, 0);
-        for b in &mut blocks {
-            *b = _mm512_xor_si512(*b, first);
-        }
-        for i in 1..R - 1 {
-            let key = round_key(keys, i);
-            for b in &mut blocks {
-                *b = _mm512_aesenc_epi128(*b, key);
-            }
-        }
-        let last = round_key(keys, R - 1);
-        for b in &mut blocks {
-            *b = _mm512_aesenclast_epi128(*b, last);
-        }
-        blocks
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn round_key(keys: &RoundKeys, i: usize) -> __m512i {
-    _mm512_broadcast_i32x4(super::aes::load(&keys[i]))
 }
 
 /// The hash of `V` vectors (swapped, with what came before already added): multiplied by the last `4 V` powers of H.
@@ -248,7 +186,7 @@ impl<const R: usize> Packet<'_, R> {
         let stream = self.counters.stream::<R, V>(&self.key.keys, n);
         let mut x = stream;
         for (i, x) in x.iter_mut().enumerate() {
-            // SAFETY: the caller's promise.
+            // SAFETY: both places are the packet's, as the caller promises, and the vector is one of the packet's.
             unsafe {
                 *x = _mm512_xor_si512(*x, self.load(n + i));
                 self.store(n + i, *x);
@@ -277,11 +215,11 @@ impl<const R: usize> Packet<'_, R> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
     unsafe fn seal_all<const V: usize>(&self, before: __m128i) -> [u8; 16] {
-        // SAFETY: the caller's promise.
+        // SAFETY: `src` and `dst` are the packet's, as the caller promises; it has at least the `V` vectors of its first group.
         let (mut y, stream) = unsafe { self.seal::<V>(0, self.layout.front, before) };
         let mut n = V;
         while n < self.layout.vectors {
-            // SAFETY: the caller's promise.
+            // SAFETY: `src` and `dst` are the packet's, as the caller promises; behind the first group it has whole groups of 4.
             (y, _) = unsafe { self.seal::<4>(n, 0, y) };
             n += 4;
         }
@@ -299,13 +237,13 @@ impl<const R: usize> Packet<'_, R> {
         let stream = self.counters.stream::<R, V>(&self.key.keys, 0);
         let mut ciphertext = stream;
         for (i, c) in ciphertext.iter_mut().enumerate() {
-            // SAFETY: the caller's promise.
+            // SAFETY: `src` is the packet's, as the caller promises; it has at least the `V` vectors of its first group.
             *c = unsafe { self.load(i) };
         }
         let mut y = self.absorb(0, ciphertext, self.layout.front, before);
         let mut n = V;
         while n < self.layout.vectors {
-            // SAFETY: the caller's promise.
+            // SAFETY: `src` is the packet's, as the caller promises; behind the first group it has whole groups of 4.
             let more = unsafe {
                 [
                     self.load(n),
@@ -322,53 +260,19 @@ impl<const R: usize> Packet<'_, R> {
             return false;
         }
         for (i, (c, k)) in ciphertext.into_iter().zip(stream).enumerate() {
-            // SAFETY: the caller's promise.
+            // SAFETY: `dst` is the packet's, as the caller promises; it has at least the `V` vectors of its first group.
             unsafe { self.store(i, _mm512_xor_si512(c, k)) };
         }
         let mut n = V;
         while n < self.layout.vectors {
             let stream = self.counters.stream::<R, 4>(&self.key.keys, n);
             for (i, k) in (n..).zip(stream) {
-                // SAFETY: the caller's promise.
+                // SAFETY: `src` and `dst` are the packet's, as the caller promises; vector `i` is one of its.
                 unsafe { self.store(i, _mm512_xor_si512(self.load(i), k)) };
             }
             n += 4;
         }
         true
-    }
-}
-
-/// AES-CM alone, for batches; copies the clear bytes.
-///
-/// # Safety
-/// `span` keeps its promise.
-#[inline]
-#[target_feature(enable = "ssse3,avx512f,avx512bw,vaes")]
-pub(super) unsafe fn ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
-    let Span {
-        src,
-        dst,
-        len,
-        clear,
-    } = span;
-    // SAFETY: the caller's promise; the data is written after the clear bytes.
-    unsafe { copy_clear(span) };
-    let counters = Counters::from_iv(iv);
-    let mut n = 0;
-    while clear + 64 * n < len {
-        for (i, k) in (n..).zip(counters.stream::<R, 3>(&key.keys, n)) {
-            let at = clear + 64 * i;
-            let mask = match len.saturating_sub(at) {
-                left @ 0..64 => !(u64::MAX << left),
-                _ => u64::MAX,
-            };
-            // SAFETY: the mask leaves out what is behind the packet; masked bytes are not accessed.
-            unsafe {
-                let v = _mm512_maskz_loadu_epi8(mask, src.wrapping_add(at).cast());
-                _mm512_mask_storeu_epi8(dst.wrapping_add(at).cast(), mask, _mm512_xor_si512(v, k));
-            }
-        }
-        n += 3;
     }
 }
 
@@ -420,7 +324,8 @@ pub(super) unsafe fn seal<const R: usize>(
     span: Span,
     trailer: &[u8],
 ) -> [u8; 16] {
-    // SAFETY: the caller's promise; the data is written after the clear bytes.
+    // SAFETY: all ask for the span that the caller gives; the data is written after the clear bytes, behind which
+    // `copy_clear` may write.
     unsafe {
         let (packet, before) = packet::<R>(key, nonce, span, trailer);
         copy_clear(span);
@@ -446,7 +351,7 @@ pub(super) unsafe fn open<const R: usize>(
     trailer: &[u8],
     tag: &[u8],
 ) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: both ask for the span that the caller gives, in place, and for its tag of 1 to 16 bytes.
     unsafe {
         let (packet, before) = packet::<R>(key, nonce, span, trailer);
         match packet.layout.vectors % 4 {

@@ -6,18 +6,22 @@ mod cm_sha_ni;
 mod cm_split;
 mod cm_vaes;
 mod ctr;
+mod ctr_vaes;
 mod gcm_ni;
 mod gcm_vaes;
 mod ghash;
 mod poly;
+#[cfg(feature = "batch")]
 mod sha1_lanes;
 mod sha1_ni;
 
-use crate::kernels::{Kernels, Lanes};
+use crate::table::Kernels;
+#[cfg(feature = "batch")]
+use crate::table::Lanes;
 
 /// Makes a level from a list of CPU features, stated here only: it is what `detect` asks the CPU for and what the
 /// entry functions are compiled with. The functions behind them name the features they need themselves; the compiler
-/// refuses a call to one that needs more than the level has.
+/// refuses a call to one that needs more than the level has. `ctr` and `lanes` are what a batch takes.
 macro_rules! level {
     (
         $module:ident, $name:literal, [$($feature:tt),+ $(,)?],
@@ -26,7 +30,7 @@ macro_rules! level {
     ) => {
         mod $module {
             use super::*;
-            use crate::kernels::{CmFns, CmKey, GcmFns, GcmKey};
+            use crate::table::{CmFns, CmKey, GcmFns, GcmKey};
             use crate::key::{Block, HashKeys, HmacKey, PolyKey, RoundKeys, Span};
 
             pub(super) static KERNELS: Kernels = Kernels {
@@ -42,7 +46,15 @@ macro_rules! level {
             };
 
             const fn cm<const R: usize>() -> CmFns {
-                CmFns { rounds: R, seal: cm_seal::<R>, open: cm_open::<R>, ctr: cm_ctr::<R>, lanes: $lanes }
+                CmFns {
+                    rounds: R,
+                    seal: cm_seal::<R>,
+                    open: cm_open::<R>,
+                    #[cfg(feature = "batch")]
+                    ctr: cm_ctr::<R>,
+                    #[cfg(feature = "batch")]
+                    lanes: $lanes,
+                }
             }
 
             const fn gcm<const R: usize>() -> GcmFns {
@@ -80,7 +92,8 @@ macro_rules! level {
             unsafe fn cm_seal<const R: usize>(
                 key: &CmKey, iv: Block, span: Span, trailer: [u8; 4],
             ) -> [u8; 20] {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller keeps what `CmFns` states, and that is all this asks; that the level has the CPU
+                // features of the function is checked by the compiler.
                 unsafe { $cm::seal::<R>(key, iv, span, trailer) }
             }
 
@@ -90,15 +103,18 @@ macro_rules! level {
             unsafe fn cm_open<const R: usize>(
                 key: &CmKey, iv: Block, span: Span, trailer: [u8; 4], tag: &[u8],
             ) -> bool {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller keeps what `CmFns` states, and that is all this asks: a span in place, a tag of 1
+                // to 20 bytes. The compiler checks the CPU features.
                 unsafe { $cm::open::<R>(key, iv, span, trailer, tag) }
             }
 
             /// # Safety
             /// See [`CmFns`].
+            #[cfg(feature = "batch")]
             #[target_feature($(enable = $feature),+)]
             unsafe fn cm_ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller keeps what `CmFns` states, and that is all this asks: the span. The compiler
+                // checks the CPU features.
                 unsafe { $ctr::ctr::<R>(key, iv, span) }
             }
 
@@ -108,7 +124,8 @@ macro_rules! level {
             unsafe fn gcm_seal<const R: usize>(
                 key: &GcmKey, nonce: Block, span: Span, trailer: &[u8],
             ) -> [u8; 16] {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller keeps what `GcmFns` states, and that is all this asks: the span. The compiler
+                // checks the CPU features.
                 unsafe { $gcm::seal::<R>(key, nonce, span, trailer) }
             }
 
@@ -118,7 +135,8 @@ macro_rules! level {
             unsafe fn gcm_open<const R: usize>(
                 key: &GcmKey, nonce: Block, span: Span, trailer: &[u8], tag: &[u8],
             ) -> bool {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller keeps what `GcmFns` states, and that is all this asks: a span in place, a tag of 1
+                // to 16 bytes. The compiler checks the CPU features.
                 unsafe { $gcm::open::<R>(key, nonce, span, trailer, tag) }
             }
         }
@@ -131,7 +149,7 @@ level!(
     [
         "sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "avx512f", "avx512vl", "avx512bw", "avx512vbmi", "vaes", "vpclmulqdq"
     ],
-    cm: cm_vaes, hmac_key: sha1_ni::hmac_key_vl, gcm: gcm_vaes, ctr: gcm_vaes, lanes: SIXTEEN,
+    cm: cm_vaes, hmac_key: sha1_ni::hmac_key_vl, gcm: gcm_vaes, ctr: ctr_vaes, lanes: SIXTEEN,
 );
 
 level!(
@@ -156,6 +174,7 @@ level!(
 );
 
 /// Sixteen lanes take as long as about five packets one after the other, measured with SHA-NI.
+#[cfg(feature = "batch")]
 const SIXTEEN: Option<Lanes> = Some(Lanes {
     width: 16,
     least: 6,
@@ -163,6 +182,7 @@ const SIXTEEN: Option<Lanes> = Some(Lanes {
 });
 
 /// Eight lanes take as long as four packets with SHA-NI, two without.
+#[cfg(feature = "batch")]
 const EIGHT: Option<Lanes> = Some(Lanes {
     width: 8,
     least: 5,

@@ -3,8 +3,7 @@
 use core::arch::x86_64::*;
 use core::mem::offset_of;
 
-use crate::kernels::CmKey;
-use crate::key::HmacJob;
+use crate::table::{CmKey, HmacJob};
 
 /// The messages of `W` lanes: for each its packet, and a copy of its end with trailer and padding.
 struct Messages<const W: usize> {
@@ -131,7 +130,7 @@ macro_rules! lanes {
             #[target_feature($(enable = $feature),+)]
             pub unsafe fn hmac(jobs: &[HmacJob], tags: &mut [[u8; 20]]) {
                 debug_assert!(!jobs.is_empty() && jobs.len() <= $width && jobs.len() <= tags.len());
-                // SAFETY: the caller's promise.
+                // SAFETY: there are 1 to as many jobs as lanes, with readable packets, as the caller promises.
                 let messages = unsafe { Messages::<$width>::new(jobs) };
                 // Both key states lie in the first 40 bytes of a key.
                 let key = |i: usize| (&raw const *jobs.get(i).unwrap_or(&jobs[0]).key).cast();
@@ -235,7 +234,7 @@ mod avx512 {
     pub unsafe fn transposed(blocks: [*const u8; 16]) -> [__m512i; 16] {
         let mut rows = [_mm512_setzero_si512(); 16];
         for (row, at) in rows.iter_mut().zip(blocks) {
-            // SAFETY: the caller's promise.
+            // SAFETY: 64 bytes at `at` are readable, as the caller promises.
             *row = unsafe { _mm512_loadu_si512(at.cast()) };
         }
         // Four blocks' words side by side: `quads[4 q + i]` has word `i` (of each 128 bits) of blocks 4 q to 4 q + 3.
@@ -330,7 +329,7 @@ mod avx2 {
         for half in 0..2 {
             let mut rows = [_mm256_setzero_si256(); 8];
             for (row, at) in rows.iter_mut().zip(blocks) {
-                // SAFETY: the caller's promise.
+                // SAFETY: 64 bytes at `at` are readable, as the caller promises; this is one half of them.
                 *row = unsafe { _mm256_loadu_si256(at.add(32 * half).cast()) };
             }
             let mut quads = rows;

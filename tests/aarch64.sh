@@ -1,0 +1,70 @@
+#!/bin/sh
+# The tests of crates/packet-crypto and crates/srtp, built for aarch64 and run under qemu-user.
+#
+#   aarch64.sh DIR
+#
+# DIR is a throw-away Debian root with a Rust toolchain for aarch64, made when it is not there: rustup's would have to
+# come from its own servers, Debian's comes from the archive that everything else comes from. The sources and cargo's
+# registry are mounted into it (in a namespace of this script's), what is built stays in it.
+#
+# ROOT_MIRROR= names another Debian mirror than mmdebstrap's default.
+set -eu
+
+dir=$1
+suite=forky
+packages="rustc cargo libstd-rust-dev:arm64 gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev:arm64 qemu-user"
+
+recipe="$suite $packages"
+wanted() { [ "$(cat "$dir/.recipe" 2>/dev/null)" = "$recipe" ]; }
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "aarch64.sh: making and entering a root needs root. Run: sudo $0 $dir" >&2
+    exit 1
+fi
+
+mkdir -p "$(dirname "$dir")"
+exec 9>"$dir.lock"
+flock 9
+if ! wanted; then
+    new=$dir.new
+    trap 'rm -rf "$new"' EXIT
+    rm -rf "$new"
+    echo "aarch64.sh: making $dir (about two minutes, 1.7 GB)"
+    # A snapshot of an archive may be older than its own Valid-Until.
+    mmdebstrap --quiet --variant=minbase --components=main --architectures=amd64,arm64 \
+        --aptopt='Acquire::Check-Valid-Until "false"' \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --include="$(echo "$packages" | tr ' ' ',')" "$suite" "$new" ${ROOT_MIRROR:+"$ROOT_MIRROR"}
+    mkdir -p "$new/src" "$new/cargo"
+    echo "$recipe" >"$new/.recipe"
+    rm -rf "$dir"
+    mv "$new" "$dir"
+    trap - EXIT
+fi
+echo "aarch64.sh: $(chroot "$dir" rustc --version), $(chroot "$dir" qemu-aarch64 --version | head -n 1)"
+
+# Fetched out here, where the machine's own settings for the registry are.
+${CARGO:-cargo} fetch --quiet --locked
+
+# What the root builds is for aarch64 and by another compiler: it stays out of target/. libsrtp, which the differential
+# tests compare with, would be one more library for aarch64 to bring: `without_libsrtp` leaves out those tests, and
+# cargo prints that it ran none of them.
+run='
+    cd /src
+    export CARGO_HOME=/cargo CARGO_TARGET_DIR=/target CARGO_NET_OFFLINE=true CARGO_TERM_COLOR=never
+    export CARGO_BUILD_TARGET=aarch64-unknown-linux-gnu
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=qemu-aarch64
+    export CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0
+    export RUSTFLAGS="--cfg without_libsrtp"
+    exec cargo test --locked --no-fail-fast -p packet-crypto -p srtp --features packet-crypto/batch,srtp/batch
+'
+exec unshare --mount --propagation private sh -euc '
+    mount --bind "$1" "$2/src"
+    mount -o remount,bind,ro "$2/src"
+    mount --bind "$3" "$2/cargo"
+    mount -t proc proc "$2/proc"
+    mount --rbind /dev "$2/dev"
+    exec chroot "$2" /bin/sh -euc "$4"
+' sh "$PWD" "$dir" "${CARGO_HOME:-$HOME/.cargo}" "$run"
