@@ -18,7 +18,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 module=${MODULE:-$here/res_ciphertrunk.so}
 sample=${SAMPLE:-$here/ciphertrunk.conf.sample}
 built=${BUILT:-$here/BUILT}
-docs=${DOCS:-$here/README.md $here/CHANGELOG.md $here/LICENSE $here/docs}
+docs=${DOCS:-README.md CHANGELOG.md LICENSE docs}
+from=$([ -n "${DOCS:-}" ] && echo . || echo "$here")
 
 for option in dry uninstall prefix moddir confdir docdir asterisk destdir; do
     eval "$option=''"
@@ -198,6 +199,7 @@ else
     configuration=edited
 fi
 for document in $docs; do
+    document=$from/$document
     [ -e "$document" ] || continue
     if [ -d "$document" ]; then
         for page in "$document"/*; do

@@ -39,18 +39,18 @@ host() {
 
 # An archive as make tarball lays it. A library of this machine stands for the module: ldd has to read it.
 archive() {
-    rm -rf "$work/archive"
-    mkdir -p "$work/archive/docs"
-    cp "$here/install.sh" "$work/archive/"
-    cp "$(ldd /bin/sh | sed -n 's/.*=> \(.*libc\.so[^ ]*\).*/\1/p')" "$work/archive/res_ciphertrunk.so"
-    echo '; sample' >"$work/archive/ciphertrunk.conf.sample"
-    echo readme >"$work/archive/README.md"
-    echo page >"$work/archive/docs/page.md"
-    printf 'asterisk %s\nmachine %s\nbuildopts aaaa\n' "$1" "$(uname -m)" >"$work/archive/BUILT"
+    rm -rf "$work/my archive"
+    mkdir -p "$work/my archive/docs"
+    cp "$here/install.sh" "$work/my archive/"
+    cp "$(ldd /bin/sh | sed -n 's/.*=> \(.*libc\.so[^ ]*\).*/\1/p')" "$work/my archive/res_ciphertrunk.so"
+    echo '; sample' >"$work/my archive/ciphertrunk.conf.sample"
+    echo readme >"$work/my archive/README.md"
+    echo page >"$work/my archive/docs/page.md"
+    printf 'asterisk %s\nmachine %s\nbuildopts aaaa\n' "$1" "$(uname -m)" >"$work/my archive/BUILT"
 }
 install() {
     result=0
-    "$work/archive/install.sh" --prefix "$prefix" "$@" >"$work/said" 2>&1 || result=$?
+    "$work/my archive/install.sh" --prefix "$prefix" "$@" >"$work/said" 2>&1 || result=$?
     return "$result"
 }
 refuses() {
@@ -71,16 +71,16 @@ check "... with the module's path" says "res_ciphertrunk.so as $module"
 check "... and does nothing" [ "$(state "$prefix")" = "$before" ]
 
 check "the same version is installed" install
-check "... the module" holds "$module" "$work/archive/res_ciphertrunk.so"
-check "... the configuration" holds "$conf" "$work/archive/ciphertrunk.conf.sample"
+check "... the module" holds "$module" "$work/my archive/res_ciphertrunk.so"
+check "... the configuration" holds "$conf" "$work/my archive/ciphertrunk.conf.sample"
 check "... not for everybody to read" [ "$(stat -c %a "$conf")" = 640 ]
-check "... the documents" holds "$docs/page.md" "$work/archive/docs/page.md"
+check "... the documents" holds "$docs/page.md" "$work/my archive/docs/page.md"
 check "... and what modules.conf lacks is said" says "require = res_ciphertrunk.so"
 check "... but not written there" not grep -q ciphertrunk "$prefix/etc/asterisk/modules.conf"
 
 was=$(inode "$module")
 exec 9<"$module" # so that the inode cannot be used again, as a loaded module's cannot
-echo more >>"$work/archive/res_ciphertrunk.so"
+echo more >>"$work/my archive/res_ciphertrunk.so"
 printf '[modules]\nnoload=>res_srtp.so\nrequire = res_ciphertrunk.so\n' >"$prefix/etc/asterisk/modules.conf"
 check "a newer build is installed over it" install
 check "... as a new inode" [ "$(inode "$module")" != "$was" ]
@@ -88,14 +88,14 @@ check "... and the old one is whole for who has it loaded" [ "$(wc -c <&9)" -eq 
 check "... nothing is left beside it" [ "$(find "$prefix" -name '*.new' | wc -l)" -eq 0 ]
 check "... and modules.conf is complete" not says "Put into"
 
-echo '; sample of the next version' >"$work/archive/ciphertrunk.conf.sample"
+echo '; sample of the next version' >"$work/my archive/ciphertrunk.conf.sample"
 check "a configuration that nobody changed becomes the new sample" install
-check "... it has" holds "$conf" "$work/archive/ciphertrunk.conf.sample"
+check "... it has" holds "$conf" "$work/my archive/ciphertrunk.conf.sample"
 echo '; ours' >"$conf"
-echo '; sample after that' >"$work/archive/ciphertrunk.conf.sample"
+echo '; sample after that' >"$work/my archive/ciphertrunk.conf.sample"
 check "a changed configuration stays" install
 check "... as it was" [ "$(cat "$conf")" = "; ours" ]
-check "... with the new sample beside the documents" holds "$docs/ciphertrunk.conf.sample" "$work/archive/ciphertrunk.conf.sample"
+check "... with the new sample beside the documents" holds "$docs/ciphertrunk.conf.sample" "$work/my archive/ciphertrunk.conf.sample"
 check "... and that is said" says "was changed here, and stays"
 
 check "it is not removed while modules.conf requires it" refuses --uninstall
@@ -134,10 +134,10 @@ mkdir -p "$prefix/lib/asterisk/modules"
 check "without astmoddir it is looked for below the prefix" install
 check "... and found" [ -f "$prefix/lib/asterisk/modules/res_ciphertrunk.so" ]
 host "$prefix" 22.10.1
-sed -i "s/^machine.*/machine sparc64/" "$work/archive/BUILT"
+sed -i "s/^machine.*/machine sparc64/" "$work/my archive/BUILT"
 check "another machine is refused" refuses
 archive 22.10.1
-rm "$work/archive/ciphertrunk.conf.sample"
+rm "$work/my archive/ciphertrunk.conf.sample"
 check "half an archive is refused" refuses
 archive 22.10.1
 check "an unknown option is refused" refuses --force
