@@ -14,8 +14,12 @@ sysroot=$(${RUSTC:-rustc} --print sysroot)
 separator=$(printf '\037')
 # An encoded list may hold folders with spaces in their names.
 flags=${CARGO_ENCODED_RUSTFLAGS-$(printf %s "${RUSTFLAGS-}" | tr -s ' ' '\037')}
-remap() { flags="${flags:+$flags$separator}--remap-path-prefix=$1=$2"; }
-# The last one that fits counts.
+# As it is named and as it is: a compiler sees both where a folder is a link. The last one that fits counts.
+remap() {
+    for path in "$1" "$(readlink -m "$1")"; do
+        flags="${flags:+$flags$separator}--remap-path-prefix=$path=$2"
+    done
+}
 remap "$crates" /usr/src/crates
 remap "$sysroot/lib/rustlib/src/rust" /usr/src/rust
 remap "$root" /usr/src/ciphertrunk

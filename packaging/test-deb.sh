@@ -96,6 +96,11 @@ check "... with stock's engine" stock_in_force
 check "... and a configuration of asterisk's that others cannot read" [ "$(in_root stat -c '%U:%G %a' /etc/asterisk/ciphertrunk.conf)" = "asterisk:asterisk 640" ]
 check "... and a module without symbols for a debugger" not grep -q '\.debug_info' "$root$module"
 
+# What a restart does before the documented step, with Debian's autoload: README.Debian says it.
+stop
+start
+check "without the documented step a restart loads it, and it takes over from stock's" in_force
+
 # The documented step.
 sed -i 's/^\[modules\]/[modules]\nnoload = res_srtp.so\nrequire = res_ciphertrunk.so/' "$modules_conf"
 stop

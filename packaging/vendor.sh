@@ -22,7 +22,7 @@ trap 'rm -rf "$tree"' EXIT
 "$here/packaging/module-tree.sh" "$tree"
 cd "$tree"
 rm -rf "$out/crates"
-"$cargo" vendor --quiet "$out/crates" >config.toml
+"$cargo" vendor --quiet "$out/crates" >/dev/null
 # No crate may change its version on the way: what is built is what was tested.
 lines() { sed -n '/^name = /{N;s/^name = "\(.*\)"\nversion = "\(.*\)"/\1 \2/p}' "$1" | sort; }
 lines "$here/Cargo.lock" >was
@@ -47,5 +47,11 @@ for crate in "$out"/crates/*/; do
 done
 
 cp Cargo.lock "$out/Cargo.lock"
-sed 's|^directory = .*|directory = "crates-io"|' config.toml >"$out/config.toml"
+cat >"$out/config.toml" <<'END'
+[source.crates-io]
+replace-with = "vendored"
+
+[source.vendored]
+directory = "crates-io"
+END
 "$here/packaging/sbom.sh" "$tree" >"$out/ciphertrunk.spdx.json"
