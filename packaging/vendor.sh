@@ -46,6 +46,10 @@ for crate in "$out"/crates/*/; do
     printf '{"files":{},"package":"%s"}' "$sum" >"$crate/.cargo-checksum.json"
 done
 
+# dh_clean takes such a file away, and cargo then misses it. Cargo.toml is what it reads.
+find "$out/crates" -name Cargo.toml.orig -exec rm {} +
+sed -i 's/"Cargo\.toml\.orig":"[0-9a-f]*",\{0,1\}//; s/,}/}/' "$out"/crates/*/.cargo-checksum.json
+
 cp Cargo.lock "$out/Cargo.lock"
 cat >"$out/config.toml" <<'END'
 [source.crates-io]
