@@ -12,7 +12,7 @@ TEST_MODULE := build/test/res_ciphertrunk.so
 PREREQS := mmdebstrap debian-archive-keyring util-linux \
 	dpkg-dev xz-utils patch libsrtp2-dev
 
-.PHONY: all prereqs root headers module matrix test-module install demo test bench bench-calls fuzz miri check clean
+.PHONY: all prereqs root headers module matrix test-module demo test test-vicidial bench bench-calls fuzz miri check clean
 
 # The module: build/res_ciphertrunk.so.
 all: module
@@ -64,16 +64,67 @@ matrix: headers
 	done; \
 	[ -z "$$failed" ] || { echo "matrix: does not compile against$$failed" >&2; exit 1; }
 
-# Where this machine's Asterisk looks: asterisk.conf says it, else where distributions put it. A package is built where
-# no Asterisk is: there it is Debian's place.
-MODDIR ?= $(shell sed -n 's/^astmoddir *=>* *//p' /etc/asterisk/asterisk.conf 2>/dev/null | grep . || \
-	ls -d /usr/lib/*/asterisk/modules /usr/lib64/asterisk/modules /usr/lib/asterisk/modules 2>/dev/null | grep . || \
-	echo $(if $(DESTDIR),/usr/lib/$$(gcc -print-multiarch)/asterisk/modules))
+# --- Packages and installing: packaging/, debian/, docs/packaging.md ---------------------------------------------------
+
+.PHONY: install uninstall test-packaging reproducible sbom tarball deb test-deb rpm
+
+# No folder of this machine and no user's name gets into the module: packaging/cargo.sh.
+module test-module: override CARGO := REAL_CARGO="$(CARGO)" packaging/cargo.sh
+
+# Beside the Asterisk that is on this machine: where its asterisk.conf says, or MODDIR=, CONFDIR=, DOCDIR= say. Below DESTDIR=
+# no Asterisk is looked for, and the folder of modules is Debian's if MODDIR= names no other.
+INSTALL := MODULE=$(MODULE) SAMPLE=conf/ciphertrunk.conf.sample BUILT=build/BUILT \
+	DOCS="README.md CHANGELOG.md LICENSE docs conf/modules.conf.sample conf/asterisk.service.d" packaging/install.sh
+INSTALL_OPTIONS = $(if $(DESTDIR),--destdir "$(DESTDIR)" --moddir "$(or $(MODDIR),/usr/lib/$(shell gcc -print-multiarch)/asterisk/modules)", \
+	$(if $(MODDIR),--moddir "$(MODDIR)")) $(if $(CONFDIR),--confdir "$(CONFDIR)") $(if $(DOCDIR),--docdir "$(DOCDIR)") \
+	$(if $(PREFIX),--prefix "$(PREFIX)")
+
+# What build/res_ciphertrunk.so was made for; the script that installs compares it with the Asterisk it finds.
+BUILT := packaging/built.sh asterisk-headers/fetched
 
 install:
 	@[ -f $(MODULE) ] || { echo "Run make module first." >&2; exit 1; }
-	@[ -n "$(MODDIR)" ] || { echo "No Asterisk was found. Name its folder of modules: make install MODDIR=..." >&2; exit 1; }
-	install -D -m 0644 $(MODULE) $(DESTDIR)$(MODDIR)/res_ciphertrunk.so
+	@$(BUILT) >build/BUILT
+	@$(INSTALL) $(INSTALL_OPTIONS)
+
+uninstall:
+	@$(INSTALL) --uninstall $(INSTALL_OPTIONS)
+
+# The script that installs, in made-up trees: seconds, and needs nothing.
+test-packaging:
+	@packaging/test-install.sh
+
+# Two builds in two folders: the same bytes, or it fails.
+reproducible: headers
+	@packaging/reproducible.sh asterisk-headers/fetched
+
+CARGO_SBOM := build/tools/bin/cargo-sbom
+
+$(CARGO_SBOM):
+	@$(CARGO) install --quiet --locked --root build/tools cargo-sbom
+
+# What the module is made from, as SPDX 2.3.
+sbom: $(CARGO_SBOM)
+	@packaging/sbom.sh . >build/ciphertrunk.spdx.json
+	@echo build/ciphertrunk.spdx.json
+
+# For an Asterisk that was built from source: ASTERISK_SRC= is its tree.
+tarball: module $(CARGO_SBOM)
+	@packaging/tarball.sh $(MODULE) asterisk-headers/fetched
+
+# Source package and packages for Debian's Asterisk, built and checked in a clean root without a network; and what
+# installing, upgrading and removing them does in a root with Debian's Asterisk.
+deb: headers $(CARGO_SBOM)
+	@packaging/deb.sh asterisk-headers/fetched
+
+test-deb:
+	@packaging/test-deb.sh $(ROOT)
+
+# For a host with rpm and an Asterisk from source: ASTERISK_SRC= is its tree, PREFIX= and MODDIR= where it was installed.
+rpm: headers $(CARGO_SBOM)
+	@PREFIX="$(PREFIX)" MODDIR="$(MODDIR)" packaging/rpm.sh asterisk-headers/fetched
+
+# ----------------------------------------------------------------------------------------------------------------------
 
 # A call from a phone through Ciphertrunk to a carrier, with a report. Capture and recordings stay in build/demo.
 demo: module
@@ -86,6 +137,12 @@ BATCH := --features packet-crypto/batch,srtp/batch
 
 test: test-module module
 	@RUST_TEST_THREADS=2 CARGO="$(CARGO)" tests/run.sh --workspace $(BATCH)
+
+# Ten minutes of Asterisk as VICIdial runs it: a generated configuration, a reload after each edit, phones, long calls, bursts.
+VICIDIAL_SECONDS ?= 600
+
+test-vicidial: test-module
+	@VICIDIAL_SECONDS=$(VICIDIAL_SECONDS) $(CARGO) test --test host -- --nocapture vicidial
 
 # SRTP of this project beside others, on one core; build/bench/srtp.json. Fails when the kernel is not the CPU's best.
 BENCH_CPU ?= $(shell expr $$(nproc) - 1)

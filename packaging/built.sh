@@ -1,0 +1,10 @@
+#!/bin/sh
+# Prints what a module that was just built here is for: install.sh compares that with the Asterisk it finds.
+#
+#   built.sh HEADERS
+set -eu
+
+headers=$1
+echo "asterisk $(sed -n 's/^version //p' "$headers/MANIFEST")"
+echo "machine $(uname -m)"
+echo "buildopts $(find "$headers/asterisk" -name buildopts.h -exec sed -n 's/^#define AST_BUILDOPT_SUM "\(.*\)".*/\1/p' {} + | head -n 1)"

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Makes build/ciphertrunk-VERSION-asterisk-BRANCH-MACHINE.tar.gz: the module, its configuration, documents and the
+# script that installs it, for other machines with the Asterisk that the headers are of.
+#
+#   tarball.sh MODULE HEADERS
+set -eu
+
+module=$1
+headers=$2
+cd "$(dirname "$0")/.."
+version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+asterisk=$(sed -n 's/^version //p' "$headers/MANIFEST" | sed 's/+.*//')
+name=ciphertrunk-$version-asterisk-$asterisk-$(uname -m)
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+tree=$work/$name
+mkdir -p "$tree/docs"
+# The symbols of what is called from outside stay; those for a debugger go into a file beside the archive.
+objcopy --only-keep-debug --compress-debug-sections=zlib "$module" "build/$name.debug"
+(cd build && objcopy --strip-debug --strip-unneeded --add-gnu-debuglink="$name.debug" "../$module" "$tree/res_ciphertrunk.so")
+cp packaging/install.sh conf/ciphertrunk.conf.sample README.md CHANGELOG.md LICENSE "$tree/"
+cp docs/*.md conf/modules.conf.sample conf/asterisk.service.d/*.conf "$tree/docs/"
+packaging/built.sh "$headers" >"$tree/BUILT"
+packaging/sbom.sh . >"$tree/ciphertrunk.spdx.json"
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct HEAD 2>/dev/null || date +%s)}
+tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw -C "$work" -c "$name" |
+    gzip -9n >"build/$name.tar.gz"
+echo "build/$name.tar.gz"

@@ -1,0 +1,231 @@
+#!/bin/sh
+# What the Debian package does on a host: installs, comes into force, is upgraded with a call up, outlives an upgrade of
+# asterisk, is removed and purged. In a copy of ROOT (Debian's asterisk with Debian's default configuration; made by
+# tests/root.sh), in namespaces of its own. The packages are those in build/deb (make deb).
+#
+#   test-deb.sh ROOT
+# The quotes are for shells and dpkg in there.
+# shellcheck disable=SC2016
+set -eu
+
+here=$(cd "$(dirname "$0")/.." && pwd)
+if [ "${1-}" != --inside ]; then
+    [ "$(id -u)" -eq 0 ] || { echo "test-deb: it needs root. Run once: sudo make test-deb" >&2; exit 1; }
+    root=$here/build/deb-host
+    package=$(ls "$here"/build/deb/asterisk-ciphertrunk_*.deb 2>/dev/null) || { echo "test-deb: run make deb first" >&2; exit 1; }
+    rm -rf "$root"
+    cp -a "$(cd "$1" && pwd -P)" "$root"
+    mkdir "$root/packages"
+    cp "$package" "$root/packages/"
+    # The same Asterisk once more, for an upgrade of it.
+    echo "test-deb: fetching asterisk's own packages"
+    chroot "$root" sh -c 'apt-get -qq update; cd /packages; apt-get -qq -o APT::Sandbox::User=root download asterisk asterisk-modules' >/dev/null
+    exec unshare --mount --mount-proc --net --pid --fork --uts --ipc "$0" --inside "$root"
+fi
+
+root=$2
+mount -t proc proc "$root/proc"
+mount --bind /dev "$root/dev"
+ip link set lo up
+printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" # no service is started by a package here
+chmod +x "$root/usr/sbin/policy-rc.d"
+
+passed=0 failed=0
+said=$(mktemp)
+in_root() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }
+console() { in_root asterisk -rx "$1"; }
+check() {
+    name=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "ok: $name"
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $name" >&2
+        sed 's/^/    /' "$said" >&2
+    fi
+}
+not() { ! "$@"; }
+says() { grep -qF -- "$1" "$said"; }
+# Until it holds, or 60 seconds, which only a hang reaches.
+until_holds() {
+    tries=600
+    until "$@"; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || { echo "waited in vain for: $*" >&2; return 1; }
+        sleep 0.1
+    done
+}
+answers() { console "$1" 2>/dev/null | grep -qE "$2"; }
+booted() { answers 'core show uptime' 'System uptime' && console 'core waitfullybooted' >/dev/null; }
+
+# As Debian's unit starts it. `-f` stays in the foreground.
+start() {
+    chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin setsid /usr/sbin/asterisk -g -f -p -U asterisk -G asterisk >"$root/packages/console" 2>&1 &
+    until_holds booted
+}
+stop() {
+    console 'core stop now' >/dev/null 2>&1 || :
+    until_holds not pidof asterisk >/dev/null
+}
+alive() { [ "$(pidof asterisk)" = "$pid" ]; }
+# The inode of the module that the running Asterisk has loaded.
+loaded_inode() { awk '/res_ciphertrunk\.so/ { print $5; exit }' "/proc/$(pidof asterisk)/maps"; }
+in_force() { console 'ciphertrunk show status' >"$said" 2>&1; grep -qi 'engine: ours' "$said" && [ -n "$(loaded_inode)" ]; }
+stock_in_force() { answers 'module show like res_srtp.so' 'Running' && [ -z "$(loaded_inode)" ]; }
+
+# --- Before -----------------------------------------------------------------------------------------------------------
+
+module=$(in_root dpkg-deb -c "/packages/$(basename "$(ls "$root"/packages/asterisk-ciphertrunk_*.deb)")" | sed -n 's/.*\(\/usr\/lib.*res_ciphertrunk\.so\)$/\1/p')
+conf=$root/etc/asterisk/ciphertrunk.conf
+modules_conf=$root/etc/asterisk/modules.conf
+cp "$modules_conf" "$root/packages/modules.conf"
+start
+check "Debian's Asterisk with its default configuration has stock's engine" stock_in_force
+pid=$(pidof asterisk)
+
+# --- Installing -------------------------------------------------------------------------------------------------------
+
+in_root sh -c 'dpkg -i /packages/asterisk-ciphertrunk_*.deb' >"$said" 2>&1 || :
+check "it installs" [ "$(in_root dpkg-query -W -f '${Status}' asterisk-ciphertrunk)" = "install ok installed" ]
+check "... and says that modules.conf needs two lines" says "needs two lines"
+check "... and leaves modules.conf as it was" cmp -s "$modules_conf" "$root/packages/modules.conf"
+check "... and the running Asterisk" alive
+check "... with stock's engine" stock_in_force
+check "... and a configuration of asterisk's that others cannot read" [ "$(in_root stat -c '%U:%G %a' /etc/asterisk/ciphertrunk.conf)" = "asterisk:asterisk 640" ]
+check "... and a module without symbols for a debugger" not grep -q '\.debug_info' "$root$module"
+
+# What a restart does before the documented step, with Debian's autoload: README.Debian says it.
+stop
+start
+check "without the documented step a restart loads it, and it takes over from stock's" in_force
+
+# The documented step.
+sed -i 's/^\[modules\]/[modules]\nnoload = res_srtp.so\nrequire = res_ciphertrunk.so/' "$modules_conf"
+stop
+start
+check "after the documented step and a restart it is in force" in_force
+sed 's/^/    | /' "$said"
+check "... and stock's engine is not loaded" not answers 'module show like res_srtp.so' 'res_srtp'
+check "... and its configuration was read by the user asterisk" not grep -q "ciphertrunk.conf.*cannot be read" "$root/var/log/asterisk/messages.log"
+
+# --- An upgrade with a call up ----------------------------------------------------------------------------------------
+
+# Asterisk calls itself over TLS, with SRTP required: two sessions of ours.
+in_root sh -euc '
+    mkdir -p /etc/asterisk/keys
+    openssl req -quiet -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -keyout /etc/asterisk/keys/key.pem -out /etc/asterisk/keys/cert.pem
+    chown -R asterisk: /etc/asterisk/keys
+    cat >>/etc/asterisk/pjsip.conf <<END
+
+[test-tls]
+type=transport
+protocol=tls
+bind=127.0.0.1:5061
+cert_file=/etc/asterisk/keys/cert.pem
+priv_key_file=/etc/asterisk/keys/key.pem
+[loop]
+type=endpoint
+context=test-loop
+disallow=all
+allow=ulaw
+media_encryption=sdes
+transport=test-tls
+aors=loop
+[loop]
+type=aor
+contact=sip:echo@127.0.0.1:5061\;transport=tls
+[loop]
+type=identify
+endpoint=loop
+match=127.0.0.1
+END
+    printf "\n[test-loop]\nexten = echo,1,Answer\nsame = n,Milliwatt\n" >>/etc/asterisk/extensions.conf
+' >"$said" 2>&1
+stop
+start
+pid=$(pidof asterisk)
+check "its TLS transport is ours" answers 'ciphertrunk show transports' 'test-tls'
+console 'channel originate PJSIP/loop application Echo' >"$said" 2>&1
+# Both legs, with packets.
+sessions() { console 'ciphertrunk show sessions' | grep -c '127\.0\.0\.1' | grep -qx "$1"; }
+check "an encrypted call is up" until_holds sessions 2
+console 'ciphertrunk show sessions' | sed 's/^/    | /'
+status_packets() { console 'ciphertrunk show status' | grep -i 'RTP protected'; }
+
+before=$(loaded_inode)
+# The next version of the package: the same with another number and another byte in the module.
+in_root sh -euc '
+    dpkg-deb -R /packages/asterisk-ciphertrunk_*.deb /packages/next
+    sed -i "s/^Version: .*/&+next/" /packages/next/DEBIAN/control
+    echo >>"/packages/next'"$module"'"
+    (cd /packages/next && find usr -type f -exec md5sum {} + >DEBIAN/md5sums)
+    dpkg-deb --root-owner-group -b /packages/next /packages/next.deb
+    echo "; changed here" >>/etc/asterisk/ciphertrunk.conf
+    dpkg -i /packages/next.deb
+' >"$said" 2>&1 || :
+check "it is upgraded" [ "$(in_root dpkg-query -W -f '${Version}' asterisk-ciphertrunk | grep -c next)" -eq 1 ]
+check "... and says when it is in force" says "in force after the next restart"
+check "... and keeps the changed configuration" grep -q "; changed here" "$conf"
+check "... and its owner and mode" [ "$(in_root stat -c '%U:%G %a' /etc/asterisk/ciphertrunk.conf)" = "asterisk:asterisk 640" ]
+check "... and Asterisk goes on" alive
+check "... with the module that it had loaded" [ "$(loaded_inode)" = "$before" ]
+check "... which is not the one on the disk any more" [ "$(stat -c %i "$root$module")" != "$before" ]
+check "... and the call" sessions 2
+was=$(status_packets)
+more_packets() { [ "$(status_packets)" != "$was" ]; }
+check "... with packets" until_holds more_packets
+stop
+start
+check "after a restart the new one is in force" in_force
+check "... from the disk" [ "$(loaded_inode)" = "$(stat -c %i "$root$module")" ]
+
+# --- An upgrade of asterisk -------------------------------------------------------------------------------------------
+
+in_root sh -euc '
+    for deb in /packages/asterisk_*.deb /packages/asterisk-modules_*.deb; do
+        rm -rf /packages/next
+        dpkg-deb -R "$deb" /packages/next
+        sed -i -E "s/^(Version: .*)/\1+next/; s/(asterisk(-modules)? \(= [^)]*)\)/\1+next)/g" /packages/next/DEBIAN/control
+        dpkg-deb --root-owner-group -b /packages/next "$deb.next.deb"
+    done
+    dpkg -i /packages/*.next.deb
+' >"$said" 2>&1 || :
+check "asterisk is upgraded within the branch" [ "$(in_root dpkg-query -W -f '${Version} ${Status}' asterisk | grep -c 'next install ok installed')" -eq 1 ]
+check "... and the package stays" [ "$(in_root dpkg-query -W -f '${Status}' asterisk-ciphertrunk)" = "install ok installed" ]
+stop
+start
+check "... and is in force after the restart" in_force
+
+# The next branch: dpkg does not let it be configured beside us.
+in_root sh -euc '
+    rm -rf /packages/next
+    dpkg-deb -R "$(ls /packages/asterisk_*next.deb)" /packages/next
+    sed -i "s/^Version: .*/Version: 1:23.5.0+dfsg-1/" /packages/next/DEBIAN/control
+    dpkg-deb --root-owner-group -b /packages/next /packages/other.deb
+    dpkg --dry-run -i /packages/other.deb
+' >"$said" 2>&1 && refused=no || refused=yes
+check "an Asterisk of the next branch is held back by the package" [ "$refused" = yes ]
+check "... by name" says "asterisk-ciphertrunk depends on asterisk (<<"
+
+# --- Removing ---------------------------------------------------------------------------------------------------------
+
+in_root dpkg -r asterisk-ciphertrunk >"$said" 2>&1 || :
+check "it is removed" [ ! -e "$root$module" ]
+check "... and says what modules.conf still requires" says "still requires res_ciphertrunk.so"
+check "... and keeps its configuration" [ -e "$conf" ]
+check "... and the running Asterisk goes on, with the module" in_force
+cp "$root/packages/modules.conf" "$modules_conf"
+stop
+start
+check "after the lines are out and a restart stock's engine is back" stock_in_force
+stop
+in_root dpkg -P asterisk-ciphertrunk >"$said" 2>&1 || :
+check "it is purged" [ ! -e "$conf" ]
+left=$(find "$root/etc" "$root/usr" "$root/var" -name '*ciphertrunk*' | grep -v /var/log/ || :)
+echo "$left" >"$said"
+check "... and leaves nothing" [ -z "$left" ]
+
+echo "test-deb: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]
