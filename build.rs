@@ -39,6 +39,8 @@ const FUNCTIONS: &[&str] = &[
     "ast_category_browse",
     "ast_variable_browse",
     "ast_unload_resource",
+    "ast_module_check",
+    "ast_update_module_list",
     "ast_rtp_engine_(un)?register_srtp",
     "ast_rtp_engine_srtp_is_registered",
     "ast_rtp_instance_add_srtp_policy",
@@ -51,7 +53,7 @@ const FUNCTIONS: &[&str] = &[
     "pj_get_version",
     // SIP over TLS
     "ast_sip_get_(pjsip_endpoint|sorcery|transport_states?)",
-    "ast_sorcery_retrieve_by_fields",
+    "ast_sorcery_retrieve_by_(fields|id)",
     "ast_sorcery_object_get_id",
     "ast_sorcery_objectset_create2",
     "ast_sorcery_instance_observer_(add|remove)",
@@ -91,6 +93,7 @@ const TYPES: &[&str] = &[
 const VARIABLES: &[&str] = &[
     "res_srtp",
     "res_srtp_policy",
+    "ast_config_AST_CONFIG_DIR",
     "ct_built_.*",
     "__LOG_.*",
     "AST_SRTP_CRYPTO_.*",
