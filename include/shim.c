@@ -45,7 +45,10 @@ int ct_debug_at_least(int level)
 
 void ct_verbose(int level, const char *message)
 {
-	ast_verb(level, "%s\n", message);
+	/* The macro ast_verb would name this file. */
+	if (VERBOSITY_ATLEAST(level)) {
+		__ast_verbose("res_ciphertrunk", __LINE__, __func__, level, "%s\n", message);
+	}
 }
 
 int ct_thread_create(pthread_t *thread, void *(*start)(void *), void *data, const char *name)

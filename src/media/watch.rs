@@ -121,6 +121,7 @@ impl Engine {
 
     fn taken_back(&mut self) {
         let gone = self.last_seen.elapsed();
+        *self = Self::default();
         TIMES_LOST.fetch_add(1, Ordering::Relaxed);
         MILLISECONDS_LOST.fetch_add(
             u64::try_from(gone.as_millis()).unwrap_or(u64::MAX),
