@@ -29,7 +29,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "srtp",
-        "accept = AEAD_AES_128_GCM, AEAD_AES_256_GCM",
+        "accept = AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80",
         "accept = AEAD_AES_128_GCM, AEAD_AES_128_GCM",
     ),
     ("srtp", "mki = yes", "mki = maybe"),
@@ -120,7 +120,7 @@ fn what_is_doubtful_is_a_warning(lab: &Lab, user: User) {
     let setup = world::ours(user, Encryption::Sdes).file("ciphertrunk.conf", DOUBTFUL);
     let ours = Asterisk::start(lab, &setup);
     let expected = [
-        "[srtp] offer names AEAD_AES_128_GCM, which accept does not",
+        "[srtp] offer has AEAD_AES_128_GCM, which accept does not have",
         "[nobody] is the section of an endpoint that pjsip.conf does not have",
         "[tls] key_log: /nowhere/keys cannot be written",
     ];

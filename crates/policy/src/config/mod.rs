@@ -118,7 +118,7 @@ impl fmt::Display for OfferedOnly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "[{}] offer names {}, which accept does not: a peer that chooses it is refused",
+            "[{}] offer has {}, which accept does not have: a peer that chooses it is refused",
             self.section,
             self.suite.name()
         )

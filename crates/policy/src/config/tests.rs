@@ -247,14 +247,14 @@ fn what_is_offered_and_not_accepted_is_named() {
     let same = section("carrier", &["type = endpoint", "mki = yes"]);
     let lines = told(&[srtp.clone(), same]);
     assert_eq!(lines.len(), 1);
-    assert!(lines[0].starts_with("[srtp] offer names AEAD_AES_128_GCM, which accept does not"));
+    assert!(lines[0].starts_with("[srtp] offer has AEAD_AES_128_GCM, which accept does not have"));
     let own = section(
         "carrier",
         &["type = endpoint", "offer = AEAD_AES_256_GCM_8"],
     );
     let lines = told(&[own]);
     assert_eq!(lines.len(), 1);
-    assert!(lines[0].starts_with("[carrier] offer names AEAD_AES_256_GCM_8"));
+    assert!(lines[0].starts_with("[carrier] offer has AEAD_AES_256_GCM_8"));
     // The twin.
     let accepted = section(
         "srtp",
