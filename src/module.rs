@@ -16,7 +16,6 @@ use crate::media::registry;
 use crate::media::watch::{self, Watch};
 use crate::observe;
 use crate::probe;
-use crate::test_hooks;
 use crate::transport::current::{self, Kept, Serving};
 
 /// What is registered with Asterisk, and what that stands on. A field that is `None` is not taken up. Dropping it gives up
@@ -152,7 +151,7 @@ impl Module {
             self.commands = Some(commands);
             return Err("a console is running one of its commands");
         }
-        test_hooks::wait_for_a_call("unload-early");
+        fault::wait_for_a_user("unload-early");
         if let Some(tls) = self.tls.take()
             && let Err(kept) = tls.stop()
         {
@@ -161,7 +160,7 @@ impl Module {
             }
             return Err("PJSIP still uses a TLS connection");
         }
-        test_hooks::wait_for_a_call("unload-late");
+        fault::wait_for_a_user("unload-late");
         // Each session that has a copy of it is a use of the module: from here on there is no new one.
         self.supplement = None;
         if session::count() > 0 || module_ref::uses() > 0 || !module_ref::close() {
@@ -185,7 +184,7 @@ impl Module {
 ///
 /// A sentence for the log. Nothing is registered then.
 pub fn load() -> Result<(), String> {
-    test_hooks::arm_faults();
+    fault::arm_from_file();
     if let Some(notice) = probe::check().map_err(|unfit| unfit.to_string())? {
         log::info!("{notice}");
     }

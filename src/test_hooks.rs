@@ -28,18 +28,6 @@ pub fn extra_age() -> u64 {
 /// Nothing, in a build for use.
 pub fn begun(_rtp: RtpInstance) {}
 
-#[cfg(not(feature = "test-hooks"))]
-#[inline(always)]
-/// Nothing, in a build for use.
-pub fn arm_faults() {}
-
-#[cfg(not(feature = "test-hooks"))]
-#[inline(always)]
-/// Nothing, in a build for use.
-pub fn wait_for_a_call(_fault: &'static str) {}
-
-#[cfg(feature = "test-hooks")]
-pub use armed::{arm_faults, wait_for_a_call};
 #[cfg(feature = "test-hooks")]
 pub use armed::{arm_panic, begun, extra_age, panic_if_armed, retransmit, set_extra_age};
 
@@ -47,34 +35,7 @@ pub use armed::{arm_panic, begun, extra_age, panic_if_armed, retransmit, set_ext
 mod armed {
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-    use std::thread;
-    use std::time::{Duration, Instant};
-
-    use crate::ffi::{fault, host, module_ref};
-
     use super::{Point, RtpInstance};
-
-    /// Arms the faults of the load, one a line in `ciphertrunk.faults` beside `ciphertrunk.conf`: the console is not there
-    /// yet.
-    pub fn arm_faults() {
-        let file = host::config_dir().join("ciphertrunk.faults");
-        for name in std::fs::read_to_string(file).unwrap_or_default().lines() {
-            fault::arm(name);
-        }
-    }
-
-    /// With the fault armed, an unload waits here until somebody uses the module.
-    pub fn wait_for_a_call(fault: &'static str) {
-        if !fault::fires(fault) {
-            return;
-        }
-        log::info!("{fault}: waiting for a call");
-        // Only a test that is broken reaches the limit.
-        let end = Instant::now() + Duration::from_secs(120);
-        while module_ref::held() == 0 && Instant::now() < end {
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
 
     static PROTECT: AtomicBool = AtomicBool::new(false);
     static UNPROTECT: AtomicBool = AtomicBool::new(false);
