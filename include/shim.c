@@ -16,11 +16,12 @@
 #include "asterisk/options.h"
 #include "asterisk/utils.h"
 
-/* src/lib.rs */
+/* src/ffi/entry.rs */
 int ciphertrunk_load(void);
 int ciphertrunk_reload(void);
 int ciphertrunk_unload(void);
-void ciphertrunk_stock_refused(void);
+/* src/ffi/libsrtp_guard.rs */
+int ciphertrunk_stock_starts(void);
 
 struct ast_module *ct_module_self(void)
 {
@@ -44,7 +45,10 @@ int ct_debug_at_least(int level)
 
 void ct_verbose(int level, const char *message)
 {
-	ast_verb(level, "%s\n", message);
+	/* The macro ast_verb would name this file. */
+	if (VERBOSITY_ATLEAST(level)) {
+		__ast_verbose("res_ciphertrunk", __LINE__, __func__, level, "%s\n", message);
+	}
 }
 
 int ct_thread_create(pthread_t *thread, void *(*start)(void *), void *data, const char *name)
@@ -59,18 +63,38 @@ int ct_cli_register(struct ast_cli_entry *entries, int count)
 	return ast_cli_register_multiple(entries, count);
 }
 
+/* libsrtp's own `srtp_init`, for a library at `path` that is loaded: found in it or in what it depends on. */
+static int (*libsrtp_init_of(const char *path))(void)
+{
+	void *handle = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
+	int (*init)(void) = handle ? (int (*)(void)) dlsym(handle, "srtp_init") : NULL;
+
+	if (handle) {
+		/* It was loaded before, and its caller keeps it. */
+		dlclose(handle);
+	}
+	return init;
+}
+
 int ct_srtp_init(void)
 {
 	static const int srtp_err_status_init_fail = 5;
-	int (*libsrtp_init)(void);
+	/* Where the caller ended in a jump, what looks like the caller is another library: then by libsrtp's own names. */
+	static const char *const by_name[] = { "libsrtp2.so.1", "libsrtp3.so.1", "libsrtp.so.1" };
+	int (*init)(void) = NULL;
 	Dl_info caller;
+	size_t i;
 
-	if (dladdr(__builtin_return_address(0), &caller) && caller.dli_fname && strstr(caller.dli_fname, "/res_srtp.so")) {
-		ciphertrunk_stock_refused();
-		return srtp_err_status_init_fail;
+	if (dladdr(__builtin_return_address(0), &caller) && caller.dli_fname) {
+		if (strstr(caller.dli_fname, "/res_srtp.so") && ciphertrunk_stock_starts()) {
+			return srtp_err_status_init_fail;
+		}
+		init = libsrtp_init_of(caller.dli_fname);
 	}
-	libsrtp_init = (int (*)(void)) dlsym(RTLD_NEXT, "srtp_init");
-	return libsrtp_init ? libsrtp_init() : srtp_err_status_init_fail;
+	for (i = 0; !init && i < ARRAY_LEN(by_name); i++) {
+		init = libsrtp_init_of(by_name[i]);
+	}
+	return init ? init() : srtp_err_status_init_fail;
 }
 
 /* Global symbols: our `srtp_init` must come before libsrtp's. */

@@ -55,9 +55,8 @@ extern const unsigned int ct_built_pjsip_max_pkt_len;
 unsigned int ct_probe_pjsip_max_pkt_len(void);
 
 /*
- * What stands for libsrtp's `srtp_init`, which res_srtp.so calls first of all, while the module is loaded (src/ffi
- * exports it: rustc hides a C archive's symbols). Stock's failing start would otherwise take our engine away (`ast_rtp_engine_unregister_srtp`), and live calls
- * would go on in clear. Everybody else gets libsrtp's.
+ * What stands for libsrtp's `srtp_init` while the module is loaded (src/ffi/libsrtp_guard.rs exports it and says why: rustc
+ * hides a C archive's symbols). Jumped to, so that the return address is the caller's.
  */
 int ct_srtp_init(void);
 

@@ -6,6 +6,7 @@
 #include "asterisk/logger.h"
 #include "asterisk/module.h"
 #include "asterisk/netsock2.h"
+#include "asterisk/paths.h"
 #include "asterisk/res_srtp.h"
 #include "asterisk/rtp_engine.h"
 #include "asterisk/sdp_srtp.h"

@@ -3,23 +3,25 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
 
 use sip_tls::KeyLog;
 
-/// The sink for a profile's keys; `None` if none is configured, or the file cannot be opened (logged).
-pub fn key_log() -> Option<KeyLog> {
-    let path = super::current().key_log.clone()?;
+use crate::ffi::sync::Mutex;
+
+/// Opens the file. `None`: it cannot be written, which is logged.
+pub fn open(path: &Path) -> Option<KeyLog> {
     let opened = OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o600)
-        .open(&path);
+        .open(path);
     let file = match opened {
         Ok(file) => Mutex::new(file),
         Err(error) => {
-            log::error!(
-                "{}: [tls] key_log: {} cannot be written: {error}",
+            log::warn!(
+                "{}: [tls] key_log: {} cannot be written, so no keys are: {error}",
                 super::FILE,
                 path.display()
             );
@@ -27,14 +29,13 @@ pub fn key_log() -> Option<KeyLog> {
         }
     };
     log::warn!(
-        "the keys of TLS connections are written to {}: who can read it can read them",
+        "the keys of TLS connections are written to {}: whoever can read that file can read their messages",
         path.display()
     );
     Some(Arc::new(move |line: &str| write_line(&file, line)))
 }
 
 fn write_line(file: &Mutex<File>, line: &str) {
-    let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
     // A full disk must not end a handshake.
-    let _ = writeln!(file, "{line}");
+    let _ = writeln!(file.lock(), "{line}");
 }

@@ -2,10 +2,12 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::fmt;
-use std::mem;
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 use super::guard::guard;
+use super::opaque::Opaque;
 use super::{c_text, sys, text};
 
 /// A command of the console.
@@ -56,15 +58,19 @@ macro_rules! console {
 /// Asterisk's entry with the command it stands for behind it, so that the one handler finds it.
 #[repr(C)]
 struct Entry {
-    raw: sys::ast_cli_entry,
+    raw: Opaque<sys::ast_cli_entry>,
     command: &'static Command,
 }
 
-/// Registered commands; dropping them unregisters.
+/// Registered commands; dropping them unregisters, and waits for a console that still runs one.
+///
+/// # Invariants
+///
+/// Each pointer is a box of [`register`]'s, freed only once Asterisk does not know it any more.
 pub struct Registered(Vec<*mut Entry>);
 
-// SAFETY: the pointers are boxes that only `register` and `drop` touch, both on the thread that loads and unloads;
-// Asterisk guards the entries with its own lock in between.
+// SAFETY: the pointers are used only by `register`, `withdraw` and `drop`, each on the thread that loads or unloads; what
+// Asterisk does with the entries in between it guards with a lock of its own.
 unsafe impl Send for Registered {}
 
 impl fmt::Debug for Registered {
@@ -80,12 +86,16 @@ extern "C" fn handler(
 ) -> *mut c_char {
     let failure = ptr::without_provenance_mut(sys::RESULT_FAILURE as usize);
     guard(failure, || {
-        // SAFETY: Asterisk hands back the entry that `register` gave it, which is the first member of an `Entry` that
-        // lives until it is unregistered.
-        let entry = unsafe { &mut *entry.cast::<Entry>() };
+        // SAFETY: Asterisk hands back the entry that `register` gave it, which is the first member of an `Entry`; that is
+        // freed only after Asterisk has forgotten it, which it refuses while a command runs.
+        let entry = unsafe { &*entry.cast::<Entry>() };
         if cmd == sys::CLI_INIT {
-            entry.raw.command = entry.command.words.as_ptr().cast_mut();
-            entry.raw.usage = entry.command.usage.as_ptr();
+            let raw = entry.raw.get();
+            // SAFETY: Asterisk asks for the words while it registers the entry, holding its lock; the texts are static.
+            unsafe {
+                (*raw).command = entry.command.words.as_ptr().cast_mut();
+                (*raw).usage = entry.command.usage.as_ptr();
+            }
             return ptr::null_mut();
         }
         if cmd != sys::CLI_HANDLER {
@@ -113,31 +123,84 @@ extern "C" fn handler(
 pub fn register(commands: &'static [Command]) -> Registered {
     let mut registered = Registered(Vec::new());
     for command in commands {
-        // SAFETY: a C struct of pointers and integers, for which zero is "not set".
-        let mut raw: sys::ast_cli_entry = unsafe { mem::zeroed() };
-        raw.summary = command.summary.as_ptr();
-        raw.handler = Some(handler);
+        let raw = Opaque::<sys::ast_cli_entry>::zeroed();
+        // SAFETY: plain C, for which zero is "not set"; nobody else has it yet.
+        unsafe {
+            (*raw.get()).summary = command.summary.as_ptr();
+            (*raw.get()).handler = Some(handler);
+        }
         let entry = Box::into_raw(Box::new(Entry { raw, command }));
-        // SAFETY: one entry that lives until it is unregistered; `raw` is the first member.
-        if unsafe { sys::ct_cli_register(entry.cast(), 1) } == 0 {
+        if make_known(entry) {
             registered.0.push(entry);
         } else {
-            log::warn!("CLI command {:?} could not be registered", command.words);
-            // SAFETY: Asterisk did not take it.
+            log::warn!(
+                "the console command {:?} could not be registered",
+                command.words
+            );
+            // SAFETY: made just above, and Asterisk did not take it.
             drop(unsafe { Box::from_raw(entry) });
         }
     }
     registered
 }
 
+fn make_known(entry: *mut Entry) -> bool {
+    // SAFETY: one entry, the first member of a box that lives until Asterisk has forgotten it.
+    unsafe { sys::ct_cli_register(entry.cast(), 1) == 0 }
+}
+
+/// Has Asterisk forget an entry. `false`: a console runs it now, and Asterisk knows it still.
+fn forget(entry: *mut Entry) -> bool {
+    // SAFETY: an entry of ours that Asterisk knows; its use count is an `int` that consoles change by atomic operations. One
+    // that begins behind this look is refused by Asterisk's own below, which the second look shows.
+    unsafe {
+        let raw = (*entry).raw.get();
+        let in_use = AtomicI32::from_ptr(&raw mut (*raw).inuse);
+        if in_use.load(Ordering::Acquire) != 0 {
+            return false;
+        }
+        // Answers 0 in any case.
+        sys::ast_cli_unregister_multiple(raw, 1);
+        // Made when an entry is registered, and gone with it.
+        (*raw)._full_cmd.is_null()
+    }
+}
+
+impl Registered {
+    /// Has Asterisk forget all commands.
+    ///
+    /// # Errors
+    ///
+    /// A console runs one of them: all are as they were.
+    pub fn withdraw(mut self) -> Result<(), Self> {
+        let forgotten: Vec<*mut Entry> = self
+            .0
+            .iter()
+            .copied()
+            .take_while(|entry| forget(*entry))
+            .collect();
+        if forgotten.len() < self.0.len() {
+            for entry in forgotten {
+                make_known(entry);
+            }
+            return Err(self);
+        }
+        for entry in self.0.drain(..) {
+            // SAFETY: a box of `register`'s that Asterisk has forgotten.
+            drop(unsafe { Box::from_raw(entry) });
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Registered {
     fn drop(&mut self) {
         for entry in self.0.drain(..) {
-            // SAFETY: registered by `register`; when the call is back, Asterisk does not know it any more.
-            if unsafe { sys::ast_cli_unregister_multiple(entry.cast(), 1) } == 0 {
-                // SAFETY: made by `Box::into_raw` there.
-                drop(unsafe { Box::from_raw(entry) });
+            while !forget(entry) {
+                std::thread::sleep(Duration::from_millis(10));
             }
+            // SAFETY: a box of `register`'s that Asterisk has forgotten.
+            drop(unsafe { Box::from_raw(entry) });
         }
     }
 }

@@ -1,34 +1,22 @@
 //! Asterisk's configuration files.
 
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::ptr;
 
-use super::{c_text, sys, text};
+use policy::config::{Section, Variable};
 
-/// One `name = value` line.
-#[derive(Debug, Clone)]
-pub struct Variable {
-    /// The option's name as written.
-    pub name: String,
-    /// Its value, trimmed by Asterisk.
-    pub value: String,
-    /// The line in the file, from 1.
-    pub line: i32,
-}
-
-/// One `[section]`.
-#[derive(Debug, Clone)]
-pub struct Section {
-    /// The name between the brackets.
-    pub name: String,
-    /// Its lines, in order.
-    pub variables: Vec<Variable>,
-}
+use super::{c_text, host, sys, text};
 
 /// Why a file was not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unread {
     /// There is no such file.
     Missing,
+    /// There is one, and Asterisk may not read it: why, whose it is, and who Asterisk is.
+    Unreadable(String),
     /// Asterisk's parser refused it, and has logged why.
     Invalid,
 }
@@ -40,7 +28,7 @@ const STATUS_FILEINVALID: *mut sys::ast_config = ptr::without_provenance_mut(usi
 ///
 /// # Errors
 ///
-/// [`Unread`]: there is no such file, or it is not a configuration file.
+/// [`Unread`]: there is no such file, it may not be read, or it is not a configuration file.
 pub fn load(file: &str) -> Result<Vec<Section>, Unread> {
     let name = c_text(file);
     // SAFETY: the strings live during the call; no flags, so "unchanged" is not an answer.
@@ -52,7 +40,8 @@ pub fn load(file: &str) -> Result<Vec<Section>, Unread> {
         )
     };
     if config.is_null() {
-        return Err(Unread::Missing);
+        // The same answer for a file that is not there and for one that may not be read.
+        return Err(why_not(&host::config_dir().join(file)));
     }
     if config == STATUS_FILEINVALID || config == STATUS_FILEUNCHANGED {
         return Err(Unread::Invalid);
@@ -73,7 +62,7 @@ pub fn load(file: &str) -> Result<Vec<Section>, Unread> {
             section.variables.push(Variable {
                 // SAFETY: strings inside the node.
                 name: unsafe { text(node.name) }.unwrap_or_default(),
-                // SAFETY: as above.
+                // SAFETY: a string inside the node, which lives until `config` is destroyed below.
                 value: unsafe { text(node.value) }.unwrap_or_default(),
                 line: node.lineno,
             });
@@ -86,4 +75,30 @@ pub fn load(file: &str) -> Result<Vec<Section>, Unread> {
     // SAFETY: ours, and everything was copied out of it.
     unsafe { sys::ast_config_destroy(config) };
     Ok(sections)
+}
+
+/// Why Asterisk found nothing to read at `path`.
+fn why_not(path: &Path) -> Unread {
+    let error = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Unread::Missing,
+        Err(error) => error.to_string(),
+        Ok(_) => "Asterisk read nothing".to_owned(),
+    };
+    let whose = fs::metadata(path).map_or_else(
+        |error| error.to_string(),
+        |file| {
+            format!(
+                "it belongs to user {}, group {}, and has mode {:04o}",
+                file.uid(),
+                file.gid(),
+                file.mode() & 0o7777
+            )
+        },
+    );
+    // SAFETY: no precondition; they cannot fail.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    Unread::Unreadable(format!(
+        "{}: {error} ({whose}; Asterisk runs as user {uid}, group {gid})",
+        path.display()
+    ))
 }

@@ -1,6 +1,7 @@
 //! The Asterisk that loaded us: its versions, and what can be probed of its layout.
 
 use std::ffi::{c_int, c_void};
+use std::path::PathBuf;
 use std::ptr;
 
 use super::{sys, text};
@@ -41,6 +42,20 @@ pub fn pjsip_max_packet() -> (u32, Option<u32>) {
     (built, (failed == 0 && found != 0).then_some(found))
 }
 
+/// Asterisk's configuration directory (`astetcdir`).
+pub fn config_dir() -> PathBuf {
+    // SAFETY: a string that Asterisk sets before it loads modules, and leaves.
+    let dir = unsafe { text(sys::ast_config_AST_CONFIG_DIR) };
+    PathBuf::from(dir.unwrap_or_default())
+}
+
+/// Whether Asterisk has module `name` in its list, running or not. On a thread that may take that list.
+pub fn is_module_known(name: &str) -> bool {
+    let name = super::c_text(name);
+    // SAFETY: the name lives during the call, which only compares it.
+    unsafe { sys::ast_module_check(name.as_ptr()) != 0 }
+}
+
 /// How unloading another module ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unloaded {
@@ -50,10 +65,11 @@ pub enum Unloaded {
     Refused,
 }
 
-/// Unloads module `name` if nothing uses it (`module unload NAME`).
+/// Unloads module `name` if nothing uses it (`module unload NAME`). Only from load, reload and unload: Asterisk locks its
+/// list of modules for it, and holds that lock across our `unload`, so a thread that `unload` waits for must never ask.
 pub fn unload_module(name: &str) -> Unloaded {
     let name = super::c_text(name);
-    // SAFETY: the name lives during the call. Called at load or by the watch, never from inside that module.
+    // SAFETY: the name lives during the call, and it is never our own. The lock of the list is recursive.
     if unsafe { sys::ast_unload_resource(name.as_ptr(), 0) } == 0 {
         Unloaded::Gone
     } else {

@@ -1,10 +1,14 @@
-//! `log` goes to `ast_log`: error, warning and notice as such, debug and trace as Asterisk's debug levels 1 and 3.
+//! `log` goes to `ast_log`: error, warning and notice as such, debug and trace as Asterisk's debug levels 1 and 3. In the
+//! place of a source file stands `res_ciphertrunk`, and every message begins with `Ciphertrunk: `.
 
 use std::ffi::c_int;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::{c_text, sys};
+
+/// What every message begins with, so that one word finds them all.
+const PREFIX: &str = "Ciphertrunk: ";
 
 struct AsteriskLog;
 
@@ -36,20 +40,21 @@ impl Log for AsteriskLog {
             Level::Info => sys::__LOG_NOTICE,
             Level::Debug | Level::Trace => sys::__LOG_DEBUG,
         };
-        let file = c_text(record.file().unwrap_or("ciphertrunk"));
-        let function = c_text(record.module_path().unwrap_or("ciphertrunk"));
+        // Asterisk prints "file:line function: message"; the function is the room that speaks.
+        let path = record.module_path().unwrap_or_default();
+        let room = c_text(path.rsplit("::").next().unwrap_or_default());
         let line = record
             .line()
             .and_then(|line| c_int::try_from(line).ok())
             .unwrap_or(0);
-        let message = c_text(&record.args().to_string());
+        let message = c_text(&format!("{PREFIX}{}", record.args()));
         // SAFETY: the format takes one string, and all strings live until the call returns; ast_log copies them.
         unsafe {
             sys::ast_log(
                 level.cast_signed(),
-                file.as_ptr(),
+                c"res_ciphertrunk".as_ptr(),
                 line,
-                function.as_ptr(),
+                room.as_ptr(),
                 c"%s\n".as_ptr(),
                 message.as_ptr(),
             );
@@ -69,7 +74,7 @@ pub fn install() {
 
 /// One line for the console at verbose level `level`.
 pub fn verbose(level: i32, message: &str) {
-    let message = c_text(message);
+    let message = c_text(&format!("{PREFIX}{message}"));
     // SAFETY: the string lives until the call returns, which copies it.
     unsafe { sys::ct_verbose(level, message.as_ptr()) };
 }

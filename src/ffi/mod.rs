@@ -5,9 +5,11 @@
 
 pub mod cli;
 pub mod config;
+pub mod entry;
 pub mod fault;
 pub mod guard;
 pub mod host;
+pub mod libsrtp_guard;
 pub mod log;
 pub mod module_ref;
 pub mod opaque;

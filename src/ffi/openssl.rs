@@ -1,8 +1,28 @@
 //! What OpenSSL keeps of this library.
 
-/// Takes back the pointers into this library that libssl keeps for its "ex data". Only before the library is unmapped:
-/// no connection and no profile may live.
-pub fn release() {
-    // SAFETY: called by unload alone, after the TLS engine and all its profiles were dropped; only the unmapping follows.
-    unsafe { sip_tls::release() };
+/// OpenSSL may keep pointers into this library (its "ex data"); dropping it takes them back.
+///
+/// It is dropped after everything that uses OpenSSL: no connection and no profile may live then, and only the unmapping of
+/// the library may follow, or [`acquire`](Self::acquire) again.
+#[derive(Debug)]
+pub struct Held(());
+
+impl Held {
+    /// Notes which pointers are ours, before anything uses OpenSSL.
+    pub fn acquire() -> Self {
+        if let Err(error) = sip_tls::acquire() {
+            log::warn!(
+                "OpenSSL keeps a pointer into this library ({error:?}): after an unload it stays mapped"
+            );
+        }
+        Self(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: the one value of this kind is a field of `module::Module` behind the TLS transports, so the engine, its
+        // connections and its profiles were dropped before it.
+        unsafe { sip_tls::release() };
+    }
 }

@@ -9,7 +9,7 @@ use srtp::KeyUsage;
 use srtp::sdes::CryptoLine;
 
 use crate::ffi::session;
-use crate::observe::hooks;
+use crate::test_hooks as hooks;
 
 use super::registry;
 

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+use log::Level;
 use srtp::sdes::SdesError;
 
 use crate::ffi::session::Call;
+use crate::limited;
 
 /// Why an `a=crypto` line of the peer's, or its answer, is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,12 +96,17 @@ pub fn count(refusal: Refusal) {
 /// Counts and tells a refused answer: the call ends.
 pub fn report_answer(call: &Call, refusal: Refusal) {
     count(refusal);
-    log::warn!(
-        "the answer of endpoint '{}' refused, reason {}: {refusal}. The call ends. Peer {}, Call-ID {}",
-        call.endpoint,
-        refusal.code(),
-        call.peer,
-        call.call_id
+    limited::log(
+        Level::Warn,
+        &format!("answer refused, {}", refusal.code()),
+        &call.endpoint,
+        format_args!(
+            "the answer of endpoint '{}' refused, reason {}: {refusal}. The call ends. Peer {}, Call-ID {}",
+            call.endpoint,
+            refusal.code(),
+            call.peer,
+            call.call_id
+        ),
     );
 }
 

@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Weak};
 
+use log::Level;
 use srtp::Policy;
 use srtp::sdes::{CryptoLine, Rules};
 use zeroize::Zeroizing;
@@ -13,6 +14,7 @@ use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::session::{self, Call, Exchange};
 use crate::ffi::srtp_engine;
+use crate::limited;
 
 use super::lifetime::{Age, Lifetimes};
 use super::lines::{new_line, offer, reply_with, same, shown};
@@ -177,7 +179,11 @@ impl Crypto {
         if let Some(rules) = &self.rules {
             return Arc::clone(rules);
         }
-        let rules = Arc::new(config::current().srtp_of(call).clone());
+        let rules = Arc::new(
+            config::current()
+                .srtp_of(call.map(|call| call.endpoint.as_str()))
+                .clone(),
+        );
         if call.is_some() {
             self.rules = Some(Arc::clone(&rules));
         }
@@ -365,15 +371,20 @@ impl Crypto {
         self.refused.insert(0, hash);
         refusal::count(reason);
         let call = call.unwrap_or_default();
-        log::warn!(
-            "a=crypto line ({}) of endpoint '{}' refused, reason {}: {reason}{}. Media line {}, peer {}, Call-ID {}",
-            shown(value),
-            call.endpoint,
-            reason.code(),
-            self.needed(reason),
-            call.media,
-            call.peer,
-            call.call_id
+        limited::log(
+            Level::Warn,
+            &format!("crypto line refused, {}", reason.code()),
+            &call.endpoint,
+            format_args!(
+                "a=crypto line ({}) of endpoint '{}' refused, reason {}: {reason}{}. Media line {}, peer {}, Call-ID {}",
+                shown(value),
+                call.endpoint,
+                reason.code(),
+                self.needed(reason),
+                call.media,
+                call.peer,
+                call.call_id
+            ),
         );
     }
 }

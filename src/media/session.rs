@@ -4,13 +4,15 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use log::Level;
 use srtp::{LocalSsrc, Policy, PolicyError, Stats, UnprotectError};
 
 use crate::config;
 use crate::ffi::host;
 use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::rtp::RtpInstance;
-use crate::observe::hooks;
+use crate::limited;
+use crate::test_hooks as hooks;
 
 use super::lifetime::{Age, Lifetimes};
 use super::policy::PolicyBuilder;
@@ -98,7 +100,8 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// A session for `rtp` with its first remote key. `None`: the key does not fit its suite (logged).
+    /// A session for `rtp` with its first remote key. `None`: the key does not fit its suite (logged), or the module is being
+    /// unloaded.
     pub fn new(rtp: RtpInstance, remote: Option<&PolicyBuilder>) -> Option<Arc<Self>> {
         let session = Arc::new(Self {
             inner: Mutex::new(srtp::Session::new(config::current().kernels)),
@@ -108,7 +111,7 @@ impl Session {
             spent: [const { AtomicBool::new(false) }; 2],
             expired: AtomicU64::new(0),
             names: Mutex::default(),
-            _module: ModuleRef::take(),
+            _module: ModuleRef::enter()?,
         });
         if let Some(remote) = remote
             && !session.set_remote(remote)
@@ -348,10 +351,14 @@ impl Session {
         if failing == FIRST_LINE
             || (failing > FIRST_LINE && (failing - FIRST_LINE).is_multiple_of(NEXT_LINES))
         {
-            log::warn!(
-                "{failing} packets in a row do not authenticate ({kind}, {}): the peer does not use the key that it \
-                 announced, or somebody else sends to this port",
-                self.refresh_names()
+            let names = self.refresh_names();
+            limited::log(
+                Level::Warn,
+                "packets not authenticated",
+                &names.peer,
+                format_args!(
+                    "{failing} packets in a row do not authenticate ({kind}, {names}): the peer does not use the key that it                      announced, or somebody else sends to this port"
+                ),
             );
         }
     }

@@ -1,17 +1,22 @@
 //! The watch over the engine.
 //!
 //! Asterisk has one SRTP engine, and anybody can take it away. With none, `res_rtp_asterisk.c` sends a live SRTP call in
-//! clear. `srtp_init` in the shim keeps stock's module from doing that; this is the second line: it looks, takes the
-//! engine back, and says for how long it was gone. The lifetimes of keys are looked at on the same thread.
+//! clear. The guard in front of libsrtp's start (`ffi::libsrtp_guard`) keeps stock's module from doing that; this is the
+//! second line: it looks, takes the engine back, and says for how long it was gone. The lifetimes of keys are looked at on
+//! the same thread, and the summaries of suppressed log lines written.
+//!
+//! An unload waits for this thread while Asterisk's list of modules is locked: nothing here may ask Asterisk's loader for
+//! anything.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::ffi::host;
 use crate::ffi::srtp_engine::{self, Owner};
+use crate::ffi::sync::Mutex;
 use crate::ffi::thread::{self, Thread};
+use crate::limited;
 
 use super::lifetime;
 
@@ -47,32 +52,15 @@ pub fn start() -> io::Result<Watch> {
     let stop = Arc::new((Mutex::new(false), Condvar::new()));
     let its_stop = Arc::clone(&stop);
     let thread = thread::spawn("ciphertrunk watch", move || {
-        let (stopped, changed) = &*its_stop;
-        let mut last_seen = Instant::now();
-        let mut last_look = Instant::now();
-        let mut refused = false;
-        let mut guard = stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*guard {
-            (guard, _) = changed
-                .wait_timeout(guard, INTERVAL)
-                .unwrap_or_else(PoisonError::into_inner);
-            if *guard {
-                break;
-            }
-            if last_look.elapsed() >= lifetime::INTERVAL {
-                last_look = Instant::now();
-                drop(guard);
+        let mut engine = Engine::default();
+        let mut last_lifetimes = Instant::now();
+        while !stopped_within(&its_stop, INTERVAL) {
+            engine.look();
+            limited::summarise();
+            if last_lifetimes.elapsed() >= lifetime::INTERVAL {
+                last_lifetimes = Instant::now();
                 lifetime::look();
-                guard = stopped.lock().unwrap_or_else(PoisonError::into_inner);
             }
-            if srtp_engine::owner() == Owner::Ours {
-                last_seen = Instant::now();
-                continue;
-            }
-            // Not held while Asterisk is called.
-            drop(guard);
-            refused = take_back(last_seen, refused);
-            guard = stopped.lock().unwrap_or_else(PoisonError::into_inner);
         }
     })?;
     Ok(Watch {
@@ -81,38 +69,76 @@ pub fn start() -> io::Result<Watch> {
     })
 }
 
-/// One attempt. `true`: another engine stays; said once (`refused`).
-fn take_back(last_seen: Instant, refused: bool) -> bool {
-    if srtp_engine::owner() == Owner::Another {
-        host::unload_module("res_srtp.so");
+/// Waits. `true`: the watch is to stop.
+fn stopped_within(stop: &(Mutex<bool>, Condvar), time: Duration) -> bool {
+    let (stopped, changed) = stop;
+    let (stopped, _) = changed
+        .wait_timeout_while(stopped.lock(), time, |stopped| !*stopped)
+        .unwrap_or_else(PoisonError::into_inner);
+    *stopped
+}
+
+/// What the watch knows of the engine.
+struct Engine {
+    /// When it was ours last.
+    last_seen: Instant,
+    /// That another module has it was said.
+    told: bool,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self {
+            last_seen: Instant::now(),
+            told: false,
+        }
     }
-    if srtp_engine::register() {
-        let gone = last_seen.elapsed();
+}
+
+impl Engine {
+    fn look(&mut self) {
+        match srtp_engine::owner() {
+            Owner::Ours => {
+                self.last_seen = Instant::now();
+                self.told = false;
+            }
+            // Another look comes, if somebody was faster.
+            Owner::Nobody => {
+                if srtp_engine::register() {
+                    self.taken_back();
+                }
+            }
+            Owner::Another if !self.told => {
+                self.told = true;
+                log::error!(
+                    "another module has made itself Asterisk's SRTP engine: SRTP is not Ciphertrunk's now. Find that module \
+                     and unload it (`noload` in modules.conf keeps it out): Ciphertrunk takes the engine back at once"
+                );
+            }
+            Owner::Another => {}
+        }
+    }
+
+    fn taken_back(&mut self) {
+        let gone = self.last_seen.elapsed();
+        *self = Self::default();
         TIMES_LOST.fetch_add(1, Ordering::Relaxed);
         MILLISECONDS_LOST.fetch_add(
             u64::try_from(gone.as_millis()).unwrap_or(u64::MAX),
             Ordering::Relaxed,
         );
         log::error!(
-            "the SRTP engine was taken away and is ours again after at most {:.2} s, in which calls may have gone out \
-             in clear. Find the module that unregistered it",
+            "the SRTP engine was taken away and is ours again after at most {:.2} s, in which calls may have gone out in \
+             clear. Find the module that unregistered it",
             gone.as_secs_f64()
         );
-        return false;
     }
-    if !refused {
-        log::error!(
-            "another module is Asterisk's SRTP engine and is in use: SRTP is not Ciphertrunk's. Put `noload = \
-             res_srtp.so` into modules.conf and restart Asterisk"
-        );
-    }
-    true
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         let (stopped, changed) = &*self.stop;
-        *stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *stopped.lock() = true;
         changed.notify_all();
     }
 }

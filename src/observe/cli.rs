@@ -5,9 +5,10 @@ use crate::console;
 use crate::ffi::cli::{Command, Console, Outcome};
 use crate::ffi::srtp_engine::{self, Owner};
 use crate::ffi::{guard, host, session};
+use crate::limited;
 use crate::media::registry::{self, Totals};
 use crate::media::{refusal, watch};
-use crate::transport::{self, Tls};
+use crate::transport::{self, current};
 
 /// The commands.
 pub static COMMANDS: &[Command] = &[
@@ -62,6 +63,13 @@ pub static COMMANDS: &[Command] = &[
         summary: c"Let Asterisk retransmit what new sessions send (test build)",
         usage: c"Usage: ciphertrunk test retransmit\n",
         run: test_retransmit,
+    },
+    #[cfg(feature = "test-hooks")]
+    Command {
+        words: c"ciphertrunk test fault",
+        summary: c"Let the next pass through a fault point fail (test build)",
+        usage: c"Usage: ciphertrunk test fault NAME\n       Arms the fault point NAME once; each time counts.\n",
+        run: test_fault,
     },
 ];
 
@@ -119,7 +127,7 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
     for (code, count) in refusal::counts() {
         console!(console, "Refused {code}: {count}");
     }
-    if let Some(counts) = crate::with_tls(Tls::counts) {
+    if let Some(counts) = current::current().map(|tls| tls.counts()) {
         console!(console, "TLS connections: {}", counts.open);
         console!(console, "TLS handshakes in: {}", counts.established_in);
         console!(console, "TLS handshakes out: {}", counts.established_out);
@@ -133,7 +141,10 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
     }
     console!(console, "TLS transports: {}", transport::live());
     console!(console, "TLS factories: {}", transport::factories());
+    console!(console, "Log lines suppressed: {}", limited::suppressed());
     console!(console, "Panics caught: {}", guard::caught());
+    #[cfg(feature = "test-hooks")]
+    print_on(console);
     Outcome::Done
 }
 
@@ -193,7 +204,9 @@ fn show_transports(console: &mut Console<'_>) -> Outcome {
     if console.words.len() != 3 {
         return Outcome::Usage;
     }
-    let transports = crate::with_tls(Tls::listening).unwrap_or_default();
+    let transports = current::current()
+        .map(|tls| tls.listening())
+        .unwrap_or_default();
     for transport in &transports {
         console!(
             console,
@@ -207,9 +220,21 @@ fn show_transports(console: &mut Console<'_>) -> Outcome {
     Outcome::Done
 }
 
+/// With the fault `console-prints-on`, a console that prints until the fault `console-ends` is armed.
+#[cfg(feature = "test-hooks")]
+fn print_on(console: &mut Console<'_>) {
+    use crate::ffi::fault;
+    if fault::fires("console-prints-on") {
+        while !fault::fires("console-ends") {
+            console!(console, "Still printing");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}
+
 #[cfg(feature = "test-hooks")]
 fn test_panic(console: &mut Console<'_>) -> Outcome {
-    use super::hooks::{Point, arm_panic};
+    use crate::test_hooks::{Point, arm_panic};
     match console.words.get(3).map(String::as_str) {
         Some("protect") => arm_panic(Point::Protect),
         Some("unprotect") => arm_panic(Point::Unprotect),
@@ -223,7 +248,7 @@ fn test_age(console: &mut Console<'_>) -> Outcome {
     let Some(packets) = console.words.get(3).and_then(|word| word.parse().ok()) else {
         return Outcome::Usage;
     };
-    super::hooks::set_extra_age(packets);
+    crate::test_hooks::set_extra_age(packets);
     Outcome::Done
 }
 
@@ -235,6 +260,15 @@ fn test_lose_engine(_console: &mut Console<'_>) -> Outcome {
 
 #[cfg(feature = "test-hooks")]
 fn test_retransmit(_console: &mut Console<'_>) -> Outcome {
-    super::hooks::retransmit();
+    crate::test_hooks::retransmit();
+    Outcome::Done
+}
+
+#[cfg(feature = "test-hooks")]
+fn test_fault(console: &mut Console<'_>) -> Outcome {
+    let [_, _, _, name] = console.words else {
+        return Outcome::Usage;
+    };
+    crate::ffi::fault::arm(name);
     Outcome::Done
 }

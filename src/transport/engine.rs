@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
+use log::Level;
 use sip_tls::{Close, Conn, Host, ListenerEvent, Pool, PoolConfig, Reason, Side, Stage, TlsInfo};
 
 use crate::config;
@@ -12,6 +13,7 @@ use crate::ffi::pjsip::register_thread;
 use crate::ffi::pjsip::rx::RxBuffer;
 use crate::ffi::pjsip::transport::{Carrier, Direction, SipTransport};
 use crate::ffi::thread::{self, Thread};
+use crate::limited;
 
 use super::facts;
 
@@ -173,10 +175,15 @@ impl Host for Sip {
             let sip = match made {
                 Ok(sip) => sip,
                 Err(status) => {
-                    log::error!(
-                        "transport '{}': pjsip took no connection ({})",
-                        listener.name,
-                        status.raw()
+                    limited::log(
+                        Level::Error,
+                        "connection not taken",
+                        &info.remote.ip().to_string(),
+                        format_args!(
+                            "transport '{}': pjsip took no connection ({})",
+                            listener.name,
+                            status.raw()
+                        ),
                     );
                     return None;
                 }
@@ -202,10 +209,19 @@ impl Host for Sip {
 
     fn refused(&self, _: &mut Local, listener: &ListenerData, remote: SocketAddr, reason: Reason) {
         guard((), || {
-            log::warn!(
-                "transport '{}': TLS from {remote} failed {}",
-                listener.name,
-                told(&reason)
+            if reason.side == Side::Nobody {
+                log::debug!("transport '{}': {remote}: {reason}", listener.name);
+                return;
+            }
+            limited::log(
+                Level::Warn,
+                &format!("TLS refused, {:?}", reason.code),
+                &remote.ip().to_string(),
+                format_args!(
+                    "transport '{}': TLS from {remote} failed {}",
+                    listener.name,
+                    told(&reason)
+                ),
             );
         });
     }
@@ -257,17 +273,27 @@ impl Host for Sip {
                     connection.name
                 );
             } else if connection.direction == Direction::Outgoing && reason.stage != Stage::Open {
-                log::warn!(
-                    "transport '{}': TLS to {} ({remote}) failed {}",
-                    connection.name,
-                    connection.wanted,
-                    told(&reason)
+                limited::log(
+                    Level::Warn,
+                    &format!("TLS to a peer failed, {:?}", reason.code),
+                    &connection.wanted,
+                    format_args!(
+                        "transport '{}': TLS to {} ({remote}) failed {}",
+                        connection.name,
+                        connection.wanted,
+                        told(&reason)
+                    ),
                 );
             } else {
-                log::info!(
-                    "transport '{}': connection with {remote} closed {}",
-                    connection.name,
-                    told(&reason)
+                limited::log(
+                    Level::Info,
+                    &format!("connection closed, {:?}", reason.code),
+                    &remote.ip().to_string(),
+                    format_args!(
+                        "transport '{}': connection with {remote} closed {}",
+                        connection.name,
+                        told(&reason)
+                    ),
                 );
             }
             connection.sip.disconnected(
@@ -279,14 +305,24 @@ impl Host for Sip {
 
     fn listener_event(&self, _: &mut Local, listener: &ListenerData, event: ListenerEvent) {
         guard((), || match event {
-            ListenerEvent::OutOfResources(errno) | ListenerEvent::Failed(errno) => log::error!(
-                "transport '{}': connections wait and cannot be accepted: {}",
-                listener.name,
-                std::io::Error::from_raw_os_error(errno)
+            ListenerEvent::OutOfResources(errno) | ListenerEvent::Failed(errno) => limited::log(
+                Level::Error,
+                "not accepting",
+                &listener.name,
+                format_args!(
+                    "transport '{}': connections wait and cannot be accepted: {}",
+                    listener.name,
+                    std::io::Error::from_raw_os_error(errno)
+                ),
             ),
-            ListenerEvent::Recovered => log::info!(
-                "transport '{}': connections are accepted again",
-                listener.name
+            ListenerEvent::Recovered => limited::log(
+                Level::Info,
+                "accepting again",
+                &listener.name,
+                format_args!(
+                    "transport '{}': connections are accepted again",
+                    listener.name
+                ),
             ),
         });
     }

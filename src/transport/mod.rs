@@ -5,6 +5,7 @@
 //! (`ffi::pjsip::transport`).
 
 mod adopt;
+pub mod current;
 mod engine;
 mod facts;
 mod options;
@@ -90,9 +91,4 @@ pub fn live() -> usize {
 /// Factories that are not freed.
 pub fn factories() -> usize {
     factory::live()
-}
-
-/// OpenSSL forgets the library. After [`Tls::stop`], before it is unmapped.
-pub fn forget_openssl() {
-    crate::ffi::openssl::release();
 }

@@ -1,12 +1,23 @@
 //! A mistake in `ciphertrunk.conf` is one line in the log that names file, line, option and reason, and the last good
 //! state stays. Each mistake stands beside the line that it could have been.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
 use host_harness::asterisk::{Asterisk, Setup, User};
 use host_harness::lab::Lab;
+use host_harness::pjsip::Encryption;
 
-use crate::world::OURS;
+use crate::world::{self, OURS};
 
-as_root_and_as_asterisk!(the_last_good_state_stays, at_start_the_defaults_stand);
+as_root_and_as_asterisk!(
+    the_last_good_state_stays,
+    at_start_the_defaults_stand,
+    what_is_doubtful_is_a_warning,
+    a_file_of_somebody_else
+);
+
+const MODULE: &str = "res_ciphertrunk.so";
 
 /// Section, a good line, a bad one.
 const TABLE: &[(&str, &str, &str)] = &[
@@ -18,7 +29,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
     (
         "srtp",
-        "accept = AEAD_AES_128_GCM, AEAD_AES_256_GCM",
+        "accept = AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80",
         "accept = AEAD_AES_128_GCM, AEAD_AES_128_GCM",
     ),
     ("srtp", "mki = yes", "mki = maybe"),
@@ -96,4 +107,91 @@ fn at_start_the_defaults_stand(lab: &Lab, user: User) {
         "portable",
         "the bad file is in force"
     );
+}
+
+/// A good file can say what does not fit together: a WARNING each, at load and at reload.
+fn what_is_doubtful_is_a_warning(lab: &Lab, user: User) {
+    const DOUBTFUL: &str = "[srtp]\noffer = AES_CM_128_HMAC_SHA1_80, AEAD_AES_128_GCM\naccept = AES_CM_128_HMAC_SHA1_80\n\
+         [nobody]\ntype = endpoint\n[carrier]\ntype = endpoint\n[tls]\nkey_log = /nowhere/keys\n";
+    let setup = world::ours(user, Encryption::Sdes).file("ciphertrunk.conf", DOUBTFUL);
+    let ours = Asterisk::start(lab, &setup);
+    let expected = [
+        "[srtp] offer has AEAD_AES_128_GCM, which accept does not have",
+        "[nobody] is the section of an endpoint that pjsip.conf does not have",
+        "[tls] key_log: /nowhere/keys cannot be written",
+    ];
+    for times in 1..=2 {
+        for text in expected {
+            ours.wait_until(text, |ours| {
+                (ours.log_lines(text).len() == times).then_some(())
+            });
+            assert!(ours.log_lines(text)[0].contains("WARNING"));
+        }
+        assert_eq!(complaints(&ours, 0).len(), times * expected.len());
+        ours.cli(&format!("module reload {MODULE}"));
+    }
+    assert_eq!(ours.status("SRTP engine"), "ours");
+    // The twin: what fits together is no word.
+    let told = complaints(&ours, 0).len();
+    let good = DOUBTFUL
+        .replace("accept = ", "accept = AEAD_AES_128_GCM, ")
+        .replace("[nobody]\ntype = endpoint\n", "")
+        .replace("/nowhere/keys", "/tmp/keys");
+    ours.configure("ciphertrunk.conf", &good);
+    ours.cli(&format!("module reload {MODULE}"));
+    ours.wait_for_log("the keys of TLS connections are written to /tmp/keys");
+    assert_eq!(complaints(&ours, told), [] as [String; 0]);
+}
+
+/// A file that Asterisk may not read is not a file that is not there. (Root may read everything: its twin.)
+fn a_file_of_somebody_else(lab: &Lab, user: User) {
+    let ours = Asterisk::start(lab, &Setup::ours("ours", OURS).user(user));
+    let fastest = ours.status("Kernel");
+    let strict = |mode| {
+        ours.configure("ciphertrunk.conf", "[general]\nkernel = portable\n");
+        fs::set_permissions(
+            ours.path("etc/ciphertrunk.conf"),
+            Permissions::from_mode(mode),
+        )
+        .expect("root may do that");
+    };
+    let reload = || ours.cli(&format!("module reload {MODULE}"));
+    let unreadable = || ours.log_lines("ciphertrunk.conf: it cannot be read: ");
+    let wait_for = |times| {
+        ours.wait_until("the error", |_| (unreadable().len() == times).then_some(()));
+        let line = unreadable().pop().expect("one");
+        for part in [
+            "ERROR",
+            "Permission denied",
+            "belongs to user 0, group 0, and has mode 0600",
+        ] {
+            assert!(line.contains(part), "{line}");
+        }
+    };
+
+    // At load: the defaults, and an error.
+    strict(0o600);
+    ours.cli(&format!("module unload {MODULE}"));
+    let answer = ours.cli(&format!("module load {MODULE}"));
+    assert!(answer.contains("Loaded"), "{answer}");
+    if user == User::Root {
+        assert_eq!(ours.status("Kernel"), "portable");
+        assert_eq!(unreadable(), [] as [String; 0]);
+        return;
+    }
+    wait_for(1);
+    assert_eq!(ours.status("Kernel"), fastest);
+    // At reload: what was in force stays.
+    strict(0o644);
+    reload();
+    assert_eq!(ours.status("Kernel"), "portable");
+    strict(0o600);
+    reload();
+    wait_for(2);
+    assert_eq!(ours.status("Kernel"), "portable");
+    // The twin: one that is not there is the defaults.
+    fs::remove_file(ours.path("etc/ciphertrunk.conf")).expect("it is there");
+    reload();
+    assert_eq!(ours.status("Kernel"), fastest);
+    assert_eq!(unreadable().len(), 2);
 }

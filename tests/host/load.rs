@@ -69,9 +69,8 @@ fn with_the_sample_configuration(lab: &Lab, user: User) {
     assert!(options >= 5, "{options} options in the sample");
     let ours = Asterisk::start(
         lab,
-        &Setup::ours("ours", OURS)
-            .user(user)
-            .file("ciphertrunk.conf", &all),
+        // Its endpoint `carrier` is one of Asterisk's.
+        &world::ours(user, Encryption::Sdes).file("ciphertrunk.conf", &all),
     );
     assert_is_loaded(&ours);
     assert_no_complaint(&ours);

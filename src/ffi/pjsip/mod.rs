@@ -4,6 +4,7 @@
 
 mod cert;
 pub mod config;
+pub mod endpoint;
 pub mod factory;
 pub mod rx;
 pub mod state;

@@ -8,9 +8,7 @@ use packet_crypto::Kernels;
 use srtp::sdes::{MAX_LIFETIME, MIN_LIFETIME, MkiRule};
 use srtp::{SessionParams, Suite};
 
-use crate::ffi::config::{Section, Variable};
-
-use super::{Config, Srtp};
+use super::{Config, Section, Srtp, Variable};
 
 /// One thing wrong with the file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,164 @@
+//! `ciphertrunk.conf`: the model, the parser, and what is doubtful about a file that is good.
+
+mod parse;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use packet_crypto::Kernels;
+use srtp::sdes::MkiRule;
+use srtp::{SessionParams, Suite};
+
+pub use parse::{Problem, parse};
+
+/// One `name = value` line.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    /// The option's name as written.
+    pub name: String,
+    /// Its value, without white space around it.
+    pub value: String,
+    /// The line in the file, from 1.
+    pub line: i32,
+}
+
+/// One `[section]`.
+#[derive(Debug, Clone)]
+pub struct Section {
+    /// The name between the brackets.
+    pub name: String,
+    /// Its lines, in order.
+    pub variables: Vec<Variable>,
+}
+
+/// Everything that can be configured.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[general] kernel`: the packet-crypto kernels that new sessions use.
+    pub kernels: &'static Kernels,
+    /// `[srtp]`: for every endpoint without a section of its own.
+    srtp: Srtp,
+    /// Sections with `type = endpoint`, by the endpoint's name: what differs from `[srtp]`.
+    endpoints: BTreeMap<String, Srtp>,
+    /// `[tls] leave_alone`: `protocol=tls` transports that stay pjproject's.
+    pub leave_alone: Vec<String>,
+    /// `[tls] io_threads`. Read when the module is loaded.
+    pub io_threads: usize,
+    /// `[tls] handshake_timeout`: TCP connection and TLS handshake together. Read when the module is loaded.
+    pub handshake_timeout: Duration,
+    /// `[tls] key_log`: a file for the sessions' keys, by which Wireshark can decrypt them.
+    pub key_log: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            kernels: packet_crypto::kernels(),
+            srtp: Srtp::default(),
+            endpoints: BTreeMap::new(),
+            leave_alone: Vec::new(),
+            io_threads: std::thread::available_parallelism()
+                .map_or(2, |cores| cores.get().clamp(2, 8)),
+            handshake_timeout: Duration::from_secs(10),
+            key_log: None,
+        }
+    }
+}
+
+/// What SDES may negotiate with an endpoint.
+#[derive(Debug, Clone)]
+pub struct Srtp {
+    /// `offer`: the suites of our offers, in order. An endpoint's `srtp_tag_32` turns `_80` into `_32`.
+    pub offer: Vec<Suite>,
+    /// `accept`: the suites that a peer may choose or offer.
+    pub accept: Vec<Suite>,
+    /// `mki`: every MKI of RFC 4568, or only those of value 1.
+    pub mki: MkiRule,
+    /// `allow`: session parameters that weaken protection.
+    pub allow: SessionParams,
+    /// `lifetime`: of our keys, in packets, as our lines say it; a new key is offered at nine tenths of it.
+    pub lifetime: Option<u64>,
+    /// `strict_lifetime`: audio stops at the end of a lifetime.
+    pub strict_lifetime: bool,
+}
+
+impl Default for Srtp {
+    fn default() -> Self {
+        Self {
+            // What stock offers. Stronger suites wait for a measure of which peers stumble over a second line.
+            offer: vec![Suite::AesCm128HmacSha1_80],
+            // Everything that is registered with IANA; the two draft suites have to be asked for.
+            accept: Suite::ALL
+                .into_iter()
+                .filter(|suite| !matches!(suite, Suite::AeadAes128Gcm8 | Suite::AeadAes256Gcm8))
+                .collect(),
+            mki: MkiRule::One,
+            allow: SessionParams::default(),
+            lifetime: None,
+            strict_lifetime: false,
+        }
+    }
+}
+
+/// A suite that is offered and not accepted: a peer that chooses it is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfferedOnly {
+    /// The section.
+    pub section: String,
+    /// The suite.
+    pub suite: Suite,
+}
+
+impl fmt::Display for OfferedOnly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "[{}] offer has {}, which accept does not have: a peer that chooses it is refused",
+            self.section,
+            self.suite.name()
+        )
+    }
+}
+
+impl Config {
+    /// What holds for a call of this PJSIP endpoint. A call that is not known gets `[srtp]`, and never another endpoint's
+    /// section.
+    pub fn srtp_of(&self, endpoint: Option<&str>) -> &Srtp {
+        endpoint
+            .and_then(|endpoint| self.endpoints.get(endpoint))
+            .unwrap_or(&self.srtp)
+    }
+
+    /// The endpoints that have a section.
+    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+        self.endpoints.keys().map(String::as_str)
+    }
+
+    /// What is offered and not accepted. An endpoint that has it from `[srtp]` alone is not named again.
+    pub fn offered_only(&self) -> Vec<OfferedOnly> {
+        let of = |section: &str, srtp: &Srtp| {
+            let refused = srtp
+                .offer
+                .iter()
+                .filter(|suite| !srtp.accept.contains(suite));
+            refused
+                .map(|suite| OfferedOnly {
+                    section: section.to_owned(),
+                    suite: *suite,
+                })
+                .collect::<Vec<_>>()
+        };
+        let mut all = of("srtp", &self.srtp);
+        for (name, srtp) in &self.endpoints {
+            if srtp.offer != self.srtp.offer || srtp.accept != self.srtp.accept {
+                all.extend(of(name, srtp));
+            }
+        }
+        all
+    }
+}

@@ -1,0 +1,264 @@
+//! Every option, with what it accepts beside what it refuses.
+
+use super::*;
+
+/// A section of `name = value` lines; they begin at line 2.
+fn section(name: &str, lines: &[&str]) -> Section {
+    let variables = lines.iter().zip(2..).map(|(text, line)| {
+        let (name, value) = text.split_once('=').expect("name = value");
+        Variable {
+            name: name.trim().to_owned(),
+            value: value.trim().to_owned(),
+            line,
+        }
+    });
+    Section {
+        name: name.to_owned(),
+        variables: variables.collect(),
+    }
+}
+
+fn read(name: &str, lines: &[&str]) -> Result<Config, Vec<Problem>> {
+    parse(&[section(name, lines)])
+}
+
+/// The configuration that one line makes.
+fn good(section: &str, line: &str) -> Config {
+    read(section, &[line]).unwrap_or_else(|problems| panic!("[{section}] {line}: {problems:?}"))
+}
+
+/// The one complaint about one line.
+fn bad(section: &str, line: &str) -> String {
+    let problems = read(section, &[line]).expect_err(line);
+    assert_eq!(problems.len(), 1, "{line}");
+    let told = problems[0].to_string();
+    let option = line.split('=').next().expect("a name").trim();
+    let place = format!("line 2: [{section}] {option}: ");
+    assert!(told.starts_with(&place), "{told}");
+    told
+}
+
+#[test]
+fn nothing_is_the_defaults() {
+    let config = parse(&[]).expect("it is good");
+    let srtp = config.srtp_of(None);
+    assert_eq!(srtp.offer, [Suite::AesCm128HmacSha1_80]);
+    assert_eq!(srtp.accept.len(), 8);
+    assert!(!srtp.accept.contains(&Suite::AeadAes128Gcm8));
+    assert_eq!(srtp.mki, MkiRule::One);
+    assert_eq!(srtp.lifetime, None);
+    assert!(!srtp.strict_lifetime);
+    assert_eq!(config.handshake_timeout, Duration::from_secs(10));
+    assert!((2..=8).contains(&config.io_threads));
+    assert_eq!(config.key_log, None);
+    assert_eq!(config.offered_only(), []);
+}
+
+#[test]
+fn kernel() {
+    let portable = good("general", "kernel = portable");
+    assert_eq!(portable.kernels.name(), "portable");
+    let auto = good("general", "kernel = auto");
+    assert_eq!(auto.kernels.name(), packet_crypto::kernels().name());
+    assert!(bad("general", "kernel = quantum").contains("there are: auto, "));
+    assert!(bad("general", "kernels = auto").contains("there is: kernel"));
+}
+
+#[test]
+fn offer_and_accept() {
+    let config = good("srtp", "offer = AEAD_AES_256_GCM,AES_CM_128_HMAC_SHA1_80");
+    assert_eq!(
+        config.srtp_of(None).offer,
+        [Suite::AeadAes256Gcm, Suite::AesCm128HmacSha1_80]
+    );
+    for suite in Suite::ALL {
+        let config = good("srtp", &format!("accept = {}", suite.name()));
+        assert_eq!(config.srtp_of(None).accept, [suite]);
+    }
+    for option in ["offer", "accept"] {
+        assert!(
+            bad("srtp", &format!("{option} = AES_CM_128_HMAC_SHA1_81"))
+                .contains("is not a suite; there are: ")
+        );
+        assert!(
+            bad(
+                "srtp",
+                &format!("{option} = AEAD_AES_128_GCM, AEAD_AES_128_GCM")
+            )
+            .contains("twice")
+        );
+        for empty in ["", " , "] {
+            assert!(bad("srtp", &format!("{option} = {empty}")).contains("no suite is named"));
+        }
+    }
+}
+
+#[test]
+fn mki() {
+    for yes in ["yes", "TRUE", "on", "1", "y", "t"] {
+        let config = good("srtp", &format!("mki = {yes}"));
+        assert_eq!(config.srtp_of(None).mki, MkiRule::Any, "{yes}");
+    }
+    for no in ["no", "False", "off", "0", "n", "f"] {
+        let config = good("srtp", &format!("mki = {no}"));
+        assert_eq!(config.srtp_of(None).mki, MkiRule::One, "{no}");
+    }
+    assert!(bad("srtp", "mki = maybe").contains("neither yes nor no"));
+    assert!(bad("srtp", "mki =").contains("neither yes nor no"));
+}
+
+#[test]
+fn allow() {
+    let all = good(
+        "srtp",
+        "allow = UNENCRYPTED_SRTP, UNENCRYPTED_SRTCP, UNAUTHENTICATED_SRTP",
+    );
+    let allow = &all.srtp_of(None).allow;
+    assert!(allow.unencrypted_srtp && allow.unencrypted_srtcp && allow.unauthenticated_srtp);
+    let one = good("srtp", "allow = UNENCRYPTED_SRTCP");
+    let allow = &one.srtp_of(None).allow;
+    assert!(!allow.unencrypted_srtp && allow.unencrypted_srtcp && !allow.unauthenticated_srtp);
+    assert_eq!(
+        good("srtp", "allow =").srtp_of(None).allow,
+        SessionParams::default()
+    );
+    assert!(bad("srtp", "allow = WSH").contains("cannot be allowed"));
+}
+
+#[test]
+fn lifetime() {
+    for (value, packets) in [
+        ("2^20", Some(1 << 20)),
+        ("2^48", Some(1 << 48)),
+        ("1048576", Some(1 << 20)),
+        ("281474976710656", Some(1 << 48)),
+        ("", None),
+    ] {
+        let config = good("srtp", &format!("lifetime = {value}"));
+        assert_eq!(config.srtp_of(None).lifetime, packets, "{value}");
+    }
+    for value in [
+        "2^19",
+        "2^49",
+        "2^64",
+        "2^",
+        "1048575",
+        "281474976710657",
+        "-1",
+        "ever",
+    ] {
+        assert!(bad("srtp", &format!("lifetime = {value}")).contains("from 2^20 to 2^48"));
+    }
+}
+
+#[test]
+fn strict_lifetime() {
+    assert!(
+        good("srtp", "strict_lifetime = yes")
+            .srtp_of(None)
+            .strict_lifetime
+    );
+    bad("srtp", "strict_lifetime = maybe");
+}
+
+#[test]
+fn an_unknown_option_of_srtp() {
+    assert!(bad("srtp", "mkis = no").contains("there are: offer, accept,"));
+}
+
+#[test]
+fn tls() {
+    let config = read(
+        "tls",
+        &[
+            "leave_alone = a, b ,,c",
+            "io_threads = 64",
+            "handshake_timeout = 300",
+            "key_log = /tmp/keys",
+        ],
+    )
+    .expect("it is good");
+    assert_eq!(config.leave_alone, ["a", "b", "c"]);
+    assert_eq!(config.io_threads, 64);
+    assert_eq!(config.handshake_timeout, Duration::from_secs(300));
+    assert_eq!(config.key_log, Some(PathBuf::from("/tmp/keys")));
+    assert_eq!(good("tls", "key_log =").key_log, None);
+    assert_eq!(good("tls", "io_threads = 1").io_threads, 1);
+    for value in ["0", "65", "-1", "", "two"] {
+        assert!(bad("tls", &format!("io_threads = {value}")).contains("from 1 to 64"));
+    }
+    for value in ["0", "301", "-1", "", "10s"] {
+        assert!(bad("tls", &format!("handshake_timeout = {value}")).contains("from 1 to 300"));
+    }
+    assert!(bad("tls", "keylog = /tmp/keys").contains("there are: leave_alone,"));
+}
+
+#[test]
+fn an_endpoint_differs_from_srtp_wherever_that_stands() {
+    let config = parse(&[
+        section("carrier", &["type = endpoint", "mki = yes"]),
+        section("srtp", &["offer = AEAD_AES_128_GCM"]),
+    ])
+    .expect("it is good");
+    let carrier = config.srtp_of(Some("carrier"));
+    assert_eq!(carrier.mki, MkiRule::Any);
+    assert_eq!(carrier.offer, [Suite::AeadAes128Gcm]);
+    for other in [None, Some("phone")] {
+        assert_eq!(config.srtp_of(other).mki, MkiRule::One);
+    }
+    assert_eq!(config.endpoints().collect::<Vec<_>>(), ["carrier"]);
+    assert!(bad("phone", "type = aor").contains("type = endpoint"));
+    let untyped = read("phone", &["mki = yes"]).expect_err("no type");
+    assert!(untyped[0].to_string().starts_with("line 2: [phone]: "));
+    let empty = read("phone", &[]).expect_err("no type");
+    assert!(empty[0].to_string().starts_with("[phone]: "));
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let problems = parse(&[
+        section("general", &["kernel = quantum"]),
+        section("srtp", &["mki = maybe", "offer = nothing"]),
+        section("tls", &["io_threads = 0"]),
+        section("other", &["type = thing"]),
+    ])
+    .expect_err("all of it is bad");
+    assert_eq!(problems.len(), 5, "{problems:?}");
+}
+
+#[test]
+fn what_is_offered_and_not_accepted_is_named() {
+    let told = |sections: &[Section]| -> Vec<String> {
+        let config = parse(sections).expect("it is good");
+        config
+            .offered_only()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    let srtp = section(
+        "srtp",
+        &[
+            "offer = AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80",
+            "accept = AES_CM_128_HMAC_SHA1_80",
+        ],
+    );
+    // The endpoint has it from [srtp].
+    let same = section("carrier", &["type = endpoint", "mki = yes"]);
+    let lines = told(&[srtp.clone(), same]);
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].starts_with("[srtp] offer has AEAD_AES_128_GCM, which accept does not have"));
+    let own = section(
+        "carrier",
+        &["type = endpoint", "offer = AEAD_AES_256_GCM_8"],
+    );
+    let lines = told(&[own]);
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].starts_with("[carrier] offer has AEAD_AES_256_GCM_8"));
+    // The twin.
+    let accepted = section(
+        "srtp",
+        &["offer = AEAD_AES_128_GCM", "accept = AEAD_AES_128_GCM"],
+    );
+    assert_eq!(told(&[accepted]), [] as [String; 0]);
+}

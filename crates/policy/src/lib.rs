@@ -1,0 +1,9 @@
+//! What Ciphertrunk decides without its host, so that it can be tested and fuzzed without one.
+//!
+//! - [`config`]: the model of `ciphertrunk.conf`, its parser, and what is doubtful about a good file
+//! - [`limiter`]: which log lines are written when a peer can cause as many as it likes
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod limiter;

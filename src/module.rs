@@ -1,0 +1,247 @@
+//! Load, reload and unload: what is registered with Asterisk, in which order it is taken up, and in which it is given up.
+//!
+//! Asterisk calls the three with its list of modules locked, so one at a time.
+
+use crate::config::{self, InForce};
+use crate::ffi::cli::{self, Registered};
+use crate::ffi::host::{self, Unloaded};
+use crate::ffi::libsrtp_guard;
+use crate::ffi::openssl;
+use crate::ffi::session::{self, Supplement};
+use crate::ffi::srtp_engine::{self, Owner};
+use crate::ffi::sync::Mutex;
+use crate::ffi::{fault, module_ref, sdp_crypto};
+use crate::limited;
+use crate::media::registry;
+use crate::media::watch::{self, Watch};
+use crate::observe;
+use crate::probe;
+use crate::transport::current::{self, Kept, Serving};
+
+/// What is registered with Asterisk, and what that stands on. A field that is `None` is not taken up. Dropping it gives up
+/// what is there, in this order.
+#[derive(Debug, Default)]
+struct Module {
+    commands: Option<Registered>,
+    tls: Option<Serving>,
+    supplement: Option<Supplement>,
+    watch: Option<Watch>,
+    sdes: Option<Sdes>,
+    engine: Option<Engine>,
+    openssl: Option<openssl::Held>,
+    config: Option<InForce>,
+}
+
+static MODULE: Mutex<Option<Module>> = Mutex::new(None);
+
+/// The SRTP engine is ours.
+#[derive(Debug)]
+struct Engine(());
+
+impl Engine {
+    /// Makes ours Asterisk's engine. Stock's is unloaded first when nothing uses it.
+    fn register() -> Result<Self, String> {
+        if srtp_engine::owner() != Owner::Nobody
+            && host::is_module_known(libsrtp_guard::STOCK)
+            && host::unload_module(libsrtp_guard::STOCK) == Unloaded::Gone
+        {
+            log::info!(
+                "res_srtp.so was loaded first and is unloaded; `noload = res_srtp.so` in modules.conf saves that"
+            );
+        }
+        if !srtp_engine::register() {
+            return Err("another SRTP engine is in use. Put `noload = res_srtp.so` into modules.conf and restart Asterisk, or \
+                        load this module when no encrypted call is up"
+                .to_owned());
+        }
+        libsrtp_guard::refuse_stock(true);
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        srtp_engine::unregister();
+        libsrtp_guard::refuse_stock(false);
+    }
+}
+
+/// The SDES negotiation is ours.
+#[derive(Debug)]
+struct Sdes(());
+
+impl Sdes {
+    fn register() -> Result<Self, String> {
+        if sdp_crypto::register() {
+            Ok(Self(()))
+        } else {
+            Err("another module negotiates SDES (ast_sdp_crypto_api)".to_owned())
+        }
+    }
+}
+
+impl Drop for Sdes {
+    fn drop(&mut self) {
+        sdp_crypto::unregister();
+    }
+}
+
+/// A step of the load that tests can have fail.
+fn step(name: &'static str) -> Result<(), String> {
+    if fault::fires(name) {
+        return Err(format!("the fault {name} is armed"));
+    }
+    Ok(())
+}
+
+impl Module {
+    /// Takes up whatever is not: everything at load, and what was given up when an unload is called off.
+    fn take_up(&mut self) -> Result<(), String> {
+        module_ref::open();
+        if self.config.is_none() {
+            self.config = Some(InForce::load());
+            step("load-config")?;
+        }
+        if self.engine.is_none() {
+            self.engine = Some(Engine::register()?);
+            step("load-engine")?;
+        }
+        if self.sdes.is_none() {
+            self.sdes = Some(Sdes::register()?);
+            step("load-sdes")?;
+        }
+        if self.watch.is_none() {
+            let watch = watch::start()
+                .map_err(|error| format!("no thread for the watch over the engine: {error}"))?;
+            self.watch = Some(watch);
+            step("load-watch")?;
+        }
+        if self.supplement.is_none() {
+            self.supplement = Some(session::register());
+            step("load-supplement")?;
+        }
+        if self.openssl.is_none() {
+            self.openssl = Some(openssl::Held::acquire());
+            step("load-openssl")?;
+        }
+        if self.tls.is_none() {
+            // Where it fails the transports stay pjproject's, which is TLS too.
+            self.tls = Serving::start()
+                .inspect_err(|reason| log::error!("the TLS transports stay pjproject's: {reason}"))
+                .ok();
+            step("load-tls")?;
+        }
+        if self.commands.is_none() {
+            self.commands = Some(cli::register(observe::cli::COMMANDS));
+            step("load-commands")?;
+        }
+        Ok(())
+    }
+
+    /// Gives up everything that could still call us, what takes longest first. Calls are served until nobody is left and
+    /// nobody can come in: then the SRTP engine goes.
+    ///
+    /// # Errors
+    ///
+    /// Who is still there. What was given up can be [taken up](Self::take_up) again.
+    fn give_up(&mut self) -> Result<(), &'static str> {
+        if let Some(commands) = self.commands.take()
+            && let Err(commands) = commands.withdraw()
+        {
+            self.commands = Some(commands);
+            return Err("a console is running one of its commands");
+        }
+        fault::wait_for_a_user("unload-early");
+        if let Some(tls) = self.tls.take()
+            && let Err(kept) = tls.stop()
+        {
+            if let Kept::Asked(tls) = kept {
+                self.tls = Some(tls);
+            }
+            return Err("PJSIP still uses a TLS connection");
+        }
+        fault::wait_for_a_user("unload-late");
+        // Each session that has a copy of it is a use of the module: from here on there is no new one.
+        self.supplement = None;
+        if session::count() > 0 || module_ref::uses() > 0 || !module_ref::close() {
+            return Err("a call has just begun");
+        }
+        // Before the engine, which it would take back.
+        self.watch = None;
+        self.sdes = None;
+        self.engine = None;
+        // A description that came between the gate and the end of the registration: it is answered.
+        if module_ref::held() > 0 {
+            return Err("a call has just begun");
+        }
+        Ok(())
+    }
+}
+
+/// Loads the module.
+///
+/// # Errors
+///
+/// A sentence for the log. Nothing is registered then.
+pub fn load() -> Result<(), String> {
+    fault::arm_from_file();
+    if let Some(notice) = probe::check().map_err(|unfit| unfit.to_string())? {
+        log::info!("{notice}");
+    }
+    step("load-probe")?;
+    packet_crypto::kernels()
+        .self_test()
+        .map_err(|error| format!("the packet-crypto self-test failed: {error}"))?;
+    step("load-self-test")?;
+    let mut module = Module::default();
+    module.take_up()?;
+    *MODULE.lock() = Some(module);
+    crate::ffi::log::verbose(
+        2,
+        &format!(
+            "version {} is the SRTP engine, with the kernel {}",
+            env!("CARGO_PKG_VERSION"),
+            config::current().kernels.name()
+        ),
+    );
+    Ok(())
+}
+
+/// Reads the configuration and the certificates again.
+pub fn reload() {
+    config::load();
+    if let Some(tls) = current::current() {
+        tls.reload();
+    }
+}
+
+/// Unloads the module. `false`: it stays, and the reason is in the log.
+pub fn unload() -> bool {
+    // Asterisk's use count says the same, but a forced unload ignores it.
+    let (sessions, calls, held) = (registry::count(), session::count(), module_ref::held());
+    if sessions + calls + held > 0 {
+        log::warn!(
+            "the module stays loaded: {sessions} SRTP sessions, {calls} calls and {} TLS connections are up",
+            crate::transport::live()
+        );
+        return false;
+    }
+    let Some(mut module) = MODULE.lock().take() else {
+        return true;
+    };
+    if let Err(reason) = module.give_up() {
+        if let Err(lost) = module.take_up() {
+            log::error!("what an unload had given up could not be taken back: {lost}");
+        }
+        *MODULE.lock() = Some(module);
+        log::warn!("the module stays loaded: {reason}");
+        return false;
+    }
+    drop(module);
+    limited::flush();
+    libsrtp_guard::forget_stock();
+    log::info!(
+        "the module is unloaded: Asterisk has no SRTP engine now, and calls that need one are refused"
+    );
+    true
+}
