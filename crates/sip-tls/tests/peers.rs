@@ -300,9 +300,26 @@ fn strange_clients() {
     assert_eq!(engine.refused().code, Code::Silent);
     assert!(start.elapsed() >= Duration::from_millis(290));
     assert_eq!(silent.read(&mut [0; 1]).unwrap(), 0, "it is thrown out");
-    // Gone, and reset.
+    // A health check: it connects and closes, or resets. Nobody has to change anything.
     drop(tcp());
-    assert_eq!(engine.refused().code, Code::ClosedInHandshake);
+    let reason = engine.refused();
+    assert_eq!(
+        (reason.code, reason.side),
+        (Code::NothingSent, Side::Nobody)
+    );
+    let socket = socket2::Socket::from(tcp());
+    socket.set_linger(Some(Duration::ZERO)).unwrap();
+    drop(socket);
+    assert_eq!(engine.refused().code, Code::NothingSent);
+    // Its twin, which has begun a handshake.
+    let mut begun = tcp();
+    begun.write_all(&[22, 3, 1, 0, 200]).unwrap();
+    drop(begun);
+    let reason = engine.refused();
+    assert_eq!(
+        (reason.code, reason.side),
+        (Code::ClosedInHandshake, Side::Theirs)
+    );
     let socket = socket2::Socket::from(tcp());
     (&socket).write_all(&[22, 3, 1, 0, 200]).unwrap();
     std::thread::sleep(Duration::from_millis(50));

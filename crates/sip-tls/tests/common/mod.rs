@@ -29,6 +29,8 @@ pub enum Event {
     WriteDone(u64, Result<(), Reason>),
     Closed(Conn, Reason),
     Listener(ListenerEvent),
+    /// Which, why, and how many connections it had.
+    LoopFailed(usize, String, usize),
 }
 
 /// Sends every callback into a channel. Answers each request with 200 if told to.
@@ -50,16 +52,20 @@ impl Host for Recorder {
     type Conn = Conn;
     type Local = ();
 
-    fn accepted(&self, (): &mut (), (): &(), conn: &Conn, info: TlsInfo) -> Option<Conn> {
+    fn local(&self, _: usize) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn accepted(&self, (): &(), conn: &Conn, info: TlsInfo) -> Option<Conn> {
         self.tell(Event::Accepted(conn.clone(), Box::new(info)));
         (!self.refuse).then(|| conn.clone())
     }
 
-    fn refused(&self, (): &mut (), (): &(), remote: SocketAddr, reason: Reason) {
+    fn refused(&self, (): &(), remote: SocketAddr, reason: Reason) {
         self.tell(Event::Refused(remote, reason));
     }
 
-    fn connected(&self, (): &mut (), _: &Conn, info: TlsInfo) {
+    fn connected(&self, _: &Conn, info: TlsInfo) {
         self.tell(Event::Connected(Box::new(info)));
     }
 
@@ -72,18 +78,26 @@ impl Host for Recorder {
         }
     }
 
-    fn write_done(&self, (): &mut (), _: &Conn, token: u64, result: Result<(), Reason>) {
+    fn write_done(&self, _: &Conn, token: u64, result: Result<(), Reason>) {
         if !self.quiet {
             self.tell(Event::WriteDone(token, result));
         }
     }
 
-    fn closed(&self, (): &mut (), conn: &Conn, reason: Reason) {
+    fn closed(&self, conn: &Conn, reason: Reason) {
         self.tell(Event::Closed(conn.clone(), reason));
     }
 
-    fn listener_event(&self, (): &mut (), (): &(), event: ListenerEvent) {
+    fn listener_event(&self, (): &(), event: ListenerEvent) {
         self.tell(Event::Listener(event));
+    }
+
+    fn loop_failed(&self, failure: &LoopFailure) {
+        self.tell(Event::LoopFailed(
+            failure.index,
+            failure.error.to_string(),
+            failure.connections,
+        ));
     }
 }
 
@@ -110,7 +124,7 @@ impl Engine {
         let (pool, loops) = Pool::new(Arc::new(recorder), config).unwrap();
         let threads = loops
             .into_iter()
-            .map(|io| std::thread::spawn(move || io.run(&mut ()).unwrap()))
+            .map(|io| std::thread::spawn(move || io.run()))
             .collect();
         Engine {
             pool,
