@@ -63,6 +63,13 @@ pub static COMMANDS: &[Command] = &[
         usage: c"Usage: ciphertrunk test retransmit\n",
         run: test_retransmit,
     },
+    #[cfg(feature = "test-hooks")]
+    Command {
+        words: c"ciphertrunk test fault",
+        summary: c"Let the next pass through a fault point fail (test build)",
+        usage: c"Usage: ciphertrunk test fault NAME\n       Arms the fault point NAME once; each time counts.\n",
+        run: test_fault,
+    },
 ];
 
 fn show_status(console: &mut Console<'_>) -> Outcome {
@@ -127,6 +134,7 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
         console!(console, "SIP messages in: {}", counts.messages_in);
         console!(console, "SIP messages out: {}", counts.messages_out);
         console!(console, "Keepalives answered: {}", counts.pings);
+        console!(console, "I/O loop restarts: {}", counts.loop_restarts);
         for (code, count) in &counts.ended {
             console!(console, "Ended {code:?}: {count}");
         }
@@ -236,5 +244,15 @@ fn test_lose_engine(_console: &mut Console<'_>) -> Outcome {
 #[cfg(feature = "test-hooks")]
 fn test_retransmit(_console: &mut Console<'_>) -> Outcome {
     super::hooks::retransmit();
+    Outcome::Done
+}
+
+#[cfg(feature = "test-hooks")]
+fn test_fault(console: &mut Console<'_>) -> Outcome {
+    let [_, _, _, name] = console.words else {
+        return Outcome::Usage;
+    };
+    crate::ffi::fault::arm(name);
+    sip_tls::fault::arm(name);
     Outcome::Done
 }
