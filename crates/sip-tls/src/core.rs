@@ -236,14 +236,14 @@ impl<H: Host> Core<H> {
                 }
             }
         }
-        if stopping {
-            let unserved = std::mem::take(&mut *self.unserved.lock());
-            drop(unserved);
-        }
     }
 
     pub(crate) fn stop(&self) {
         self.stopping.happens();
+        let unserved = std::mem::take(&mut *self.unserved.lock());
+        for listener in unserved {
+            listener.close();
+        }
         for shard in &self.shards {
             shard.waker.notify(None);
         }

@@ -14,21 +14,6 @@ use socket2::SockRef;
 
 const NAME: &str = "sip.example.com";
 
-fn client(address: SocketAddr) -> SslStream<TcpStream> {
-    let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
-    connector.set_verify(SslVerifyMode::NONE);
-    connector
-        .build()
-        .connect(NAME, TcpStream::connect(address).unwrap())
-        .unwrap()
-}
-
-fn hear(client: &mut SslStream<TcpStream>, expected: &[u8]) {
-    let mut got = vec![0; expected.len()];
-    client.read_exact(&mut got).unwrap();
-    assert_eq!(got, expected);
-}
-
 #[test]
 fn keepalives_are_answered() {
     let pki = Pki::new();

@@ -3,18 +3,22 @@
 
 pub mod certs;
 
-use std::net::SocketAddr;
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
 use sip_tls::verify::PeerName;
 use sip_tls::*;
 
 pub use certs::{Cert, Dir, Spec};
 
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// A limit that only a hang reaches.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub const OPTIONS: &[u8] =
     b"OPTIONS sip:a@example.com SIP/2.0\r\nVia: SIP/2.0/TLS x\r\nContent-Length: 0\r\n\r\n";
@@ -29,9 +33,21 @@ pub enum Event {
     WriteDone(u64, Result<(), Reason>),
     Closed(Conn, Reason),
     Listener(ListenerEvent),
-    /// Which, why, and how many connections it had.
-    LoopFailed(usize, String, usize),
+    LoopFailed(Failed),
 }
+
+/// Which loop failed, why, how many connections it had, and when it starts again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    pub index: usize,
+    pub error: String,
+    pub connections: usize,
+    pub pause: Duration,
+}
+
+/// The recorder panics at a message that has it.
+pub const PANIC: &[u8] =
+    b"OPTIONS sip:panic@example.com SIP/2.0\r\nVia: SIP/2.0/TLS x\r\nContent-Length: 0\r\n\r\n";
 
 /// Sends every callback into a channel. Answers each request with 200 if told to.
 pub struct Recorder {
@@ -39,6 +55,10 @@ pub struct Recorder {
     pub answer: bool,
     pub quiet: bool,
     pub refuse: bool,
+    /// So many starts of loops find no memory.
+    pub failing_starts: AtomicUsize,
+    /// The next `closed` panics.
+    pub panic_when_closed: Arc<AtomicBool>,
 }
 
 impl Recorder {
@@ -53,7 +73,11 @@ impl Host for Recorder {
     type Local = ();
 
     fn local(&self, _: usize) -> std::io::Result<()> {
-        Ok(())
+        let fewer = |left: usize| left.checked_sub(1);
+        match self.failing_starts.fetch_update(SeqCst, SeqCst, fewer) {
+            Ok(_) => Err(std::io::ErrorKind::OutOfMemory.into()),
+            Err(_) => Ok(()),
+        }
     }
 
     fn accepted(&self, (): &(), conn: &Conn, info: TlsInfo) -> Option<Conn> {
@@ -70,6 +94,12 @@ impl Host for Recorder {
     }
 
     fn message(&self, (): &mut (), conn: &Conn, message: &[u8]) {
+        if message == PANIC {
+            for token in 1..=3 {
+                conn.send(OK, token).unwrap();
+            }
+            panic!("the host was told to");
+        }
         if self.answer {
             let _ = conn.send(OK, 0);
         }
@@ -86,6 +116,7 @@ impl Host for Recorder {
 
     fn closed(&self, conn: &Conn, reason: Reason) {
         self.tell(Event::Closed(conn.clone(), reason));
+        assert!(!self.panic_when_closed.swap(false, SeqCst), "deliberate");
     }
 
     fn listener_event(&self, (): &(), event: ListenerEvent) {
@@ -93,11 +124,12 @@ impl Host for Recorder {
     }
 
     fn loop_failed(&self, failure: &LoopFailure) {
-        self.tell(Event::LoopFailed(
-            failure.index,
-            failure.error.to_string(),
-            failure.connections,
-        ));
+        self.tell(Event::LoopFailed(Failed {
+            index: failure.index,
+            error: failure.error.to_string(),
+            connections: failure.connections,
+            pause: failure.pause,
+        }));
     }
 }
 
@@ -113,24 +145,40 @@ impl Engine {
     }
 
     pub fn with(config: PoolConfig, tune: impl FnOnce(&mut Recorder)) -> Engine {
+        let (mut engine, loops) = Engine::make(config, tune);
+        engine.threads = loops
+            .into_iter()
+            .map(|io| std::thread::spawn(move || io.run()))
+            .collect();
+        engine
+    }
+
+    /// Whose loops wait for their threads.
+    pub fn unstarted(config: PoolConfig) -> (Engine, Vec<IoLoop<Recorder>>) {
+        Engine::make(config, |_| {})
+    }
+
+    fn make(
+        config: PoolConfig,
+        tune: impl FnOnce(&mut Recorder),
+    ) -> (Engine, Vec<IoLoop<Recorder>>) {
         let (sender, events) = channel();
         let mut recorder = Recorder {
             events: Mutex::new(sender),
             answer: false,
             quiet: false,
             refuse: false,
+            failing_starts: AtomicUsize::new(0),
+            panic_when_closed: Arc::default(),
         };
         tune(&mut recorder);
         let (pool, loops) = Pool::new(Arc::new(recorder), config).unwrap();
-        let threads = loops
-            .into_iter()
-            .map(|io| std::thread::spawn(move || io.run()))
-            .collect();
-        Engine {
+        let engine = Engine {
             pool,
             events,
-            threads,
-        }
+            threads: Vec::new(),
+        };
+        (engine, loops)
     }
 
     pub fn listen(&self, profile: &ProfileConfig) -> Listener<()> {
@@ -230,6 +278,13 @@ impl Engine {
         })
     }
 
+    pub fn loop_failed(&self) -> Failed {
+        self.until(|event| match event {
+            Event::LoopFailed(failed) => Some(failed),
+            _ => None,
+        })
+    }
+
     pub fn message(&self) -> Vec<u8> {
         self.until(|event| match event {
             Event::Message(_, message) => Some(message),
@@ -260,6 +315,22 @@ impl Drop for Engine {
 
 pub fn load(config: &ProfileConfig) -> Arc<Profile> {
     Arc::new(Profile::load(config).unwrap().0)
+}
+
+/// A client that takes any certificate.
+pub fn client(address: SocketAddr) -> SslStream<TcpStream> {
+    let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
+    connector.set_verify(SslVerifyMode::NONE);
+    connector
+        .build()
+        .connect("sip.example.com", TcpStream::connect(address).unwrap())
+        .unwrap()
+}
+
+pub fn hear(client: &mut SslStream<TcpStream>, expected: &[u8]) {
+    let mut got = vec![0; expected.len()];
+    client.read_exact(&mut got).unwrap();
+    assert_eq!(got, expected);
 }
 
 /// A private CA with a good server certificate, and the profiles that go with them.
