@@ -126,7 +126,7 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
     for (code, count) in refusal::counts() {
         console!(console, "Refused {code}: {count}");
     }
-    if let Some(counts) = crate::with_tls(Tls::counts) {
+    if let Some((counts, loads)) = crate::with_tls(|tls| (tls.counts(), tls.loads())) {
         console!(console, "TLS connections: {}", counts.open);
         console!(console, "TLS handshakes in: {}", counts.established_in);
         console!(console, "TLS handshakes out: {}", counts.established_out);
@@ -134,6 +134,8 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
         console!(console, "SIP messages in: {}", counts.messages_in);
         console!(console, "SIP messages out: {}", counts.messages_out);
         console!(console, "Keepalives answered: {}", counts.pings);
+        let loads: Vec<_> = loads.iter().map(usize::to_string).collect();
+        console!(console, "TLS connections of each loop: {}", loads.join(" "));
         console!(console, "I/O loop restarts: {}", counts.loop_restarts);
         for (code, count) in &counts.ended {
             console!(console, "Ended {code:?}: {count}");

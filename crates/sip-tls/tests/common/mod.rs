@@ -374,3 +374,26 @@ impl Pki {
         }
     }
 }
+
+/// One handshake between two of our own engines; what the server and the client end say.
+pub fn meet(
+    server: &ProfileConfig,
+    client: &ProfileConfig,
+    name: &str,
+) -> (Result<TlsInfo, Reason>, Result<TlsInfo, Reason>) {
+    let ours = Engine::new();
+    let theirs = Engine::new();
+    let listener = ours.listen(server);
+    theirs.connect(listener.address(), name, client);
+    let client_side = theirs.until(|event| match event {
+        Event::Connected(info) => Some(Ok(*info)),
+        Event::Closed(_, reason) => Some(Err(reason)),
+        _ => None,
+    });
+    let server_side = ours.until(|event| match event {
+        Event::Accepted(_, info) => Some(Ok(*info)),
+        Event::Refused(_, reason) => Some(Err(reason)),
+        _ => None,
+    });
+    (server_side, client_side)
+}
