@@ -13,7 +13,7 @@ use crate::listener;
 use crate::profile::Profile;
 use crate::reason::{Code, Reason};
 use crate::socket::SocketOptions;
-use crate::sync::{Mutex, Once};
+use crate::sync::{Latch, Mutex};
 use crate::verify::PeerName;
 use crate::waker::Waker;
 
@@ -155,7 +155,7 @@ pub(crate) struct Core<H: Host> {
     /// Listeners that no loop serves, because none runs. A loop opens its inbox under this lock, and a listener is placed under it: so it
     /// is either sent to that loop or found here by it.
     unserved: Mutex<Vec<Arc<listener::Shared<H::Listener>>>>,
-    pub(crate) stopping: Once,
+    pub(crate) stopping: Latch,
     next: AtomicUsize,
 }
 
@@ -167,7 +167,7 @@ impl<H: Host> Core<H> {
             counters: Counters::new(),
             shards: (0..config.loops.max(1)).map(|_| Shard::new()).collect(),
             unserved: Mutex::default(),
-            stopping: Once::default(),
+            stopping: Latch::default(),
             next: AtomicUsize::new(0),
         }
     }
@@ -206,7 +206,7 @@ impl<H: Host> Core<H> {
             }
         }
         if let Command::Listen(listener) = command {
-            if self.stopping.has_happened() {
+            if self.stopping.is_set() {
                 listener.close();
             } else {
                 unserved.push(listener);
@@ -224,7 +224,7 @@ impl<H: Host> Core<H> {
     /// Loop `index` does not run any more. What it was asked and has not begun goes to another loop, or ends.
     pub(crate) fn close(&self, index: usize) {
         let reason = self.end_reason();
-        let stopping = self.stopping.has_happened();
+        let stopping = self.stopping.is_set();
         for command in self.shards[index].close() {
             match command {
                 Command::Listen(listener) => self.serve(listener),
@@ -239,7 +239,7 @@ impl<H: Host> Core<H> {
     }
 
     pub(crate) fn stop(&self) {
-        self.stopping.happens();
+        self.stopping.set();
         let unserved = std::mem::take(&mut *self.unserved.lock());
         for listener in unserved {
             listener.close();
@@ -251,7 +251,7 @@ impl<H: Host> Core<H> {
 
     /// What the connections of a loop that does not run any more end with.
     pub(crate) fn end_reason(&self) -> Reason {
-        if self.stopping.has_happened() {
+        if self.stopping.is_set() {
             Code::Shutdown.into()
         } else {
             Code::LoopFailed.into()

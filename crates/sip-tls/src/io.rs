@@ -60,7 +60,7 @@ impl<H: Host> IoLoop<H> {
     /// with each failure in a row, up to 30 s.
     pub fn run(mut self) {
         let mut pause = FIRST_PAUSE;
-        while !self.core.stopping.has_happened() {
+        while !self.core.stopping.is_set() {
             let begun = Instant::now();
             let (error, connections) = match self.serve() {
                 Ok(()) => break,
@@ -129,7 +129,7 @@ fn run<H: Host>(reactor: &mut Reactor<H>, index: usize, local: &mut H::Local) ->
     let shard = &core.shards[index];
     let mut events = Events::with_capacity(1024);
     let mut slots = Vec::new();
-    while !core.stopping.has_happened() {
+    while !core.stopping.is_set() {
         let timeout = reactor.timeout(|| shard.waker.may_sleep());
         match reactor.poll.poll(&mut events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),

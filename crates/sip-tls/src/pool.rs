@@ -63,7 +63,7 @@ impl<H: Host> Pool<H> {
                 "there is no certificate to accept connections with",
             ));
         }
-        if self.0.stopping.has_happened() {
+        if self.0.stopping.is_set() {
             return Err(io::Error::new(io::ErrorKind::BrokenPipe, Stopped));
         }
         let (shared, address) = listener::Shared::bind(config, data)?;
@@ -87,7 +87,7 @@ impl<H: Host> Pool<H> {
         target: Target,
         data: impl FnOnce(&Conn) -> H::Conn,
     ) -> Result<Conn, Stopped> {
-        if self.0.stopping.has_happened() {
+        if self.0.stopping.is_set() {
             return Err(Stopped);
         }
         let conn = self.0.conn(target.remote);

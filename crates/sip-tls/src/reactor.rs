@@ -261,7 +261,7 @@ impl<H: Host> Drop for Reactor<H> {
         self.core.close(self.index);
         for listener in std::mem::take(&mut self.listeners) {
             let listener = listener.1.release(self.poll.registry());
-            if self.core.stopping.has_happened() {
+            if self.core.stopping.is_set() {
                 listener.close();
             } else {
                 self.core.serve(listener);

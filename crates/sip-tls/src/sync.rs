@@ -26,31 +26,31 @@ impl<T> Mutex<T> {
 
 pub(crate) type MutexGuard<'a, T> = imp::MutexGuard<'a, T>;
 
-/// Something that happens once, and can be waited for.
+/// Is set once, and can be waited for.
 #[derive(Debug, Default)]
-pub(crate) struct Once {
-    happened: AtomicBool,
+pub(crate) struct Latch {
+    is_set: AtomicBool,
     lock: std::sync::Mutex<()>,
     changed: Condvar,
 }
 
-impl Once {
-    pub(crate) fn happens(&self) {
+impl Latch {
+    pub(crate) fn set(&self) {
         let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        self.happened.store(true, Ordering::Release);
+        self.is_set.store(true, Ordering::Release);
         drop(guard);
         self.changed.notify_all();
     }
 
-    pub(crate) fn has_happened(&self) -> bool {
-        self.happened.load(Ordering::Acquire)
+    pub(crate) fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::Acquire)
     }
 
-    /// Waits at most so long; whether it has happened.
+    /// Waits at most so long; whether it is set.
     pub(crate) fn wait(&self, limit: Duration) -> bool {
         let end = Instant::now() + limit;
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        while !self.has_happened() {
+        while !self.is_set() {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use std::net::TcpStream;
+
 use common::*;
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use sip_tls::*;
 use socket2::SockRef;
 
@@ -239,9 +242,61 @@ fn a_client_that_leaves_at_once_was_there() {
         // It leaves TLS 1.3's tickets unread: the kernel resets the connection.
         drop(client(listener.address()));
         engine.accepted();
-        assert!(matches!(
-            engine.closed().code,
-            Code::PeerEof | Code::PeerReset | Code::PeerClosed
-        ));
+        let reason = engine.closed();
+        assert!(
+            matches!(
+                reason.code,
+                Code::PeerEof | Code::PeerReset | Code::PeerClosed
+            ),
+            "{reason:?}"
+        );
+        // It did nothing that would have to change.
+        assert_eq!(reason.side, Side::Nobody, "{reason}");
+    }
+}
+
+/// A look-up in a directory of CAs leaves errors about files in OpenSSL's queue. They are not why a connection ended.
+#[test]
+fn a_client_with_a_certificate_that_leaves_at_once_was_there() {
+    let pki = Pki::new();
+    let engine = Engine::with(
+        PoolConfig {
+            loops: 1,
+            ..PoolConfig::default()
+        },
+        |_| {},
+    );
+    let cas = certs::hashed_dir(&pki.ca);
+    let config = ProfileConfig {
+        ca_list_path: Some(cas.path().to_owned()),
+        verify_client: true,
+        require_client_cert: true,
+        ..pki.server(&Spec::default())
+    };
+    let listener = engine.listen(&config);
+    let own = Cert::make(
+        &Spec {
+            cn: "phone",
+            ..Spec::default()
+        },
+        Some(&pki.ca),
+    );
+    let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
+    connector.set_verify(SslVerifyMode::NONE);
+    connector.set_certificate(&own.x509).unwrap();
+    connector.set_private_key(&own.key).unwrap();
+    let connector = connector.build();
+    for abruptly in [false, true].repeat(25) {
+        let tcp = TcpStream::connect(listener.address()).unwrap();
+        let phone = connector.connect("sip.example.com", tcp).unwrap();
+        if abruptly {
+            SockRef::from(phone.get_ref())
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
+        }
+        drop(phone);
+        assert_eq!(engine.accepted().1.peer.unwrap().subject.cn, "phone");
+        let reason = engine.closed();
+        assert_eq!(reason.side, Side::Nobody, "{reason:?} {reason}");
     }
 }
