@@ -276,9 +276,12 @@ impl Host for Sip {
                     told(&reason)
                 );
             }
+        });
+        // Whatever went wrong with the line: PJSIP's transport ends.
+        guard((), || {
             connection.sip.disconnected(
                 facts::status(&reason),
-                &facts::none(connection.local, remote),
+                &facts::none(connection.local, connection.conn.remote()),
             );
         });
     }

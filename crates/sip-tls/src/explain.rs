@@ -79,6 +79,15 @@ pub(crate) fn explain(error: &Error, evidence: &Evidence<'_>) -> Reason {
         (Some(said), _) => said,
         // Whatever else is in OpenSSL's queue, that is why it failed: a file that a look-up did not find is there too.
         (None, Some(errno)) => return evidence.died(&io::Error::from_raw_os_error(errno)),
+        // Errors of the system alone, and none of the socket: it was closed.
+        (None, None)
+            if stack
+                .errors()
+                .iter()
+                .all(|error| error.library_code() == ffi::ERR_LIB_SYS) =>
+        {
+            return evidence.closed().into();
+        }
         (None, None) => Code::Protocol.into(),
     };
     if reason.openssl.is_none() {

@@ -300,3 +300,25 @@ fn a_client_with_a_certificate_that_leaves_at_once_was_there() {
         assert_eq!(reason.side, Side::Nobody, "{reason:?} {reason}");
     }
 }
+
+#[test]
+fn an_error_that_the_host_left_in_openssls_queue_is_not_the_connections() {
+    let pki = Pki::new();
+    let engine = Engine::new();
+    let listener = engine.listen(&pki.server(&Spec::default()));
+    for (linger, code) in [
+        (Some(Duration::ZERO), Code::PeerReset),
+        (None, Code::PeerEof),
+    ] {
+        let mut phone = client(listener.address());
+        let (conn, _) = engine.accepted();
+        phone.write_all(LITTER).unwrap();
+        assert_eq!(engine.message(), LITTER);
+        conn.send(OK, 1).unwrap();
+        hear(&mut phone, OK);
+        SockRef::from(phone.get_ref()).set_linger(linger).unwrap();
+        drop(phone);
+        let reason = engine.closed();
+        assert_eq!((reason.code, reason.openssl), (code, None), "{reason}");
+    }
+}

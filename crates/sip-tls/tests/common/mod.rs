@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
+use openssl::ssl::{SslConnector, SslContext, SslMethod, SslStream, SslVerifyMode};
 use sip_tls::verify::PeerName;
 use sip_tls::*;
 
@@ -45,7 +45,11 @@ pub struct Failed {
     pub pause: Duration,
 }
 
-/// The recorder panics at a message that has it.
+/// At this message the recorder leaves an error in OpenSSL's queue, as a host does that uses OpenSSL itself.
+pub const LITTER: &[u8] =
+    b"OPTIONS sip:litter@example.com SIP/2.0\r\nVia: SIP/2.0/TLS x\r\nContent-Length: 0\r\n\r\n";
+
+/// The recorder panics at this message.
 pub const PANIC: &[u8] =
     b"OPTIONS sip:panic@example.com SIP/2.0\r\nVia: SIP/2.0/TLS x\r\nContent-Length: 0\r\n\r\n";
 
@@ -99,6 +103,10 @@ impl Host for Recorder {
                 conn.send(OK, token).unwrap();
             }
             panic!("the host was told to");
+        }
+        if message == LITTER {
+            let mut context = SslContext::builder(SslMethod::tls()).unwrap();
+            context.set_ca_file("/nonexistent").unwrap_err().put();
         }
         if self.answer {
             let _ = conn.send(OK, 0);
