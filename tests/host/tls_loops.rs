@@ -124,7 +124,9 @@ fn wait_for_both_loops(world: &World, ours: &Asterisk<'_>, here: &mut Vec<Connec
 fn the_only_loop_comes_back() {
     let world = World::new("loop");
     let lab = &world.lab;
-    let certificate = world.authority().issue("carrier", "carrier.example", CARRIER);
+    let certificate = world
+        .authority()
+        .issue("carrier", "carrier.example", CARRIER);
     let setup = world
         .setup("")
         .pjsip(&carrier("carrier", "tls", CARRIER))
