@@ -127,7 +127,7 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
     for (code, count) in refusal::counts() {
         console!(console, "Refused {code}: {count}");
     }
-    if let Some(counts) = current::current().map(|tls| tls.counts()) {
+    if let Some((counts, loads)) = current::current().map(|tls| (tls.counts(), tls.loads())) {
         console!(console, "TLS connections: {}", counts.open);
         console!(console, "TLS handshakes in: {}", counts.established_in);
         console!(console, "TLS handshakes out: {}", counts.established_out);
@@ -135,6 +135,9 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
         console!(console, "SIP messages in: {}", counts.messages_in);
         console!(console, "SIP messages out: {}", counts.messages_out);
         console!(console, "Keepalives answered: {}", counts.pings);
+        let loads: Vec<_> = loads.iter().map(usize::to_string).collect();
+        console!(console, "TLS connections of each loop: {}", loads.join(" "));
+        console!(console, "I/O loop restarts: {}", counts.loop_restarts);
         for (code, count) in &counts.ended {
             console!(console, "Ended {code:?}: {count}");
         }
@@ -270,5 +273,6 @@ fn test_fault(console: &mut Console<'_>) -> Outcome {
         return Outcome::Usage;
     };
     crate::ffi::fault::arm(name);
+    sip_tls::fault::arm(name);
     Outcome::Done
 }

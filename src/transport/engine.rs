@@ -1,12 +1,16 @@
 //! The I/O threads, and what happens on them.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use log::Level;
-use sip_tls::{Close, Conn, Host, ListenerEvent, Pool, PoolConfig, Reason, Side, Stage, TlsInfo};
+use sip_tls::{
+    Close, Conn, Host, ListenerEvent, LoopFailure, Pool, PoolConfig, Reason, Side, Stage, TlsInfo,
+};
 
 use crate::config;
+use crate::ffi::fault;
 use crate::ffi::guard::guard;
 use crate::ffi::pjsip::factory::FactoryRef;
 use crate::ffi::pjsip::register_thread;
@@ -48,17 +52,7 @@ impl Engine {
             let name = format!("ciphertrunk tls {number}");
             let thread = thread::spawn(&name.clone(), move || {
                 let description = register_thread(&name);
-                let Some(rx) = RxBuffer::new() else {
-                    log::error!("{name}: no memory for a receive buffer");
-                    return;
-                };
-                let mut local = Local { rx };
-                if let Err(error) = io_loop.run(&mut local) {
-                    log::error!(
-                        "{name}: epoll failed: {error}. Its connections are closed; reload the module"
-                    );
-                }
-                drop(local);
+                io_loop.run();
                 drop(description);
             });
             match thread {
@@ -155,13 +149,15 @@ impl Host for Sip {
     type Conn = Connection;
     type Local = Local;
 
-    fn accepted(
-        &self,
-        _: &mut Local,
-        listener: &ListenerData,
-        conn: &Conn,
-        info: TlsInfo,
-    ) -> Option<Connection> {
+    fn local(&self, _: usize) -> io::Result<Local> {
+        if fault::fires("tls-rx-buffer") {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        let rx = RxBuffer::new().ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Local { rx })
+    }
+
+    fn accepted(&self, listener: &ListenerData, conn: &Conn, info: TlsInfo) -> Option<Connection> {
         guard(None, || {
             let carrier = Arc::new(TlsCarrier(OnceLock::from(conn.clone())));
             let made = SipTransport::create(
@@ -207,10 +203,13 @@ impl Host for Sip {
         })
     }
 
-    fn refused(&self, _: &mut Local, listener: &ListenerData, remote: SocketAddr, reason: Reason) {
+    fn refused(&self, listener: &ListenerData, remote: SocketAddr, reason: Reason) {
         guard((), || {
             if reason.side == Side::Nobody {
-                log::debug!("transport '{}': {remote}: {reason}", listener.name);
+                log::debug!(
+                    "transport '{}': TLS from {remote} did not begin: {reason}",
+                    listener.name
+                );
                 return;
             }
             limited::log(
@@ -226,7 +225,7 @@ impl Host for Sip {
         });
     }
 
-    fn connected(&self, _: &mut Local, connection: &Connection, info: TlsInfo) {
+    fn connected(&self, connection: &Connection, info: TlsInfo) {
         guard((), || {
             log::debug!(
                 "transport '{}': connected to {} ({}), {} {}",
@@ -243,20 +242,23 @@ impl Host for Sip {
     }
 
     fn message(&self, local: &mut Local, connection: &Connection, message: &[u8]) {
-        guard((), || {
+        let delivered = guard(false, || {
+            assert!(
+                !fault::fires("tls-message"),
+                "deliberate panic for a test at tls-message"
+            );
             local
                 .rx
-                .deliver(&connection.sip, connection.conn.remote(), message)
+                .deliver(&connection.sip, connection.conn.remote(), message);
+            true
         });
+        if !delivered {
+            // PJSIP has not seen the message, and the peer would wait for an answer.
+            connection.conn.close(Close::Now);
+        }
     }
 
-    fn write_done(
-        &self,
-        _: &mut Local,
-        connection: &Connection,
-        token: u64,
-        result: Result<(), Reason>,
-    ) {
+    fn write_done(&self, connection: &Connection, token: u64, result: Result<(), Reason>) {
         guard((), || {
             connection
                 .sip
@@ -264,7 +266,7 @@ impl Host for Sip {
         });
     }
 
-    fn closed(&self, _: &mut Local, connection: &Connection, reason: Reason) {
+    fn closed(&self, connection: &Connection, reason: Reason) {
         guard((), || {
             let remote = connection.conn.remote();
             if reason.side == Side::Nobody {
@@ -296,14 +298,17 @@ impl Host for Sip {
                     ),
                 );
             }
+        });
+        // Whatever went wrong with the line: PJSIP's transport ends.
+        guard((), || {
             connection.sip.disconnected(
                 facts::status(&reason),
-                &facts::none(connection.local, remote),
+                &facts::none(connection.local, connection.conn.remote()),
             );
         });
     }
 
-    fn listener_event(&self, _: &mut Local, listener: &ListenerData, event: ListenerEvent) {
+    fn listener_event(&self, listener: &ListenerData, event: ListenerEvent) {
         guard((), || match event {
             ListenerEvent::OutOfResources(errno) | ListenerEvent::Failed(errno) => limited::log(
                 Level::Error,
@@ -324,6 +329,19 @@ impl Host for Sip {
                     listener.name
                 ),
             ),
+        });
+    }
+
+    fn loop_failed(&self, failure: &LoopFailure) {
+        guard((), || {
+            log::error!(
+                "I/O loop {} of SIP over TLS failed: {}. Its {} connections are closed; new ones go to the other loops, and it starts \
+                 again in {:.1} s",
+                failure.index,
+                failure.error,
+                failure.connections,
+                failure.pause.as_secs_f64()
+            );
         });
     }
 }

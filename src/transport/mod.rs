@@ -58,6 +58,11 @@ impl Tls {
         self.engine.pool().counts()
     }
 
+    /// The connections of each I/O loop.
+    pub fn loads(&self) -> Vec<usize> {
+        self.engine.pool().loads()
+    }
+
     /// Reads certificates again, and what `ciphertrunk.conf` says of transports to leave alone.
     pub fn reload(&self) {
         in_sip_thread(|| self.adopter.adopt_all());

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use openssl::ssl::{SslConnector, SslMethod, SslSessionCacheMode, SslVerifyMode, SslVersion};
 use sip_tls::{
-    Conn, Host, ListenerConfig, ListenerEvent, Pool, PoolConfig, Profile, ProfileConfig, Reason,
-    SocketOptions, TlsInfo,
+    Conn, Host, ListenerConfig, ListenerEvent, LoopFailure, Pool, PoolConfig, Profile,
+    ProfileConfig, Reason, SocketOptions, TlsInfo,
 };
 
 struct Quiet;
@@ -23,18 +23,24 @@ impl Host for Quiet {
     type Listener = ();
     type Conn = Conn;
     type Local = ();
-    fn accepted(&self, (): &mut (), (): &(), conn: &Conn, _: TlsInfo) -> Option<Conn> {
+    fn local(&self, _: usize) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn accepted(&self, (): &(), conn: &Conn, _: TlsInfo) -> Option<Conn> {
         Some(conn.clone())
     }
-    fn refused(&self, (): &mut (), (): &(), remote: SocketAddr, reason: Reason) {
+    fn refused(&self, (): &(), remote: SocketAddr, reason: Reason) {
         eprintln!("{remote}: {reason}");
     }
-    fn connected(&self, (): &mut (), _: &Conn, _: TlsInfo) {}
+    fn connected(&self, _: &Conn, _: TlsInfo) {}
     fn message(&self, (): &mut (), _: &Conn, _: &[u8]) {}
-    fn write_done(&self, (): &mut (), _: &Conn, _: u64, _: Result<(), Reason>) {}
-    fn closed(&self, (): &mut (), _: &Conn, _: Reason) {}
-    fn listener_event(&self, (): &mut (), (): &(), event: ListenerEvent) {
+    fn write_done(&self, _: &Conn, _: u64, _: Result<(), Reason>) {}
+    fn closed(&self, _: &Conn, _: Reason) {}
+    fn listener_event(&self, (): &(), event: ListenerEvent) {
         eprintln!("{event:?}");
+    }
+    fn loop_failed(&self, failure: &LoopFailure) {
+        eprintln!("{failure:?}");
     }
 }
 
@@ -193,7 +199,7 @@ fn measure(count: usize, version: &str) {
     let (pool, loops) = Pool::new(Arc::new(Quiet), PoolConfig::default()).expect("a pool");
     let threads: Vec<_> = loops
         .into_iter()
-        .map(|io| std::thread::spawn(move || io.run(&mut ()).expect("epoll")))
+        .map(|io| std::thread::spawn(move || io.run()))
         .collect();
     let listener = ListenerConfig {
         address: "127.0.0.1:0".parse().expect("an address"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
 
 use crate::host::{Host, ListenerEvent};
 use crate::listener;
@@ -16,6 +17,8 @@ const BATCH: usize = 64;
 /// A loop's view of a listener.
 pub(crate) struct Accepting<H: Host> {
     pub(crate) shared: Arc<listener::Shared<H::Listener>>,
+    /// Whether epoll watches its socket.
+    registered: bool,
     /// Connections may be waiting.
     pub(crate) ready: bool,
     /// It failed and has a pause.
@@ -31,6 +34,7 @@ impl<H: Host> Accepting<H> {
     pub(crate) fn new(shared: Arc<listener::Shared<H::Listener>>) -> Self {
         Accepting {
             shared,
+            registered: false,
             ready: true,
             parked: false,
             failing: false,
@@ -45,8 +49,30 @@ impl<H: Host> Accepting<H> {
         self.parked = false;
     }
 
+    /// Lets epoll watch its socket.
+    fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        if !self.registered {
+            if let Some(socket) = &mut *self.shared.socket() {
+                registry.register(socket, token, Interest::READABLE)?;
+            }
+            self.registered = true;
+        }
+        Ok(())
+    }
+
+    /// The socket is for another loop's epoll from now on.
+    pub(crate) fn release(self, registry: &Registry) -> Arc<listener::Shared<H::Listener>> {
+        if self.registered
+            && let Some(socket) = &mut *self.shared.socket()
+        {
+            // An epoll that has failed may refuse; it forgets the socket when it is closed, at the latest.
+            let _ = registry.deregister(socket);
+        }
+        self.shared
+    }
+
     /// Reports a failure, unless it goes on.
-    pub(crate) fn fail(&mut self, error: &io::Error, host: &H, local: &mut H::Local) {
+    fn fail(&mut self, error: &io::Error, host: &H) {
         self.parked = true;
         if !std::mem::replace(&mut self.failing, true) {
             let errno = error.raw_os_error().unwrap_or(0);
@@ -56,7 +82,7 @@ impl<H: Host> Accepting<H> {
             } else {
                 ListenerEvent::Failed(errno)
             };
-            host.listener_event(local, &self.shared.data, event);
+            host.listener_event(&self.shared.data, event);
         }
     }
 
@@ -64,9 +90,17 @@ impl<H: Host> Accepting<H> {
     pub(crate) fn take(
         &mut self,
         host: &H,
-        local: &mut H::Local,
+        registry: &Registry,
+        token: Token,
     ) -> (Vec<(TcpStream, SocketAddr)>, bool) {
         let mut taken = Vec::new();
+        if !self.has_work() {
+            return (taken, false);
+        }
+        if let Err(error) = self.register(registry, token) {
+            self.fail(&error, host);
+            return (taken, true);
+        }
         while self.has_work() && taken.len() < BATCH {
             let accepted = match &*self.shared.socket() {
                 Some(socket) => socket.accept(),
@@ -82,13 +116,13 @@ impl<H: Host> Accepting<H> {
                         Some(libc::ECONNABORTED | libc::EINTR | libc::EPROTO)
                     ) => {}
                 Err(error) => {
-                    self.fail(&error, host, local);
+                    self.fail(&error, host);
                     return (taken, true);
                 }
             }
         }
         if !taken.is_empty() && std::mem::replace(&mut self.failing, false) {
-            host.listener_event(local, &self.shared.data, ListenerEvent::Recovered);
+            host.listener_event(&self.shared.data, ListenerEvent::Recovered);
         }
         (taken, false)
     }

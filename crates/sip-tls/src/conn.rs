@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use crate::doorbell::Doorbell;
 use crate::reason::{Code, Reason};
+use crate::sync::{Mutex, MutexGuard};
+use crate::waker::Waker;
 
 /// A handle to a connection: to send and to close, from any thread, without ever blocking. It outlives the connection harmlessly.
 ///
@@ -133,8 +134,8 @@ pub(crate) struct Outbox {
     bytes: usize,
     pub(crate) ending: Option<Ending>,
     closed: bool,
-    /// The connection's place in its loop, once it has one.
-    slot: Option<usize>,
+    /// Its loop and its slot there, while it has them.
+    place: Option<(Arc<Waker>, usize)>,
     /// Whether the loop knows that there is something to do.
     scheduled: bool,
 }
@@ -149,40 +150,41 @@ impl Outbox {
 pub(crate) struct Shared {
     remote: SocketAddr,
     limit: usize,
-    bell: Arc<Doorbell>,
     outbox: Mutex<Outbox>,
 }
 
 impl Shared {
-    pub(crate) fn new(remote: SocketAddr, limit: usize, bell: Arc<Doorbell>) -> Self {
+    pub(crate) fn new(remote: SocketAddr, limit: usize) -> Self {
         Shared {
             remote,
             limit,
-            bell,
             outbox: Mutex::default(),
         }
     }
 
     pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+        self.outbox.lock()
     }
 
+    /// Lets the loop know. Before the connection has a slot there is no need: it gets its first turn with it.
     fn schedule(&self, mut outbox: MutexGuard<'_, Outbox>) {
-        let Some(slot) = outbox.slot else { return };
+        let Some((waker, slot)) = outbox.place.clone() else {
+            return;
+        };
         if !std::mem::replace(&mut outbox.scheduled, true) {
             drop(outbox);
-            self.bell.ring(Some(slot));
+            waker.notify(Some(slot));
         }
     }
 
     // For the loop:
 
-    pub(crate) fn placed(&self, slot: usize) {
-        self.outbox().slot = Some(slot);
+    pub(crate) fn placed(&self, waker: Arc<Waker>, slot: usize) {
+        self.outbox().place = Some((waker, slot));
     }
 
-    /// Begins a turn: what is queued from now on rings again.
-    pub(crate) fn turn(&self) -> Option<Ending> {
+    /// Begins a turn: what is queued from now on wakes the loop again.
+    pub(crate) fn begin_turn(&self) -> Option<Ending> {
         let mut outbox = self.outbox();
         outbox.scheduled = false;
         outbox.ending
@@ -206,6 +208,13 @@ impl Shared {
         self.outbox().bytes -= out.bytes.len();
     }
 
+    /// A message that will not be written after all: the first in the queue again.
+    pub(crate) fn put_back(&self, out: Option<Out>) {
+        if let Some(out) = out {
+            self.outbox().queue.push_front(out);
+        }
+    }
+
     /// Answers a keepalive; `false` if the peer sends them without reading the answers.
     pub(crate) fn pong(&self) -> bool {
         let mut outbox = self.outbox();
@@ -223,7 +232,7 @@ impl Shared {
     pub(crate) fn end(&self) -> VecDeque<Out> {
         let mut outbox = self.outbox();
         outbox.closed = true;
-        outbox.slot = None;
+        outbox.place = None;
         outbox.bytes = 0;
         std::mem::take(&mut outbox.queue)
     }

@@ -52,6 +52,8 @@ counters! {
     bytes_out,
     /// Keepalives answered.
     pings,
+    /// How often an I/O loop failed and was to start again.
+    loop_restarts,
 }
 
 impl Counters {

@@ -1,7 +1,10 @@
 //! What the engine tells its host.
 
+use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cert_info::CertInfo;
 use crate::conn::Conn;
@@ -45,67 +48,89 @@ pub enum ListenerEvent {
     Failed(i32),
 }
 
+/// Why an I/O loop failed.
+#[derive(Debug)]
+pub enum LoopError {
+    /// [`Host::local`] had nothing to give.
+    Start(io::Error),
+    /// The system gave no epoll, or it failed.
+    Epoll(io::Error),
+    /// Something panicked; the panic's text.
+    Panic(String),
+}
+
+impl fmt::Display for LoopError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoopError::Start(error) => write!(f, "it could not start: {error}"),
+            LoopError::Epoll(error) => write!(f, "epoll failed: {error}"),
+            LoopError::Panic(text) => write!(f, "it panicked: {text}"),
+        }
+    }
+}
+
+/// An I/O loop has failed: its connections are closed by now, and its listeners are with another loop, if one runs.
+#[derive(Debug)]
+pub struct LoopFailure {
+    /// Which loop.
+    pub index: usize,
+    /// Why.
+    pub error: LoopError,
+    /// How many connections it had.
+    pub connections: usize,
+    /// When it starts again.
+    pub pause: Duration,
+}
+
 /// The other side of the engine: whoever takes its messages.
 ///
 /// # Threads and order
-/// All callbacks run on the I/O threads that run the [`IoLoop`](crate::IoLoop)s; those of one connection always on the same one.
-/// Incoming: [`accepted`](Host::accepted), then messages, then [`closed`](Host::closed). Outgoing:
+/// The callbacks run on the threads that run the [`IoLoop`](crate::IoLoop)s (and where one is dropped); those of one connection always
+/// one after another. Incoming: [`accepted`](Host::accepted), then messages, then [`closed`](Host::closed). Outgoing:
 /// [`connected`](Host::connected), then messages, then `closed`; or `closed` alone. A connection that has data gets `closed` exactly
 /// once, after the last `write_done`, and nothing after it. `write_done` comes once for each successful
 /// [`Conn::send`], in order, perhaps before `send` returns. After the host closes a connection no more messages come, from inside `message` on.
 ///
 /// # What may be called from inside
-/// Everything: no lock is held. But nothing that blocks, for all connections of the thread wait meanwhile. A
-/// callback must not unwind: the loop would end.
+/// Everything: no lock is held. But nothing that blocks, for all connections of the thread wait meanwhile. A callback that
+/// panics ends the loop, as any panic does: all connections of that loop are closed (each still gets its `write_done`s and its `closed`), and
+/// the loop starts again.
 pub trait Host: Send + Sync + Sized + 'static {
     /// The host's data of a listener.
     type Listener: Send + Sync + 'static;
     /// The host's data of a connection; dropped after `closed`.
     type Conn: Send + 'static;
-    /// The host's data of an I/O thread, like a receive buffer.
+    /// The host's data of an I/O loop, like a receive buffer.
     type Local;
 
+    /// What loop `index` (from 0) has of its own; asked at each of its starts, on its thread.
+    ///
+    /// # Errors
+    /// Most likely there is no memory. The loop tries again later; the others serve meanwhile.
+    fn local(&self, index: usize) -> io::Result<Self::Local>;
+
     /// A client has finished its handshake. `None` refuses it: it is closed, and nothing more is said about it.
-    fn accepted(
-        &self,
-        local: &mut Self::Local,
-        listener: &Self::Listener,
-        conn: &Conn,
-        info: TlsInfo,
-    ) -> Option<Self::Conn>;
+    fn accepted(&self, listener: &Self::Listener, conn: &Conn, info: TlsInfo)
+    -> Option<Self::Conn>;
 
     /// A client's handshake failed.
-    fn refused(
-        &self,
-        local: &mut Self::Local,
-        listener: &Self::Listener,
-        remote: SocketAddr,
-        reason: Reason,
-    );
+    fn refused(&self, listener: &Self::Listener, remote: SocketAddr, reason: Reason);
 
     /// An outgoing connection has finished its handshake.
-    fn connected(&self, local: &mut Self::Local, conn: &Self::Conn, info: TlsInfo);
+    fn connected(&self, conn: &Self::Conn, info: TlsInfo);
 
     /// A whole SIP message, of at most [`MAX_MESSAGE`](crate::frame::MAX_MESSAGE) bytes.
     fn message(&self, local: &mut Self::Local, conn: &Self::Conn, message: &[u8]);
 
     /// The message sent with `token` was handed to the network, or will not be.
-    fn write_done(
-        &self,
-        local: &mut Self::Local,
-        conn: &Self::Conn,
-        token: u64,
-        result: Result<(), Reason>,
-    );
+    fn write_done(&self, conn: &Self::Conn, token: u64, result: Result<(), Reason>);
 
     /// The connection is gone, or never came about.
-    fn closed(&self, local: &mut Self::Local, conn: &Self::Conn, reason: Reason);
+    fn closed(&self, conn: &Self::Conn, reason: Reason);
 
     /// Something happened to a listener.
-    fn listener_event(
-        &self,
-        local: &mut Self::Local,
-        listener: &Self::Listener,
-        event: ListenerEvent,
-    );
+    fn listener_event(&self, listener: &Self::Listener, event: ListenerEvent);
+
+    /// An I/O loop has failed, and will start again.
+    fn loop_failed(&self, failure: &LoopFailure);
 }

@@ -1,7 +1,7 @@
 //! SIP over TLS without any host: profiles, handshakes, verification, framing, and an engine of I/O loops.
 //!
 //! A [`Profile`] holds a transport's TLS options, loaded. A [`Pool`] has [`IoLoop`]s, which the host runs on threads
-//! that it made itself, [listeners](Pool::listen) and [outgoing connections](Pool::connect). What happens comes to
+//! that it made itself (one that fails closes its connections and starts again), [listeners](Pool::listen) and [outgoing connections](Pool::connect). What happens comes to
 //! the host by the callbacks of [`Host`]; a [`Conn`] sends and closes from any thread. The parts that do no
 //! I/O stand for themselves: [`frame`] and [`verify`].
 //!
@@ -15,9 +15,13 @@ mod alert;
 mod cert_info;
 mod cipher;
 mod conn;
+mod connection;
+mod core;
 mod counters;
-mod doorbell;
 mod error;
+mod explain;
+#[cfg_attr(not(feature = "test-hooks"), doc(hidden))]
+pub mod fault;
 pub mod frame;
 mod host;
 mod io;
@@ -28,22 +32,25 @@ mod ossl_ext;
 mod pem;
 mod pool;
 mod profile;
+mod reactor;
 mod reason;
 mod socket;
-mod turn;
+mod sync;
+mod unload;
 pub mod verify;
+mod waker;
 
-pub use alert::name as alert_name;
+pub use crate::core::{PoolConfig, Target};
 pub use cert_info::{AltName, CertInfo, Name};
 pub use conn::{Close, Conn, SendError};
 pub use counters::Counts;
 pub use error::{ConfigOption, Fault, ProfileError, Warning};
-pub use host::{Host, ListenerEvent, TlsInfo};
+pub use host::{Host, ListenerEvent, LoopError, LoopFailure, TlsInfo};
 pub use io::IoLoop;
 pub use listener::{Listener, ListenerConfig};
 pub use method::{Method, UnknownMethod};
-pub use ossl_ext::{AcquireError, acquire, release};
-pub use pool::{Pool, PoolConfig, Stopped, Target};
-pub use profile::{KeyLog, Profile, ProfileConfig};
+pub use pool::{Pool, Stopped};
+pub use profile::{KeyLog, MAX_CERTIFICATES, Profile, ProfileConfig};
 pub use reason::{Code, Reason, Side, Stage};
 pub use socket::{Keepalive, SocketOptions};
+pub use unload::{AcquireError, acquire, release};

@@ -1,4 +1,4 @@
-//! One connection's TLS stream: handshake, reading, writing, farewell. It knows no host and no loop.
+//! One connection's TLS stream: handshake, reading, writing, close_notify. It knows no host and no loop.
 
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use openssl::error::ErrorStack;
 use openssl::ssl::{Error, ErrorCode, NameType, Ssl, SslStream};
 
-use crate::alert::{Evidence, explain};
 use crate::cert_info::CertInfo;
 use crate::conn::{Out, Shared};
+use crate::explain::{Evidence, explain};
 use crate::frame::Framer;
 use crate::host::TlsInfo;
 use crate::profile::Profile;
@@ -27,7 +27,7 @@ pub(crate) enum Phase {
     Handshaking,
     Open,
     /// Over for the host. The socket stays until the peer closes too, for what it has sent and we have not read would make the
-    /// kernel reset the connection and throw our last words away.
+    /// kernel reset the connection and throw away what we wrote last.
     Lingering,
 }
 
@@ -91,26 +91,33 @@ impl Link {
         if [ErrorCode::WANT_READ, ErrorCode::WANT_WRITE].contains(&error.code()) {
             return Step::Wait;
         }
+        let socket = self.stream.get_ref();
         Step::Failed(explain(
             error,
             &Evidence {
                 open: self.phase == Phase::Open,
-                first: self.stream.get_ref().first(),
+                incoming: self.stream.ssl().is_server(),
+                first: socket.first(),
                 faults: &self.verifier.faults(),
+                socket: socket.errno(),
             },
         ))
     }
 
+    /// Before a call: errors that an earlier one has left in the thread's queue would be taken for its own.
+    fn fresh(&mut self) -> &mut SslStream<Sock> {
+        drop(ErrorStack::get());
+        &mut self.stream
+    }
+
     /// Goes on with the handshake. `remote` is given, for a peer that has reset the connection by now has no address any more.
     pub(crate) fn handshake(&mut self, profile: &Profile, remote: SocketAddr) -> Step<TlsInfo> {
-        let result = self.stream.do_handshake();
+        let result = self.fresh().do_handshake();
         match result.map_err(|error| self.failed(&error)) {
             Err(Step::Failed(reason)) => Step::Failed(reason),
             Err(_) => Step::Wait,
             Ok(()) => {
                 self.phase = Phase::Open;
-                // Faults that the verifier let pass are still in OpenSSL's queue, and would look like errors of the next call.
-                drop(ErrorStack::get());
                 self.info(profile, remote)
             }
         }
@@ -165,7 +172,7 @@ impl Link {
 
     /// Reads once into `buffer`.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Step<usize> {
-        match self.stream.ssl_read(buffer) {
+        match self.fresh().ssl_read(buffer) {
             Ok(count) => Step::Done(count),
             Err(error) => self.failed(&error),
         }
@@ -188,7 +195,7 @@ impl Link {
                     self.writing = Some((out, at));
                     return Step::Done(false);
                 }
-                match self.stream.ssl_write(&out.bytes[at..]) {
+                match self.fresh().ssl_write(&out.bytes[at..]) {
                     Ok(count) => {
                         at += count;
                         written += count;
@@ -197,7 +204,7 @@ impl Link {
                         self.writing = Some((out, at));
                         return match self.failed(&error) {
                             Step::Failed(reason) => {
-                                Step::Failed(self.last_words().unwrap_or(reason))
+                                Step::Failed(self.peers_last().unwrap_or(reason))
                             }
                             _ => Step::Wait,
                         };
@@ -214,32 +221,42 @@ impl Link {
         self.writing.take().map(|(out, _)| out)
     }
 
-    /// When writing fails, an alert that waits to be read says why.
-    fn last_words(&mut self) -> Option<Reason> {
+    /// When writing fails, an alert (close_notify too) that waits to be read says why.
+    fn peers_last(&mut self) -> Option<Reason> {
         let mut buffer = [0; 512];
         match self.read(&mut buffer) {
-            Step::Failed(reason) if reason.alert.is_some() => Some(reason),
+            Step::Failed(reason) if reason.alert.is_some() || reason.code == Code::PeerClosed => {
+                Some(reason)
+            }
             _ => None,
         }
     }
 
-    /// Says close_notify if the stream is intact, and that nothing more will come. What cannot be written at once is not.
-    pub(crate) fn farewell(&mut self, reason: &Reason) {
+    /// Whether a message is on its way, in or out.
+    pub(crate) fn is_midway(&self) -> bool {
+        self.writing.is_some() || self.framer.held() > 0
+    }
+
+    /// Sends close_notify if the stream is intact, and shuts our half of TCP. What cannot be written at once is not.
+    pub(crate) fn close_notify(&mut self, reason: &Reason) {
         let intact = self.phase == Phase::Open
             && !matches!(
                 reason.code,
-                Code::PeerReset | Code::PeerGone | Code::IoError | Code::Protocol
+                Code::PeerReset
+                    | Code::PeerResetMidway
+                    | Code::PeerGone
+                    | Code::IoError
+                    | Code::Protocol
             )
             && reason.alert.is_none();
         if intact {
-            let _ = self.stream.shutdown();
+            let _ = self.fresh().shutdown();
         }
-        drop(ErrorStack::get());
         let _ = self.stream.get_ref().tcp.shutdown(Shutdown::Write);
     }
 
     /// Throws away what still comes. `Done(true)`: the peer has closed; `Done(false)`: there is more.
-    pub(crate) fn drain(&mut self, buffer: &mut [u8]) -> Step<bool> {
+    pub(crate) fn discard(&mut self, buffer: &mut [u8]) -> Step<bool> {
         for _ in 0..4 {
             match self.stream.get_mut().tcp.read(buffer) {
                 Ok(0) => return Step::Done(true),

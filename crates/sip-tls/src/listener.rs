@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use mio::net::TcpListener;
 
-use crate::doorbell::Doorbell;
 use crate::profile::Profile;
 use crate::socket::{self, SocketOptions};
+use crate::sync::{Mutex, MutexGuard};
+use crate::waker::Waker;
 
 /// What a listener needs.
 #[derive(Debug, Clone)]
@@ -43,7 +44,12 @@ impl<L> Shared<L> {
 
     /// The socket, unless it is closed. Accepting under the lock is what lets `close` be final.
     pub(crate) fn socket(&self) -> MutexGuard<'_, Option<TcpListener>> {
-        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+        self.socket.lock()
+    }
+
+    pub(crate) fn close(&self) {
+        // The guard is gone at the end of the statement; the socket is closed with it.
+        drop(self.socket().take());
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -51,7 +57,7 @@ impl<L> Shared<L> {
     }
 
     pub(crate) fn profile(&self) -> Arc<Profile> {
-        Arc::clone(&self.profile.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.profile.lock())
     }
 }
 
@@ -59,7 +65,8 @@ impl<L> Shared<L> {
 pub struct Listener<L> {
     pub(crate) shared: Arc<Shared<L>>,
     pub(crate) address: SocketAddr,
-    pub(crate) bell: Arc<Doorbell>,
+    /// Those of all loops: any of them may serve it by now.
+    pub(crate) wakers: Vec<Arc<Waker>>,
 }
 
 impl<L> Listener<L> {
@@ -77,19 +84,16 @@ impl<L> Listener<L> {
 
     /// From now on accepted connections get this profile. Those that are there keep theirs.
     pub fn set_profile(&self, profile: Arc<Profile>) {
-        *self
-            .shared
-            .profile
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = profile;
+        *self.shared.profile.lock() = profile;
     }
 
     /// Stops listening. When it returns the socket is closed and its address is free. Handshakes that are under way end when they are
     /// done, by `refused` with [`ListenerClosed`](crate::Code::ListenerClosed); a call of `accepted` that has begun ends as it ends.
     pub fn close(&self) {
-        // The guard is gone at the end of the statement; the socket is closed with it.
-        drop(self.shared.socket().take());
-        self.bell.ring(None);
+        self.shared.close();
+        for waker in &self.wakers {
+            waker.notify(None);
+        }
     }
 }
 

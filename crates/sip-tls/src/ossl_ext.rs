@@ -1,108 +1,73 @@
-//! What the `openssl` crate does not wrap. The only `unsafe` of this crate.
+//! What the `openssl` crate does not wrap, and the numbers of OpenSSL that `openssl-sys` does not name.
 
 #![allow(unsafe_code)]
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_long};
 use std::ptr;
-use std::sync::{Mutex, PoisonError};
 
-use openssl::error::ErrorStack;
-use openssl::ssl::{Ssl, SslContext, SslMethod};
+use openssl::ssl::SslContextBuilder;
 use openssl::x509::X509VerifyResult;
 use openssl_sys as ffi;
 
-use crate::profile;
-
 /// `X509_V_ERR_HOSTNAME_MISMATCH`; OpenSSL answers it with the alert bad_certificate.
 pub(crate) fn hostname_mismatch() -> X509VerifyResult {
-    // SAFETY: `from_raw` asks for a value that OpenSSL defines as a verify result; 62 is one in x509_vfy.h since OpenSSL 1.0.2.
-    unsafe { X509VerifyResult::from_raw(62) }
+    // SAFETY: `from_raw` asks for a value that OpenSSL defines as a verify result, and this is one.
+    unsafe { X509VerifyResult::from_raw(ffi::X509_V_ERR_HOSTNAME_MISMATCH) }
 }
 
-// From openssl/crypto.h; openssl-sys has only the first of the pair.
-unsafe extern "C" {
-    fn CRYPTO_free_ex_index(class_index: c_int, index: c_int) -> c_int;
+/// `SSL_CTX_set_max_cert_list`: a peer whose certificate chain has more octets is refused while it sends it.
+pub(crate) fn set_max_cert_list(context: &mut SslContextBuilder, octets: c_long) {
+    // SAFETY: the builder's context lives; this control stores the number and never reads the NULL pointer.
+    unsafe {
+        ffi::SSL_CTX_ctrl(
+            context.as_ptr(),
+            SSL_CTRL_SET_MAX_CERT_LIST,
+            octets,
+            ptr::null_mut(),
+        )
+    };
 }
 
-const CLASS_SSL: c_int = 0;
-const CLASS_SSL_CTX: c_int = 1;
+/// `openssl/ssl.h`
+const SSL_CTRL_SET_MAX_CERT_LIST: c_int = 51;
 
-/// The "ex data" indexes of libssl that belong to this library, by class.
-static OURS: Mutex<Vec<(c_int, c_int)>> = Mutex::new(Vec::new());
+/// `openssl/err.h`
+pub(crate) const ERR_LIB_SSL: c_int = 20;
 
-/// How many indexes this crate makes the `openssl` crate register for each class: the session context and the verify callback of an
-/// SSL, the key log callback of an SSL_CTX.
-const EXPECTED: [(c_int, c_int); 2] = [(CLASS_SSL, 2), (CLASS_SSL_CTX, 1)];
+/// `openssl/x509_vfy.h`: since OpenSSL 3.0; before it the number was `X509_V_ERR_INVALID_CA`.
+pub(crate) const X509_V_ERR_NO_ISSUER_PUBLIC_KEY: c_int = 24;
 
-/// What [`acquire`] could not do.
-#[derive(Debug)]
-pub enum AcquireError {
-    /// OpenSSL failed.
-    OpenSsl(ErrorStack),
-    /// Other indexes were registered meanwhile, or the `openssl` crate registers others than it used to.
-    Mixed,
-}
+/// The `SSL_R_*` of `openssl/sslerr.h` that tell an operator something. They are part of OpenSSL's ABI.
+pub(crate) mod ssl_r {
+    use std::ffi::c_int;
 
-/// Registers with OpenSSL, in one go, everything that points from libssl into this library, so that [`release`] can take it back.
-///
-/// The `openssl` crate gives libssl a destructor for each kind of data it attaches, and libssl calls every destructor for every SSL of
-/// the process, also for other people's. In a library that can be unloaded these pointers must go first.
-///
-/// Call it once, before any profile is made. Without it everything works, but the library must stay loaded.
-///
-/// # Errors
-/// See [`AcquireError`].
-pub fn acquire() -> Result<(), AcquireError> {
-    let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
-    if !ours.is_empty() {
-        return Ok(());
-    }
-    openssl::init();
-    let first = EXPECTED.map(|(class, _)| marker(class));
-    touch().map_err(AcquireError::OpenSsl)?;
-    let last = EXPECTED.map(|(class, _)| marker(class));
-    for (i, (_, count)) in EXPECTED.into_iter().enumerate() {
-        if first[i] < 0 || last[i] - first[i] != count + 1 {
-            return Err(AcquireError::Mixed);
-        }
-    }
-    for (i, (class, _)) in EXPECTED.into_iter().enumerate() {
-        ours.extend((first[i]..=last[i]).map(|index| (class, index)));
-    }
-    Ok(())
-}
-
-/// Takes back what [`acquire`] registered.
-///
-/// # Safety
-/// Nothing of this crate may live or be used after it: no profile, no connection, no pool. Only unloading the library may follow.
-pub unsafe fn release() {
-    for (class, index) in OURS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .drain(..)
-    {
-        // SAFETY: The index is ours: `acquire` saw it registered between two of its own. Freeing it only makes OpenSSL forget the
-        // callbacks; the caller vouches that no object is left whose data they would have to free.
-        unsafe { CRYPTO_free_ex_index(class, index) };
-    }
-}
-
-/// A new index without callbacks.
-fn marker(class: c_int) -> c_int {
-    // SAFETY: All callbacks are NULL, which OpenSSL allows, and the argument pointer is never read.
-    unsafe { ffi::CRYPTO_get_ex_new_index(class, 0, ptr::null_mut(), None, None, None) }
-}
-
-/// Uses each callback once.
-fn touch() -> Result<(), ErrorStack> {
-    let mut context = SslContext::builder(SslMethod::tls())?;
-    profile::set_key_log(&mut context, std::sync::Arc::new(|_: &str| {}));
-    let mut ssl = Ssl::new(&context.build())?;
-    profile::set_verifier(
-        &mut ssl,
-        openssl::ssl::SslVerifyMode::NONE,
-        std::sync::Arc::new(crate::verify::Verifier::new(false, None, false)),
-    );
-    Ok(())
+    pub(crate) const NO_SUITABLE_KEY_SHARE: c_int = 101;
+    pub(crate) const NO_SUITABLE_SIGNATURE_ALGORITHM: c_int = 118;
+    pub(crate) const CERTIFICATE_VERIFY_FAILED: c_int = 134;
+    pub(crate) const EXCESSIVE_MESSAGE_SIZE: c_int = 152;
+    pub(crate) const HTTPS_PROXY_REQUEST: c_int = 155;
+    pub(crate) const HTTP_REQUEST: c_int = 156;
+    pub(crate) const VERSION_TOO_HIGH: c_int = 166;
+    pub(crate) const NO_CERTIFICATE_ASSIGNED: c_int = 177;
+    pub(crate) const NO_CERTIFICATE_SET: c_int = 179;
+    pub(crate) const NO_CIPHERS_AVAILABLE: c_int = 181;
+    pub(crate) const NO_PROTOCOLS_AVAILABLE: c_int = 191;
+    pub(crate) const NO_SHARED_CIPHER: c_int = 193;
+    pub(crate) const PEER_DID_NOT_RETURN_A_CERTIFICATE: c_int = 199;
+    pub(crate) const UNKNOWN_PROTOCOL: c_int = 252;
+    pub(crate) const UNSUPPORTED_PROTOCOL: c_int = 258;
+    pub(crate) const WRONG_SSL_VERSION: c_int = 266;
+    pub(crate) const WRONG_VERSION_NUMBER: c_int = 267;
+    pub(crate) const UNEXPECTED_EOF_WHILE_READING: c_int = 294;
+    pub(crate) const NO_SUITABLE_GROUPS: c_int = 295;
+    pub(crate) const NO_SUITABLE_DIGEST_ALGORITHM: c_int = 297;
+    pub(crate) const WRONG_SIGNATURE_TYPE: c_int = 370;
+    pub(crate) const INAPPROPRIATE_FALLBACK: c_int = 373;
+    pub(crate) const NO_SHARED_SIGNATURE_ALGORITHMS: c_int = 376;
+    pub(crate) const DH_KEY_TOO_SMALL: c_int = 394;
+    pub(crate) const VERSION_TOO_LOW: c_int = 396;
+    pub(crate) const CA_KEY_TOO_SMALL: c_int = 397;
+    pub(crate) const CA_MD_TOO_WEAK: c_int = 398;
+    pub(crate) const EE_KEY_TOO_SMALL: c_int = 399;
+    pub(crate) const NO_SHARED_GROUPS: c_int = 410;
 }

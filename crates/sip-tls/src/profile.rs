@@ -1,5 +1,6 @@
 //! A transport's TLS options, and the OpenSSL contexts made of them.
 
+use std::ffi::c_long;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,8 +8,8 @@ use std::sync::Arc;
 use openssl::asn1::Asn1Time;
 use openssl::hash::{MessageDigest, hash};
 use openssl::ssl::{
-    Ssl, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslMode, SslOptions, SslVerifyMode,
-    SslVersion,
+    Ssl, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslMode, SslOptions,
+    SslSessionCacheMode, SslVerifyMode, SslVersion,
 };
 use openssl::stack::Stack;
 use openssl::x509::store::X509Lookup;
@@ -19,11 +20,17 @@ use crate::cert_info::CertInfo;
 use crate::cipher::CipherLists;
 use crate::error::{ConfigOption, Fault, ProfileError, Warning};
 use crate::method::Method;
+use crate::ossl_ext::set_max_cert_list;
 use crate::pem;
 use crate::verify::{PeerName, Verifier};
 
 /// Takes lines in the format of `SSLKEYLOGFILE`, without the line's end, on the connection's I/O thread. Whoever has them can read the traffic.
 pub type KeyLog = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The longest certificate chain, in octets, that is taken from a peer. OpenSSL keeps a peer's chain as long as its connection lives,
+/// so this is what a client can make us hold per connection. OpenSSL's own limit is 100 KiB. Four certificates with RSA 4096 have about
+/// 8 KiB, four with ML-DSA-87 (FIPS 204) about 30.
+pub const MAX_CERTIFICATES: usize = 32 * 1024;
 
 /// A transport's TLS options, by PJSIP's words.
 #[derive(Clone, Default)]
@@ -217,6 +224,10 @@ fn common(context: &mut SslContextBuilder, config: &ProfileConfig) -> Result<(),
             | SslMode::ENABLE_PARTIAL_WRITE
             | SslMode::ACCEPT_MOVING_WRITE_BUFFER,
     );
+    // Sessions are resumed by tickets, which the client keeps. OpenSSL's cache would keep a session of each connection that is gone, with
+    // the peer's whole chain in it, 20,480 of them for each profile.
+    context.set_session_cache_mode(SslSessionCacheMode::OFF);
+    set_max_cert_list(context, MAX_CERTIFICATES as c_long);
     // Renegotiation is gone in TLS 1.3 and would let a peer change its certificate under us in 1.2.
     context.set_options(
         SslOptions::NO_RENEGOTIATION

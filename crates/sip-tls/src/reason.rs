@@ -2,8 +2,11 @@
 //!
 //! The code comes from OpenSSL's error and alert numbers, the verify result, `errno` and our own state; never from a text.
 
+use std::ffi::c_int;
 use std::fmt;
 use std::io;
+
+use openssl_sys as ffi;
 
 use crate::alert;
 use crate::frame::FrameError;
@@ -71,6 +74,8 @@ codes! {
     ConnectFailed = TcpConnect, Ours, "the TCP connection could not be made";
     /// The peer connected and said nothing.
     Silent = Hello, Theirs, "the TCP connection was made, but it sent nothing in time";
+    /// A client connected and closed or reset the connection without sending anything.
+    NothingSent = Hello, Nobody, "it closed the TCP connection without sending anything, as a health check does";
     /// The handshake began and did not end in time.
     HandshakeTimeout = Handshake, Either, "the TLS handshake did not finish in time";
     /// The TCP connection was closed during the handshake, without an alert.
@@ -93,6 +98,8 @@ codes! {
     WeakKeyExchange = Hello, Theirs, "its key exchange is too weak for our security level";
     /// The client sent no certificate, and we demand one.
     NoClientCertificate = Certificate, Theirs, "it sent no client certificate, which require_client_cert demands; install one there";
+    /// A handshake message is too long: the certificate chain, mostly (see [`MAX_CERTIFICATES`](crate::MAX_CERTIFICATES)).
+    HandshakeTooLong = Certificate, Theirs, "its certificate chain, or another message of its handshake, is too long (more than 32 KiB of certificates)";
     /// It has expired.
     CertExpired = Verify, Theirs, "its certificate, or one in its chain, has expired; it must be renewed";
     /// It is not valid yet.
@@ -138,9 +145,11 @@ codes! {
     /// close_notify.
     PeerClosed = Open, Nobody, "it closed the connection";
     /// TCP closed without close_notify.
-    PeerEof = Open, Nobody, "it closed the connection without TLS's farewell";
-    /// ECONNRESET, EPIPE.
-    PeerReset = Open, Theirs, "it reset the connection";
+    PeerEof = Open, Nobody, "it closed the connection without a close_notify";
+    /// ECONNRESET, EPIPE, and nothing was lost: what a client's kernel does when it leaves before it has read our session tickets.
+    PeerReset = Open, Nobody, "it closed the connection by a TCP reset";
+    /// ECONNRESET, EPIPE, and a message on its way, in or out, was lost.
+    PeerResetMidway = Open, Theirs, "it reset the connection, and a message on its way was lost";
     /// The network gave up (keepalive, retransmissions).
     PeerGone = Open, Theirs, "it does not answer any more";
     /// Any other I/O error.
@@ -159,6 +168,8 @@ codes! {
     ClosedHere = Open, Nobody, "we closed the connection";
     /// The pool is shutting down.
     Shutdown = Open, Nobody, "we are shutting down";
+    /// The I/O loop that served it failed (see [`LoopFailure`](crate::LoopFailure)).
+    LoopFailed = Open, Ours, "the I/O loop that served it failed";
     /// Its listener was closed during the handshake.
     ListenerClosed = Handshake, Nobody, "the listener was closed during the handshake";
     /// The profile has no certificate to accept connections with.
@@ -265,16 +276,20 @@ impl Reason {
 
     /// The peer sent an alert.
     pub(crate) fn alert(number: u8) -> Reason {
-        let code = match number {
-            48 => Code::PeerUnknownCa,
-            45 => Code::PeerCertExpired,
-            42 | 43 | 46 => Code::PeerBadCertificate,
-            44 => Code::PeerCertRevoked,
-            116 => Code::PeerWantsCertificate,
-            40 | 71 => Code::PeerHandshakeFailure,
-            70 | 86 => Code::PeerVersion,
-            112 => Code::PeerUnknownName,
-            49 => Code::PeerDenied,
+        let code = match c_int::from(number) {
+            ffi::SSL_AD_UNKNOWN_CA => Code::PeerUnknownCa,
+            ffi::SSL_AD_CERTIFICATE_EXPIRED => Code::PeerCertExpired,
+            ffi::SSL_AD_BAD_CERTIFICATE
+            | ffi::SSL_AD_UNSUPPORTED_CERTIFICATE
+            | ffi::SSL_AD_CERTIFICATE_UNKNOWN => Code::PeerBadCertificate,
+            ffi::SSL_AD_CERTIFICATE_REVOKED => Code::PeerCertRevoked,
+            ffi::SSL_AD_CERTIFICATE_REQUIRED => Code::PeerWantsCertificate,
+            ffi::SSL_AD_HANDSHAKE_FAILURE | ffi::SSL_AD_INSUFFICIENT_SECURITY => {
+                Code::PeerHandshakeFailure
+            }
+            ffi::SSL_AD_PROTOCOL_VERSION | ffi::SSL_AD_INAPPROPRIATE_FALLBACK => Code::PeerVersion,
+            ffi::SSL_AD_UNRECOGNIZED_NAME => Code::PeerUnknownName,
+            ffi::SSL_AD_ACCESS_DENIED => Code::PeerDenied,
             _ => Code::PeerAlert,
         };
         Reason {

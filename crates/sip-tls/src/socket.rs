@@ -104,12 +104,14 @@ pub(crate) fn connect(
     }
 }
 
-/// A connection's socket under OpenSSL. It remembers how the peer's bytes began.
+/// A connection's socket under OpenSSL. It remembers how the peer's bytes began, and what the socket died of: OpenSSL does not
+/// always pass that on.
 #[derive(Debug)]
 pub(crate) struct Sock {
     pub(crate) tcp: TcpStream,
     first: [u8; 8],
     first_len: usize,
+    errno: Option<i32>,
 }
 
 impl Sock {
@@ -118,7 +120,25 @@ impl Sock {
             tcp,
             first: [0; 8],
             first_len: 0,
+            errno: None,
         }
+    }
+
+    /// The error that ended it.
+    pub(crate) fn errno(&self) -> Option<i32> {
+        self.errno
+    }
+
+    fn watch(&mut self, result: io::Result<usize>) -> io::Result<usize> {
+        if let Err(error) = &result
+            && !matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+            )
+        {
+            self.errno = error.raw_os_error();
+        }
+        result
     }
 
     /// Up to eight bytes that the peer sent first.
@@ -129,7 +149,8 @@ impl Sock {
 
 impl Read for Sock {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.tcp.read(buffer)?;
+        let result = self.tcp.read(buffer);
+        let count = self.watch(result)?;
         let more = count.min(self.first.len() - self.first_len);
         self.first[self.first_len..self.first_len + more].copy_from_slice(&buffer[..more]);
         self.first_len += more;
@@ -139,7 +160,8 @@ impl Read for Sock {
 
 impl Write for Sock {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.tcp.write(bytes)
+        let result = self.tcp.write(bytes);
+        self.watch(result)
     }
 
     fn flush(&mut self) -> io::Result<()> {

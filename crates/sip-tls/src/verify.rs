@@ -4,12 +4,13 @@
 //! for wildcards, with the name that the caller asked for, never with one from DNS.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 
 use openssl::x509::{X509StoreContextRef, X509VerifyResult};
+use openssl_sys as ffi;
 
 use crate::cert_info::{AltName, CertInfo};
-use crate::ossl_ext::hostname_mismatch;
+use crate::ossl_ext::{X509_V_ERR_NO_ISSUER_PUBLIC_KEY, hostname_mismatch};
+use crate::sync::Mutex;
 
 /// What is wrong with a peer's certificate. The groups are those of PJSIP's `pj_ssl_cert_verify_flag_t`, finer where an operator has
 /// to do different things.
@@ -50,20 +51,47 @@ impl CertFault {
     #[must_use]
     pub fn from_openssl(result: X509VerifyResult) -> Option<CertFault> {
         Some(match result.as_raw() {
-            0 => return None,
-            2 | 20 => CertFault::IssuerNotFound,
-            4 | 6 | 13 | 14 => CertFault::InvalidFormat,
-            7 | 21 | 29 | 30 | 31 | 32 => CertFault::IssuerMismatch,
-            9 => CertFault::NotYetValid,
-            10 => CertFault::Expired,
-            3 | 5 | 8 | 11 | 12 | 15 | 16 | 33 => CertFault::Crl,
-            18 => CertFault::SelfSigned,
-            19 | 27 => CertFault::Untrusted,
-            22 | 25 => CertFault::ChainTooLong,
-            23 => CertFault::Revoked,
-            24 | 26 | 28 | 79 => CertFault::InvalidPurpose,
-            62 | 64 => CertFault::NameMismatch,
-            66..=68 => CertFault::Weak,
+            ffi::X509_V_OK => return None,
+            ffi::X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT
+            | ffi::X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY => CertFault::IssuerNotFound,
+            ffi::X509_V_ERR_UNABLE_TO_DECRYPT_CERT_SIGNATURE
+            | ffi::X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY
+            | ffi::X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD
+            | ffi::X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD => CertFault::InvalidFormat,
+            ffi::X509_V_ERR_CERT_SIGNATURE_FAILURE
+            | ffi::X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE
+            | ffi::X509_V_ERR_SUBJECT_ISSUER_MISMATCH
+            | ffi::X509_V_ERR_AKID_SKID_MISMATCH
+            | ffi::X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH
+            | ffi::X509_V_ERR_KEYUSAGE_NO_CERTSIGN => CertFault::IssuerMismatch,
+            ffi::X509_V_ERR_CERT_NOT_YET_VALID => CertFault::NotYetValid,
+            ffi::X509_V_ERR_CERT_HAS_EXPIRED => CertFault::Expired,
+            ffi::X509_V_ERR_UNABLE_TO_GET_CRL
+            | ffi::X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE
+            | ffi::X509_V_ERR_CRL_SIGNATURE_FAILURE
+            | ffi::X509_V_ERR_CRL_NOT_YET_VALID
+            | ffi::X509_V_ERR_CRL_HAS_EXPIRED
+            | ffi::X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD
+            | ffi::X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD
+            | ffi::X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER => CertFault::Crl,
+            ffi::X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT => CertFault::SelfSigned,
+            ffi::X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN | ffi::X509_V_ERR_CERT_UNTRUSTED => {
+                CertFault::Untrusted
+            }
+            ffi::X509_V_ERR_CERT_CHAIN_TOO_LONG | ffi::X509_V_ERR_PATH_LENGTH_EXCEEDED => {
+                CertFault::ChainTooLong
+            }
+            ffi::X509_V_ERR_CERT_REVOKED => CertFault::Revoked,
+            X509_V_ERR_NO_ISSUER_PUBLIC_KEY
+            | ffi::X509_V_ERR_INVALID_PURPOSE
+            | ffi::X509_V_ERR_CERT_REJECTED
+            | ffi::X509_V_ERR_INVALID_CA => CertFault::InvalidPurpose,
+            ffi::X509_V_ERR_HOSTNAME_MISMATCH | ffi::X509_V_ERR_IP_ADDRESS_MISMATCH => {
+                CertFault::NameMismatch
+            }
+            ffi::X509_V_ERR_EE_KEY_TOO_SMALL
+            | ffi::X509_V_ERR_CA_KEY_TOO_SMALL
+            | ffi::X509_V_ERR_CA_MD_TOO_WEAK => CertFault::Weak,
             other => CertFault::Other(other),
         })
     }
@@ -211,16 +239,13 @@ impl Verifier {
     }
 
     pub(crate) fn add(&self, fault: CertFault) {
-        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut faults = self.faults.lock();
         if !faults.contains(&fault) {
             faults.push(fault);
         }
     }
 
     pub(crate) fn faults(&self) -> Vec<CertFault> {
-        self.faults
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.faults.lock().clone()
     }
 }

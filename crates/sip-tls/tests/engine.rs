@@ -1,32 +1,18 @@
-//! The engine: limits, fairness, closing, and what a peer can do to others.
+//! The engine: limits, fairness, and what a peer can do to others.
 
 mod common;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use std::net::TcpStream;
+
 use common::*;
-use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use sip_tls::*;
 use socket2::SockRef;
-
-const NAME: &str = "sip.example.com";
-
-fn client(address: SocketAddr) -> SslStream<TcpStream> {
-    let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
-    connector.set_verify(SslVerifyMode::NONE);
-    let tcp = TcpStream::connect(address).unwrap();
-    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
-    connector.build().connect(NAME, tcp).unwrap()
-}
-
-fn hear(client: &mut SslStream<TcpStream>, expected: &[u8]) {
-    let mut got = vec![0; expected.len()];
-    client.read_exact(&mut got).unwrap();
-    assert_eq!(got, expected);
-}
 
 #[test]
 fn keepalives_are_answered() {
@@ -171,10 +157,10 @@ fn a_busy_connection_does_not_starve_another() {
     );
     let listener = engine.listen(&pki.server(&Spec::default()));
     let address = listener.address();
-    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let ordering = std::sync::atomic::Ordering::Relaxed;
-    // Keeps the loop's socket full of keepalives with CRLF alone, which are not answered.
-    let flag = std::sync::Arc::clone(&stop);
+    let stop = Arc::new(AtomicBool::new(false));
+    let served = Arc::new(AtomicUsize::new(0));
+    // Keeps the loop's socket full of a message of the largest kind.
+    let (flag, count) = (Arc::clone(&stop), Arc::clone(&served));
     let busy = std::thread::spawn(move || {
         let mut noise = client(address);
         let message = [
@@ -182,28 +168,22 @@ fn a_busy_connection_does_not_starve_another() {
             &[b'x'; 60_000][..],
         ]
         .concat();
-        while !flag.load(ordering) && noise.write_all(&message).is_ok() {
+        while !flag.load(Relaxed) && noise.write_all(&message).is_ok() {
             // Its answers must be read, or it would be closed for that.
-            noise.read_exact(&mut [0; OK.len()]).unwrap();
+            hear(&mut noise, OK);
+            count.fetch_add(1, Relaxed);
         }
     });
+    // Both are served all the while.
     let mut phone = client(address);
-    let mut worst = Duration::ZERO;
-    // One that starves is never answered. How long an answer takes is the machine's affair too, and only printed.
-    for _ in 0..200 {
-        let asked = Instant::now();
-        phone.write_all(OPTIONS).unwrap();
-        hear(&mut phone, OK);
-        worst = worst.max(asked.elapsed());
+    for round in 1..=20 {
+        while served.load(Relaxed) < round * 10 {
+            phone.write_all(OPTIONS).unwrap();
+            hear(&mut phone, OK);
+        }
     }
-    // The other one talks all the while.
-    let before = engine.pool.counts().messages_in;
-    engine.wait_for("the busy one's next messages", |counts| {
-        counts.messages_in > before + 10
-    });
-    stop.store(true, ordering);
+    stop.store(true, Relaxed);
     busy.join().unwrap();
-    println!("200 answers beside a busy connection, the slowest after {worst:?}");
 }
 
 #[test]
@@ -217,8 +197,6 @@ fn reset_in_the_middle_of_a_record() {
     let mut tcp = phone.get_ref();
     tcp.write_all(&[23, 3, 3, 0, 100, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
         .unwrap();
-    // Makes it likely that they are read before. When they are not, the reset is all that comes, and the same.
-    std::thread::sleep(Duration::from_millis(50));
     SockRef::from(tcp).set_linger(Some(Duration::ZERO)).unwrap();
     drop(phone);
     let reason = engine.closed();
@@ -250,316 +228,6 @@ fn reset_in_the_middle_of_a_record() {
 }
 
 #[test]
-fn graceful_close_writes_what_is_queued_and_now_does_not_wait() {
-    let pki = Pki::new();
-    let with_linger = |linger| {
-        let config = PoolConfig {
-            linger,
-            ..PoolConfig::default()
-        };
-        Engine::with(config, |_| {})
-    };
-    let engine = with_linger(PATIENCE);
-    let listener = engine.listen(&pki.server(&Spec::default()));
-    let mut phone = client(listener.address());
-    let (conn, _) = engine.accepted();
-    for token in 0..20 {
-        conn.send(&[b'a'; 10_000], token).unwrap();
-    }
-    conn.close(Close::Graceful);
-    assert_eq!(conn.send(OPTIONS, 99), Err(SendError::Closed));
-    let mut all = Vec::new();
-    phone.read_to_end(&mut all).unwrap();
-    assert_eq!(all.len(), 200_000);
-    for token in 0..20 {
-        assert!(matches!(engine.next(), Event::WriteDone(done, Ok(())) if done == token));
-    }
-    assert!(matches!(engine.next(), Event::Closed(_, reason) if reason.code == Code::ClosedHere));
-
-    // A peer that does not read delays it by `linger` only.
-    let engine = with_linger(Duration::from_millis(300));
-    let listener = engine.listen(&pki.server(&Spec::default()));
-    let phone = client(listener.address());
-    let (conn, _) = engine.accepted();
-    // Until the kernel's buffers are full and nothing moves any more.
-    let mut still = 0;
-    while still < 30 {
-        let before = conn.queued();
-        if before < 200_000 {
-            conn.send(&[b'a'; 50_000], 0).unwrap();
-        }
-        std::thread::sleep(Duration::from_millis(10));
-        still = if before >= 200_000 && conn.queued() == before {
-            still + 1
-        } else {
-            0
-        };
-    }
-    conn.close(Close::Graceful);
-    assert_eq!(engine.closed().code, Code::WriteQueueFull);
-    drop(phone);
-
-    let mut phone = client(listener.address());
-    let (conn, _) = engine.accepted();
-    conn.close(Close::Now);
-    assert_eq!(engine.closed().code, Code::ClosedHere);
-    assert_eq!(phone.read(&mut [0; 1]).unwrap(), 0);
-}
-
-#[test]
-fn the_host_may_refuse_and_may_close_inside_a_callback() {
-    let pki = Pki::new();
-    let engine = Engine::with(PoolConfig::default(), |recorder| recorder.refuse = true);
-    let listener = engine.listen(&pki.server(&Spec::default()));
-    let mut phone = client(listener.address());
-    engine.accepted();
-    assert_eq!(phone.read(&mut [0; 1]).unwrap(), 0);
-    let left = engine.finish();
-    assert!(left.is_empty(), "{left:?}");
-}
-
-#[test]
-fn messages_stop_when_the_host_closes() {
-    struct OneOnly(std::sync::mpsc::Sender<&'static str>);
-    impl Host for OneOnly {
-        type Listener = ();
-        type Conn = Conn;
-        type Local = u32;
-        fn accepted(&self, _: &mut u32, (): &(), conn: &Conn, _: TlsInfo) -> Option<Conn> {
-            Some(conn.clone())
-        }
-        fn refused(&self, _: &mut u32, (): &(), _: SocketAddr, _: Reason) {}
-        fn connected(&self, _: &mut u32, _: &Conn, _: TlsInfo) {}
-        fn message(&self, count: &mut u32, conn: &Conn, _: &[u8]) {
-            *count += 1;
-            self.0.send("message").unwrap();
-            conn.close(Close::Graceful);
-        }
-        fn write_done(&self, _: &mut u32, _: &Conn, _: u64, _: Result<(), Reason>) {}
-        fn closed(&self, _: &mut u32, _: &Conn, _: Reason) {
-            self.0.send("closed").unwrap();
-        }
-        fn listener_event(&self, _: &mut u32, (): &(), _: ListenerEvent) {}
-    }
-    let pki = Pki::new();
-    let (sender, heard) = std::sync::mpsc::channel();
-    let config = PoolConfig {
-        loops: 1,
-        ..PoolConfig::default()
-    };
-    let (pool, mut loops) = Pool::new(std::sync::Arc::new(OneOnly(sender)), config).unwrap();
-    let io = loops.remove(0);
-    let thread = std::thread::spawn(move || {
-        let mut count = 0;
-        io.run(&mut count).unwrap();
-        count
-    });
-    let config = ListenerConfig {
-        address: "127.0.0.1:0".parse().unwrap(),
-        profile: load(&pki.server(&Spec::default())),
-        options: SocketOptions::default(),
-    };
-    let listener = pool.listen(config, ()).unwrap();
-    let mut phone = client(listener.address());
-    phone.write_all(&OPTIONS.repeat(3)).unwrap();
-    assert_eq!(heard.recv_timeout(PATIENCE), Ok("message"));
-    assert_eq!(heard.recv_timeout(PATIENCE), Ok("closed"));
-    pool.shutdown();
-    assert_eq!(thread.join().unwrap(), 1);
-    assert!(heard.try_recv().is_err());
-}
-
-#[test]
-fn shutdown_closes_everything_once() {
-    let pki = Pki::new();
-    let engine = Engine::new();
-    let listener = engine.listen(&pki.server(&Spec::default()));
-    let mut phones: Vec<_> = (0..10).map(|_| client(listener.address())).collect();
-    for _ in 0..10 {
-        engine.accepted();
-    }
-    let silent = TcpStream::connect(listener.address()).unwrap();
-    engine.wait_for("11 connections", |counts| counts.open == 11);
-    let address = listener.address();
-    let left = engine.finish();
-    let count = |pick: fn(&Event) -> bool| left.iter().filter(|event| pick(event)).count();
-    assert_eq!(
-        count(|event| matches!(event, Event::Closed(_, reason) if reason.code == Code::Shutdown)),
-        10
-    );
-    assert_eq!(
-        count(|event| matches!(event, Event::Refused(_, reason) if reason.code == Code::Shutdown)),
-        1
-    );
-    assert_eq!(left.len(), 11);
-    for phone in &mut phones {
-        assert_eq!(phone.read(&mut [0; 1]).unwrap(), 0);
-    }
-    assert!(TcpStream::connect(address).is_err());
-    drop((silent, listener));
-}
-
-#[test]
-fn nothing_works_after_shutdown() {
-    let pki = Pki::new();
-    let engine = Engine::new();
-    engine.pool.shutdown();
-    let target = Target {
-        remote: "127.0.0.1:9".parse().unwrap(),
-        local: None,
-        name: verify::PeerName::parse(NAME),
-        profile: load(&pki.client()),
-        options: SocketOptions::default(),
-    };
-    assert!(engine.pool.connect(target, Clone::clone).is_err());
-}
-
-#[test]
-fn a_closed_listener_frees_its_port_and_keeps_its_connections() {
-    let pki = Pki::new();
-    let engine = Engine::new();
-    let config = pki.server(&Spec::default());
-    let listener = engine.listen(&config);
-    let address = listener.address();
-    let mut phone = client(address);
-    engine.accepted();
-    let mut half = TcpStream::connect(address).unwrap();
-    half.write_all(&[22, 3, 1]).unwrap();
-    engine.wait_for("two connections", |counts| counts.open == 2);
-    listener.close();
-    assert!(
-        TcpStream::connect(address).is_err(),
-        "closed when close returns"
-    );
-    let again = engine.listen_at(&address.to_string(), &config, SocketOptions::default());
-    phone.write_all(OPTIONS).unwrap();
-    assert_eq!(engine.message(), OPTIONS);
-    let _other = client(again.address());
-    engine.accepted();
-}
-
-#[test]
-fn a_new_profile_is_for_new_connections() {
-    let pki = Pki::new();
-    let engine = Engine::new();
-    let listener = engine.listen(&pki.server(&Spec::default()));
-    let mut old = client(listener.address());
-    engine.accepted();
-    listener.set_profile(load(&pki.server(&Spec {
-        cn: "new",
-        dns: &["new"],
-        ..Spec::default()
-    })));
-    let _new = client(listener.address());
-    assert_eq!(engine.accepted().1.own.unwrap().subject.cn, "new");
-    old.write_all(OPTIONS).unwrap();
-    assert_eq!(engine.message(), OPTIONS);
-    // A profile without certificate cannot listen.
-    let config = ListenerConfig {
-        address: "127.0.0.1:0".parse().unwrap(),
-        profile: load(&pki.client()),
-        options: SocketOptions::default(),
-    };
-    assert!(engine.pool.listen(config, ()).is_err());
-    listener.set_profile(load(&pki.client()));
-    let tcp = TcpStream::connect(listener.address()).unwrap();
-    assert_eq!(engine.refused().code, Code::NoCertificateHere);
-    drop(tcp);
-}
-
-#[test]
-fn ipv6_beside_ipv4() {
-    let pki = Pki::new();
-    let engine = Engine::new();
-    let config = pki.server(&Spec {
-        ip: &["::1"],
-        ..Spec::default()
-    });
-    let four = engine.listen_at("0.0.0.0:0", &config, SocketOptions::default());
-    // The same port, which a socket for both families would not get.
-    let at = format!("[::]:{}", four.address().port());
-    let six = engine.listen_at(&at, &config, SocketOptions::default());
-    engine.connect(
-        format!("[::1]:{}", six.address().port()).parse().unwrap(),
-        "[::1]",
-        &pki.client(),
-    );
-    let (_, info) = engine.accepted();
-    assert!(info.remote.is_ipv6() && info.local.is_ipv6());
-}
-
-/// The socket of this process between these two ends.
-fn with_socket<T>(local: SocketAddr, remote: SocketAddr, look: impl FnOnce(SockRef<'_>) -> T) -> T {
-    for fd in 3..1000 {
-        // SAFETY: The engine may close the handle meanwhile; then the calls fail, or look at another socket whose ends do not match.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-        let socket = SockRef::from(&borrowed);
-        let ends = (socket.local_addr(), socket.peer_addr());
-        if let (Ok(one), Ok(other)) = ends
-            && one.as_socket() == Some(local)
-            && other.as_socket() == Some(remote)
-        {
-            return look(socket);
-        }
-    }
-    panic!("no such socket")
-}
-
-#[test]
-fn socket_options() {
-    let pki = Pki::new();
-    let keepalive = Keepalive {
-        idle: Some(Duration::from_secs(41)),
-        interval: Some(Duration::from_secs(7)),
-        probes: Some(3),
-    };
-    let set = SocketOptions {
-        tos: Some(0x60),
-        cos: Some(3),
-        keepalive: Some(keepalive),
-    };
-    let (server, caller) = (pki.server(&Spec::default()), pki.client());
-    for (options, on) in [(set, true), (SocketOptions::default(), false)] {
-        let engine = Engine::new();
-        let listener = engine.listen_at("127.0.0.1:0", &server, options);
-        let target = Target {
-            remote: listener.address(),
-            local: None,
-            name: verify::PeerName::parse(NAME),
-            profile: load(&caller),
-            options,
-        };
-        engine.pool.connect(target, Clone::clone).unwrap();
-        let (_, info) = engine.accepted();
-        for (local, remote) in [(info.local, info.remote), (info.remote, info.local)] {
-            with_socket(local, remote, |socket| {
-                assert!(socket.tcp_nodelay().unwrap());
-                assert_eq!(socket.tos_v4().unwrap() == 0x60, on);
-                assert_eq!(socket.priority().unwrap() == 3, on);
-                assert_eq!(socket.keepalive().unwrap(), on);
-                assert_eq!(
-                    socket.tcp_keepalive_time().unwrap() == Duration::from_secs(41),
-                    on
-                );
-                assert_eq!(
-                    socket.tcp_keepalive_interval().unwrap() == Duration::from_secs(7),
-                    on
-                );
-                assert_eq!(socket.tcp_keepalive_retries().unwrap() == 3, on);
-            });
-        }
-    }
-    // IPv6 has its own call for the traffic class.
-    let engine = Engine::new();
-    let listener = engine.listen_at("[::1]:0", &server, set);
-    let _phone = client(listener.address());
-    let (_, info) = engine.accepted();
-    with_socket(info.local, info.remote, |socket| {
-        assert_eq!(socket.tclass_v6().unwrap(), 0x60)
-    });
-}
-
-#[test]
 fn a_client_that_leaves_at_once_was_there() {
     let pki = Pki::new();
     let engine = Engine::with(
@@ -574,24 +242,83 @@ fn a_client_that_leaves_at_once_was_there() {
         // It leaves TLS 1.3's tickets unread: the kernel resets the connection.
         drop(client(listener.address()));
         engine.accepted();
-        assert!(matches!(
-            engine.closed().code,
-            Code::PeerEof | Code::PeerReset | Code::PeerClosed
-        ));
+        let reason = engine.closed();
+        assert!(
+            matches!(
+                reason.code,
+                Code::PeerEof | Code::PeerReset | Code::PeerClosed
+            ),
+            "{reason:?}"
+        );
+        // It did nothing that would have to change.
+        assert_eq!(reason.side, Side::Nobody, "{reason}");
+    }
+}
+
+/// A look-up in a directory of CAs leaves errors about files in OpenSSL's queue. They are not why a connection ended.
+#[test]
+fn a_client_with_a_certificate_that_leaves_at_once_was_there() {
+    let pki = Pki::new();
+    let engine = Engine::with(
+        PoolConfig {
+            loops: 1,
+            ..PoolConfig::default()
+        },
+        |_| {},
+    );
+    let cas = certs::hashed_dir(&pki.ca);
+    let config = ProfileConfig {
+        ca_list_path: Some(cas.path().to_owned()),
+        verify_client: true,
+        require_client_cert: true,
+        ..pki.server(&Spec::default())
+    };
+    let listener = engine.listen(&config);
+    let own = Cert::make(
+        &Spec {
+            cn: "phone",
+            ..Spec::default()
+        },
+        Some(&pki.ca),
+    );
+    let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
+    connector.set_verify(SslVerifyMode::NONE);
+    connector.set_certificate(&own.x509).unwrap();
+    connector.set_private_key(&own.key).unwrap();
+    let connector = connector.build();
+    for abruptly in [false, true].repeat(25) {
+        let tcp = TcpStream::connect(listener.address()).unwrap();
+        let phone = connector.connect("sip.example.com", tcp).unwrap();
+        if abruptly {
+            SockRef::from(phone.get_ref())
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
+        }
+        drop(phone);
+        assert_eq!(engine.accepted().1.peer.unwrap().subject.cn, "phone");
+        let reason = engine.closed();
+        assert_eq!(reason.side, Side::Nobody, "{reason:?} {reason}");
     }
 }
 
 #[test]
-fn a_handshake_that_ends_after_its_listener_is_refused() {
+fn an_error_that_the_host_left_in_openssls_queue_is_not_the_connections() {
     let pki = Pki::new();
     let engine = Engine::new();
     let listener = engine.listen(&pki.server(&Spec::default()));
-    let tcp = TcpStream::connect(listener.address()).unwrap();
-    engine.wait_for("the connection", |counts| counts.open == 1);
-    listener.close();
-    let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
-    connector.set_verify(SslVerifyMode::NONE);
-    let mut phone = connector.build().connect(NAME, tcp).unwrap();
-    assert_eq!(engine.refused().code, Code::ListenerClosed);
-    assert_eq!(phone.read(&mut [0; 1]).unwrap(), 0);
+    for (linger, code) in [
+        (Some(Duration::ZERO), Code::PeerReset),
+        (None, Code::PeerEof),
+    ] {
+        let mut phone = client(listener.address());
+        let (conn, _) = engine.accepted();
+        phone.write_all(LITTER).unwrap();
+        assert_eq!(engine.message(), LITTER);
+        conn.send(OK, 1).unwrap();
+        hear(&mut phone, OK);
+        SockRef::from(phone.get_ref()).set_linger(linger).unwrap();
+        drop(phone);
+        let reason = engine.closed();
+        assert_eq!((reason.code, reason.openssl), (code, None), "{reason}");
+    }
 }

@@ -3,19 +3,22 @@
 
 pub mod certs;
 
-use std::net::SocketAddr;
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use openssl::ssl::{SslConnector, SslContext, SslMethod, SslStream, SslVerifyMode};
 use sip_tls::verify::PeerName;
 use sip_tls::*;
 
 pub use certs::{Cert, Dir, Spec};
 
-/// The limit of every wait. Only what hangs reaches it, however busy the machine.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+/// A limit that only a hang reaches.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub const OPTIONS: &[u8] =
     b"OPTIONS sip:a@example.com SIP/2.0\r\nVia: SIP/2.0/TLS x\r\nContent-Length: 0\r\n\r\n";
@@ -30,7 +33,25 @@ pub enum Event {
     WriteDone(u64, Result<(), Reason>),
     Closed(Conn, Reason),
     Listener(ListenerEvent),
+    LoopFailed(Failed),
 }
+
+/// Which loop failed, why, how many connections it had, and when it starts again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    pub index: usize,
+    pub error: String,
+    pub connections: usize,
+    pub pause: Duration,
+}
+
+/// At this message the recorder leaves an error in OpenSSL's queue, as a host does that uses OpenSSL itself.
+pub const LITTER: &[u8] =
+    b"OPTIONS sip:litter@example.com SIP/2.0\r\nVia: SIP/2.0/TLS x\r\nContent-Length: 0\r\n\r\n";
+
+/// The recorder panics at this message.
+pub const PANIC: &[u8] =
+    b"OPTIONS sip:panic@example.com SIP/2.0\r\nVia: SIP/2.0/TLS x\r\nContent-Length: 0\r\n\r\n";
 
 /// Sends every callback into a channel. Answers each request with 200 if told to.
 pub struct Recorder {
@@ -38,6 +59,10 @@ pub struct Recorder {
     pub answer: bool,
     pub quiet: bool,
     pub refuse: bool,
+    /// So many starts of loops find no memory.
+    pub failing_starts: AtomicUsize,
+    /// The next `closed` panics.
+    pub panic_when_closed: Arc<AtomicBool>,
 }
 
 impl Recorder {
@@ -51,20 +76,38 @@ impl Host for Recorder {
     type Conn = Conn;
     type Local = ();
 
-    fn accepted(&self, (): &mut (), (): &(), conn: &Conn, info: TlsInfo) -> Option<Conn> {
+    fn local(&self, _: usize) -> std::io::Result<()> {
+        let fewer = |left: usize| left.checked_sub(1);
+        match self.failing_starts.fetch_update(SeqCst, SeqCst, fewer) {
+            Ok(_) => Err(std::io::ErrorKind::OutOfMemory.into()),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn accepted(&self, (): &(), conn: &Conn, info: TlsInfo) -> Option<Conn> {
         self.tell(Event::Accepted(conn.clone(), Box::new(info)));
         (!self.refuse).then(|| conn.clone())
     }
 
-    fn refused(&self, (): &mut (), (): &(), remote: SocketAddr, reason: Reason) {
+    fn refused(&self, (): &(), remote: SocketAddr, reason: Reason) {
         self.tell(Event::Refused(remote, reason));
     }
 
-    fn connected(&self, (): &mut (), _: &Conn, info: TlsInfo) {
+    fn connected(&self, _: &Conn, info: TlsInfo) {
         self.tell(Event::Connected(Box::new(info)));
     }
 
     fn message(&self, (): &mut (), conn: &Conn, message: &[u8]) {
+        if message == PANIC {
+            for token in 1..=3 {
+                conn.send(OK, token).unwrap();
+            }
+            panic!("the host was told to");
+        }
+        if message == LITTER {
+            let mut context = SslContext::builder(SslMethod::tls()).unwrap();
+            context.set_ca_file("/nonexistent").unwrap_err().put();
+        }
         if self.answer {
             let _ = conn.send(OK, 0);
         }
@@ -73,18 +116,28 @@ impl Host for Recorder {
         }
     }
 
-    fn write_done(&self, (): &mut (), _: &Conn, token: u64, result: Result<(), Reason>) {
+    fn write_done(&self, _: &Conn, token: u64, result: Result<(), Reason>) {
         if !self.quiet {
             self.tell(Event::WriteDone(token, result));
         }
     }
 
-    fn closed(&self, (): &mut (), conn: &Conn, reason: Reason) {
+    fn closed(&self, conn: &Conn, reason: Reason) {
         self.tell(Event::Closed(conn.clone(), reason));
+        assert!(!self.panic_when_closed.swap(false, SeqCst), "deliberate");
     }
 
-    fn listener_event(&self, (): &mut (), (): &(), event: ListenerEvent) {
+    fn listener_event(&self, (): &(), event: ListenerEvent) {
         self.tell(Event::Listener(event));
+    }
+
+    fn loop_failed(&self, failure: &LoopFailure) {
+        self.tell(Event::LoopFailed(Failed {
+            index: failure.index,
+            error: failure.error.to_string(),
+            connections: failure.connections,
+            pause: failure.pause,
+        }));
     }
 }
 
@@ -100,24 +153,40 @@ impl Engine {
     }
 
     pub fn with(config: PoolConfig, tune: impl FnOnce(&mut Recorder)) -> Engine {
+        let (mut engine, loops) = Engine::make(config, tune);
+        engine.threads = loops
+            .into_iter()
+            .map(|io| std::thread::spawn(move || io.run()))
+            .collect();
+        engine
+    }
+
+    /// Whose loops wait for their threads.
+    pub fn unstarted(config: PoolConfig) -> (Engine, Vec<IoLoop<Recorder>>) {
+        Engine::make(config, |_| {})
+    }
+
+    fn make(
+        config: PoolConfig,
+        tune: impl FnOnce(&mut Recorder),
+    ) -> (Engine, Vec<IoLoop<Recorder>>) {
         let (sender, events) = channel();
         let mut recorder = Recorder {
             events: Mutex::new(sender),
             answer: false,
             quiet: false,
             refuse: false,
+            failing_starts: AtomicUsize::new(0),
+            panic_when_closed: Arc::default(),
         };
         tune(&mut recorder);
         let (pool, loops) = Pool::new(Arc::new(recorder), config).unwrap();
-        let threads = loops
-            .into_iter()
-            .map(|io| std::thread::spawn(move || io.run(&mut ()).unwrap()))
-            .collect();
-        Engine {
+        let engine = Engine {
             pool,
             events,
-            threads,
-        }
+            threads: Vec::new(),
+        };
+        (engine, loops)
     }
 
     pub fn listen(&self, profile: &ProfileConfig) -> Listener<()> {
@@ -177,19 +246,6 @@ impl Engine {
         }
     }
 
-    /// Waits until the engine's counts are as `is` wants them.
-    pub fn wait_for(&self, what: &str, is: impl Fn(&Counts) -> bool) {
-        let end = Instant::now() + PATIENCE;
-        while !is(&self.pool.counts()) {
-            assert!(
-                Instant::now() < end,
-                "waited {PATIENCE:?} in vain for {what}; counts {:?}",
-                self.pool.counts()
-            );
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
     pub fn accepted(&self) -> (Conn, TlsInfo) {
         self.until(|event| match event {
             Event::Accepted(conn, info) => Some((conn, *info)),
@@ -230,6 +286,13 @@ impl Engine {
         })
     }
 
+    pub fn loop_failed(&self) -> Failed {
+        self.until(|event| match event {
+            Event::LoopFailed(failed) => Some(failed),
+            _ => None,
+        })
+    }
+
     pub fn message(&self) -> Vec<u8> {
         self.until(|event| match event {
             Event::Message(_, message) => Some(message),
@@ -260,6 +323,22 @@ impl Drop for Engine {
 
 pub fn load(config: &ProfileConfig) -> Arc<Profile> {
     Arc::new(Profile::load(config).unwrap().0)
+}
+
+/// A client that takes any certificate.
+pub fn client(address: SocketAddr) -> SslStream<TcpStream> {
+    let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
+    connector.set_verify(SslVerifyMode::NONE);
+    connector
+        .build()
+        .connect("sip.example.com", TcpStream::connect(address).unwrap())
+        .unwrap()
+}
+
+pub fn hear(client: &mut SslStream<TcpStream>, expected: &[u8]) {
+    let mut got = vec![0; expected.len()];
+    client.read_exact(&mut got).unwrap();
+    assert_eq!(got, expected);
 }
 
 /// A private CA with a good server certificate, and the profiles that go with them.
@@ -302,4 +381,27 @@ impl Pki {
             ..ProfileConfig::default()
         }
     }
+}
+
+/// One handshake between two of our own engines; what the server and the client end say.
+pub fn meet(
+    server: &ProfileConfig,
+    client: &ProfileConfig,
+    name: &str,
+) -> (Result<TlsInfo, Reason>, Result<TlsInfo, Reason>) {
+    let ours = Engine::new();
+    let theirs = Engine::new();
+    let listener = ours.listen(server);
+    theirs.connect(listener.address(), name, client);
+    let client_side = theirs.until(|event| match event {
+        Event::Connected(info) => Some(Ok(*info)),
+        Event::Closed(_, reason) => Some(Err(reason)),
+        _ => None,
+    });
+    let server_side = ours.until(|event| match event {
+        Event::Accepted(_, info) => Some(Ok(*info)),
+        Event::Refused(_, reason) => Some(Err(reason)),
+        _ => None,
+    });
+    (server_side, client_side)
 }

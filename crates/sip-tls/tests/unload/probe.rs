@@ -25,25 +25,29 @@ impl Host for Loopback {
     type Listener = ();
     type Conn = End;
     type Local = ();
-    fn accepted(&self, (): &mut (), (): &(), conn: &Conn, _: TlsInfo) -> Option<End> {
+    fn local(&self, _: usize) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn accepted(&self, (): &(), conn: &Conn, _: TlsInfo) -> Option<End> {
         Some(End(conn.clone(), false))
     }
-    fn refused(&self, (): &mut (), (): &(), _: SocketAddr, _: Reason) {}
-    fn connected(&self, (): &mut (), end: &End, _: TlsInfo) {
+    fn refused(&self, (): &(), _: SocketAddr, _: Reason) {}
+    fn connected(&self, end: &End, _: TlsInfo) {
         let _ = end.0.send(OPTIONS, 1);
     }
     fn message(&self, (): &mut (), end: &End, _: &[u8]) {
         *self.messages.lock().expect("no panic") += 1;
         end.0.close(Close::Graceful);
     }
-    fn write_done(&self, (): &mut (), _: &End, _: u64, _: Result<(), Reason>) {}
-    fn closed(&self, (): &mut (), end: &End, _: Reason) {
+    fn write_done(&self, _: &End, _: u64, _: Result<(), Reason>) {}
+    fn closed(&self, end: &End, _: Reason) {
         if end.1 {
             // Dropping the pool ends the loop.
             self.pool.lock().expect("no panic").take();
         }
     }
-    fn listener_event(&self, (): &mut (), (): &(), _: ListenerEvent) {}
+    fn listener_event(&self, (): &(), _: ListenerEvent) {}
+    fn loop_failed(&self, _: &LoopFailure) {}
 }
 
 fn path(text: *const c_char) -> PathBuf {
@@ -108,9 +112,7 @@ pub extern "C" fn probe(cert: *const c_char, key: *const c_char, tidy: c_int) ->
         }
         *host.pool.lock().expect("no panic") = Some(pool);
         for io in loops {
-            if io.run(&mut ()).is_err() {
-                return -6;
-            }
+            io.run();
         }
     }
     let messages = *host.messages.lock().expect("no panic");

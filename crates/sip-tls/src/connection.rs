@@ -1,23 +1,22 @@
 //! A connection's turn: what it does when something has happened to it.
 
 use std::ops::ControlFlow;
-use std::sync::atomic::Ordering::Relaxed;
 
-use crate::conn::{Conn, Ending};
+use crate::conn::Ending;
+use crate::core::Core;
 use crate::counters::add;
+use crate::fault;
 use crate::frame::Item;
 use crate::host::Host;
-use crate::io::{Entry, Reactor};
 use crate::link::{Phase, Step};
-use crate::listener;
-use crate::pool::Core;
+use crate::reactor::{Entry, Reactor};
 use crate::reason::{Code, Reason};
 
 /// TLS records that a connection may read before the others have their turn.
 const READS: usize = 4;
 
 /// How a turn ended.
-pub(crate) enum Verdict {
+enum Verdict {
     /// Until something happens.
     Wait,
     /// There is more to do.
@@ -26,19 +25,19 @@ pub(crate) enum Verdict {
 }
 
 impl<H: Host> Reactor<H> {
-    pub(crate) fn turn(&mut self, slot: usize, local: &mut H::Local) {
+    pub(crate) fn on_ready(&mut self, slot: usize, local: &mut H::Local) {
         let Some(entry) = self.conns.get_mut(slot) else {
             return;
         };
         entry.queued = false;
-        let verdict = match (entry.link.phase, entry.conn.0.turn()) {
-            (Phase::Lingering, _) => match entry.link.drain(&mut self.buffer) {
+        let verdict = match (entry.link.phase, entry.conn.0.begin_turn()) {
+            (Phase::Lingering, _) => match entry.link.discard(&mut self.buffer) {
                 Step::Done(true) | Step::Failed(_) => return self.remove(slot),
                 Step::Done(false) => Verdict::Again,
                 Step::Wait => Verdict::Wait,
             },
             (_, Some(Ending::Now(reason))) => Verdict::End(reason),
-            (Phase::Open, Some(Ending::Graceful)) => self.wind_down(slot, local),
+            (Phase::Open, Some(Ending::Graceful)) => self.close_gracefully(slot),
             (_, Some(Ending::Graceful)) => Verdict::End(Code::ClosedHere.into()),
             (Phase::Connecting, None) => match entry.link.connecting() {
                 Step::Done(()) => {
@@ -48,13 +47,17 @@ impl<H: Host> Reactor<H> {
                 Step::Wait => Verdict::Wait,
                 Step::Failed(reason) => Verdict::End(reason),
             },
-            (Phase::Handshaking, None) => self.shake(slot, local),
-            (Phase::Open, None) => self.talk(slot, local),
+            (Phase::Handshaking, None) => self.handshake(slot),
+            (Phase::Open, None) => self.read_and_write(slot, local),
         };
-        self.again(slot, verdict, local);
+        match verdict {
+            Verdict::Wait => {}
+            Verdict::Again => self.mark(slot),
+            Verdict::End(reason) => self.finish(slot, reason),
+        }
     }
 
-    fn shake(&mut self, slot: usize, local: &mut H::Local) -> Verdict {
+    fn handshake(&mut self, slot: usize) -> Verdict {
         let Entry {
             link,
             conn,
@@ -73,7 +76,7 @@ impl<H: Host> Reactor<H> {
         let Core { host, counters, .. } = &*self.core;
         if let Some(data) = data {
             add(&counters.established_out, 1);
-            host.connected(local, data, info);
+            host.connected(data, info);
             return Verdict::Again;
         }
         let Some(from) = listener.take_if(|listener| !listener.is_closed()) else {
@@ -81,7 +84,7 @@ impl<H: Host> Reactor<H> {
         };
         add(&counters.established_in, 1);
         add(&counters.resumed, info.resumed.into());
-        *data = host.accepted(local, &from.data, conn, info);
+        *data = host.accepted(&from.data, conn, info);
         if data.is_none() {
             Verdict::End(Code::ClosedHere.into())
         } else {
@@ -90,7 +93,7 @@ impl<H: Host> Reactor<H> {
     }
 
     /// Reads, hands messages up, writes.
-    fn talk(&mut self, slot: usize, local: &mut H::Local) -> Verdict {
+    fn read_and_write(&mut self, slot: usize, local: &mut H::Local) -> Verdict {
         let Entry {
             link, conn, data, ..
         } = &mut self.conns[slot];
@@ -109,7 +112,8 @@ impl<H: Host> Reactor<H> {
                 }
             };
             add(&counters.bytes_in, count);
-            let mut deaf = false;
+            let mut overflow = false;
+            fault::panic_if(fault::FRAMER);
             let flow = link.framer.push(&self.buffer[..count], |item| {
                 match item {
                     Item::Message(message) => {
@@ -118,10 +122,10 @@ impl<H: Host> Reactor<H> {
                     }
                     Item::Ping => {
                         add(&counters.pings, 1);
-                        deaf |= !conn.0.pong();
+                        overflow |= !conn.0.pong();
                     }
                 }
-                if deaf || conn.0.is_ending() {
+                if overflow || conn.0.is_ending() {
                     ControlFlow::Break(())
                 } else {
                     ControlFlow::Continue(())
@@ -129,12 +133,12 @@ impl<H: Host> Reactor<H> {
             });
             match flow {
                 Err(error) => return Verdict::End(error.into()),
-                Ok(_) if deaf => return Verdict::End(Code::WriteQueueFull.into()),
+                Ok(_) if overflow => return Verdict::End(Code::WriteQueueFull.into()),
                 Ok(ControlFlow::Break(())) => return Verdict::Again,
                 Ok(ControlFlow::Continue(())) => {}
             }
         }
-        match self.flush(slot, local) {
+        match self.flush(slot) {
             Step::Failed(reason) => Verdict::End(reason),
             Step::Done(false) => Verdict::Again,
             _ if more => Verdict::Again,
@@ -142,7 +146,7 @@ impl<H: Host> Reactor<H> {
         }
     }
 
-    fn flush(&mut self, slot: usize, local: &mut H::Local) -> Step<bool> {
+    fn flush(&mut self, slot: usize) -> Step<bool> {
         let Entry {
             link, conn, data, ..
         } = &mut self.conns[slot];
@@ -153,16 +157,16 @@ impl<H: Host> Reactor<H> {
             };
             add(&counters.messages_out, 1);
             add(&counters.bytes_out, out.bytes.len());
-            host.write_done(local, data, token, Ok(()));
+            host.write_done(data, token, Ok(()));
         })
     }
 
     /// The host wants it closed once what is queued is out.
-    fn wind_down(&mut self, slot: usize, local: &mut H::Local) -> Verdict {
+    fn close_gracefully(&mut self, slot: usize) -> Verdict {
         if self.conns[slot].deadline.is_none() {
             self.set_deadline(slot, self.core.config.linger);
         }
-        match self.flush(slot, local) {
+        match self.flush(slot) {
             Step::Done(true) => Verdict::End(Code::ClosedHere.into()),
             Step::Done(false) => Verdict::Again,
             Step::Wait => Verdict::Wait,
@@ -171,7 +175,7 @@ impl<H: Host> Reactor<H> {
     }
 
     /// The deadline of what it was doing has passed.
-    pub(crate) fn overdue(&mut self, slot: usize, local: &mut H::Local) {
+    pub(crate) fn on_deadline(&mut self, slot: usize) {
         let link = &self.conns[slot].link;
         let code = match link.phase {
             Phase::Connecting => Code::ConnectTimeout,
@@ -180,81 +184,6 @@ impl<H: Host> Reactor<H> {
             Phase::Open => Code::WriteQueueFull,
             Phase::Lingering => return self.remove(slot),
         };
-        self.finish(slot, code.into(), local);
+        self.finish(slot, code.into());
     }
-
-    /// Ends a connection for the host, and says farewell to the peer.
-    pub(crate) fn finish(&mut self, slot: usize, reason: Reason, local: &mut H::Local) {
-        let entry = &mut self.conns[slot];
-        if entry.link.phase == Phase::Lingering {
-            return;
-        }
-        let unwritten = entry.link.unwritten();
-        entry.link.farewell(&reason);
-        let (conn, data, listener) = (entry.conn.clone(), entry.data.take(), entry.listener.take());
-        if let (Some(token), Some(data)) = (unwritten.and_then(|out| out.token), &data) {
-            self.core.host.write_done(local, data, token, Err(reason));
-        }
-        self.dismiss(&conn, data, listener.as_deref(), reason, local);
-        if has_last_words(reason.code) {
-            self.conns[slot].link.phase = Phase::Lingering;
-            self.set_deadline(slot, self.core.config.linger);
-            self.mark(slot);
-        } else {
-            self.remove(slot);
-        }
-    }
-
-    /// The host's part of the end.
-    pub(crate) fn dismiss(
-        &self,
-        conn: &Conn,
-        data: Option<H::Conn>,
-        listener: Option<&listener::Shared<H::Listener>>,
-        reason: Reason,
-        local: &mut H::Local,
-    ) {
-        let Core { host, counters, .. } = &*self.core;
-        counters.ended(reason.code);
-        counters.open.fetch_sub(1, Relaxed);
-        let unsent = conn.0.end();
-        match (data, listener) {
-            (Some(data), _) => {
-                for token in unsent.into_iter().filter_map(|out| out.token) {
-                    host.write_done(local, &data, token, Err(reason));
-                }
-                host.closed(local, &data, reason);
-            }
-            (None, Some(listener)) => host.refused(local, &listener.data, conn.remote(), reason),
-            (None, None) => {}
-        }
-    }
-
-    fn remove(&mut self, slot: usize) {
-        if self.conns.try_remove(slot).is_some() {
-            self.leave();
-        }
-    }
-}
-
-/// Whether we have just said something that the peer should be able to read.
-fn has_last_words(code: Code) -> bool {
-    !matches!(
-        code,
-        Code::ConnectRefused
-            | Code::ConnectTimeout
-            | Code::Unreachable
-            | Code::ConnectFailed
-            | Code::Silent
-            | Code::HandshakeTimeout
-            | Code::ClosedInHandshake
-            | Code::ResetInHandshake
-            | Code::PeerClosed
-            | Code::PeerEof
-            | Code::PeerReset
-            | Code::PeerGone
-            | Code::IoError
-            | Code::WriteQueueFull
-            | Code::Shutdown
-    )
 }
