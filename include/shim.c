@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "asterisk/channel.h"
 #include "asterisk/cli.h"
 #include "asterisk/logger.h"
 #include "asterisk/module.h"
@@ -57,6 +58,16 @@ int ct_thread_create(pthread_t *thread, void *(*start)(void *), void *data, cons
 int ct_cli_register(struct ast_cli_entry *entries, int count)
 {
 	return ast_cli_register_multiple(entries, count);
+}
+
+void ct_channel_lock(struct ast_channel *channel)
+{
+	ast_channel_lock(channel);
+}
+
+void ct_channel_unlock(struct ast_channel *channel)
+{
+	ast_channel_unlock(channel);
 }
 
 int ct_srtp_init(void)

@@ -16,6 +16,7 @@ mod ffi;
 mod media;
 mod observe;
 mod probe;
+mod test_hooks;
 mod transport;
 
 use std::ffi::c_int;
@@ -24,11 +25,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ffi::cli::Registered;
 use ffi::guard::{self, guard};
 use ffi::host::{self, Unloaded};
-use ffi::session::{self, Supplement};
-use ffi::srtp_engine::{self, Owner};
-use ffi::{module_ref, sdp_crypto};
-use media::registry;
+use ffi::module_ref;
+use ffi::srtp::Owner;
 use media::watch::{self, Watch};
+use media::{calls, engine, registry};
 use transport::Tls;
 
 /// `AST_MODULE_LOAD_SUCCESS`.
@@ -43,7 +43,8 @@ struct Loaded {
     _commands: Registered,
     /// `None` while the engine is given away: it would take it back.
     watch: Option<Watch>,
-    _supplement: Supplement,
+    /// The SRTP engine, SDES and the calls' supplement; `None` while they are given away.
+    media: Option<engine::Registration>,
     /// `None`: the TLS transports are pjproject's. Shared with who asks them: that may wait for PJSIP.
     tls: Option<Arc<Tls>>,
 }
@@ -75,15 +76,13 @@ fn load() -> Result<Loaded, String> {
         .self_test()
         .map_err(|error| format!("the packet-crypto self-test failed: {error}"))?;
     config::load();
-    take_engine()?;
-    let watch = watch::start().map_err(|error| {
-        release_engine();
-        format!("no thread for the watch over the engine: {error}")
-    })?;
+    let media = take_engine()?;
+    let watch = watch::start()
+        .map_err(|error| format!("no thread for the watch over the engine: {error}"))?;
     let loaded = Loaded {
         _commands: ffi::cli::register(observe::cli::COMMANDS),
         watch: Some(watch),
-        _supplement: session::register(),
+        media: Some(media),
         tls: start_tls(),
     };
     ffi::log::verbose(
@@ -134,28 +133,13 @@ fn with_tls<R>(ask: impl FnOnce(&Tls) -> R) -> Option<R> {
 }
 
 /// Makes ours Asterisk's engine. Stock's is unloaded first when nothing uses it.
-fn take_engine() -> Result<(), String> {
-    if srtp_engine::owner() != Owner::Nobody && host::unload_module("res_srtp.so") == Unloaded::Gone
-    {
+fn take_engine() -> Result<engine::Registration, String> {
+    if ffi::srtp::owner() != Owner::Nobody && host::unload_module("res_srtp.so") == Unloaded::Gone {
         log::info!(
             "res_srtp.so was loaded first and is unloaded; `noload = res_srtp.so` in modules.conf saves that"
         );
     }
-    if !srtp_engine::register() {
-        return Err("another SRTP engine is in use. Put `noload = res_srtp.so` into modules.conf and restart Asterisk, or \
-                    load this module when no encrypted call is up"
-            .to_owned());
-    }
-    if !sdp_crypto::register() {
-        srtp_engine::unregister();
-        return Err("another module negotiates SDES (ast_sdp_crypto_api)".to_owned());
-    }
-    Ok(())
-}
-
-fn release_engine() {
-    sdp_crypto::unregister();
-    srtp_engine::unregister();
+    engine::register().map_err(|taken| taken.to_string())
 }
 
 #[unsafe(no_mangle)]
@@ -169,13 +153,14 @@ extern "C" fn ciphertrunk_reload() -> c_int {
 
 /// Whether Asterisk could still call into us.
 fn in_use() -> bool {
-    registry::count() + module_ref::held() + session::count() > 0
+    registry::count() + module_ref::held() + calls::count() > 0
 }
 
 /// Takes up again what an unload has given away.
 fn stay(mut loaded: Loaded) {
-    if let Err(reason) = take_engine() {
-        log::error!("the SRTP engine could not be taken back: {reason}");
+    match take_engine() {
+        Ok(media) => loaded.media = Some(media),
+        Err(reason) => log::error!("the SRTP engine could not be taken back: {reason}"),
     }
     match watch::start() {
         Ok(watch) => loaded.watch = Some(watch),
@@ -205,9 +190,9 @@ extern "C" fn ciphertrunk_unload() -> c_int {
             .take();
         if let Some(loaded) = &mut loaded {
             loaded.watch = None;
+            // No new user from here on; one that came in between keeps us.
+            loaded.media = None;
         }
-        // No new user from here on; one that came in between keeps us.
-        release_engine();
         if let Some(mut loaded) = loaded {
             let idle = !in_use() && stop_tls(&mut loaded) && !in_use();
             if !idle {

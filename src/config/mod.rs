@@ -13,7 +13,6 @@ use srtp::sdes::MkiRule;
 use srtp::{SessionParams, Suite};
 
 use crate::ffi::config::{self as file, Unread};
-use crate::ffi::session::Call;
 
 pub use key_log::key_log;
 
@@ -91,8 +90,9 @@ impl Default for Srtp {
 
 impl Config {
     /// What holds for a call's endpoint. A call that is not known gets `[srtp]`, and never another call's section.
-    pub fn srtp_of(&self, call: Option<&Call>) -> &Srtp {
-        call.and_then(|call| self.endpoints.get(&call.endpoint))
+    pub fn srtp_of(&self, endpoint: Option<&str>) -> &Srtp {
+        endpoint
+            .and_then(|endpoint| self.endpoints.get(endpoint))
             .unwrap_or(&self.srtp)
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::ffi::host;
-use crate::ffi::srtp_engine::{self, Owner};
+use crate::ffi::srtp::{self as engine, Owner};
 use crate::ffi::thread::{self, Thread};
 
 use super::lifetime;
@@ -65,7 +65,7 @@ pub fn start() -> io::Result<Watch> {
                 lifetime::look();
                 guard = stopped.lock().unwrap_or_else(PoisonError::into_inner);
             }
-            if srtp_engine::owner() == Owner::Ours {
+            if engine::owner() == Owner::Ours {
                 last_seen = Instant::now();
                 continue;
             }
@@ -83,10 +83,10 @@ pub fn start() -> io::Result<Watch> {
 
 /// One attempt. `true`: another engine stays; said once (`refused`).
 fn take_back(last_seen: Instant, refused: bool) -> bool {
-    if srtp_engine::owner() == Owner::Another {
+    if engine::owner() == Owner::Another {
         host::unload_module("res_srtp.so");
     }
-    if srtp_engine::register() {
+    if engine::register_again() {
         let gone = last_seen.elapsed();
         TIMES_LOST.fetch_add(1, Ordering::Relaxed);
         MILLISECONDS_LOST.fetch_add(

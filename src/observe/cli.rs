@@ -3,10 +3,12 @@
 use crate::config;
 use crate::console;
 use crate::ffi::cli::{Command, Console, Outcome};
-use crate::ffi::srtp_engine::{self, Owner};
-use crate::ffi::{guard, host, session};
+use crate::ffi::srtp::{self as engine, Owner};
+use crate::ffi::{guard, host};
 use crate::media::registry::{self, Totals};
 use crate::media::{refusal, watch};
+#[cfg(feature = "test-hooks")]
+use crate::test_hooks;
 use crate::transport::{self, Tls};
 
 /// The commands.
@@ -77,7 +79,7 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
     console!(
         console,
         "SRTP engine: {}",
-        match srtp_engine::owner() {
+        match engine::owner() {
             Owner::Ours => "ours",
             Owner::Another => "NOT ours (another module's)",
             Owner::Nobody => "NOT ours (none: calls go out in clear)",
@@ -175,7 +177,7 @@ fn show_refusals(console: &mut Console<'_>) -> Outcome {
     if console.words.len() != 3 {
         return Outcome::Usage;
     }
-    let refusals = session::refusals();
+    let refusals = refusal::kept();
     for (call, refusal) in &refusals {
         console!(
             console,
@@ -209,10 +211,10 @@ fn show_transports(console: &mut Console<'_>) -> Outcome {
 
 #[cfg(feature = "test-hooks")]
 fn test_panic(console: &mut Console<'_>) -> Outcome {
-    use super::hooks::{Point, arm_panic};
     match console.words.get(3).map(String::as_str) {
-        Some("protect") => arm_panic(Point::Protect),
-        Some("unprotect") => arm_panic(Point::Unprotect),
+        Some(point @ (test_hooks::PROTECT | test_hooks::UNPROTECT)) => {
+            crate::ffi::fault::arm(point);
+        }
         _ => return Outcome::Usage,
     }
     Outcome::Done
@@ -223,18 +225,18 @@ fn test_age(console: &mut Console<'_>) -> Outcome {
     let Some(packets) = console.words.get(3).and_then(|word| word.parse().ok()) else {
         return Outcome::Usage;
     };
-    super::hooks::set_extra_age(packets);
+    test_hooks::set_extra_packets(packets);
     Outcome::Done
 }
 
 #[cfg(feature = "test-hooks")]
 fn test_lose_engine(_console: &mut Console<'_>) -> Outcome {
-    srtp_engine::unregister();
+    engine::lose();
     Outcome::Done
 }
 
 #[cfg(feature = "test-hooks")]
 fn test_retransmit(_console: &mut Console<'_>) -> Outcome {
-    super::hooks::retransmit();
+    test_hooks::retransmit();
     Outcome::Done
 }

@@ -1,4 +1,3 @@
 //! What an operator sees: the console. (AMI events and metrics are to come.)
 
 pub mod cli;
-pub mod hooks;

@@ -6,6 +6,7 @@ mod cert;
 pub mod config;
 pub mod factory;
 pub mod rx;
+pub mod session;
 pub mod state;
 pub mod transport;
 
