@@ -1,9 +1,9 @@
 //! What goes out.
 
 use super::{Action, Agreement, Description, Exchange, Negotiation, State, Step, Terms};
+use crate::sdes::CryptoLine;
 use crate::sdes::age::KeyAge;
 use crate::sdes::lines::{Entropy, NoEntropy};
-use crate::sdes::CryptoLine;
 
 impl Negotiation {
     /// Prepares our description: the answer to the peer's offer, or an offer.
@@ -46,11 +46,7 @@ impl Negotiation {
             | State::Reoffering { agreed: answer, .. }
             | State::Reanswering {
                 proposed: answer, ..
-            } if answers => (
-                vec![answer.local.clone()],
-                Action::None,
-                self.state.clone(),
-            ),
+            } if answers => (vec![answer.local.clone()], Action::None, self.state.clone()),
             State::Answering { agreed } => {
                 let offer = next_offer(agreed, &[], terms, local_age, entropy)?;
                 let commit = Action::Commit(agreed.lifetimes());
@@ -85,10 +81,7 @@ fn reoffering(agreed: &Agreement, offer: Vec<CryptoLine>) -> State {
 }
 
 /// A line for each suite.
-fn first_offer(
-    terms: &Terms<'_>,
-    entropy: &mut dyn Entropy,
-) -> Result<Vec<CryptoLine>, NoEntropy> {
+fn first_offer(terms: &Terms<'_>, entropy: &mut dyn Entropy) -> Result<Vec<CryptoLine>, NoEntropy> {
     (1..)
         .zip(terms.offer)
         .map(|(tag, suite)| CryptoLine::generate(tag, *suite, terms.lifetime, entropy))

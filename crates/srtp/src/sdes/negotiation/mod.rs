@@ -30,8 +30,8 @@
 //! | our answer stands (the offer is read once more) | `Answering`, `Reanswering` | `Agreed` | `Commit` |
 //! | the peer's answer | `Offering` | `Agreed` | `Begin` |
 //! | | `Reoffering`, `Agreed` | `Agreed` | `PutInForce` |
-//! | the session is gone | `Agreed`, `Reoffering` | `Offering`, or `Idle` without an offer of ours | |
-//! | | `Answering`, `Reanswering` | `Idle` | |
+//! | the session is gone | `Reoffering` with a new key of ours | `Offering` | |
+//! | | any other with keys | `Idle` | |
 //!
 //! A call whose exchange is not known ([`Exchange::Unknown`], as under chan_sip) tells neither which of both a description
 //! is, nor whether an answer stood. While our first offer is out, what comes is the answer to it. Before any offer it is
@@ -271,13 +271,18 @@ impl Negotiation {
         self.state = step.next;
     }
 
-    /// The stream's session is gone, and all keys with it: what comes next makes a new one. An offer of ours is still out.
+    /// The stream's session is gone, and all keys with it: what comes next makes a new one. An offer that is still out
+    /// stays, but not with a key that the lost session has used: its key stream would begin again (RFC 3711 section 9.1).
     pub fn session_lost(&mut self) {
         self.state = match std::mem::take(&mut self.state) {
-            State::Agreed { offer, .. } | State::Reoffering { offer, .. } if !offer.is_empty() => {
-                State::Offering { offer }
-            }
             State::Offering { offer } => State::Offering { offer },
+            State::Reoffering { agreed, mut offer } => {
+                offer.retain(|line| !line.same_keys(&agreed.local));
+                match offer.is_empty() {
+                    true => State::Idle,
+                    false => State::Offering { offer },
+                }
+            }
             _ => State::Idle,
         };
     }
