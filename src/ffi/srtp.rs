@@ -177,8 +177,8 @@ extern "C" fn create<E: Engine>(
             return FAILED;
         };
         let session = Arc::new(Attached { session, rtp });
-        ATTACHED.fetch_add(1, Ordering::Relaxed);
         E::attached(&session, remote);
+        ATTACHED.fetch_add(1, Ordering::Relaxed);
         // SAFETY: where Asterisk wants the session: its own variable.
         unsafe { *out = session.into_foreign().cast() };
         0

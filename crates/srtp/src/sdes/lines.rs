@@ -86,3 +86,27 @@ impl CryptoLine {
             })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_tag_takes_the_place_of_the_long_one() {
+        let configured = [
+            Suite::AesCm256HmacSha1_80,
+            Suite::AeadAes128Gcm,
+            Suite::AesCm128HmacSha1_80,
+            Suite::AesCm128HmacSha1_32,
+        ];
+        assert_eq!(offered_suites(&configured, false), configured);
+        assert_eq!(
+            offered_suites(&configured, true),
+            [
+                Suite::AesCm256HmacSha1_32,
+                Suite::AeadAes128Gcm,
+                Suite::AesCm128HmacSha1_32
+            ]
+        );
+    }
+}

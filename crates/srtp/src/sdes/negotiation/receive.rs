@@ -146,7 +146,7 @@ impl Negotiation {
         }
     }
 
-    /// An answer while `agreed` is in force. `open`: `offer` has not been answered yet, so this must fit it.
+    /// An answer while `agreed` is in force. `open`: `offer` has not been answered yet.
     fn answer_over(
         &self,
         agreed: &Agreement,
@@ -154,10 +154,12 @@ impl Negotiation {
         open: bool,
         incoming: &Incoming<'_>,
     ) -> Result<Step, Refusal> {
+        // Our key would be another one: the answer must fit the line that has it.
+        let renews = open && offer.iter().any(|line| !line.same_keys(&agreed.local));
         let local = match chosen(offer, &incoming.remote) {
             Ok(line) => line,
-            // What was agreed, once more or with another key of the peer's.
-            Err(_) if !open && incoming.keeps_suite(agreed) => &agreed.local,
+            // What was agreed, once more or with another key of the peer's; whatever its tag, ours stays.
+            Err(_) if !renews && incoming.keeps_suite(agreed) => &agreed.local,
             Err(refusal) => return Err(refusal),
         };
         let next = incoming.with(local, Some(agreed));

@@ -448,6 +448,25 @@ fn a_key_near_its_end_is_followed_by_a_new_one_that_counts_when_it_is_answered()
 }
 
 #[test]
+fn an_answer_under_another_tag_is_taken_where_our_key_stays() {
+    let (mut stream, ours) = Stream::answered();
+    let _ = stream.describe(Exchange::OurAnswer);
+    let Action::PutInForce(keys) = stream.receive(Exchange::TheirAnswer, &line(2, AES_80, 1))
+    else {
+        panic!("a new key of the peer's");
+    };
+    assert_eq!(key(&keys.local), key_of(&ours));
+    let _ = stream.describe(Exchange::OurOffer);
+    assert_eq!(
+        stream
+            .try_receive(Exchange::TheirAnswer, &line(1, AES_32, 1))
+            .err(),
+        Some(Refusal::NotOffered),
+        "another suite needs another key"
+    );
+}
+
+#[test]
 fn a_new_key_that_was_offered_and_refused_is_not_used() {
     let (mut stream, ours) = Stream::answered();
     stream.age = KeyAge::Old;
