@@ -3,6 +3,11 @@
 //! A stream's `struct ast_sdp_srtp` is a list whose nodes each stand for one `a=crypto` line of a description.
 //! `struct ast_sdp_crypto *` is a boxed [`Node`] that Asterisk owns: the first one negotiates, those behind it only carry a
 //! line each.
+//!
+//! # Safety
+//!
+//! The functions of the table are called by Asterisk, and as `asterisk/sdp_srtp.h` has it: with a stream's list that no other
+//! thread uses during the call, a live instance, and texts that are good for the call.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::marker::PhantomData;
@@ -74,11 +79,11 @@ impl<N: Negotiator> Node<N> {
     }
 }
 
-extern "C" fn alloc<N: Negotiator>() -> *mut sys::ast_sdp_crypto {
+unsafe extern "C" fn alloc<N: Negotiator>() -> *mut sys::ast_sdp_crypto {
     guard(ptr::null_mut(), || give(Node::<N>::first()).cast())
 }
 
-extern "C" fn dtor<N: Negotiator>(crypto: *mut sys::ast_sdp_crypto) {
+unsafe extern "C" fn dtor<N: Negotiator>(crypto: *mut sys::ast_sdp_crypto) {
     guard((), || {
         // SAFETY: NULL, or from `alloc`, `node` or `set_followers`, given back once.
         unsafe { dispose(crypto.cast::<Node<N>>()) };
@@ -106,7 +111,7 @@ unsafe fn node<'a, N: Negotiator>(list: *mut sys::ast_sdp_srtp) -> Option<&'a mu
     }
 }
 
-extern "C" fn parse_offer<N: Negotiator>(
+unsafe extern "C" fn parse_offer<N: Negotiator>(
     rtp: *mut sys::ast_rtp_instance,
     list: *mut sys::ast_sdp_srtp,
     value: *const c_char,
@@ -135,7 +140,7 @@ extern "C" fn parse_offer<N: Negotiator>(
     })
 }
 
-extern "C" fn get_attr<N: Negotiator>(
+unsafe extern "C" fn get_attr<N: Negotiator>(
     list: *mut sys::ast_sdp_srtp,
     dtls_enabled: c_int,
     default_taglen_32: c_int,

@@ -1,5 +1,6 @@
 //! Calls, as far as they are known: those of PJSIP. Whoever else makes calls (chan_sip) tells nothing of them.
 
 pub use crate::ffi::pjsip::session::{
-    Call, Session, SessionKey, Supplement, call_of, call_of_stream, count, offer_again,
+    Call, Registration, Session, SessionKey, Supplement, call_of, call_of_stream, count,
+    offer_again, register,
 };

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::ffi::pjsip::session as supplement;
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::srtp::{Attached, Engine, Kind};
 use crate::ffi::{sdes, srtp as engine};
 
 use super::answer::Answers;
+use super::calls;
 use super::policy::PolicyBuilder;
 use super::registry;
 use super::sdes::StreamNegotiator;
@@ -85,7 +85,7 @@ pub struct Registration {
     // In the order of their ends: no new negotiation, no new session, no new call.
     _sdes: sdes::Registration,
     _engine: engine::Registration,
-    _supplement: supplement::Registration,
+    _supplement: calls::Registration,
 }
 
 /// Why it is not registered.
@@ -121,6 +121,6 @@ pub fn register() -> Result<Registration, Taken> {
     Ok(Registration {
         _sdes: sdes,
         _engine: engine,
-        _supplement: supplement::register::<Answers>(),
+        _supplement: calls::register::<Answers>(),
     })
 }

@@ -1,15 +1,8 @@
-//! `ast_sip_session`: which call a media stream belongs to, and what its descriptions say, as plain values.
+//! What a session says.
 //!
-//! `ast_sdp_crypto_api` is given an RTP instance and no call. A supplement tells when sessions begin and end; a stream's
-//! session is the one, among those of the serializer that runs now, whose media holds that very instance. Nobody else
-//! changes a session's media while its serializer runs our task, so reading it there is safe, and no other session is
-//! ever looked into.
-//!
-//! The structures of a session are read in Rust. Their fields lie where the headers say in every release of a branch
-//! ("the bit fields that were added share a word"); `ast_sip_endpoint` is the exception, and is asked through sorcery.
+//! Its structures are read here. Their fields lie where the headers say in every release of a branch (bit fields that were
+//! added share a word); `ast_sip_endpoint` is the exception, and is asked through sorcery.
 
-use std::collections::BTreeMap;
-use std::ffi::{CStr, CString, c_int, c_void};
 use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 use std::ptr::{self, NonNull};
@@ -17,46 +10,9 @@ use std::ptr::{self, NonNull};
 use srtp::sdes::MediaLine;
 use srtp::sdes::negotiation::Exchange;
 
-use super::pj_text;
-use crate::ffi::guard::guard;
-use crate::ffi::opaque::Opaque;
-use crate::ffi::rtp::RtpInstance;
-use crate::ffi::sdes::Stream;
-use crate::ffi::sync::Mutex;
+use super::{Call, SessionKey};
+use crate::ffi::pjsip::{Status, pj_text, to_socket_addr};
 use crate::ffi::{sys, text};
-
-/// Names a live session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SessionKey(usize);
-
-/// What is known of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
-    /// Its session.
-    pub key: SessionKey,
-    /// The PJSIP endpoint, as `pjsip.conf` names it.
-    pub endpoint: String,
-    /// The `Call-ID` header's value.
-    pub call_id: String,
-    /// The peer's URI, and the address that its INVITE came from or went to where one is under way.
-    pub peer: String,
-    /// The media line asked about: its kind, and its number from 0. Empty if none was.
-    pub media: String,
-    /// Where the peer's latest description wants that line's media. `None`: no description, no address of a host, or the
-    /// stream is off.
-    pub media_address: Option<SocketAddr>,
-    /// Where its negotiation is now.
-    pub exchange: Exchange,
-}
-
-/// What is done when sessions end and are answered. Called in the session's serializer, except for `ended`.
-pub trait Supplement: 'static {
-    /// The peer accepted our INVITE, and its answer is applied.
-    fn answered(session: &Session<'_>);
-
-    /// The session is gone.
-    fn ended(key: SessionKey);
-}
 
 /// A live session, in its serializer.
 ///
@@ -69,135 +25,11 @@ pub struct Session<'a> {
     _alive: PhantomData<&'a sys::ast_sip_session>,
 }
 
-/// Live sessions and the addresses of their serializers, by address. Addresses only: nothing is read through them outside
-/// of [`find`].
-static LIVE: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
-
-extern "C" fn begin(session: *mut sys::ast_sip_session) {
-    guard((), || {
-        // SAFETY: Asterisk hands a live session whose serializer does not change.
-        let serializer = unsafe { (*session).serializer };
-        LIVE.lock().insert(session.addr(), serializer.addr());
-        // The address must stand for the pointer again in `find`.
-        let _ = session.expose_provenance();
-    });
-}
-
-extern "C" fn destroy<S: Supplement>(session: *mut sys::ast_sip_session) {
-    guard((), || {
-        LIVE.lock().remove(&session.addr());
-        S::ended(SessionKey(session.addr()));
-    });
-}
-
-extern "C" fn incoming_response<S: Supplement>(
-    session: *mut sys::ast_sip_session,
-    rdata: *mut sys::pjsip_rx_data,
-) {
-    guard((), || {
-        // SAFETY: Asterisk hands a live session, in its serializer, and the response that it has parsed.
-        let (session, status) = unsafe {
-            let Some(session) = Session::from_raw(session) else {
-                return;
-            };
-            (session, (*(*rdata).msg_info.msg).line.status.code)
-        };
-        if status / 100 == 2 {
-            S::answered(&session);
-        }
-    });
-}
-
-/// Room for what later releases of a branch append to `ast_sip_session_supplement`: the core reads it in ours.
-#[repr(C)]
-struct Padded {
-    supplement: sys::ast_sip_session_supplement,
-    _room: [usize; 16],
-}
-
-struct Shared(Opaque<Padded>);
-
-// SAFETY: written by `register` and `drop` alone, of which there is one at a time (`Registration`), and by Asterisk's core
-// under the lock of its list.
-unsafe impl Sync for Shared {}
-
-static SUPPLEMENT: Shared = Shared(Opaque::zeroed());
-
-/// The supplement, while it is registered; dropping it unregisters it. Sessions that have begun keep a copy, whose
-/// functions Asterisk will still call: each holds a reference to the module.
-#[derive(Debug)]
-pub struct Registration(());
-
-/// Registers the supplement. Once at a time: the module has one.
-pub fn register<S: Supplement>() -> Registration {
-    let supplement = SUPPLEMENT.0.get();
-    // SAFETY: a static that lives as long as the library. It is not registered now, so nobody else reads it, and each field
-    // is a plain value; zeros stand for "not used". The module is ours.
-    unsafe {
-        let supplement = &raw mut (*supplement).supplement;
-        (*supplement).method = c"INVITE".as_ptr();
-        (*supplement).priority = sys::AST_SIP_SUPPLEMENT_PRIORITY_FIRST;
-        (*supplement).response_priority = sys::AST_SIP_SESSION_AFTER_MEDIA;
-        (*supplement).incoming_response = Some(incoming_response::<S>);
-        (*supplement).session_begin = Some(begin);
-        (*supplement).session_destroy = Some(destroy::<S>);
-        sys::ast_sip_session_register_supplement_with_module(sys::ct_module_self(), supplement);
-    }
-    Registration(())
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        // SAFETY: registered by `register`, and once.
-        unsafe { sys::ast_sip_session_unregister_supplement(SUPPLEMENT.0.get().cast()) };
-    }
-}
-
-/// Sessions that hold a copy of our supplement.
-pub fn count() -> usize {
-    LIVE.lock().len()
-}
-
-/// The call that `rtp` belongs to, asked from within that call's serializer; `None` elsewhere.
-pub fn call_of(rtp: RtpInstance<'_>) -> Option<Call> {
-    find(|media| {
-        // SAFETY: `find` vouches for the session's media.
-        unsafe { (*media).rtp == rtp.as_ptr() }
-    })
-}
-
-/// The call that a stream belongs to, likewise.
-pub fn call_of_stream(stream: Stream<'_>) -> Option<Call> {
-    find(|media| {
-        // SAFETY: `find` vouches for the session's media.
-        unsafe { ptr::eq((*media).srtp, stream.as_ptr()) }
-    })
-}
-
-/// The session of this thread's serializer that has a media line for which `is_it`.
-fn find(is_it: impl Fn(*const sys::ast_sip_session_media) -> bool) -> Option<Call> {
-    // SAFETY: reads a thread-local of Asterisk's.
-    let serializer = unsafe { sys::ct_current_serializer() };
-    if serializer.is_null() {
-        return None;
-    }
-    let live = LIVE.lock();
-    live.iter()
-        .filter(|(_, of_session)| **of_session == serializer.addr())
-        .find_map(|(address, _)| {
-            // SAFETY: a session's destructor first calls `destroy`, which waits for the lock held here, so a session in the
-            // map is whole until this closure ends; its media change only in its serializer, which runs this very task.
-            let session = unsafe { Session::from_raw(ptr::with_exposed_provenance_mut(*address)) }?;
-            let media = session.media().find(|media| is_it(*media))?;
-            Some(session.call(Some(media)))
-        })
-}
-
 impl Session<'_> {
     /// # Safety
     ///
     /// `session` is NULL, or lives as long as the value, which this thread uses in a task of the session's serializer.
-    unsafe fn from_raw(session: *mut sys::ast_sip_session) -> Option<Self> {
+    pub(super) unsafe fn from_raw(session: *mut sys::ast_sip_session) -> Option<Self> {
         NonNull::new(session).map(|raw| Self {
             raw,
             _alive: PhantomData,
@@ -215,7 +47,7 @@ impl Session<'_> {
     }
 
     /// Its media lines: of the state that is being negotiated first, then of the one in force.
-    fn media(&self) -> impl Iterator<Item = *const sys::ast_sip_session_media> {
+    pub(super) fn media(&self) -> impl Iterator<Item = *const sys::ast_sip_session_media> {
         // SAFETY: alive, and its media states change only in its serializer, which runs this task.
         let states = unsafe {
             let session = self.raw.as_ptr();
@@ -238,7 +70,7 @@ impl Session<'_> {
     }
 
     /// With what is known of one media line.
-    fn call(&self, media: Option<*const sys::ast_sip_session_media>) -> Call {
+    pub(super) fn call(&self, media: Option<*const sys::ast_sip_session_media>) -> Call {
         let session = self.raw.as_ptr();
         let line = media.map(|media| {
             // SAFETY: a media line of this session (`media`), which does not change in this task; the kind is a static text.
@@ -289,7 +121,7 @@ impl Session<'_> {
             let transaction = (*invite).invite_tsx;
             if !transaction.is_null()
                 && (*transaction).addr_len != 0
-                && let Some(address) = super::to_socket_addr(&(*transaction).addr)
+                && let Some(address) = to_socket_addr(&(*transaction).addr)
             {
                 peer.push_str(&format!(" at {address}"));
             }
@@ -344,7 +176,7 @@ impl Session<'_> {
                 _ => return None,
             }
         };
-        (status == super::Status::SUCCESS && !description.is_null()).then_some(description)
+        (status == Status::SUCCESS && !description.is_null()).then_some(description)
     }
 
     /// Where the peer wants the media of line `number`.
@@ -441,94 +273,5 @@ impl Session<'_> {
                 sys::ast_queue_hangup(channel);
             }
         }
-    }
-}
-
-/// Has the call of a PJSIP channel, by its unique id, send a re-INVITE with a new description. Not from a media thread: it
-/// locks channels. `false`: there is no such call.
-pub fn offer_again(channel_id: &str) -> bool {
-    // An empty name would find any channel.
-    let Some(channel_id) = CString::new(channel_id).ok().filter(|id| !id.is_empty()) else {
-        return false;
-    };
-    let session = session_of_channel(&channel_id);
-    if session.is_null() {
-        return false;
-    }
-    // SAFETY: a session of which we have a reference, which the task gives back; its serializer lives as long.
-    unsafe {
-        if sys::ct_sip_push_task((*session).serializer, Some(refresh), session.cast()) == 0 {
-            return true;
-        }
-    }
-    release(session.cast());
-    false
-}
-
-/// A reference to the session of a PJSIP channel; NULL if there is none.
-fn session_of_channel(channel_id: &CStr) -> *mut sys::ast_sip_session {
-    // SAFETY: a text that stays during the call; the channel comes back with a reference of ours, is locked while its
-    // technology and what that keeps are read, and a session found there gets a reference before the lock is given back.
-    unsafe {
-        let channel = sys::ast_channel_get_by_name(channel_id.as_ptr());
-        if channel.is_null() {
-            return ptr::null_mut();
-        }
-        let mut session = ptr::null_mut();
-        sys::ct_channel_lock(channel);
-        let technology = sys::ast_channel_tech(channel);
-        if !technology.is_null() && text((*technology).type_).is_some_and(|kind| kind == "PJSIP") {
-            let private = sys::ast_channel_tech_pvt(channel).cast::<sys::ast_sip_channel_pvt>();
-            if !private.is_null() && !(*private).session.is_null() {
-                session = (*private).session;
-                count_references(session.cast(), 1);
-            }
-        }
-        sys::ct_channel_unlock(channel);
-        release(channel.cast());
-        session
-    }
-}
-
-/// In the session's serializer, with a reference that is given back here.
-extern "C" fn refresh(session: *mut c_void) -> c_int {
-    guard((), || {
-        // SAFETY: a session that our reference keeps; NULL for every callback is "none", and for the media "as it is".
-        unsafe {
-            sys::ast_sip_session_refresh(
-                session.cast(),
-                None,
-                None,
-                None,
-                sys::AST_SIP_SESSION_REFRESH_METHOD_INVITE,
-                1,
-                ptr::null_mut(),
-            );
-        }
-    });
-    release(session);
-    0
-}
-
-/// Gives back one reference of ours.
-fn release(object: *mut c_void) {
-    // SAFETY: `object` is an `ao2` object of which this file has taken a reference, and its callers give it back once.
-    unsafe { count_references(object, -1) };
-}
-
-/// # Safety
-///
-/// A live `ao2` object; for -1, one of which the caller has a reference.
-unsafe fn count_references(object: *mut c_void, change: c_int) {
-    // SAFETY: by the caller; the texts are for Asterisk's debugging and static.
-    unsafe {
-        sys::__ao2_ref(
-            object,
-            change,
-            ptr::null(),
-            c"ciphertrunk".as_ptr(),
-            0,
-            c"session".as_ptr(),
-        );
     }
 }
