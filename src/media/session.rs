@@ -176,7 +176,8 @@ impl Session {
         self.negotiate(rtp, |inner, now| {
             inner.cancel(now);
             inner.set_remote(&keys.remote, keys.peer_moved, now)?;
-            inner.stage_local(ssrc, &keys.local)
+            let staged = inner.stage_local(ssrc, &keys.local);
+            staged.inspect_err(|_| inner.cancel(now))
         })
     }
 
@@ -186,9 +187,12 @@ impl Session {
         self.negotiate(rtp, |inner, now| {
             inner.cancel(now);
             inner.set_remote(&keys.remote, keys.peer_moved, now)?;
-            inner.set_local(ssrc, &keys.local)?;
-            inner.commit();
-            Ok(())
+            let set = inner.set_local(ssrc, &keys.local);
+            match set {
+                Ok(()) => inner.commit(),
+                Err(_) => inner.cancel(now),
+            }
+            set
         })
     }
 
