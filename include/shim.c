@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "asterisk/channel.h"
 #include "asterisk/cli.h"
 #include "asterisk/logger.h"
 #include "asterisk/module.h"
@@ -61,6 +62,16 @@ int ct_thread_create(pthread_t *thread, void *(*start)(void *), void *data, cons
 int ct_cli_register(struct ast_cli_entry *entries, int count)
 {
 	return ast_cli_register_multiple(entries, count);
+}
+
+void ct_channel_lock(struct ast_channel *channel)
+{
+	ast_channel_lock(channel);
+}
+
+void ct_channel_unlock(struct ast_channel *channel)
+{
+	ast_channel_unlock(channel);
 }
 
 /* libsrtp's own `srtp_init`, for a library at `path` that is loaded: found in it or in what it depends on. */

@@ -11,9 +11,14 @@
 #include "asterisk/rtp_engine.h"
 #include "asterisk/sdp_srtp.h"
 #include "asterisk/utils.h"
+#include "asterisk/causes.h"
+#include "asterisk/channel.h"
 #include "asterisk/res_pjsip.h"
+#include "asterisk/res_pjsip_session.h"
 #include "asterisk/sorcery.h"
 #include <pjsip.h>
+#include <pjsip_ua.h>
+#include <pjmedia/sdp_neg.h>
 
 /* Values that are macros over other macros, which bindgen cannot evaluate. */
 enum ct_constant {

@@ -5,15 +5,13 @@
 use crate::config::{self, InForce};
 use crate::ffi::cli::{self, Registered};
 use crate::ffi::host::{self, Unloaded};
-use crate::ffi::libsrtp_guard;
-use crate::ffi::openssl;
-use crate::ffi::session::{self, Supplement};
-use crate::ffi::srtp_engine::{self, Owner};
+use crate::ffi::libsrtp_guard::{self, StockRefused};
+use crate::ffi::srtp::{self, Owner};
 use crate::ffi::sync::Mutex;
-use crate::ffi::{fault, module_ref, sdp_crypto};
+use crate::ffi::{fault, module_ref, openssl, sdes};
 use crate::limited;
-use crate::media::registry;
 use crate::media::watch::{self, Watch};
+use crate::media::{calls, engine, registry};
 use crate::observe;
 use crate::probe;
 use crate::transport::current::{self, Kept, Serving};
@@ -24,9 +22,9 @@ use crate::transport::current::{self, Kept, Serving};
 struct Module {
     commands: Option<Registered>,
     tls: Option<Serving>,
-    supplement: Option<Supplement>,
+    supplement: Option<calls::Registration>,
     watch: Option<Watch>,
-    sdes: Option<Sdes>,
+    sdes: Option<sdes::Registration>,
     engine: Option<Engine>,
     openssl: Option<openssl::Held>,
     config: Option<InForce>,
@@ -34,14 +32,17 @@ struct Module {
 
 static MODULE: Mutex<Option<Module>> = Mutex::new(None);
 
-/// The SRTP engine is ours.
+/// The SRTP engine is ours, and stock's cannot start.
 #[derive(Debug)]
-struct Engine(());
+struct Engine {
+    _registration: srtp::Registration,
+    _stock_refused: StockRefused,
+}
 
 impl Engine {
     /// Makes ours Asterisk's engine. Stock's is unloaded first when nothing uses it.
     fn register() -> Result<Self, String> {
-        if srtp_engine::owner() != Owner::Nobody
+        if srtp::owner() != Owner::Nobody
             && host::is_module_known(libsrtp_guard::STOCK)
             && host::unload_module(libsrtp_guard::STOCK) == Unloaded::Gone
         {
@@ -49,40 +50,10 @@ impl Engine {
                 "res_srtp.so was loaded first and is unloaded; `noload = res_srtp.so` in modules.conf saves that"
             );
         }
-        if !srtp_engine::register() {
-            return Err("another SRTP engine is in use. Put `noload = res_srtp.so` into modules.conf and restart Asterisk, or \
-                        load this module when no encrypted call is up"
-                .to_owned());
-        }
-        libsrtp_guard::refuse_stock(true);
-        Ok(Self(()))
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        srtp_engine::unregister();
-        libsrtp_guard::refuse_stock(false);
-    }
-}
-
-/// The SDES negotiation is ours.
-#[derive(Debug)]
-struct Sdes(());
-
-impl Sdes {
-    fn register() -> Result<Self, String> {
-        if sdp_crypto::register() {
-            Ok(Self(()))
-        } else {
-            Err("another module negotiates SDES (ast_sdp_crypto_api)".to_owned())
-        }
-    }
-}
-
-impl Drop for Sdes {
-    fn drop(&mut self) {
-        sdp_crypto::unregister();
+        Ok(Self {
+            _registration: engine::register_engine().map_err(|taken| taken.to_string())?,
+            _stock_refused: StockRefused::begin(),
+        })
     }
 }
 
@@ -107,7 +78,7 @@ impl Module {
             step("load-engine")?;
         }
         if self.sdes.is_none() {
-            self.sdes = Some(Sdes::register()?);
+            self.sdes = Some(engine::register_sdes().map_err(|taken| taken.to_string())?);
             step("load-sdes")?;
         }
         if self.watch.is_none() {
@@ -117,7 +88,7 @@ impl Module {
             step("load-watch")?;
         }
         if self.supplement.is_none() {
-            self.supplement = Some(session::register());
+            self.supplement = Some(engine::register_supplement());
             step("load-supplement")?;
         }
         if self.openssl.is_none() {
@@ -163,7 +134,7 @@ impl Module {
         fault::wait_for_a_user("unload-late");
         // Each session that has a copy of it is a use of the module: from here on there is no new one.
         self.supplement = None;
-        if session::count() > 0 || module_ref::uses() > 0 || !module_ref::close() {
+        if calls::count() > 0 || module_ref::uses() > 0 || !module_ref::close() {
             return Err("a call has just begun");
         }
         // Before the engine, which it would take back.
@@ -218,7 +189,7 @@ pub fn reload() {
 /// Unloads the module. `false`: it stays, and the reason is in the log.
 pub fn unload() -> bool {
     // Asterisk's use count says the same, but a forced unload ignores it.
-    let (sessions, calls, held) = (registry::count(), session::count(), module_ref::held());
+    let (sessions, calls, held) = (registry::count(), calls::count(), module_ref::held());
     if sessions + calls + held > 0 {
         log::warn!(
             "the module stays loaded: {sessions} SRTP sessions, {calls} calls and {} TLS connections are up",

@@ -1,55 +1,54 @@
-//! Deliberate faults, for the host tests. They exist in builds with the feature `test-hooks` alone.
+//! What the host tests can do to the media path, beside the faults of [`crate::ffi::fault`]. In a build for use there is
+//! nothing of it, and asking costs nothing.
 
+use crate::ffi::fault;
 use crate::ffi::rtp::RtpInstance;
 
-/// Where a fault can be armed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Point {
-    /// In the next `protect`.
-    Protect,
-    /// In the next `unprotect`.
-    Unprotect,
+/// The fault point in the next packet to protect.
+pub const PROTECT: &str = "protect";
+/// The same of a packet to unprotect.
+pub const UNPROTECT: &str = "unprotect";
+
+/// Panics if the fault is armed, once.
+#[inline(always)]
+pub fn panic_if_armed(point: &'static str) {
+    assert!(
+        !fault::fires(point),
+        "deliberate panic for a test in {point}"
+    );
 }
 
 #[cfg(not(feature = "test-hooks"))]
 #[inline(always)]
-/// Nothing, in a build for use.
-pub fn panic_if_armed(_point: Point) {}
-
-#[cfg(not(feature = "test-hooks"))]
-#[inline(always)]
-/// Nothing, in a build for use.
-pub fn extra_age() -> u64 {
+/// Packets by which keys look older: none, in a build for use.
+pub fn extra_packets() -> u64 {
     0
 }
 
 #[cfg(not(feature = "test-hooks"))]
 #[inline(always)]
 /// Nothing, in a build for use.
-pub fn begun(_rtp: RtpInstance) {}
+pub fn session_begins(_rtp: RtpInstance<'_>) {}
 
 #[cfg(feature = "test-hooks")]
-pub use armed::{arm_panic, begun, extra_age, panic_if_armed, retransmit, set_extra_age};
+pub use armed::{extra_packets, retransmit, session_begins, set_extra_packets};
 
 #[cfg(feature = "test-hooks")]
 mod armed {
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-    use super::{Point, RtpInstance};
+    use super::RtpInstance;
 
-    static PROTECT: AtomicBool = AtomicBool::new(false);
-    static UNPROTECT: AtomicBool = AtomicBool::new(false);
-
-    static EXTRA_AGE: AtomicU64 = AtomicU64::new(0);
+    static EXTRA_PACKETS: AtomicU64 = AtomicU64::new(0);
 
     /// Keys look as if they had protected so many packets more.
-    pub fn set_extra_age(packets: u64) {
-        EXTRA_AGE.store(packets, Ordering::Relaxed);
+    pub fn set_extra_packets(packets: u64) {
+        EXTRA_PACKETS.store(packets, Ordering::Relaxed);
     }
 
-    /// See [`set_extra_age`].
-    pub fn extra_age() -> u64 {
-        EXTRA_AGE.load(Ordering::Relaxed)
+    /// See [`set_extra_packets`].
+    pub fn extra_packets() -> u64 {
+        EXTRA_PACKETS.load(Ordering::Relaxed)
     }
 
     static RETRANSMIT: AtomicBool = AtomicBool::new(false);
@@ -61,29 +60,9 @@ mod armed {
     }
 
     /// A session begins. See [`retransmit`].
-    pub fn begun(rtp: RtpInstance) {
+    pub fn session_begins(rtp: RtpInstance<'_>) {
         if RETRANSMIT.load(Ordering::Relaxed) {
             rtp.retransmit();
         }
-    }
-
-    fn switch(point: Point) -> &'static AtomicBool {
-        match point {
-            Point::Protect => &PROTECT,
-            Point::Unprotect => &UNPROTECT,
-        }
-    }
-
-    /// The next pass through `point` panics, once.
-    pub fn arm_panic(point: Point) {
-        switch(point).store(true, Ordering::Relaxed);
-    }
-
-    /// Panics if armed.
-    pub fn panic_if_armed(point: Point) {
-        assert!(
-            !switch(point).swap(false, Ordering::Relaxed),
-            "deliberate panic for a test at {point:?}"
-        );
     }
 }

@@ -23,9 +23,22 @@ static REFUSING: AtomicBool = AtomicBool::new(false);
 /// A start was refused, so stock's library may be in memory, bound to ours.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
-/// From now on stock's start is refused, or not.
-pub fn refuse_stock(refuse: bool) {
-    REFUSING.store(refuse, Ordering::Release);
+/// Stock's start is refused while the value lives.
+#[derive(Debug)]
+pub struct StockRefused(());
+
+impl StockRefused {
+    /// From now on.
+    pub fn begin() -> Self {
+        REFUSING.store(true, Ordering::Release);
+        Self(())
+    }
+}
+
+impl Drop for StockRefused {
+    fn drop(&mut self) {
+        REFUSING.store(false, Ordering::Release);
+    }
 }
 
 /// Has Asterisk let go of a `res_srtp.so` whose start was refused. Only at unload: it needs the list of modules, which the

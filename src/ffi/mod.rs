@@ -1,6 +1,8 @@
 //! The only code that sees Asterisk's C: the raw bindings, and one thin safe file per host API.
 //!
-//! No policy lives here. Facts that the `SAFETY` arguments lean on (which thread calls what, which lock is held, how
+//! It is the ground floor: no policy lives here, and no other folder of `src` is imported. What an entry from C leads to is
+//! behind a trait (`srtp::Engine`, `sdes::Negotiator`, `pjsip::session::Supplement`); what is registered with Asterisk is a
+//! value whose `Drop` takes it away. Facts that the `SAFETY` arguments lean on (which thread calls what, which lock is held, how
 //! long a pointer lives) are stated once in `docs/safety.md`.
 
 pub mod cli;
@@ -14,11 +16,11 @@ pub mod log;
 pub mod module_ref;
 pub mod opaque;
 pub mod openssl;
+mod owned;
 pub mod pjsip;
 pub mod rtp;
-pub mod sdp_crypto;
-pub mod session;
-pub mod srtp_engine;
+pub mod sdes;
+pub mod srtp;
 pub mod sync;
 mod sys;
 pub mod thread;

@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
 use log::Level;
 use srtp::sdes::SdesError;
+use srtp::sdes::negotiation::Refusal as Declined;
 
-use crate::ffi::session::Call;
+use crate::ffi::rtp::RtpInstance;
+use crate::ffi::sync::Mutex;
 use crate::limited;
+
+use super::calls::{Call, SessionKey};
 
 /// Why an `a=crypto` line of the peer's, or its answer, is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// It is malformed, or says what is not accepted here.
-    Line(SdesError),
-    /// It answers our offer with a tag and suite that were not in it (RFC 4568 section 5.1.3).
-    NotOffered,
+    /// The negotiation does not take it.
+    Declined(Declined),
     /// Its keys could not be put in force.
     NotInForce,
     /// There is none: the peer answered in clear where the endpoint's `media_encryption = sdes` requires SRTP.
@@ -27,7 +28,7 @@ impl Refusal {
     /// Its short name, which stays the same from release to release.
     pub fn code(self) -> &'static str {
         match self {
-            Refusal::Line(error) => match error {
+            Refusal::Declined(Declined::Line(error)) => match error {
                 SdesError::TooLong => "line-too-long",
                 SdesError::Tag => "tag-syntax",
                 SdesError::MissingSuite => "suite-missing",
@@ -55,26 +56,25 @@ impl Refusal {
                 SdesError::ParamConflict => "param-conflict",
                 SdesError::UnknownParam => "param-unknown",
             },
-            Refusal::NotOffered => "not-offered",
-            Refusal::NotInForce => "not-in-force",
+            Refusal::Declined(Declined::NotOffered) => "not-offered",
+            Refusal::Declined(Declined::NoEntropy | Declined::Policy(_)) | Refusal::NotInForce => {
+                "not-in-force"
+            }
             Refusal::AnsweredInClear => "answered-in-clear",
         }
     }
 }
 
-impl From<SdesError> for Refusal {
-    fn from(error: SdesError) -> Self {
-        Self::Line(error)
+impl From<Declined> for Refusal {
+    fn from(declined: Declined) -> Self {
+        Self::Declined(declined)
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::Line(error) => error.fmt(f),
-            Refusal::NotOffered => f.write_str(
-                "it answers our offer with a tag and suite that were not in it (RFC 4568 section 5.1.3)",
-            ),
+            Refusal::Declined(declined) => declined.fmt(f),
             Refusal::NotInForce => f.write_str("its keys could not be put in force"),
             Refusal::AnsweredInClear => f.write_str(
                 "it answers an offer of SRTP in clear; have the peer use SRTP, or change the endpoint's media_encryption",
@@ -83,14 +83,83 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Code -> refused lines since load.
+/// Code -> refused lines and answers since load.
 static COUNTS: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
 
-/// Counts a refused line.
+/// Live calls of which something was refused: as they were then, and the last refusal.
+static KEPT: Mutex<BTreeMap<SessionKey, (Call, Refusal)>> = Mutex::new(BTreeMap::new());
+
+/// Counts a refused line or answer.
 pub fn count(refusal: Refusal) {
-    // A map of plain numbers is whole whatever panicked near it.
-    let mut counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
-    *counts.entry(refusal.code()).or_default() += 1;
+    *COUNTS.lock().entry(refusal.code()).or_default() += 1;
+}
+
+/// Keeps why a line or answer of a live call was refused, until the call [ends](forget).
+pub fn keep(call: Call, refusal: Refusal) {
+    KEPT.lock().insert(call.key, (call, refusal));
+}
+
+/// The call has ended.
+pub fn forget(key: SessionKey) {
+    KEPT.lock().remove(&key);
+}
+
+/// The live calls of which a line was refused, as they were then, and why the last one was. Another line of the same
+/// offer may have been taken.
+pub fn kept() -> Vec<(Call, Refusal)> {
+    KEPT.lock().values().cloned().collect()
+}
+
+/// Tells a refused line: whose, which, why. `needed`: what would have been taken.
+pub fn report_line(
+    rtp: RtpInstance<'_>,
+    call: Option<&Call>,
+    value: &str,
+    refusal: Refusal,
+    needed: &str,
+) {
+    let (line, code) = (shown(value), refusal.code());
+    let kind = format!("crypto line refused, {code}");
+    match call {
+        Some(call) => limited::log(
+            Level::Warn,
+            &kind,
+            &call.endpoint,
+            format_args!(
+                "a=crypto line ({line}) of endpoint '{}' refused, reason {code}: {refusal}{needed}. Media line {}, peer {}, \
+                 Call-ID {}",
+                call.endpoint, call.media, call.peer, call.call_id
+            ),
+        ),
+        // Not a call of PJSIP's: the stream's own names.
+        None => {
+            let peer = rtp.remote_address();
+            limited::log(
+                Level::Warn,
+                &kind,
+                &peer,
+                format_args!(
+                    "a=crypto line ({line}) of channel '{}' refused, reason {code}: {refusal}{needed}. Media peer {peer}",
+                    rtp.channel_id()
+                ),
+            );
+        }
+    }
+}
+
+/// A line for the log: its tag and suite if they look like such. What follows may be a key.
+fn shown(value: &str) -> String {
+    let plain = |word: &&str| {
+        word.len() <= 32 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    let mut words = value.split(' ').filter(|word| !word.is_empty());
+    let tag = words
+        .next()
+        .filter(plain)
+        .filter(|tag| tag.len() <= 12)
+        .unwrap_or("?");
+    let suite = words.next().filter(plain).unwrap_or("?");
+    format!("tag {tag}, suite {suite}")
 }
 
 /// Counts and tells a refused answer: the call ends.
@@ -112,8 +181,5 @@ pub fn report_answer(call: &Call, refusal: Refusal) {
 
 /// The codes that occurred since load, and how often.
 pub fn counts() -> BTreeMap<&'static str, u64> {
-    COUNTS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone()
+    COUNTS.lock().clone()
 }

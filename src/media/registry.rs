@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use srtp::Counters;
 
-use crate::ffi::rtp::RtpInstance;
+use crate::ffi::sync::Mutex;
 
-use super::session::Session;
+use super::session::{LiveSession, Session};
 
 /// What several sessions counted.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,7 @@ impl AddAssign for Totals {
 }
 
 struct Sessions {
-    live: BTreeMap<usize, Arc<Session>>,
+    live: BTreeMap<usize, LiveSession>,
     ended: Totals,
 }
 
@@ -51,8 +51,7 @@ static SESSIONS: Mutex<Sessions> = Mutex::new(Sessions {
 });
 
 fn sessions() -> MutexGuard<'static, Sessions> {
-    // Entries are put in and taken out whole.
-    SESSIONS.lock().unwrap_or_else(PoisonError::into_inner)
+    SESSIONS.lock()
 }
 
 fn key(session: &Session) -> usize {
@@ -60,7 +59,7 @@ fn key(session: &Session) -> usize {
 }
 
 /// Enters a session that was made.
-pub fn add(session: &Arc<Session>) {
+pub fn add(session: &LiveSession) {
     sessions().live.insert(key(session), Arc::clone(session));
 }
 
@@ -73,17 +72,8 @@ pub fn remove(session: &Session) {
 }
 
 /// The live sessions.
-pub fn live() -> Vec<Arc<Session>> {
+pub fn live() -> Vec<LiveSession> {
     sessions().live.values().cloned().collect()
-}
-
-/// The session of a stream's RTP, once it has one.
-pub fn of(rtp: RtpInstance) -> Option<Arc<Session>> {
-    sessions()
-        .live
-        .values()
-        .find(|session| session.rtp() == rtp)
-        .cloned()
 }
 
 /// How many live.

@@ -2,39 +2,25 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use log::Level;
-use srtp::{LocalSsrc, Policy, PolicyError, Stats, UnprotectError};
+use srtp::sdes::negotiation::Keys;
+use srtp::sdes::{KeyAge, KeyLifetimes};
+use srtp::{KeyUsage, LocalSsrc, PolicyError, Stats, UnprotectError};
 
 use crate::config;
-use crate::ffi::host;
 use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::rtp::RtpInstance;
+use crate::ffi::srtp::{Attached, Kind};
+use crate::ffi::{host, sync};
 use crate::limited;
-use crate::test_hooks as hooks;
+use crate::test_hooks;
 
-use super::lifetime::{Age, Lifetimes};
 use super::policy::PolicyBuilder;
-use super::registry;
 
-/// RTP or RTCP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Media.
-    Rtp,
-    /// Its reports.
-    Rtcp,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Rtp => "SRTP",
-            Self::Rtcp => "SRTCP",
-        })
-    }
-}
+/// A session as Asterisk, the registry and a negotiation share it.
+pub type LiveSession = Arc<Attached<Session>>;
 
 /// A first line after so many packets in a row that do not authenticate: a few are normal around a new key.
 const FIRST_LINE: u32 = 10;
@@ -69,27 +55,39 @@ impl fmt::Display for Names {
     }
 }
 
-/// How old the keys are, as of the last look.
+/// The ages of the two keys in force, as of the last look.
 #[derive(Debug, Default)]
 struct Ages {
-    lifetimes: Lifetimes,
-    local: Age,
-    remote: Age,
+    lifetimes: KeyLifetimes,
+    /// `strict_lifetime`: what a key that has reached its lifetime protects is dropped.
+    strict: bool,
+    local: KeyAge,
+    remote: KeyAge,
+}
+
+/// What a look at the ages has found: those that have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aged {
+    /// Of the key that we send with.
+    pub local: Option<KeyAge>,
+    /// Of the peer's.
+    pub remote: Option<KeyAge>,
 }
 
 /// `struct ast_srtp`.
 pub struct Session {
     /// Poisoned by a panic inside: every later call fails, so that a call drops and never goes on in clear.
     inner: Mutex<srtp::Session>,
-    rtp: RtpInstance,
     /// Packets in a row that did not authenticate.
     failing: AtomicU32,
-    ages: Mutex<Ages>,
+    ages: sync::Mutex<Ages>,
     /// With `strict_lifetime`: the key that we send with, and the peer's, have reached their lifetimes.
     spent: [AtomicBool; 2],
     /// Packets dropped for that.
     expired: AtomicU64,
-    names: Mutex<Names>,
+    /// Asterisk has destroyed it: its keys are not to be used again.
+    detached: AtomicBool,
+    names: sync::Mutex<Names>,
     _module: ModuleRef,
 }
 
@@ -100,57 +98,50 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// A session for `rtp` with its first remote key. `None`: the key does not fit its suite (logged), or the module is being
-    /// unloaded.
-    pub fn new(rtp: RtpInstance, remote: Option<&PolicyBuilder>) -> Option<Arc<Self>> {
-        let session = Arc::new(Self {
+    /// A session for `rtp` with its first remote key. `None`: the key does not fit its suite (logged), or
+    /// the module is being unloaded.
+    pub fn new(rtp: RtpInstance<'_>, remote: Option<&PolicyBuilder>) -> Option<Self> {
+        let session = Self {
             inner: Mutex::new(srtp::Session::new(config::current().kernels)),
-            rtp,
             failing: AtomicU32::new(0),
-            ages: Mutex::default(),
+            ages: sync::Mutex::default(),
             spent: [const { AtomicBool::new(false) }; 2],
             expired: AtomicU64::new(0),
-            names: Mutex::default(),
+            detached: AtomicBool::new(false),
+            names: sync::Mutex::default(),
             _module: ModuleRef::enter()?,
-        });
+        };
         if let Some(remote) = remote
-            && !session.set_remote(remote)
+            && !session.set_remote(rtp, remote)
         {
             return None;
         }
-        hooks::begun(rtp);
-        registry::add(&session);
+        test_hooks::session_begins(rtp);
         Some(session)
     }
 
     /// Asterisk destroys it.
-    pub fn retire(&self) {
-        registry::remove(self);
+    pub fn set_detached(&self) {
+        self.detached.store(true, Ordering::Relaxed);
     }
 
-    /// The stream it belongs to.
-    pub fn rtp(&self) -> RtpInstance {
-        self.rtp
+    /// Whether Asterisk has destroyed it.
+    pub fn is_detached(&self) -> bool {
+        self.detached.load(Ordering::Relaxed)
     }
 
     /// Its names, as of late.
     pub fn names(&self) -> Names {
-        self.names
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.names.lock().clone()
     }
 
-    /// Asks the instance. Only on a thread of Asterisk's that works on it.
-    fn refresh_names(&self) -> Names {
+    /// Asks the instance, which is this session's.
+    fn refresh_names(&self, rtp: RtpInstance<'_>) -> Names {
         let names = Names {
-            channel: self.rtp.channel_id(),
-            peer: self.rtp.remote_address(),
+            channel: rtp.channel_id(),
+            peer: rtp.remote_address(),
         };
-        self.names
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone_from(&names);
+        self.names.lock().clone_from(&names);
         names
     }
 
@@ -168,47 +159,55 @@ impl Session {
     }
 
     /// Takes the keys that the peer sends with. `false`: logged, and nothing has changed.
-    pub fn set_remote(&self, builder: &PolicyBuilder) -> bool {
-        self.negotiate(|inner, now| inner.set_remote(&builder.build()?, false, now))
+    pub fn set_remote(&self, rtp: RtpInstance<'_>, builder: &PolicyBuilder) -> bool {
+        self.negotiate(rtp, |inner, now| {
+            inner.set_remote(&builder.build()?, false, now)
+        })
     }
 
     /// Takes the keys that this side sends with, for the policy's SSRC. `false`: logged, and nothing has changed.
-    pub fn set_local(&self, builder: &PolicyBuilder) -> bool {
-        let ssrc = builder.ssrc.map_or(LocalSsrc::Any, LocalSsrc::Specific);
-        self.negotiate(|inner, _| inner.set_local(ssrc, &builder.build()?[0]))
+    pub fn set_local(&self, rtp: RtpInstance<'_>, builder: &PolicyBuilder) -> bool {
+        let ssrc = builder.ssrc().map_or(LocalSsrc::Any, LocalSsrc::Specific);
+        self.negotiate(rtp, |inner, _| inner.set_local(ssrc, &builder.build()?[0]))
     }
 
-    /// The peer offers new keys: they are tried beside the old ones, and ours changes only when the answer
-    /// [stands](Self::stands). An offer that came before and did not stand is as if it had never come.
-    pub fn offered(&self, remote: &[Policy], local: &Policy) -> bool {
-        let ssrc = LocalSsrc::Specific(self.rtp.ssrc());
-        self.negotiate(|inner, now| {
+    /// The peer's offer: its keys are tried beside the ones in force, and ours changes only when they are
+    /// [committed](Self::commit). An offer that came before and was not committed is as if it had never come. `false`:
+    /// logged.
+    pub fn propose(&self, rtp: RtpInstance<'_>, keys: &Keys) -> bool {
+        let ssrc = LocalSsrc::Specific(rtp.ssrc());
+        self.negotiate(rtp, |inner, now| {
             inner.cancel(now);
-            inner.set_remote(remote, false, now)?;
-            inner.stage_local(ssrc, local)
+            inner.set_remote(&keys.remote, keys.peer_moved, now)?;
+            let staged = inner.stage_local(ssrc, &keys.local);
+            staged.inspect_err(|_| inner.cancel(now))
         })
     }
 
-    /// The peer answers our offer: both sides' keys are in force.
-    pub fn answered(&self, remote: &[Policy], local: &Policy) -> bool {
-        let ssrc = LocalSsrc::Specific(self.rtp.ssrc());
-        self.negotiate(|inner, now| {
-            inner.set_remote(remote, false, now)?;
-            inner.set_local(ssrc, local)?;
-            inner.commit();
-            Ok(())
+    /// Both sides' keys are in force now; what was pending never came. `false`: logged.
+    pub fn put_in_force(&self, rtp: RtpInstance<'_>, keys: &Keys) -> bool {
+        let ssrc = LocalSsrc::Specific(rtp.ssrc());
+        self.negotiate(rtp, |inner, now| {
+            inner.cancel(now);
+            inner.set_remote(&keys.remote, keys.peer_moved, now)?;
+            let set = inner.set_local(ssrc, &keys.local);
+            match set {
+                Ok(()) => inner.commit(),
+                Err(_) => inner.cancel(now),
+            }
+            set
         })
     }
 
-    /// The peer's offer was refused: as if it had never come.
-    pub fn withdrawn(&self) {
+    /// What was proposed was refused: as if it had never come.
+    pub fn cancel(&self) {
         if let Ok(mut inner) = self.inner.lock() {
             inner.cancel(host::monotonic_ms());
         }
     }
 
-    /// Our answer stands.
-    pub fn stands(&self) {
+    /// The answer to what was proposed stands.
+    pub fn commit(&self) {
         if let Ok(mut inner) = self.inner.lock() {
             inner.commit();
         }
@@ -216,6 +215,7 @@ impl Session {
 
     fn negotiate(
         &self,
+        rtp: RtpInstance<'_>,
         step: impl FnOnce(&mut srtp::Session, u64) -> Result<(), PolicyError>,
     ) -> bool {
         let Ok(mut inner) = self.inner.lock() else {
@@ -226,16 +226,17 @@ impl Session {
         if let Err(reason) = &done {
             log::error!(
                 "the SRTP keys of {} were refused: {reason}",
-                self.refresh_names()
+                self.refresh_names(rtp)
             );
         }
         done.is_ok()
     }
 
-    /// New keys are in force, with these lifetimes.
-    pub fn begin_ages(&self, lifetimes: Lifetimes) {
-        *self.ages.lock().unwrap_or_else(PoisonError::into_inner) = Ages {
+    /// New keys are in force, with these lifetimes. `strict`: what a key protects behind its lifetime is dropped.
+    pub fn begin_lifetimes(&self, lifetimes: KeyLifetimes, strict: bool) {
+        *self.ages.lock() = Ages {
             lifetimes,
+            strict,
             ..Ages::default()
         };
         for spent in &self.spent {
@@ -244,28 +245,30 @@ impl Session {
     }
 
     /// The age of the key that we send with.
-    pub fn local_age(&self) -> Age {
-        self.ages
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .local
+    pub fn local_age(&self) -> KeyAge {
+        self.ages.lock().local
     }
 
-    /// Looks at the ages of the keys; those of ours and of the peer's that have changed.
-    pub fn grow_older(&self) -> (Option<Age>, Option<Age>) {
+    /// Looks at the ages of the keys; those that have changed.
+    pub fn update_key_ages(&self) -> Aged {
         let stats = self.stats();
-        let mut ages = self.ages.lock().unwrap_or_else(PoisonError::into_inner);
-        let local = Age::of(stats.local_key, ages.lifetimes.local);
-        let remote = Age::of(stats.remote_key, ages.lifetimes.remote);
-        if ages.lifetimes.strict {
+        let extra = test_hooks::extra_packets();
+        let usage = |key: KeyUsage| KeyUsage {
+            rtp: key.rtp + extra,
+            ..key
+        };
+        let mut ages = self.ages.lock();
+        let local = KeyAge::of(usage(stats.local_key), ages.lifetimes.local);
+        let remote = KeyAge::of(usage(stats.remote_key), ages.lifetimes.remote);
+        if ages.strict {
             for (spent, age) in self.spent.iter().zip([local, remote]) {
-                spent.store(age == Age::Spent, Ordering::Relaxed);
+                spent.store(age == KeyAge::Spent, Ordering::Relaxed);
             }
         }
-        let changed = (
-            (local != ages.local).then_some(local),
-            (remote != ages.remote).then_some(remote),
-        );
+        let changed = Aged {
+            local: (local != ages.local).then_some(local),
+            remote: (remote != ages.remote).then_some(remote),
+        };
         (ages.local, ages.remote) = (local, remote);
         changed
     }
@@ -283,7 +286,7 @@ impl Session {
             return None;
         }
         let mut inner = self.inner.lock().ok()?;
-        hooks::panic_if_armed(hooks::Point::Protect);
+        test_hooks::panic_if_armed(test_hooks::PROTECT);
         let sealed = match kind {
             Kind::Rtp => inner.protect_rtp(packet, out),
             Kind::Rtcp => inner.protect_rtcp(packet, out),
@@ -304,12 +307,12 @@ impl Session {
     }
 
     /// Authenticates and decrypts `packet` in place; the length that is left. `None`: it is nothing.
-    pub fn unprotect(&self, kind: Kind, packet: &mut [u8]) -> Option<usize> {
+    pub fn unprotect(&self, rtp: RtpInstance<'_>, kind: Kind, packet: &mut [u8]) -> Option<usize> {
         if self.expires(&self.spent[1]) {
             return None;
         }
         let mut inner = self.inner.lock().ok()?;
-        hooks::panic_if_armed(hooks::Point::Unprotect);
+        test_hooks::panic_if_armed(test_hooks::UNPROTECT);
         let opened = match kind {
             Kind::Rtp => inner.unprotect_rtp(packet, host::monotonic_ms()),
             Kind::Rtcp => inner.unprotect_rtcp(packet, host::monotonic_ms()),
@@ -322,12 +325,12 @@ impl Session {
                     self.failing.store(0, Ordering::Relaxed);
                 }
                 if received % NAMES_EVERY == 1 {
-                    self.refresh_names();
+                    self.refresh_names(rtp);
                 }
                 Some(length)
             }
             Err(reason) => {
-                self.report_failure(kind, reason);
+                self.report_failure(rtp, kind, reason);
                 None
             }
         }
@@ -343,7 +346,7 @@ impl Session {
     }
 
     /// A line for the operator when a stream keeps failing, not one for each packet.
-    fn report_failure(&self, kind: Kind, reason: UnprotectError) {
+    fn report_failure(&self, rtp: RtpInstance<'_>, kind: Kind, reason: UnprotectError) {
         if reason != UnprotectError::AuthFailed {
             return;
         }
@@ -351,13 +354,14 @@ impl Session {
         if failing == FIRST_LINE
             || (failing > FIRST_LINE && (failing - FIRST_LINE).is_multiple_of(NEXT_LINES))
         {
-            let names = self.refresh_names();
+            let names = self.refresh_names(rtp);
             limited::log(
                 Level::Warn,
                 "packets not authenticated",
                 &names.peer,
                 format_args!(
-                    "{failing} packets in a row do not authenticate ({kind}, {names}): the peer does not use the key that it                      announced, or somebody else sends to this port"
+                    "{failing} packets in a row do not authenticate ({kind}, {names}): the peer does not use the key that it \
+                     announced, or somebody else sends to this port"
                 ),
             );
         }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::ffi::srtp_engine::{self, Owner};
+use crate::ffi::srtp::{self as engine, Owner};
 use crate::ffi::sync::Mutex;
 use crate::ffi::thread::{self, Thread};
 use crate::limited;
@@ -97,14 +97,14 @@ impl Default for Engine {
 
 impl Engine {
     fn look(&mut self) {
-        match srtp_engine::owner() {
+        match engine::owner() {
             Owner::Ours => {
                 self.last_seen = Instant::now();
                 self.told = false;
             }
             // Another look comes, if somebody was faster.
             Owner::Nobody => {
-                if srtp_engine::register() {
+                if engine::register_again() {
                     self.taken_back();
                 }
             }

@@ -3,11 +3,13 @@
 use crate::config;
 use crate::console;
 use crate::ffi::cli::{Command, Console, Outcome};
-use crate::ffi::srtp_engine::{self, Owner};
-use crate::ffi::{guard, host, session};
+use crate::ffi::srtp::{self as engine, Owner};
+use crate::ffi::{guard, host};
 use crate::limited;
 use crate::media::registry::{self, Totals};
 use crate::media::{refusal, watch};
+#[cfg(feature = "test-hooks")]
+use crate::test_hooks;
 use crate::transport::{self, current};
 
 /// The commands.
@@ -85,7 +87,7 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
     console!(
         console,
         "SRTP engine: {}",
-        match srtp_engine::owner() {
+        match engine::owner() {
             Owner::Ours => "ours",
             Owner::Another => "NOT ours (another module's)",
             Owner::Nobody => "NOT ours (none: calls go out in clear)",
@@ -189,7 +191,7 @@ fn show_refusals(console: &mut Console<'_>) -> Outcome {
     if console.words.len() != 3 {
         return Outcome::Usage;
     }
-    let refusals = session::refusals();
+    let refusals = refusal::kept();
     for (call, refusal) in &refusals {
         console!(
             console,
@@ -237,10 +239,10 @@ fn print_on(console: &mut Console<'_>) {
 
 #[cfg(feature = "test-hooks")]
 fn test_panic(console: &mut Console<'_>) -> Outcome {
-    use crate::test_hooks::{Point, arm_panic};
     match console.words.get(3).map(String::as_str) {
-        Some("protect") => arm_panic(Point::Protect),
-        Some("unprotect") => arm_panic(Point::Unprotect),
+        Some(point @ (test_hooks::PROTECT | test_hooks::UNPROTECT)) => {
+            crate::ffi::fault::arm(point);
+        }
         _ => return Outcome::Usage,
     }
     Outcome::Done
@@ -251,19 +253,19 @@ fn test_age(console: &mut Console<'_>) -> Outcome {
     let Some(packets) = console.words.get(3).and_then(|word| word.parse().ok()) else {
         return Outcome::Usage;
     };
-    crate::test_hooks::set_extra_age(packets);
+    test_hooks::set_extra_packets(packets);
     Outcome::Done
 }
 
 #[cfg(feature = "test-hooks")]
 fn test_lose_engine(_console: &mut Console<'_>) -> Outcome {
-    srtp_engine::unregister();
+    engine::lose();
     Outcome::Done
 }
 
 #[cfg(feature = "test-hooks")]
 fn test_retransmit(_console: &mut Console<'_>) -> Outcome {
-    crate::test_hooks::retransmit();
+    test_hooks::retransmit();
     Outcome::Done
 }
 

@@ -1,9 +1,13 @@
 //! The rollover counter over a re-INVITE (RFC 3711 section 3.3.1), with peers that keep theirs and peers that do not.
 
+use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::lab::Lab;
-use host_harness::peer::{Key, srtp::AES_80};
+use host_harness::peer::{
+    Key,
+    srtp::{AES_80, AES_UNAUTHENTICATED},
+};
 
-use crate::srtp_call::{self, Call, PORT};
+use crate::srtp_call::{self, Call, PBX, PORT};
 
 /// What the peer does with its rollover counter when it takes a new key.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +84,43 @@ fn a_peer_that_moves_begins_anew() {
     call.media.echo_past_both_wraps();
     call.move_to(&lab, PORT + 100, &Key::new(AES_80, 2));
     assert!(call.media.echoes(12) >= 10);
+    assert_eq!(pbx.count("Authentication failures"), 0);
+}
+
+/// Packets without a tag open under every counter, so what is tried first decides: the counter that the peer had, or zero
+/// when its address has changed with the key (RFC 4568 section 7.1.4). The twin that begins anew where it was is not heard.
+#[test]
+fn without_a_tag_the_address_tells_where_a_new_key_begins() {
+    let lab = Lab::new("srtp-moves-tagless");
+    let setup =
+        Setup::ours("pbx", PBX).file("ciphertrunk.conf", "[srtp]\nallow = UNAUTHENTICATED_SRTP\n");
+    let pbx = Asterisk::start(&lab, &srtp_call::with_endpoints(setup));
+    let next = Key::new(AES_UNAUTHENTICATED, 2);
+    let past_the_wrap = || {
+        let mut call = Call::new(&lab);
+        call.dial("echo", &Key::new(AES_UNAUTHENTICATED, 1));
+        assert_eq!(call.media.echoes(5), 5, "the call itself");
+        call.media.echo_past_both_wraps();
+        assert_eq!(call.media.echoes(5), 5, "past the wrap");
+        call
+    };
+
+    let mut call = past_the_wrap();
+    call.move_to(&lab, PORT + 100, &next);
+    // What comes from another address may be lost until Asterisk believes it.
+    assert!(call.media.echoes(12) >= 10, "it moved, and begins anew");
+    call.hang_up();
+    // Its addresses are the next one's.
+    drop(call);
+
+    for (roc, heard) in [(1, 10), (0, 0)] {
+        let mut call = past_the_wrap();
+        let same = call.reoffer(&next.line(1, "")).expect("accepted");
+        assert!(same, "the local key stays");
+        call.media.send_with(&next, roc);
+        assert_eq!(call.media.echoes(10), heard, "it stays, with counter {roc}");
+        call.hang_up();
+    }
     assert_eq!(pbx.count("Authentication failures"), 0);
 }
 

@@ -27,7 +27,7 @@
 //! - A used index is encrypted again for the packet it was used for, and for no other; under an
 //!   AEAD never ([`Session::protect_rtp`]).
 //! - Packet indexes belong to (master key, SSRC) for as long as the call lasts: keys may be set
-//!   again, change their suite, go and come back ([`Session::set_local`], [`Session::resume`]).
+//!   again, change their suite, go and come back ([`Session::set_local`]).
 //! - New remote keys are tried beside the old ones, with the counter that the SSRC had and with
 //!   zero ([`Session::set_remote`]). A stream whose sequence numbers wrapped before its first
 //!   packet was received is heard.
@@ -77,7 +77,7 @@ pub use packet_crypto::{Kernels, kernels};
 pub use policy::{MasterKey, Mki, Policy, SessionParams};
 pub use receiver::{MAX_REMOTE_KEYS, MAX_REMOTE_SOURCES, OLD_KEY_MS};
 pub use sender::{LocalSsrc, MAX_LOCAL_SOURCES};
-pub use session::{Contexts, Session};
+pub use session::Session;
 pub use stats::{Counters, KeyUsage, Stats};
 pub use suite::{Cipher, Suite};
 pub use transform::MAX_TRAILER;

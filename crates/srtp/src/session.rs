@@ -2,27 +2,11 @@
 
 use packet_crypto::Kernels;
 
-use crate::Few;
 use crate::error::{PolicyError, ProtectError, UnprotectError};
 use crate::policy::Policy;
-use crate::receiver::{self, Receiver};
-use crate::sender::{self, LocalSsrc, Sender, Sent};
+use crate::receiver::Receiver;
+use crate::sender::{LocalSsrc, Sender, Sent};
 use crate::stats::{Counters, Stats};
-
-/// Rollover counters and used packet indexes of a session, of both directions, without any key.
-/// For the session that follows it: see [`Session::into_contexts`].
-#[derive(Default)]
-pub struct Contexts {
-    sent: Few<sender::KeyRecord>,
-    received: Few<receiver::KeyRecord>,
-}
-
-impl Contexts {
-    /// Whether nothing was sent or received.
-    pub fn is_empty(&self) -> bool {
-        self.sent.is_empty() && self.received.is_empty()
-    }
-}
 
 /// SRTP and SRTCP for one transport: local keys to send with, remote keys to receive with.
 ///
@@ -50,35 +34,10 @@ impl Session {
         }
     }
 
-    /// A session that follows another one, without keys. When a key of that one is set again, it
-    /// goes on with the rollover counter and the used indexes. Sending from zero again would use
-    /// the same key stream twice (RFC 3711 sections 3.3.1 and 9.1); receiving from zero would
-    /// miss a peer that went on, and take replays.
-    #[must_use]
-    pub fn resume(kernels: &'static Kernels, contexts: Contexts) -> Self {
-        Session {
-            kernels,
-            sender: Sender::resume(contexts.sent),
-            receiver: Receiver::resume(contexts.received),
-            counters: Counters::default(),
-        }
-    }
-
-    /// Ends the session and keeps its contexts for [`resume`](Self::resume). The keys are
-    /// zeroized.
-    #[must_use]
-    pub fn into_contexts(self) -> Contexts {
-        Contexts {
-            sent: self.sender.into_records(),
-            received: self.receiver.into_records(),
-        }
-    }
-
     /// Sends with `policy` from now on, for the SSRCs given.
     ///
     /// Rollover counter and used indexes belong to (master key, SSRC): under a key that was used
-    /// before, in this session or one it resumes, they go on, even if suite or MKI differ or
-    /// other keys were used in between. Under a new key they start at zero.
+    /// before they go on, even if suite or MKI differ or other keys were used in between. Under a new key they start at zero.
     pub fn set_local(&mut self, ssrc: LocalSsrc, policy: &Policy) -> Result<(), PolicyError> {
         self.sender.set(self.kernels, ssrc, policy)
     }
@@ -127,12 +86,6 @@ impl Session {
     ) -> Result<(), PolicyError> {
         self.receiver
             .set(self.kernels, policies, peer_moved, now_ms)
-    }
-
-    /// Drops an old remote key whose time is over. Receiving does so too; this is for a session
-    /// on which nothing arrives.
-    pub fn expire(&mut self, now_ms: u64) {
-        self.receiver.expire(now_ms);
     }
 
     /// Protects an RTP packet; the SRTP packet is `dst[..n]`. `dst` needs room for

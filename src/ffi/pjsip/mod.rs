@@ -7,6 +7,7 @@ pub mod config;
 pub mod endpoint;
 pub mod factory;
 pub mod rx;
+pub mod session;
 pub mod state;
 pub mod transport;
 mod versions;

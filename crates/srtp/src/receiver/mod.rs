@@ -89,23 +89,6 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver that goes on with what was received before, but has no key yet.
-    pub(crate) fn resume(records: Few<KeyRecord>) -> Self {
-        let clock = records.iter().map(|r| r.heard).max().unwrap_or(0);
-        Receiver {
-            records,
-            clock,
-            ..Receiver::default()
-        }
-    }
-
-    /// What was received; the keys go.
-    pub(crate) fn into_records(self) -> Few<KeyRecord> {
-        let mut records = self.records;
-        records.retain(|r| !r.streams.is_empty());
-        records
-    }
-
     /// See [`Session::set_remote`](crate::Session::set_remote).
     pub(crate) fn set(
         &mut self,

@@ -1,13 +1,21 @@
-//! SDES: the value of an SDP `a=crypto:` attribute (RFC 4568 section 9).
+//! SDES (RFC 4568): the value of an SDP `a=crypto:` attribute (section 9), and the offer and answer of them
+//! ([`negotiation`]).
 
+mod age;
+mod description;
 mod error;
+mod lines;
 mod mki;
+pub mod negotiation;
 mod parse;
 #[cfg(test)]
 mod tests;
 mod write;
 
+pub use age::{KeyAge, KeyLifetimes};
+pub use description::MediaLine;
 pub use error::SdesError;
+pub use lines::{Entropy, NoEntropy, offered_suites};
 
 use crate::error::PolicyError;
 use crate::policy::{MasterKey, Mki, Policy, SessionParams};

@@ -68,23 +68,6 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// A sender that goes on with what was sent before, but has no key yet.
-    pub(crate) fn resume(records: Few<KeyRecord>) -> Self {
-        let keys_set = records.iter().map(|r| r.age + 1).max().unwrap_or(0);
-        Sender {
-            records,
-            keys_set,
-            ..Sender::default()
-        }
-    }
-
-    /// What was sent; the keys go.
-    pub(crate) fn into_records(self) -> Few<KeyRecord> {
-        let mut records = self.records;
-        records.retain(|r| !r.streams.is_empty());
-        records
-    }
-
     /// Makes `policy` the one to send with, now.
     pub(crate) fn set(
         &mut self,

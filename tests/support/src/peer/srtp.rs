@@ -19,6 +19,8 @@ pub struct Suite {
     key_salt_len: usize,
     rtp: SetPolicy,
     rtcp: SetPolicy,
+    /// Session parameters of its lines.
+    params: &'static str,
 }
 
 /// RFC 4568.
@@ -27,6 +29,13 @@ pub const AES_80: Suite = Suite {
     key_salt_len: 30,
     rtp: c::srtp_crypto_policy_set_rtp_default,
     rtcp: c::srtp_crypto_policy_set_rtp_default,
+    params: "",
+};
+/// RFC 4568 section 6.3.3: RTP carries no tag.
+pub const AES_UNAUTHENTICATED: Suite = Suite {
+    rtp: c::srtp_crypto_policy_set_aes_cm_128_null_auth,
+    params: " UNAUTHENTICATED_SRTP",
+    ..AES_80
 };
 /// RFC 4568; the SRTCP tag has 80 bits (section 6.2).
 pub const AES_32: Suite = Suite {
@@ -45,6 +54,7 @@ pub const GCM_128: Suite = Suite {
     key_salt_len: 28,
     rtp: c::srtp_crypto_policy_set_aes_gcm_128_16_auth,
     rtcp: c::srtp_crypto_policy_set_aes_gcm_128_16_auth,
+    params: "",
 };
 /// RFC 7714.
 pub const GCM_256: Suite = Suite {
@@ -52,6 +62,7 @@ pub const GCM_256: Suite = Suite {
     key_salt_len: 44,
     rtp: c::srtp_crypto_policy_set_aes_gcm_256_16_auth,
     rtcp: c::srtp_crypto_policy_set_aes_gcm_256_16_auth,
+    params: "",
 };
 
 /// One direction's master key, with its suite.
@@ -95,16 +106,19 @@ impl Key {
     /// The `a=crypto` value, with `more` (lifetime, MKI, session parameters) right behind the key.
     pub fn line(&self, tag: u32, more: &str) -> String {
         let key = Base64::encode_string(&self.key_salt);
-        format!("{tag} {} inline:{key}{more}", self.suite.name)
+        let Suite { name, params, .. } = self.suite;
+        format!("{tag} {name} inline:{key}{more}{params}")
     }
 
     /// Reads an Asterisk's `a=crypto` value, under one of the suites above.
     pub fn of_line(line: &str) -> Self {
         let mut words = line.split(' ').skip(1);
         let name = words.next().expect("a suite");
-        let suite = [AES_80, AES_32, GCM_128, GCM_256]
+        let suite = [AES_80, AES_UNAUTHENTICATED, AES_32, GCM_128, GCM_256]
             .into_iter()
-            .find(|suite| suite.name == name)
+            .find(|suite| {
+                suite.name == name && suite.params.is_empty() != line.contains("UNAUTHENTICATED")
+            })
             .unwrap_or_else(|| panic!("suite of {line:?}"));
         let key = words.next().and_then(|word| word.strip_prefix("inline:"));
         let key = key.and_then(|key| key.split('|').next()).expect("a key");

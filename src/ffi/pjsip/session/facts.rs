@@ -1,0 +1,277 @@
+//! What a session says.
+//!
+//! Its structures are read here. Their fields lie where the headers say in every release of a branch (bit fields that were
+//! added share a word); `ast_sip_endpoint` is the exception, and is asked through sorcery.
+
+use std::marker::PhantomData;
+use std::net::{IpAddr, SocketAddr};
+use std::ptr::{self, NonNull};
+
+use srtp::sdes::MediaLine;
+use srtp::sdes::negotiation::Exchange;
+
+use super::{Call, SessionKey};
+use crate::ffi::pjsip::{Status, pj_text, to_socket_addr};
+use crate::ffi::{sys, text};
+
+/// A live session, in its serializer.
+///
+/// # Invariants
+///
+/// Alive for `'a`, during which this thread runs a task of its serializer.
+#[derive(Debug)]
+pub struct Session<'a> {
+    raw: NonNull<sys::ast_sip_session>,
+    _alive: PhantomData<&'a sys::ast_sip_session>,
+}
+
+impl Session<'_> {
+    /// # Safety
+    ///
+    /// `session` is NULL, or lives as long as the value, which this thread uses in a task of the session's serializer.
+    pub(super) unsafe fn from_raw(session: *mut sys::ast_sip_session) -> Option<Self> {
+        NonNull::new(session).map(|raw| Self {
+            raw,
+            _alive: PhantomData,
+        })
+    }
+
+    /// Names it.
+    pub fn key(&self) -> SessionKey {
+        SessionKey(self.raw.as_ptr().addr())
+    }
+
+    /// What is known of its call.
+    pub fn facts(&self) -> Call {
+        self.call(None)
+    }
+
+    /// Its media lines: of the state that is being negotiated first, then of the one in force.
+    pub(super) fn media(&self) -> impl Iterator<Item = *const sys::ast_sip_session_media> {
+        // SAFETY: alive, and its media states change only in its serializer, which runs this task.
+        let states = unsafe {
+            let session = self.raw.as_ptr();
+            [
+                (*session).pending_media_state,
+                (*session).active_media_state,
+            ]
+        };
+        states
+            .into_iter()
+            .filter(|state| !state.is_null())
+            .flat_map(|state| {
+                // SAFETY: a media state of the session; its vector has `current` elements, and does not change now.
+                unsafe {
+                    let sessions = &raw const (*state).sessions;
+                    (0..(*sessions).current).map(move |i| (*(*sessions).elems.add(i)).cast_const())
+                }
+            })
+            .filter(|media| !media.is_null())
+    }
+
+    /// With what is known of one media line.
+    pub(super) fn call(&self, media: Option<*const sys::ast_sip_session_media>) -> Call {
+        let session = self.raw.as_ptr();
+        let line = media.map(|media| {
+            // SAFETY: a media line of this session (`media`), which does not change in this task; the kind is a static text.
+            unsafe {
+                let kind = text(sys::ast_codec_media_type2str((*media).type_)).unwrap_or_default();
+                (kind, (*media).stream_num)
+            }
+        });
+        let media_address = line
+            .as_ref()
+            .and_then(|(_, number)| usize::try_from(*number).ok())
+            .and_then(|number| self.media_address(number));
+        // SAFETY: alive; the endpoint is a sorcery object that the session holds a reference to.
+        let endpoint = unsafe {
+            let endpoint = (*session).endpoint;
+            match endpoint.is_null() {
+                true => None,
+                false => text(sys::ast_sorcery_object_get_id(endpoint.cast())),
+            }
+        };
+        let (call_id, peer) = self.dialog();
+        Call {
+            key: self.key(),
+            endpoint: endpoint.unwrap_or_default(),
+            call_id,
+            peer,
+            media: line.map_or_else(String::new, |(kind, number)| format!("{kind} {number}")),
+            media_address,
+            exchange: self.exchange(),
+        }
+    }
+
+    /// The Call-ID, and the peer's URI and address.
+    fn dialog(&self) -> (String, String) {
+        // SAFETY: alive; its INVITE session, that one's dialog and transaction change only in the serializer. The texts lie
+        // in the dialog's pool.
+        unsafe {
+            let invite = (*self.raw.as_ptr()).inv_session;
+            if invite.is_null() || (*invite).dlg.is_null() {
+                return Default::default();
+            }
+            let dialog = (*invite).dlg;
+            let call_id = match (*dialog).call_id.is_null() {
+                true => String::new(),
+                false => pj_text(&(*(*dialog).call_id).id),
+            };
+            let mut peer = pj_text(&(*dialog).remote.info_str);
+            let transaction = (*invite).invite_tsx;
+            if !transaction.is_null()
+                && (*transaction).addr_len != 0
+                && let Some(address) = to_socket_addr(&(*transaction).addr)
+            {
+                peer.push_str(&format!(" at {address}"));
+            }
+            (call_id, peer)
+        }
+    }
+
+    /// The negotiator of offer and answer, once there is one, and its state.
+    fn negotiator(&self) -> Option<(*mut sys::pjmedia_sdp_neg, sys::pjmedia_sdp_neg_state)> {
+        // SAFETY: alive; the negotiator lies in the dialog's pool and changes only in the serializer.
+        unsafe {
+            let invite = (*self.raw.as_ptr()).inv_session;
+            if invite.is_null() || (*invite).neg.is_null() {
+                return None;
+            }
+            let negotiator = (*invite).neg;
+            Some((negotiator, sys::pjmedia_sdp_neg_get_state(negotiator)))
+        }
+    }
+
+    /// Where offer and answer are. A refused offer leaves the state that was there before.
+    fn exchange(&self) -> Exchange {
+        match self.negotiator() {
+            Some((
+                _,
+                sys::PJMEDIA_SDP_NEG_STATE_REMOTE_OFFER | sys::PJMEDIA_SDP_NEG_STATE_WAIT_NEGO,
+            )) => Exchange::TheirOffer,
+            Some((negotiator, sys::PJMEDIA_SDP_NEG_STATE_DONE)) => {
+                // SAFETY: the session's negotiator, in its serializer.
+                match unsafe { sys::pjmedia_sdp_neg_was_answer_remote(negotiator) } {
+                    0 => Exchange::OurAnswer,
+                    _ => Exchange::TheirAnswer,
+                }
+            }
+            _ => Exchange::OurOffer,
+        }
+    }
+
+    /// The peer's latest description: what is being negotiated, or what was agreed. `None` in between.
+    fn remote_description(&self) -> Option<*const sys::pjmedia_sdp_session> {
+        let (negotiator, state) = self.negotiator()?;
+        let mut description = ptr::null();
+        // SAFETY: the session's negotiator, in its serializer; in these states it has the description asked for.
+        let status = unsafe {
+            match state {
+                sys::PJMEDIA_SDP_NEG_STATE_REMOTE_OFFER | sys::PJMEDIA_SDP_NEG_STATE_WAIT_NEGO => {
+                    sys::pjmedia_sdp_neg_get_neg_remote(negotiator, &raw mut description)
+                }
+                sys::PJMEDIA_SDP_NEG_STATE_DONE => {
+                    sys::pjmedia_sdp_neg_get_active_remote(negotiator, &raw mut description)
+                }
+                _ => return None,
+            }
+        };
+        (status == Status::SUCCESS && !description.is_null()).then_some(description)
+    }
+
+    /// Where the peer wants the media of line `number`.
+    fn media_address(&self, number: usize) -> Option<SocketAddr> {
+        let description = self.remote_description()?;
+        // SAFETY: a description in the dialog's pool, which does not change in this task; the first `media_count` elements
+        // of the array are its media lines, and connection lines may be missing.
+        let (host, port) = unsafe {
+            let count = usize::try_from((*description).media_count).ok()?;
+            let media = *(*description).media.get(..count)?.get(number)?;
+            let own = (*media).conn;
+            let connection = if own.is_null() {
+                (*description).conn
+            } else {
+                own
+            };
+            let host = pj_text(&connection.as_ref()?.addr);
+            (host, (*media).desc.port)
+        };
+        let host: IpAddr = host.parse().ok()?;
+        (!host.is_unspecified() && port != 0).then(|| SocketAddr::new(host, port))
+    }
+
+    /// The media lines of the peer's latest description.
+    pub fn remote_media(&self) -> Vec<MediaLine> {
+        let Some(description) = self.remote_description() else {
+            return Vec::new();
+        };
+        // SAFETY: a description in the dialog's pool, which does not change in this task; the first `media_count` elements
+        // of the array are its media lines.
+        unsafe {
+            let count = usize::try_from((*description).media_count).unwrap_or(0);
+            let media = (*description).media.get(..count).unwrap_or_default();
+            media
+                .iter()
+                .map(|media| {
+                    let line = &(**media).desc;
+                    let crypto =
+                        sys::pjmedia_sdp_media_find_attr2(*media, c"crypto".as_ptr(), ptr::null());
+                    MediaLine {
+                        kind: pj_text(&line.media),
+                        port: line.port,
+                        transport: pj_text(&line.transport),
+                        has_crypto: !crypto.is_null(),
+                    }
+                })
+                .collect()
+        }
+    }
+
+    /// Options of the session's endpoint, as `pjsip show endpoint` prints them; `None` for one that there is not.
+    ///
+    /// Through sorcery and not from the structure: `media_encryption` lies elsewhere in 22.0 than in 22.1, which cannot be
+    /// told apart at load.
+    pub fn endpoint_options<const N: usize>(&self, names: [&str; N]) -> [Option<String>; N] {
+        let mut values = [const { None }; N];
+        // SAFETY: alive; the endpoint is a sorcery object that the session holds a reference to. The list is ours.
+        let list = unsafe {
+            let endpoint = (*self.raw.as_ptr()).endpoint;
+            if endpoint.is_null() {
+                return values;
+            }
+            sys::ast_sorcery_objectset_create2(
+                sys::ast_sip_get_sorcery(),
+                endpoint.cast(),
+                sys::AST_HANDLER_ONLY_STRING,
+            )
+        };
+        let mut variable = list;
+        // SAFETY: the list lives until it is destroyed below, and nobody else has it.
+        while let Some(node) = unsafe { variable.as_ref() } {
+            // SAFETY: a text inside the node.
+            let name = unsafe { text(node.name) }.unwrap_or_default();
+            if let Some(place) = names.iter().position(|wanted| *wanted == name) {
+                // SAFETY: a text inside the node.
+                values[place] = unsafe { text(node.value) };
+            }
+            variable = node.next;
+        }
+        // SAFETY: the list made above; nothing of it is referred to any more.
+        unsafe { sys::ast_variables_destroy(list) };
+        values
+    }
+
+    /// Hangs the session's channel up, as res_pjsip_session does when media cannot be negotiated.
+    pub fn hang_up(&self) {
+        // SAFETY: alive, and the channel is the session's own while its serializer runs this task; the functions lock it.
+        unsafe {
+            let channel = (*self.raw.as_ptr()).channel;
+            if !channel.is_null() {
+                let cause = sys::AST_CAUSE_BEARERCAPABILITY_NOTAVAIL.cast_signed();
+                sys::ast_channel_hangupcause_set(channel, cause);
+                sys::ast_set_hangupsource(channel, sys::ast_channel_name(channel), 0);
+                sys::ast_queue_hangup(channel);
+            }
+        }
+    }
+}

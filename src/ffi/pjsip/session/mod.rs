@@ -1,0 +1,93 @@
+//! `ast_sip_session`: which call a media stream belongs to, and what its descriptions say, as plain values.
+//!
+//! `ast_sdp_crypto_api` is given an RTP instance and no call. A supplement tells when sessions begin and end; a stream's
+//! session is the one, among those of the serializer that runs now, whose media holds that very instance. Nobody else
+//! changes a session's media while its serializer runs our task, so reading it there is safe, and no other session is
+//! ever looked into.
+
+mod facts;
+mod refresh;
+mod supplement;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ptr;
+
+use srtp::sdes::negotiation::Exchange;
+
+use crate::ffi::rtp::RtpInstance;
+use crate::ffi::sdes::Stream;
+use crate::ffi::sync::Mutex;
+use crate::ffi::sys;
+
+pub use facts::Session;
+pub use refresh::offer_again;
+pub use supplement::{Registration, Supplement, register};
+
+/// Names a live session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionKey(usize);
+
+/// What is known of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Its session.
+    pub key: SessionKey,
+    /// The PJSIP endpoint, as `pjsip.conf` names it.
+    pub endpoint: String,
+    /// The `Call-ID` header's value.
+    pub call_id: String,
+    /// The peer's URI, and the address that its INVITE came from or went to where one is under way.
+    pub peer: String,
+    /// The media line asked about: its kind, and its number from 0. Empty if none was.
+    pub media: String,
+    /// Where the peer's latest description wants that line's media. `None`: no description, no address of a host, or the
+    /// stream is off.
+    pub media_address: Option<SocketAddr>,
+    /// Where its negotiation is now.
+    pub exchange: Exchange,
+}
+
+/// Live sessions and the addresses of their serializers, by address. Addresses only: nothing is read through them outside
+/// of [`find`].
+static LIVE: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+
+/// Sessions that hold a copy of our supplement.
+pub fn count() -> usize {
+    LIVE.lock().len()
+}
+
+/// The call that `rtp` belongs to, asked from within that call's serializer; `None` elsewhere.
+pub fn call_of(rtp: RtpInstance<'_>) -> Option<Call> {
+    find(|media| {
+        // SAFETY: `find` vouches for the session's media.
+        unsafe { (*media).rtp == rtp.as_ptr() }
+    })
+}
+
+/// The call that a stream belongs to, likewise.
+pub fn call_of_stream(stream: Stream<'_>) -> Option<Call> {
+    find(|media| {
+        // SAFETY: `find` vouches for the session's media.
+        unsafe { ptr::eq((*media).srtp, stream.as_ptr()) }
+    })
+}
+
+/// The session of this thread's serializer that has a media line for which `is_it`.
+fn find(is_it: impl Fn(*const sys::ast_sip_session_media) -> bool) -> Option<Call> {
+    // SAFETY: reads a thread-local of Asterisk's.
+    let serializer = unsafe { sys::ct_current_serializer() };
+    if serializer.is_null() {
+        return None;
+    }
+    let live = LIVE.lock();
+    live.iter()
+        .filter(|(_, of_session)| **of_session == serializer.addr())
+        .find_map(|(address, _)| {
+            // SAFETY: a session's destructor first calls `destroy`, which waits for the lock held here, so a session in the
+            // map is whole until this closure ends; its media change only in its serializer, which runs this very task.
+            let session = unsafe { Session::from_raw(ptr::with_exposed_provenance_mut(*address)) }?;
+            let media = session.media().find(|media| is_it(*media))?;
+            Some(session.call(Some(media)))
+        })
+}

@@ -1,0 +1,101 @@
+//! The session supplement: Asterisk tells when sessions begin, are answered, and end.
+//!
+//! # Safety
+//!
+//! Its functions are called by Asterisk, and as `asterisk/res_pjsip_session.h` has it: with a live session, and all but
+//! `destroy` in a task of its serializer.
+
+use crate::ffi::guard::guard;
+use crate::ffi::opaque::Opaque;
+use crate::ffi::sys;
+
+use super::{LIVE, Session, SessionKey};
+
+/// What is done when sessions end and are answered. Called in the session's serializer, except for `ended`.
+pub trait Supplement: 'static {
+    /// The peer accepted our INVITE, and its answer is applied.
+    fn answered(session: &Session<'_>);
+
+    /// The session is gone.
+    fn ended(key: SessionKey);
+}
+
+unsafe extern "C" fn begin(session: *mut sys::ast_sip_session) {
+    guard((), || {
+        // SAFETY: Asterisk hands a live session whose serializer does not change.
+        let serializer = unsafe { (*session).serializer };
+        LIVE.lock().insert(session.addr(), serializer.addr());
+        // The address must stand for the pointer again in `find`.
+        let _ = session.expose_provenance();
+    });
+}
+
+unsafe extern "C" fn destroy<S: Supplement>(session: *mut sys::ast_sip_session) {
+    guard((), || {
+        LIVE.lock().remove(&session.addr());
+        S::ended(SessionKey(session.addr()));
+    });
+}
+
+unsafe extern "C" fn incoming_response<S: Supplement>(
+    session: *mut sys::ast_sip_session,
+    rdata: *mut sys::pjsip_rx_data,
+) {
+    guard((), || {
+        // SAFETY: Asterisk hands a live session, in its serializer, and the response that it has parsed.
+        let (session, status) = unsafe {
+            let Some(session) = Session::from_raw(session) else {
+                return;
+            };
+            (session, (*(*rdata).msg_info.msg).line.status.code)
+        };
+        if status / 100 == 2 {
+            S::answered(&session);
+        }
+    });
+}
+
+/// Room for what later releases of a branch append to `ast_sip_session_supplement`: the core reads it in ours.
+#[repr(C)]
+struct Padded {
+    supplement: sys::ast_sip_session_supplement,
+    _room: [usize; 16],
+}
+
+struct Shared(Opaque<Padded>);
+
+// SAFETY: written by `register` and `drop` alone, of which there is one at a time (`Registration`), and by Asterisk's core
+// under the lock of its list.
+unsafe impl Sync for Shared {}
+
+static SUPPLEMENT: Shared = Shared(Opaque::zeroed());
+
+/// The supplement, while it is registered; dropping it unregisters it. Sessions that have begun keep a copy, whose
+/// functions Asterisk will still call: each holds a reference to the module.
+#[derive(Debug)]
+pub struct Registration(());
+
+/// Registers the supplement. Once at a time: the module has one.
+pub fn register<S: Supplement>() -> Registration {
+    let supplement = SUPPLEMENT.0.get();
+    // SAFETY: a static that lives as long as the library. It is not registered now, so nobody else reads it, and each field
+    // is a plain value; zeros stand for "not used". The module is ours.
+    unsafe {
+        let supplement = &raw mut (*supplement).supplement;
+        (*supplement).method = c"INVITE".as_ptr();
+        (*supplement).priority = sys::AST_SIP_SUPPLEMENT_PRIORITY_FIRST;
+        (*supplement).response_priority = sys::AST_SIP_SESSION_AFTER_MEDIA;
+        (*supplement).incoming_response = Some(incoming_response::<S>);
+        (*supplement).session_begin = Some(begin);
+        (*supplement).session_destroy = Some(destroy::<S>);
+        sys::ast_sip_session_register_supplement_with_module(sys::ct_module_self(), supplement);
+    }
+    Registration(())
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        // SAFETY: registered by `register`, and once.
+        unsafe { sys::ast_sip_session_unregister_supplement(SUPPLEMENT.0.get().cast()) };
+    }
+}

@@ -1,0 +1,42 @@
+//! Which answers to our offers are acceptable. Asterisk's core would keep a call up, and silent, whose answer carries no
+//! SRTP though the endpoint requires it.
+
+use srtp::sdes::MediaLine;
+
+use super::calls::{Session, SessionKey, Supplement};
+use super::refusal::{self, Refusal};
+
+/// What is done when calls are answered and end.
+pub struct Answers;
+
+impl Supplement for Answers {
+    fn answered(session: &Session<'_>) {
+        if let Some(refusal) = refused(session) {
+            let call = session.facts();
+            refusal::report_answer(&call, refusal);
+            refusal::keep(call, refusal);
+            session.hang_up();
+        }
+    }
+
+    fn ended(key: SessionKey) {
+        refusal::forget(key);
+    }
+}
+
+/// Why the peer's answer is refused, if it is.
+fn refused(session: &Session<'_>) -> Option<Refusal> {
+    let in_clear = session.remote_media().iter().any(MediaLine::is_in_clear);
+    // The endpoint is asked only then: that costs a copy of all its options.
+    (in_clear && requires_sdes(session)).then_some(Refusal::AnsweredInClear)
+}
+
+/// Whether the session's endpoint has `media_encryption = sdes`, and not as an option.
+fn requires_sdes(session: &Session<'_>) -> bool {
+    let [encryption, optimistic] =
+        session.endpoint_options(["media_encryption", "media_encryption_optimistic"]);
+    let is = |value: Option<String>, wanted: &[&str]| {
+        value.is_some_and(|value| wanted.iter().any(|word| value.eq_ignore_ascii_case(word)))
+    };
+    is(encryption, &["sdes"]) && !is(optimistic, &["yes", "true", "on", "1"])
+}

@@ -1,0 +1,123 @@
+//! The seam between Asterisk and this folder: what Asterisk's tables lead to, and their registration.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::ffi::rtp::RtpInstance;
+use crate::ffi::srtp::{Attached, Engine, Kind};
+use crate::ffi::{sdes, srtp as engine};
+
+use super::answer::Answers;
+use super::calls;
+use super::policy::PolicyBuilder;
+use super::registry;
+use super::sdes::StreamNegotiator;
+use super::session::{LiveSession, Session};
+
+/// Asterisk's SRTP engine.
+pub struct Ciphertrunk;
+
+impl Engine for Ciphertrunk {
+    type Session = Session;
+    type Policy = PolicyBuilder;
+
+    fn create(rtp: RtpInstance<'_>, remote: Option<&PolicyBuilder>) -> Option<Session> {
+        Session::new(rtp, remote)
+    }
+
+    fn attached(session: &LiveSession, remote: Option<&PolicyBuilder>) {
+        registry::add(session);
+        if let Some(remote) = remote {
+            remote.hand_back(session);
+        }
+    }
+
+    fn replace(session: &LiveSession, rtp: RtpInstance<'_>, remote: &PolicyBuilder) -> bool {
+        remote.hand_back(session);
+        session.set_remote(rtp, remote)
+    }
+
+    fn detached(session: &Attached<Session>) {
+        session.set_detached();
+        registry::remove(session);
+    }
+
+    fn add_stream(session: &Session, rtp: RtpInstance<'_>, local: &PolicyBuilder) -> bool {
+        session.set_local(rtp, local)
+    }
+
+    fn change_source(session: &Session, from: u32, to: u32) {
+        session.change_source(from, to);
+    }
+
+    fn unprotect(
+        session: &Session,
+        rtp: RtpInstance<'_>,
+        kind: Kind,
+        packet: &mut [u8],
+    ) -> Option<usize> {
+        session.unprotect(rtp, kind, packet)
+    }
+
+    fn protect(session: &Session, kind: Kind, packet: &[u8], out: &mut [u8]) -> Option<usize> {
+        session.protect(kind, packet, out)
+    }
+
+    fn random(octets: &mut [u8]) -> bool {
+        openssl::rand::rand_bytes(octets).is_ok()
+    }
+}
+
+/// Makes the session of `rtp` with its first keys, or gives them to the one that it has.
+pub(super) fn add_keys(
+    rtp: RtpInstance<'_>,
+    remote: PolicyBuilder,
+    local: PolicyBuilder,
+) -> Option<Arc<Attached<Session>>> {
+    let (remote, _) = engine::add_policies::<Ciphertrunk>(rtp, remote, local)?;
+    remote.session()
+}
+
+/// Why it is not registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// Another SRTP engine is.
+    Engine,
+    /// Another SDES negotiation is.
+    Sdes,
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Engine => {
+                "another SRTP engine is in use. Put `noload = res_srtp.so` into modules.conf and restart Asterisk, or load \
+                 this module when no encrypted call is up"
+            }
+            Self::Sdes => "another module negotiates SDES (ast_sdp_crypto_api)",
+        })
+    }
+}
+
+/// Makes ours Asterisk's SRTP engine, until the value is dropped.
+///
+/// # Errors
+///
+/// Another module is there first.
+pub fn register_engine() -> Result<engine::Registration, Taken> {
+    engine::register::<Ciphertrunk>().ok_or(Taken::Engine)
+}
+
+/// Makes ours the SDES negotiation, likewise.
+///
+/// # Errors
+///
+/// Another module is there first.
+pub fn register_sdes() -> Result<sdes::Registration, Taken> {
+    sdes::register::<StreamNegotiator>().ok_or(Taken::Sdes)
+}
+
+/// Has PJSIP's sessions tell of their calls, likewise.
+pub fn register_supplement() -> calls::Registration {
+    calls::register::<Answers>()
+}
