@@ -56,11 +56,12 @@ impl<'lab> Asterisk<'lab> {
         let folder = lab.folder().join(&setup.name);
         make_folder(lab, setup, &folder);
         let conf = inside(&setup.name, "etc/asterisk.conf");
-        let mut args = vec!["-f", "-C", conf.as_str()];
+        let mut args: Vec<&str> = setup.environment.iter().map(String::as_str).collect();
+        args.extend(["asterisk", "-f", "-C", conf.as_str()]);
         if setup.user == User::Asterisk {
             args.extend(["-U", "asterisk", "-G", "asterisk"]);
         }
-        let process = lab.spawn(&setup.name, "asterisk", &args);
+        let process = lab.spawn(&setup.name, "env", &args);
         let mut asterisk = Self {
             lab,
             folder,
