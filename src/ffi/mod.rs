@@ -3,6 +3,7 @@
 //! No policy lives here. Facts that the `SAFETY` arguments lean on (which thread calls what, which lock is held, how
 //! long a pointer lives) are stated once in `docs/safety.md`.
 
+pub mod ao2;
 pub mod cli;
 pub mod config;
 pub mod fault;

@@ -44,6 +44,13 @@ pub static COMMANDS: &[Command] = &[
     },
     #[cfg(feature = "test-hooks")]
     Command {
+        words: c"ciphertrunk test fault",
+        summary: c"Let the next pass through a place fail (test build)",
+        usage: c"Usage: ciphertrunk test fault NAME\n",
+        run: test_fault,
+    },
+    #[cfg(feature = "test-hooks")]
+    Command {
         words: c"ciphertrunk test lose engine",
         summary: c"Unregister the SRTP engine as another module would (test build)",
         usage: c"Usage: ciphertrunk test lose engine\n",
@@ -215,6 +222,15 @@ fn test_panic(console: &mut Console<'_>) -> Outcome {
         Some("unprotect") => arm_panic(Point::Unprotect),
         _ => return Outcome::Usage,
     }
+    Outcome::Done
+}
+
+#[cfg(feature = "test-hooks")]
+fn test_fault(console: &mut Console<'_>) -> Outcome {
+    let Some(name) = console.words.get(3) else {
+        return Outcome::Usage;
+    };
+    crate::ffi::fault::arm(name);
     Outcome::Done
 }
 

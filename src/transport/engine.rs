@@ -8,12 +8,12 @@ use sip_tls::{Close, Conn, Host, ListenerEvent, Pool, PoolConfig, Reason, Side, 
 use crate::config;
 use crate::ffi::guard::guard;
 use crate::ffi::pjsip::factory::FactoryRef;
-use crate::ffi::pjsip::register_thread;
 use crate::ffi::pjsip::rx::RxBuffer;
+use crate::ffi::pjsip::thread;
 use crate::ffi::pjsip::transport::{Carrier, Direction, SipTransport};
-use crate::ffi::thread::{self, Thread};
+use crate::ffi::thread::Thread;
 
-use super::facts;
+use super::status;
 
 /// The pool and its threads.
 pub struct Engine {
@@ -44,9 +44,8 @@ impl Engine {
         };
         for (number, io_loop) in loops.into_iter().enumerate() {
             let name = format!("ciphertrunk tls {number}");
-            let thread = thread::spawn(&name.clone(), move || {
-                let description = register_thread(&name);
-                let Some(rx) = RxBuffer::new() else {
+            let thread = thread::spawn(&name.clone(), move |thread| {
+                let Some(rx) = RxBuffer::new(thread) else {
                     log::error!("{name}: no memory for a receive buffer");
                     return;
                 };
@@ -57,7 +56,6 @@ impl Engine {
                     );
                 }
                 drop(local);
-                drop(description);
             });
             match thread {
                 Ok(thread) => engine.threads.push(thread),
@@ -155,15 +153,15 @@ impl Host for Sip {
 
     fn accepted(
         &self,
-        _: &mut Local,
+        local: &mut Local,
         listener: &ListenerData,
         conn: &Conn,
         info: TlsInfo,
     ) -> Option<Connection> {
         guard(None, || {
             let carrier = Arc::new(TlsCarrier(OnceLock::from(conn.clone())));
-            let made = SipTransport::create(
-                &listener.factory,
+            let made = listener.factory.transport(
+                local.rx.thread(),
                 Direction::Incoming,
                 info.local,
                 info.remote,
@@ -189,8 +187,8 @@ impl Host for Sip {
                 info.cipher
             );
             // If Asterisk shuts it down at once, pjsip's end of it closes the connection.
-            sip.connected(&facts::of(&info)).then(|| Connection {
-                sip,
+            sip.connected(local.rx.thread(), &info).then(|| Connection {
+                sip: sip.keep(),
                 conn: conn.clone(),
                 name: Arc::clone(&listener.name),
                 local: info.local,
@@ -210,7 +208,7 @@ impl Host for Sip {
         });
     }
 
-    fn connected(&self, _: &mut Local, connection: &Connection, info: TlsInfo) {
+    fn connected(&self, local: &mut Local, connection: &Connection, info: TlsInfo) {
         guard((), || {
             log::debug!(
                 "transport '{}': connected to {} ({}), {} {}",
@@ -220,7 +218,7 @@ impl Host for Sip {
                 info.version,
                 info.cipher
             );
-            if !connection.sip.connected(&facts::of(&info)) {
+            if !connection.sip.connected(local.rx.thread(), &info) {
                 connection.conn.close(Close::Now);
             }
         });
@@ -236,19 +234,18 @@ impl Host for Sip {
 
     fn write_done(
         &self,
-        _: &mut Local,
+        local: &mut Local,
         connection: &Connection,
         token: u64,
         result: Result<(), Reason>,
     ) {
         guard((), || {
-            connection
-                .sip
-                .sent(token, result.map_err(|reason| facts::status(&reason)))
+            let result = result.map_err(|reason| status::of(&reason));
+            connection.sip.sent(local.rx.thread(), token, result);
         });
     }
 
-    fn closed(&self, _: &mut Local, connection: &Connection, reason: Reason) {
+    fn closed(&self, local: &mut Local, connection: &Connection, reason: Reason) {
         guard((), || {
             let remote = connection.conn.remote();
             if reason.side == Side::Nobody {
@@ -271,8 +268,10 @@ impl Host for Sip {
                 );
             }
             connection.sip.disconnected(
-                facts::status(&reason),
-                &facts::none(connection.local, remote),
+                local.rx.thread(),
+                status::of(&reason),
+                connection.local,
+                remote,
             );
         });
     }
