@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,11 +71,7 @@ impl Adopter {
     /// left alone becomes stock's again.
     pub fn adopt_all(&self, thread: &SipThread) {
         let _changing = self.changing.lock();
-        // What Asterisk has replaced by a listener of stock's.
-        self.adopted.lock().retain(|name, adopted| {
-            TransportState::of(thread, name)
-                .is_some_and(|state| state.points_to(adopted.factory.factory()))
-        });
+        self.forget_replaced(thread);
         let leave = &config::current().leave_alone;
         for transport in &tls_transports(thread) {
             if leave.contains(&transport.name) {
@@ -105,6 +101,24 @@ impl Adopter {
                 self.renew(transport, profile);
             } else if let Some(stock) = state.stock() {
                 self.take_over(thread, transport, &state, stock, profile);
+            }
+        }
+    }
+
+    /// Forgets what Asterisk has replaced by a listener of stock's.
+    fn forget_replaced(&self, thread: &SipThread) {
+        let ours: Vec<(String, FactoryRef)> = {
+            let adopted = self.adopted.lock();
+            let pairs = adopted.iter();
+            pairs
+                .map(|(name, adopted)| (name.clone(), adopted.factory.clone()))
+                .collect()
+        };
+        for (name, factory) in ours {
+            let state = TransportState::of(thread, &name);
+            if !state.is_some_and(|state| state.points_to(factory.factory())) {
+                let replaced = self.adopted.lock().remove(&name);
+                drop(replaced);
             }
         }
     }
@@ -255,10 +269,19 @@ fn give_back(thread: &SipThread, name: &str, factory: &FactoryRef, transport: &T
 impl Observer for Adopter {
     fn loading(&self, thread: &SipThread) {
         let _changing = self.changing.lock();
-        for (name, adopted) in &*self.adopted.lock() {
-            if let Some(state) = TransportState::of(thread, name) {
-                let file = |option| adopted.transport.option(option).map(Path::new);
-                state.refresh_file_times(file("cert_file"), file("priv_key_file"));
+        let files: Vec<(String, [Option<PathBuf>; 2])> = {
+            let adopted = self.adopted.lock();
+            let pairs = adopted.iter();
+            pairs
+                .map(|(name, adopted)| {
+                    let file = |option| adopted.transport.option(option).map(PathBuf::from);
+                    (name.clone(), [file("cert_file"), file("priv_key_file")])
+                })
+                .collect()
+        };
+        for (name, [certificate, key]) in files {
+            if let Some(state) = TransportState::of(thread, &name) {
+                state.refresh_file_times(certificate.as_deref(), key.as_deref());
             }
         }
     }

@@ -4,19 +4,22 @@
 //! connection, and longer than this module is loaded. So a factory is never freed, and its type is `&'static`. One that has
 //! no use any more is *idle*: it may be started again, and it is [sealed](Factory::seal) before the library is unmapped.
 
-use std::ffi::{CStr, c_char, c_int};
+mod callbacks;
+
+use std::ffi::{CStr, c_char};
 use std::fmt;
 use std::net::SocketAddr;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use callbacks::{create_transport, create_transport2, destroy};
+
 use super::stock::StockFactory;
 use super::strings::{self, Kept};
 use super::thread::PjThread;
 use super::transport::{Begun, Carrier, Direction, Origin, SipTransport};
 use super::{Status, address};
-use crate::ffi::guard::guard;
 use crate::ffi::opaque::Opaque;
 use crate::ffi::sync::Mutex;
 use crate::ffi::sys;
@@ -127,6 +130,7 @@ impl Factory {
             sys::pj_lock_create_recursive_mutex(pool, OBJECT.as_ptr(), &raw mut (*base).lock)
         };
         if failed != Status::SUCCESS {
+            // There is no memory; this little of it stays.
             return None;
         }
         MADE.lock().push(factory);
@@ -202,8 +206,8 @@ impl Factory {
     /// Makes an idle factory harmless for when the library is unmapped: it stays in memory, without a pointer into our code.
     /// `false`: it has users, or was not retired, and nothing has changed. [`start`](Self::start) takes it back.
     ///
-    /// Before this no transport state may point to it, for Asterisk calls `destroy` through those. Who else has its address
-    /// has it from a dialog, and pjsip calls a factory of a dialog only if it finds it in its list.
+    /// Who has its address has it from a dialog, and pjsip calls a factory of a dialog only if it finds it in its list; or from
+    /// a transport state, and Asterisk looks whether there is a `destroy` before it calls it.
     pub fn seal(&'static self) -> bool {
         let registered = self.registered.lock();
         let connector = self.connector.lock();
@@ -348,81 +352,4 @@ impl FactoryRef {
             }
         }
     }
-}
-
-unsafe extern "C" fn create_transport(
-    factory: *mut sys::pjsip_tpfactory,
-    manager: *mut sys::pjsip_tpmgr,
-    endpoint: *mut sys::pjsip_endpoint,
-    remote: *const sys::pj_sockaddr,
-    length: c_int,
-    out: *mut *mut sys::pjsip_transport,
-) -> sys::pj_status_t {
-    // SAFETY: pjsip's arguments, which are those of the other function but for the message, and that may be NULL there.
-    unsafe {
-        create_transport2(
-            factory,
-            manager,
-            endpoint,
-            remote,
-            length,
-            ptr::null_mut(),
-            out,
-        )
-    }
-}
-
-unsafe extern "C" fn create_transport2(
-    factory: *mut sys::pjsip_tpfactory,
-    _manager: *mut sys::pjsip_tpmgr,
-    _endpoint: *mut sys::pjsip_endpoint,
-    remote: *const sys::pj_sockaddr,
-    _length: c_int,
-    tdata: *mut sys::pjsip_tx_data,
-    out: *mut *mut sys::pjsip_transport,
-) -> sys::pj_status_t {
-    guard(Status::TLS_CONNECT.raw(), || {
-        // SAFETY: pjsip's arguments, which live during the call, the message may be NULL. The name is the one that the caller
-        // asked for, before DNS.
-        let (remote, name) = unsafe {
-            let name = if tdata.is_null() {
-                String::new()
-            } else {
-                strings::to_text((*tdata).dest_info.name)
-            };
-            (address::to_socket_addr(&*remote), name)
-        };
-        let Some(remote) = remote else {
-            return Status::INVALID.raw();
-        };
-        // SAFETY: pjsip calls it for factories of ours alone, and those live for ever.
-        let factory: &'static Factory = unsafe { &*factory.cast::<Factory>() };
-        let connector = factory.connector.lock().clone();
-        let Some(connector) = connector else {
-            return Status::CANCELLED.raw();
-        };
-        factory.users.fetch_add(1, Ordering::Relaxed);
-        let this = FactoryRef(factory);
-        // SAFETY: pjsip called us on this thread, and the value ends with this call.
-        let thread = unsafe { PjThread::current() };
-        match connector.connect(&thread, &this, remote, &name) {
-            Ok(transport) => {
-                // SAFETY: where pjsip wants it. The connection may have ended meanwhile, on an I/O thread, but pjsip destroys
-                // the transport under the manager's lock, which our caller holds until it has a reference of its own.
-                unsafe { *out = transport.base() };
-                Status::SUCCESS
-            }
-            Err(status) => status.raw(),
-        }
-    })
-}
-
-/// Asterisk calls it up to three times on one pointer. When it is back the address is free; nothing is freed.
-unsafe extern "C" fn destroy(factory: *mut sys::pjsip_tpfactory) -> sys::pj_status_t {
-    guard(Status::SUCCESS, || {
-        // SAFETY: called for factories of ours alone, and those live for ever.
-        let factory: &'static Factory = unsafe { &*factory.cast::<Factory>() };
-        factory.retire();
-        Status::SUCCESS
-    })
 }

@@ -35,7 +35,7 @@ pub fn in_sip_thread<R: Send>(task: impl FnOnce(&SipThread) -> R + Send) -> Opti
             // meanwhile.
             let call = unsafe { &mut *data.cast::<Call<F, R>>() };
             if let Some(task) = call.task.take() {
-                // SAFETY: a servant, which pjlib knows; the value ends with this task.
+                // SAFETY: a servant of PJSIP's, which pjlib knows as long as it runs.
                 let thread = SipThread(unsafe { PjThread::current() });
                 call.result = Some(task(&thread));
             }
@@ -62,7 +62,7 @@ pub fn in_sip_thread<R: Send>(task: impl FnOnce(&SipThread) -> R + Send) -> Opti
 /// somebody else load it in a thread of another kind, a servant runs `task`, and this thread waits.
 pub(super) fn while_configuring(task: impl FnOnce(&SipThread) + Send) {
     if thread::is_known() {
-        // SAFETY: pjlib knows it, and the value ends here.
+        // SAFETY: pjlib knows it, and Asterisk's threads keep their record until they end.
         task(&SipThread(unsafe { PjThread::current() }));
     } else {
         in_sip_thread(task);

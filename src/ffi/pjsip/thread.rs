@@ -12,11 +12,11 @@ use crate::ffi::opaque::Opaque;
 use crate::ffi::thread::{self, Thread};
 use crate::ffi::{c_text, sys};
 
-/// This thread is known to pjlib, and stays so while this value lives.
+/// This thread is known to pjlib, and stays so while this value or a clone of it lives.
 ///
 /// # Invariants
 ///
-/// It never leaves its thread (an `Rc` is not `Send`), and pjlib's record of that thread outlives it.
+/// It never leaves its thread (an `Rc` is not `Send`), and pjlib's record of that thread outlives it and its clones.
 #[derive(Clone)]
 pub struct PjThread {
     /// The record, if it is ours to keep.
@@ -56,8 +56,8 @@ impl PjThread {
     ///
     /// # Safety
     ///
-    /// pjlib knows this thread, and will until the value is gone: pjsip or Asterisk's PJSIP called us on it, and the value
-    /// does not outlive that call.
+    /// pjlib knows this thread, and will as long as it runs: pjsip or res_pjsip called us on it, whose threads keep their
+    /// record until they end.
     pub(super) unsafe fn current() -> Self {
         Self { _record: None }
     }
@@ -93,7 +93,7 @@ pub(super) fn is_known() -> bool {
 }
 
 /// Makes the calling thread known to pjlib, if it is not, for as long as it lives: for a `Drop`, which can ask nobody for a
-/// proof. Such threads are a few of Asterisk's at most (the console's at an unload), so that a record stays for each.
+/// proof. Connections end in threads that are known, so this is for the exception; a record stays for each such thread.
 pub(super) fn make_known() {
     if is_known() {
         return;
