@@ -5,6 +5,7 @@
 //! value whose `Drop` takes it away. Facts that the `SAFETY` arguments lean on (which thread calls what, which lock is held, how
 //! long a pointer lives) are stated once in `docs/safety.md`.
 
+pub mod ao2;
 pub mod cli;
 pub mod config;
 pub mod entry;

@@ -1,26 +1,27 @@
-//! Taking over stock's listeners.
+//! Taking over stock's listeners, and giving them back.
 //!
-//! Everything here runs in a thread of PJSIP's, as whatever else changes a transport's factory does, and one at a time.
+//! It is done in threads of PJSIP's, where listeners are opened and closed. PJSIP has many of those: transports change hands
+//! under one lock of ours, and Asterisk orders load, reload and unload of modules.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sip_tls::verify::PeerName;
-use sip_tls::{Listener, ListenerConfig, Pool, Profile, SocketOptions, Target};
+use sip_tls::{Listener, ListenerConfig, Pool, Profile, SocketOptions};
 
 use crate::config;
-use crate::ffi::pjsip::Status;
-use crate::ffi::pjsip::config::{
-    Observer, TlsTransport, TransportState, factory_like, tls_transports,
-};
-use crate::ffi::pjsip::factory::{Begin, Connector, FactoryRef, StockFactory};
-use crate::ffi::pjsip::transport::{Direction, SipTransport};
+use crate::ffi::pjsip::factory::FactoryRef;
+use crate::ffi::pjsip::servant::SipThread;
+use crate::ffi::pjsip::sorcery::{Observer, TlsTransport, tls_transports};
+use crate::ffi::pjsip::stock::StockFactory;
+use crate::ffi::pjsip::transport_state::TransportState;
+use crate::ffi::sync::Mutex;
 
-use super::engine::{Connection, ListenerData, Sip, TlsCarrier};
-use super::options;
+use super::endpoint::{Endpoint, State};
+use super::engine::{ListenerData, Sip};
+use super::{factories, options};
 
 /// Tries to bind an address that stock has just closed.
 const BIND_TRIES: u32 = 10;
@@ -29,7 +30,7 @@ const BIND_PAUSE: Duration = Duration::from_millis(20);
 
 /// One transport that is ours.
 struct Adopted {
-    connector: Arc<Endpoint>,
+    endpoint: Arc<Endpoint>,
     factory: FactoryRef,
     /// As it was configured when it was last adopted or renewed.
     transport: TlsTransport,
@@ -38,9 +39,10 @@ struct Adopted {
 /// The transports that are ours.
 pub struct Adopter {
     pool: Arc<Pool<Sip>>,
+    /// By name. The lock is not held while PJSIP is called: the console asks what listens.
     adopted: Mutex<BTreeMap<String, Adopted>>,
-    /// Held while transports change hands: PJSIP has several threads.
-    turn: Mutex<()>,
+    /// Held while transports change hands.
+    changing: Mutex<()>,
 }
 
 /// A line about a transport.
@@ -60,38 +62,26 @@ impl Adopter {
         Self {
             pool,
             adopted: Mutex::default(),
-            turn: Mutex::default(),
+            changing: Mutex::default(),
         }
-    }
-
-    fn adopted(&self) -> MutexGuard<'_, BTreeMap<String, Adopted>> {
-        // Entries are put in and taken out whole.
-        self.adopted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes over what is stock's, and reads the certificates of what is ours again. A transport that cannot be taken over
     /// stays stock's, and one whose new certificate is bad keeps the old one; both are said. A transport that is now to be
     /// left alone becomes stock's again.
-    pub fn adopt_all(&self) {
-        let _turn = self.turn();
-        // What Asterisk has replaced by a listener of stock's.
-        self.adopted().retain(|name, adopted| {
-            TransportState::of(name).is_some_and(|state| state.has(&adopted.factory))
-        });
+    pub fn adopt_all(&self, thread: &SipThread) {
+        let _changing = self.changing.lock();
+        self.forget_replaced(thread);
         let leave = &config::current().leave_alone;
-        for transport in &tls_transports() {
+        for transport in &tls_transports(thread) {
             if leave.contains(&transport.name) {
-                let adopted = self.adopted().remove(&transport.name);
+                let adopted = self.adopted.lock().remove(&transport.name);
                 if let Some(adopted) = adopted {
-                    give_back(&transport.name, &adopted.factory, transport);
+                    give_back(thread, &transport.name, &adopted.factory, transport);
                 }
                 continue;
             }
-            let Some(state) = TransportState::of(&transport.name) else {
+            let Some(state) = TransportState::of(thread, &transport.name) else {
                 continue;
             };
             let ours = state.is_ours();
@@ -110,24 +100,42 @@ impl Adopter {
             if ours {
                 self.renew(transport, profile);
             } else if let Some(stock) = state.stock() {
-                self.take_over(transport, &state, stock, profile);
+                self.take_over(thread, transport, &state, stock, profile);
             }
         }
     }
 
-    /// New connections get the new profile; those that are up keep theirs.
+    /// Forgets what Asterisk has replaced by a listener of stock's.
+    fn forget_replaced(&self, thread: &SipThread) {
+        let ours: Vec<(String, FactoryRef)> = {
+            let adopted = self.adopted.lock();
+            let pairs = adopted.iter();
+            pairs
+                .map(|(name, adopted)| (name.clone(), adopted.factory.clone()))
+                .collect()
+        };
+        for (name, factory) in ours {
+            let state = TransportState::of(thread, &name);
+            if !state.is_some_and(|state| state.points_to(factory.factory())) {
+                let replaced = self.adopted.lock().remove(&name);
+                drop(replaced);
+            }
+        }
+    }
+
     fn renew(&self, transport: &TlsTransport, profile: Arc<Profile>) {
-        if let Some(adopted) = self.adopted().get_mut(&transport.name) {
-            adopted.connector.set_profile(profile);
+        if let Some(adopted) = self.adopted.lock().get_mut(&transport.name) {
+            adopted.endpoint.set_profile(profile);
             adopted.transport = transport.clone();
         }
     }
 
     fn take_over(
         &self,
+        thread: &SipThread,
         transport: &TlsTransport,
-        state: &TransportState,
-        stock: StockFactory,
+        state: &TransportState<'_>,
+        stock: StockFactory<'_>,
         profile: Arc<Profile>,
     ) {
         let name = &transport.name;
@@ -135,55 +143,54 @@ impl Adopter {
             log::error!("transport '{name}': it has no address to listen on; it stays pjproject's");
             return;
         };
-        let connector = Arc::new(Endpoint {
+        let endpoint = Arc::new(Endpoint {
             pool: Arc::clone(&self.pool),
             name: name.as_str().into(),
             bind: address,
             options: options::socket(transport),
-            state: Mutex::new(EndpointState {
-                profile,
-                listener: None,
-                closed: false,
-            }),
+            state: Mutex::new(State::new(profile)),
         });
-        let Some(factory) = factory_like(stock, name, connector.clone()) else {
+        let Some(factory) = factories::for_transport(thread, name, &stock, &endpoint) else {
             log::error!("transport '{name}': no memory; it stays pjproject's");
             return;
         };
-        state.put(&factory);
-        stock.close();
-        if let Err(reason) = self.open(&connector, &factory) {
+        state.put(&factory, stock);
+        if let Err(reason) = self.open(thread, &endpoint, &factory) {
             log::error!("transport '{name}': {reason}; it goes back to pjproject");
-            give_back(name, &factory, transport);
+            give_back(thread, name, &factory, transport);
             return;
         }
         let adopted = Adopted {
-            connector,
+            endpoint,
             factory,
             transport: transport.clone(),
         };
-        self.adopted().insert(name.clone(), adopted);
+        self.adopted.lock().insert(name.clone(), adopted);
         log::info!("transport '{name}' ({address}) is Ciphertrunk's");
     }
 
     /// Listens, and lets pjsip know.
-    fn open(&self, connector: &Endpoint, factory: &FactoryRef) -> Result<(), String> {
-        let mut state = connector.state();
+    fn open(
+        &self,
+        thread: &SipThread,
+        endpoint: &Endpoint,
+        factory: &FactoryRef,
+    ) -> Result<(), String> {
+        let profile = Arc::clone(&endpoint.state.lock().profile);
         // Without a certificate nobody can connect here, but we can connect out: as stock.
-        if state.profile.can_listen() {
+        if profile.can_listen() {
             let data = || ListenerData {
-                name: Arc::clone(&connector.name),
+                name: Arc::clone(&endpoint.name),
                 factory: factory.clone(),
             };
             let listener = self
-                .listen(connector.bind, &state.profile, connector.options, data)
-                .map_err(|error| format!("it cannot listen on {}: {error}", connector.bind))?;
-            state.listener = Some(listener);
+                .listen(endpoint.bind, &profile, endpoint.options, data)
+                .map_err(|error| format!("it cannot listen on {}: {error}", endpoint.bind))?;
+            endpoint.state.lock().listener = Some(listener);
         }
-        drop(state);
         factory
-            .register()
-            .map_err(|status| format!("pjsip refused its factory ({})", status.raw()))
+            .register(thread)
+            .map_err(|status| format!("pjsip refused its factory (status {})", status.raw()))
     }
 
     fn listen(
@@ -214,43 +221,34 @@ impl Adopter {
     }
 
     /// Stock's listeners again.
-    pub fn give_back_all(&self) {
-        let _turn = self.turn();
-        let transports = tls_transports();
-        for (name, adopted) in std::mem::take(&mut *self.adopted()) {
+    pub fn give_back_all(&self, thread: &SipThread) {
+        let _changing = self.changing.lock();
+        let transports = tls_transports(thread);
+        let adopted = std::mem::take(&mut *self.adopted.lock());
+        for (name, adopted) in adopted {
             // One that is no longer configured, or not well, Asterisk keeps as it was.
             let configured = transports.iter().find(|transport| transport.name == name);
-            give_back(
-                &name,
-                &adopted.factory,
-                configured.unwrap_or(&adopted.transport),
-            );
+            let transport = configured.unwrap_or(&adopted.transport);
+            give_back(thread, &name, &adopted.factory, transport);
         }
     }
 
     /// What listens.
     pub fn listening(&self) -> Vec<Listening> {
-        self.adopted()
+        self.adopted
+            .lock()
             .iter()
             .map(|(name, adopted)| {
-                let state = adopted.connector.state();
+                let state = adopted.endpoint.state.lock();
+                let address = state.listener.as_ref().map(|it| it.address().to_string());
+                let certificate = state.profile.own_certificate().map(|it| {
+                    let hex: String = it.sha256.iter().map(|it| format!("{it:02x}")).collect();
+                    format!("{} sha256 {hex}", it.subject.info)
+                });
                 Listening {
                     name: name.clone(),
-                    address: state
-                        .listener
-                        .as_ref()
-                        .map_or_else(|| "-".to_owned(), |it| it.address().to_string()),
-                    certificate: state.profile.own_certificate().map_or_else(
-                        || "none".to_owned(),
-                        |it| {
-                            let hex: String = it
-                                .sha256
-                                .iter()
-                                .map(|octet| format!("{octet:02x}"))
-                                .collect();
-                            format!("{} sha256 {hex}", it.subject.info)
-                        },
-                    ),
+                    address: address.unwrap_or_else(|| "-".to_owned()),
+                    certificate: certificate.unwrap_or_else(|| "none".to_owned()),
                 }
             })
             .collect()
@@ -258,9 +256,9 @@ impl Adopter {
 }
 
 /// Stock's listener in the place of ours.
-fn give_back(name: &str, factory: &FactoryRef, transport: &TlsTransport) {
-    factory.retire();
-    let state = TransportState::of(name).filter(|state| state.has(factory));
+fn give_back(thread: &SipThread, name: &str, factory: &FactoryRef, transport: &TlsTransport) {
+    factory.retire(thread);
+    let state = TransportState::of(thread, name).filter(|state| state.points_to(factory.factory()));
     if let Some(state) = state
         && !state.give_back(transport)
     {
@@ -269,110 +267,26 @@ fn give_back(name: &str, factory: &FactoryRef, transport: &TlsTransport) {
 }
 
 impl Observer for Adopter {
-    fn loading(&self) {
-        let _turn = self.turn();
-        for (name, adopted) in &*self.adopted() {
-            if let Some(state) = TransportState::of(name) {
-                let file = |option| adopted.transport.option(option).map(Path::new);
-                state.refresh_file_times(file("cert_file"), file("priv_key_file"));
+    fn loading(&self, thread: &SipThread) {
+        let _changing = self.changing.lock();
+        let files: Vec<(String, [Option<PathBuf>; 2])> = {
+            let adopted = self.adopted.lock();
+            let pairs = adopted.iter();
+            pairs
+                .map(|(name, adopted)| {
+                    let file = |option| adopted.transport.option(option).map(PathBuf::from);
+                    (name.clone(), [file("cert_file"), file("priv_key_file")])
+                })
+                .collect()
+        };
+        for (name, [certificate, key]) in files {
+            if let Some(state) = TransportState::of(thread, &name) {
+                state.refresh_file_times(certificate.as_deref(), key.as_deref());
             }
         }
     }
 
-    fn loaded(&self) {
-        self.adopt_all();
-    }
-}
-
-/// What a factory connects and listens with.
-struct Endpoint {
-    pool: Arc<Pool<Sip>>,
-    name: Arc<str>,
-    bind: SocketAddr,
-    options: SocketOptions,
-    state: Mutex<EndpointState>,
-}
-
-struct EndpointState {
-    profile: Arc<Profile>,
-    listener: Option<Listener<ListenerData>>,
-    closed: bool,
-}
-
-impl Endpoint {
-    fn state(&self) -> MutexGuard<'_, EndpointState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set_profile(&self, profile: Arc<Profile>) {
-        let mut state = self.state();
-        if let Some(listener) = &state.listener {
-            listener.set_profile(Arc::clone(&profile));
-        }
-        state.profile = profile;
-    }
-
-    /// Our address for an outgoing connection: the one that is bound, if it is a particular one, with any port.
-    fn local(&self) -> Option<SocketAddr> {
-        (!self.bind.ip().is_unspecified()).then(|| SocketAddr::new(self.bind.ip(), 0))
-    }
-}
-
-impl Connector for Endpoint {
-    fn connect(
-        &self,
-        factory: &FactoryRef,
-        remote: SocketAddr,
-        name: &str,
-    ) -> Result<(SipTransport, Begin), Status> {
-        let profile = {
-            let state = self.state();
-            if state.closed {
-                return Err(Status::CANCELLED);
-            }
-            Arc::clone(&state.profile)
-        };
-        let local = self.local();
-        let shown = local.unwrap_or(self.bind);
-        let carrier = Arc::new(TlsCarrier::default());
-        let sip = SipTransport::create(
-            factory,
-            Direction::Outgoing,
-            shown,
-            remote,
-            name,
-            carrier.clone(),
-        )?;
-        let wanted = if name.is_empty() {
-            remote.ip().to_string()
-        } else {
-            name.to_owned()
-        };
-        let target = Target {
-            remote,
-            local,
-            name: PeerName::parse(&wanted),
-            profile,
-            options: self.options,
-        };
-        let (pool, transport_name) = (Arc::clone(&self.pool), Arc::clone(&self.name));
-        let begin: Begin = Box::new(move |sip| {
-            let begun = pool.connect(target, |conn| {
-                // It cannot have one yet.
-                let _ = carrier.0.set(conn.clone());
-                Connection::outgoing(sip, conn, transport_name, shown, wanted)
-            });
-            begun.is_ok()
-        });
-        Ok((sip, begin))
-    }
-
-    fn close(&self) {
-        let listener = {
-            let mut state = self.state();
-            state.closed = true;
-            state.listener.take()
-        };
-        drop(listener);
+    fn loaded(&self, thread: &SipThread) {
+        self.adopt_all(thread);
     }
 }

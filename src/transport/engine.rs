@@ -13,13 +13,13 @@ use crate::config;
 use crate::ffi::fault;
 use crate::ffi::guard::guard;
 use crate::ffi::pjsip::factory::FactoryRef;
-use crate::ffi::pjsip::register_thread;
 use crate::ffi::pjsip::rx::RxBuffer;
+use crate::ffi::pjsip::thread;
 use crate::ffi::pjsip::transport::{Carrier, Direction, SipTransport};
-use crate::ffi::thread::{self, Thread};
+use crate::ffi::thread::Thread;
 use crate::limited;
 
-use super::facts;
+use super::status;
 
 /// The pool and its threads.
 pub struct Engine {
@@ -50,11 +50,7 @@ impl Engine {
         };
         for (number, io_loop) in loops.into_iter().enumerate() {
             let name = format!("ciphertrunk tls {number}");
-            let thread = thread::spawn(&name.clone(), move || {
-                let description = register_thread(&name);
-                io_loop.run();
-                drop(description);
-            });
+            let thread = thread::spawn(&name, move |_| io_loop.run());
             match thread {
                 Ok(thread) => engine.threads.push(thread),
                 Err(error) => {
@@ -153,15 +149,16 @@ impl Host for Sip {
         if fault::fires("tls-rx-buffer") {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
-        let rx = RxBuffer::new().ok_or(io::ErrorKind::OutOfMemory)?;
+        let rx = RxBuffer::new(&thread::this()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Local { rx })
     }
 
     fn accepted(&self, listener: &ListenerData, conn: &Conn, info: TlsInfo) -> Option<Connection> {
         guard(None, || {
             let carrier = Arc::new(TlsCarrier(OnceLock::from(conn.clone())));
-            let made = SipTransport::create(
-                &listener.factory,
+            let thread = thread::this();
+            let made = listener.factory.transport(
+                &thread,
                 Direction::Incoming,
                 info.local,
                 info.remote,
@@ -192,8 +189,8 @@ impl Host for Sip {
                 info.cipher
             );
             // If Asterisk shuts it down at once, pjsip's end of it closes the connection.
-            sip.connected(&facts::of(&info)).then(|| Connection {
-                sip,
+            sip.connected(&thread, &info).then(|| Connection {
+                sip: sip.keep(),
                 conn: conn.clone(),
                 name: Arc::clone(&listener.name),
                 local: info.local,
@@ -235,7 +232,7 @@ impl Host for Sip {
                 info.version,
                 info.cipher
             );
-            if !connection.sip.connected(&facts::of(&info)) {
+            if !connection.sip.connected(&thread::this(), &info) {
                 connection.conn.close(Close::Now);
             }
         });
@@ -260,9 +257,8 @@ impl Host for Sip {
 
     fn write_done(&self, connection: &Connection, token: u64, result: Result<(), Reason>) {
         guard((), || {
-            connection
-                .sip
-                .sent(token, result.map_err(|reason| facts::status(&reason)))
+            let result = result.map_err(|reason| status::of(&reason));
+            connection.sip.sent(&thread::this(), token, result);
         });
     }
 
@@ -302,8 +298,10 @@ impl Host for Sip {
         // Whatever went wrong with the line: PJSIP's transport ends.
         guard((), || {
             connection.sip.disconnected(
-                facts::status(&reason),
-                &facts::none(connection.local, connection.conn.remote()),
+                &thread::this(),
+                status::of(&reason),
+                connection.local,
+                connection.conn.remote(),
             );
         });
     }

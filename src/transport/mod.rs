@@ -1,26 +1,30 @@
 //! SIP over TLS: PJSIP's `protocol=tls` transports on `crates/sip-tls`.
 //!
 //! Stock's listener of each such transport is taken over after PJSIP has read its configuration, at start and after each
-//! reload ([`adopt`]); connections live in a pool of I/O threads ([`engine`]); each is a `pjsip_transport`
-//! (`ffi::pjsip::transport`).
+//! reload ([`adopt`]); a factory in its place ([`factories`]) listens and connects ([`endpoint`]); connections live in a pool
+//! of I/O threads ([`engine`]); each is a `pjsip_transport` (`ffi::pjsip::transport`).
 
 mod adopt;
 pub mod current;
+mod endpoint;
 mod engine;
-mod facts;
+mod factories;
 mod options;
+mod status;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::ffi::pjsip::config::{self, Observing, in_sip_thread};
-use crate::ffi::pjsip::{factory, transport};
+use crate::ffi::pjsip::servant::in_sip_thread;
+use crate::ffi::pjsip::sorcery::{self, Observing};
+use crate::ffi::pjsip::transport;
 
 use adopt::Adopter;
 use engine::Engine;
 
 /// SIP over TLS, while it is ours.
 pub struct Tls {
+    /// `None`: no longer, or never.
     observing: Option<Observing>,
     adopter: Arc<Adopter>,
     engine: Engine,
@@ -34,14 +38,22 @@ pub struct Tls {
 pub fn start() -> Result<Tls, String> {
     let engine = Engine::start()?;
     let adopter = Arc::new(Adopter::new(engine.pool()));
-    in_sip_thread(|| adopter.adopt_all()).ok_or("PJSIP ran no task")?;
-    let observing =
-        config::observe(adopter.clone()).ok_or("PJSIP's configuration cannot be observed")?;
-    Ok(Tls {
-        observing: Some(observing),
-        adopter,
+    let mut tls = Tls {
+        observing: None,
+        adopter: Arc::clone(&adopter),
         engine,
-    })
+    };
+    let failure = if in_sip_thread(|thread| adopter.adopt_all(thread)).is_none() {
+        "PJSIP ran no task"
+    } else {
+        tls.observing = sorcery::observe(adopter);
+        if tls.observing.is_some() {
+            return Ok(tls);
+        }
+        "PJSIP's configuration cannot be observed"
+    };
+    tls.stop();
+    Err(failure.to_owned())
 }
 
 /// One line of `ciphertrunk show transports`.
@@ -65,35 +77,34 @@ impl Tls {
 
     /// Reads certificates again, and what `ciphertrunk.conf` says of transports to leave alone.
     pub fn reload(&self) {
-        in_sip_thread(|| self.adopter.adopt_all());
+        in_sip_thread(|thread| self.adopter.adopt_all(thread));
     }
 
-    /// Gives stock its listeners back and closes every connection. `false`: PJSIP still points to one, and the library must
-    /// stay.
+    /// Gives stock its listeners back and closes every connection. `false`: PJSIP still points to one, or could still call a
+    /// factory, and the library must stay.
     pub fn stop(mut self) -> bool {
         // No reload from here on.
         drop(self.observing.take());
-        in_sip_thread(|| self.adopter.give_back_all());
+        in_sip_thread(|thread| self.adopter.give_back_all(thread));
         self.engine.stop();
         // PJSIP destroys a closed transport from a timer.
         let end = Instant::now() + LAST_CONNECTIONS;
         while transport::live() > 0 && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(10));
         }
-        in_sip_thread(config::reclaim_factories);
-        transport::live() == 0 && factory::live() == 0
+        transport::live() == 0 && in_sip_thread(factories::seal).unwrap_or(false)
     }
 }
 
 /// How long an unload waits for PJSIP to let go of connections that came in its last moment.
 const LAST_CONNECTIONS: Duration = Duration::from_secs(5);
 
-/// Connections and factories that PJSIP still points to.
+/// Connections that PJSIP still points to.
 pub fn live() -> usize {
     transport::live()
 }
 
-/// Factories that are not freed.
+/// Factories that were made since the module was loaded: they are used again, and never freed.
 pub fn factories() -> usize {
-    factory::live()
+    factories::made()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sip_tls::{Keepalive, KeyLog, Method, Profile, ProfileConfig, SocketOptions};
 use zeroize::Zeroizing;
 
-use crate::ffi::pjsip::config::TlsTransport;
+use crate::ffi::pjsip::sorcery::TlsTransport;
 
 /// Loads the transport's profile. Warnings are logged.
 ///

@@ -28,6 +28,7 @@ mod srtp_rollover;
 mod srtp_sdes;
 mod tls_adoption;
 mod tls_framing;
+mod tls_lifetimes;
 mod tls_loops;
 mod tls_many;
 mod tls_options;

@@ -6,21 +6,8 @@ use host_harness::asterisk::Asterisk;
 use host_harness::sip::Client;
 use host_harness::wait::SOON;
 
-use crate::tls_world::{PEER, World, address, assert_serves, carrier, is_ours, listening};
+use crate::tls_world::{PEER, World, address, assert_serves, carrier, is_ours, listening, unload};
 use crate::world::OURS;
-
-/// Unloads our module, which has to go out of the process's memory.
-fn unload(asterisk: &Asterisk<'_>) {
-    asterisk.wait_until("the end of all connections", |asterisk| {
-        (asterisk.count("TLS transports") == 0).then_some(())
-    });
-    let answer = asterisk.cli("module unload res_ciphertrunk.so");
-    assert!(answer.contains("Unloaded"), "{answer}\n{}", asterisk.log());
-    assert!(
-        !asterisk.maps().contains("res_ciphertrunk"),
-        "the library is still mapped"
-    );
-}
 
 #[test]
 fn at_start_over_ipv4_and_ipv6() {

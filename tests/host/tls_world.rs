@@ -121,3 +121,16 @@ pub fn wait_until_idle(asterisk: &Asterisk<'_>) {
             .then_some(())
     });
 }
+
+/// Unloads our module, which has to go out of the process's memory.
+pub fn unload(asterisk: &Asterisk<'_>) {
+    asterisk.wait_until("the end of all connections", |asterisk| {
+        (asterisk.count("TLS transports") == 0).then_some(())
+    });
+    let answer = asterisk.cli("module unload res_ciphertrunk.so");
+    assert!(answer.contains("Unloaded"), "{answer}\n{}", asterisk.log());
+    assert!(
+        !asterisk.maps().contains("res_ciphertrunk"),
+        "the library is still mapped"
+    );
+}

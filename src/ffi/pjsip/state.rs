@@ -1,31 +1,38 @@
 //! Telling pjsip and Asterisk of a transport's states.
 
+use std::net::SocketAddr;
 use std::ptr;
 
-use super::Status;
-use super::cert::{Facts, with_state_info};
-use super::transport::SipTransport;
-use crate::ffi::sys;
+use sip_tls::TlsInfo;
 
-pub use super::cert::Facts as TlsFacts;
-pub use super::cert::{AltName, Certificate, verify};
+use super::Status;
+use super::cert::{self, Facts};
+use super::thread::PjThread;
+use super::transport::SipTransport;
+use crate::ffi::{fault, sys};
 
 /// Calls the manager's state callback (res_pjsip's, and through it everybody who watches transports).
 ///
 /// Asterisk dereferences the info of a CONNECTED state without a look, so there always is one.
-fn tell(transport: &SipTransport, state: sys::pjsip_transport_state, status: i32, facts: &Facts) {
-    // SAFETY: live; the manager outlives its transports.
-    let Some(callback) = (unsafe { sys::pjsip_tpmgr_get_state_cb((*transport.base()).tpmgr) })
-    else {
+fn tell(
+    _: &PjThread,
+    transport: &SipTransport,
+    state: sys::pjsip_transport_state,
+    status: i32,
+    facts: &Facts<'_>,
+) {
+    // SAFETY: `transport` keeps its structure, and the manager outlives its transports.
+    let callback = unsafe { sys::pjsip_tpmgr_get_state_cb((*transport.base()).tpmgr) };
+    let Some(callback) = callback else {
         return;
     };
-    with_state_info(facts, |extended| {
+    cert::with_state_info(facts, |extended| {
         let info = sys::pjsip_transport_state_info {
             status,
             ext_info: extended.cast(),
             user_data: ptr::null_mut(),
         };
-        // SAFETY: everything lives during the call; pjlib knows this thread.
+        // SAFETY: transport and infos live during the call, and whoever is told copies what it keeps; pjlib knows the thread.
         unsafe { callback(transport.base(), state, &raw const info) };
     });
 }
@@ -33,22 +40,46 @@ fn tell(transport: &SipTransport, state: sys::pjsip_transport_state, status: i32
 impl SipTransport {
     /// The handshake is done and everything that was asked for holds. `false`: somebody (Asterisk's own checks) shuts the
     /// transport down.
-    pub fn connected(&self, facts: &Facts) -> bool {
-        let _held = self.hold();
-        self.set_local(facts.local);
-        tell(self, sys::PJSIP_TP_STATE_CONNECTED, Status::SUCCESS, facts);
+    pub fn connected(&self, thread: &PjThread, info: &TlsInfo) -> bool {
+        let _held = self.hold(thread);
+        self.set_local(info.local);
+        let state = sys::PJSIP_TP_STATE_CONNECTED;
+        tell(
+            thread,
+            self,
+            state,
+            Status::SUCCESS,
+            &Facts::established(info),
+        );
+        assert!(
+            !fault::fires("connected"),
+            "a deliberate fault of a test: a transport was made and reported"
+        );
         !self.is_shut_down()
     }
 
     /// The connection is gone (or never came). Tells everybody once, and begins the transport's end.
-    pub fn disconnected(&self, reason: Status, facts: &Facts) {
+    pub fn disconnected(
+        &self,
+        thread: &PjThread,
+        reason: Status,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) {
         if self.is_shut_down() {
             return;
         }
-        let _held = self.hold();
-        tell(self, sys::PJSIP_TP_STATE_DISCONNECTED, reason.raw(), facts);
+        let _held = self.hold(thread);
+        let state = sys::PJSIP_TP_STATE_DISCONNECTED;
+        tell(
+            thread,
+            self,
+            state,
+            reason.raw(),
+            &Facts::none(local, remote),
+        );
         if !self.is_shut_down() {
-            // SAFETY: held.
+            // SAFETY: `_held` keeps pjsip from destroying it; pjlib knows the thread.
             unsafe { sys::pjsip_transport_shutdown(self.base()) };
         }
     }

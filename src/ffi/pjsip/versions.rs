@@ -21,30 +21,43 @@ pub(super) unsafe fn has_published_name(factory: *const sys::pjsip_tpfactory) ->
 }
 
 /// Gives a factory the flag of another one.
-pub(super) fn copy_published_flag(from: &sys::pjsip_tpfactory, to: &mut sys::pjsip_tpfactory) {
+///
+/// # Safety
+///
+/// Both are live, and nobody else uses `to` meanwhile.
+pub(super) unsafe fn copy_published_flag(
+    from: *const sys::pjsip_tpfactory,
+    to: *mut sys::pjsip_tpfactory,
+) {
     #[cfg(pjsip_has_addr_name)]
-    {
-        to.has_addr_name = from.has_addr_name;
+    // SAFETY: both live and `to` ours alone, by the caller.
+    unsafe {
+        (*to).has_addr_name = (*from).has_addr_name;
     }
     #[cfg(not(pjsip_has_addr_name))]
     let _ = (from, to);
 }
 
-/// Says of a transport that its local name is the factory's published one.
-pub(super) fn set_published_flag(transport: &mut sys::pjsip_transport) {
+/// Says of a transport whether its local name is the factory's published one.
+///
+/// # Safety
+///
+/// `transport` is live, and nobody else uses it meanwhile.
+pub(super) unsafe fn set_published_flag(transport: *mut sys::pjsip_transport, published: bool) {
     #[cfg(pjsip_has_addr_name)]
-    {
-        transport.has_addr_name = 1;
+    // SAFETY: live and ours alone, by the caller.
+    unsafe {
+        (*transport).has_addr_name = published.into();
     }
     #[cfg(not(pjsip_has_addr_name))]
-    let _ = transport;
+    let _ = (transport, published);
 }
 
 /// A signature of a certificate is too weak. Before pjproject 2.15 that had no bit of its own.
 #[cfg(pj_has_weak_signature)]
-pub(super) const WEAK_SIGNATURE: u32 = sys::PJ_SSL_CERT_EWEAK_SIGNATURE.cast_unsigned();
+pub(super) const WEAK_SIGNATURE: sys::pj_ssl_cert_verify_flag_t = sys::PJ_SSL_CERT_EWEAK_SIGNATURE;
 #[cfg(not(pj_has_weak_signature))]
-pub(super) const WEAK_SIGNATURE: u32 = sys::PJ_SSL_CERT_EUNKNOWN.cast_unsigned();
+pub(super) const WEAK_SIGNATURE: sys::pj_ssl_cert_verify_flag_t = sys::PJ_SSL_CERT_EUNKNOWN;
 
 /// Where Asterisk keeps when it saw certificate and key last, to start a listener again whose files were touched. Asterisk
 /// 16 does not, and never starts one again for that.

@@ -54,18 +54,17 @@ impl<'lab> Asterisk<'lab> {
         let folder = lab.folder().join(&setup.name);
         make_folder(lab, setup, &folder);
         let conf = inside(&setup.name, "etc/asterisk.conf");
-        let mut args = vec!["-f", "-C", conf.as_str()];
-        if setup.user == User::Asterisk {
-            args.extend(["-U", "asterisk", "-G", "asterisk"]);
-        }
         let wrapper = setup
             .module
             .as_ref()
             .map_or_else(Vec::new, |_| tool::wrapper());
-        let mut command: Vec<&str> = wrapper.iter().map(String::as_str).collect();
-        command.push("asterisk");
-        command.extend(args);
-        let process = lab.spawn(&setup.name, command[0], &command[1..]);
+        let before = setup.environment.iter().chain(&wrapper);
+        let mut args: Vec<&str> = before.map(String::as_str).collect();
+        args.extend(["asterisk", "-f", "-C", conf.as_str()]);
+        if setup.user == User::Asterisk {
+            args.extend(["-U", "asterisk", "-G", "asterisk"]);
+        }
+        let process = lab.spawn(&setup.name, "env", &args);
         let mut asterisk = Self {
             lab,
             folder,

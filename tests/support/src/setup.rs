@@ -81,6 +81,8 @@ pub struct Setup {
     pjsip: String,
     dialplan: String,
     files: Vec<(String, String)>,
+    more_modules: Vec<&'static str>,
+    pub(crate) environment: Vec<String>,
 }
 
 impl Setup {
@@ -95,6 +97,8 @@ impl Setup {
             pjsip: String::new(),
             dialplan: String::new(),
             files: Vec::new(),
+            more_modules: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -142,6 +146,20 @@ impl Setup {
     pub fn dialplan(mut self, text: &str) -> Self {
         self.dialplan += &text.replace("{folder}", &format!("{}/{}", lab::FOLDER, self.name));
         self.dialplan.push('\n');
+        self
+    }
+
+    /// With more of Debian's modules than every test has.
+    #[must_use]
+    pub fn also_modules(mut self, modules: &[&'static str]) -> Self {
+        self.more_modules.extend(modules);
+        self
+    }
+
+    /// With this variable in its environment.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push(format!("{name}={value}"));
         self
     }
 
@@ -214,7 +232,7 @@ pub(crate) fn make_folder(lab: &Lab, setup: &Setup, folder: &Path) {
     for (file, content) in &setup.files {
         put(file, content);
     }
-    for module in MODULES {
+    for module in MODULES.iter().chain(&setup.more_modules) {
         let stock = format!("{}/{module}.so", stock_modules(lab));
         symlink(stock, folder.join(format!("modules/{module}.so"))).expect("a link can be made");
     }

@@ -11,7 +11,8 @@ use srtp::sdes::MediaLine;
 use srtp::sdes::negotiation::Exchange;
 
 use super::{Call, SessionKey};
-use crate::ffi::pjsip::{Status, pj_text, to_socket_addr};
+use crate::ffi::pjsip::address::to_socket_addr;
+use crate::ffi::pjsip::{Status, strings};
 use crate::ffi::{sys, text};
 
 /// A live session, in its serializer.
@@ -115,9 +116,9 @@ impl Session<'_> {
             let dialog = (*invite).dlg;
             let call_id = match (*dialog).call_id.is_null() {
                 true => String::new(),
-                false => pj_text(&(*(*dialog).call_id).id),
+                false => strings::to_text((*(*dialog).call_id).id),
             };
-            let mut peer = pj_text(&(*dialog).remote.info_str);
+            let mut peer = strings::to_text((*dialog).remote.info_str);
             let transaction = (*invite).invite_tsx;
             if !transaction.is_null()
                 && (*transaction).addr_len != 0
@@ -193,7 +194,7 @@ impl Session<'_> {
             } else {
                 own
             };
-            let host = pj_text(&connection.as_ref()?.addr);
+            let host = strings::to_text(connection.as_ref()?.addr);
             (host, (*media).desc.port)
         };
         let host: IpAddr = host.parse().ok()?;
@@ -217,9 +218,9 @@ impl Session<'_> {
                     let crypto =
                         sys::pjmedia_sdp_media_find_attr2(*media, c"crypto".as_ptr(), ptr::null());
                     MediaLine {
-                        kind: pj_text(&line.media),
+                        kind: strings::to_text(line.media),
                         port: line.port,
-                        transport: pj_text(&line.transport),
+                        transport: strings::to_text(line.transport),
                         has_crypto: !crypto.is_null(),
                     }
                 })
