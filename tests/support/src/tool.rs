@@ -9,10 +9,19 @@ use crate::lab::repository;
 
 /// A file of the repository that is used instead of both builds of the module.
 const MODULE: &str = "CIPHERTRUNK_TEST_MODULE";
-/// Words in front of the command of an Asterisk with our module: `env LD_PRELOAD=...`, `/mnt/usr/bin/valgrind ...`.
+/// Words in front of the command of an Asterisk with our module: `env LD_PRELOAD=...`, `valgrind ...`.
 const WRAPPER: &str = "CIPHERTRUNK_TEST_WRAPPER";
-/// A folder of the repository that a lab sees as `/mnt`.
+/// A folder of the repository whose `usr` is laid over a lab's.
 const FOLDER: &str = "CIPHERTRUNK_TEST_TOOLS";
+
+/// How many times as long a wait may take.
+const SLOWNESS: &str = "CIPHERTRUNK_TEST_SLOWNESS";
+
+/// By how much the limits of waits are longer.
+pub(crate) fn slowness() -> u32 {
+    let times = env::var(SLOWNESS).ok().and_then(|times| times.parse().ok());
+    times.unwrap_or(1)
+}
 
 /// The file to use for a build of the module.
 pub(crate) fn module(file: &str) -> PathBuf {
@@ -28,7 +37,7 @@ pub(crate) fn wrapper() -> Vec<String> {
     words.split_whitespace().map(str::to_owned).collect()
 }
 
-/// What is to be seen as `/mnt`.
+/// The folder whose files are to be seen in the root.
 pub(crate) fn folder() -> Option<PathBuf> {
     env::var(FOLDER)
         .ok()
