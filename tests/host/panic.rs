@@ -33,7 +33,7 @@ fn moving(ours: &Asterisk<'_>, direction: &str) -> usize {
         let moved = after
             .iter()
             .zip(&before)
-            .map(|(after, before)| after - before);
+            .map(|(after, before)| after.saturating_sub(*before));
         let moved: Vec<u64> = moved.filter(|packets| *packets > 0).collect();
         moved
             .iter()
