@@ -248,3 +248,19 @@ asan: headers
 	@CIPHERTRUNK_TEST_MODULE=build/asan/res_ciphertrunk.so \
 		CIPHERTRUNK_TEST_WRAPPER="env LD_PRELOAD=libasan.so.8 ASAN_OPTIONS=$(ASAN_OPTIONS)" \
 		RUST_TEST_THREADS=2 $(CARGO) test --test host -- $(TOOL_TESTS)
+
+# Asterisk under valgrind's memcheck, with the module as it is. An error with a frame of ours fails; those of Asterisk alone
+# are shown. One test at a time: each takes minutes.
+VALGRIND_TESTS ?= load::as_root srtp_replay::replays srtp_reinvite::the_answer tls_reload::bind unload::as_root
+VALGRIND := valgrind --leak-check=full --show-leak-kinds=definite --num-callers=30 --fullpath-after= \
+	--error-markers=valgrind-begin,valgrind-end
+
+valgrind: test-module module
+	@tests/valgrind.sh $(ROOT) build/valgrind
+	@touch build/valgrind/.started
+	@CIPHERTRUNK_TEST_TOOLS=build/valgrind CIPHERTRUNK_TEST_WRAPPER="$(VALGRIND)" \
+		CIPHERTRUNK_TEST_SLOWNESS=10 RUST_TEST_THREADS=1 $(CARGO) test --test host -- $(VALGRIND_TESTS)
+	@find build/host -name '*.out' -newer build/valgrind/.started -exec sed -n '/valgrind-begin/,/valgrind-end/p' {} + >build/valgrind/errors
+	@cat build/valgrind/errors
+	@! grep -q -F -e '$(CURDIR)/' -e res_ciphertrunk build/valgrind/errors
+	@echo "valgrind: no error of the module's; $$(grep -c valgrind-begin build/valgrind/errors) without it (build/valgrind/errors)"

@@ -170,7 +170,7 @@ pub fn misnamed(report: &mut Report, world: &World<'_>) {
         .ours
         .cli("channel originate PJSIP/echo@misnamed application Echo");
     world.ours.wait_for_channels(0);
-    let reasons = world.ours.log_lines(OTHER_NAME);
+    let reasons = world.ours.all_log_lines(OTHER_NAME);
     let reason = reasons.iter().find(|line| line.contains("src/transport"));
     println!(
         "  {}",

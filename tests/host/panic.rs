@@ -27,13 +27,17 @@ fn packets(ours: &Asterisk<'_>, direction: &str) -> Vec<u64> {
 
 /// How many of the sessions move on at all until one has done so by 50 packets, a second's.
 fn moving(ours: &Asterisk<'_>, direction: &str) -> usize {
-    let before = packets(ours, direction);
+    let mut before = packets(ours, direction);
     ours.wait_until("a call that goes on", |ours| {
         let after = packets(ours, direction);
+        if after.len() != before.len() {
+            before = after;
+            return None;
+        }
         let moved = after
             .iter()
             .zip(&before)
-            .map(|(after, before)| after - before);
+            .map(|(after, before)| after.saturating_sub(*before));
         let moved: Vec<u64> = moved.filter(|packets| *packets > 0).collect();
         moved
             .iter()

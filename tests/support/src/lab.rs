@@ -21,12 +21,12 @@ use crate::wait;
 /// The test's folder, as programs in the lab see it.
 pub const FOLDER: &str = "/srv";
 
-/// `$1` the root, `$2` the test's folder, `$3` a tool's, if there is one. The root is read-only inside: a test cannot spoil it for the next.
+/// `$1` the root, `$2` the test's folder, `$3` a tool's, if there is one, whose files are seen in the root too. The root is read-only inside: a test cannot spoil it for the next.
 const HOLD: &str = r#"set -e
 mount --bind "$1" "$1"
 mount -o remount,ro,bind "$1"
 mount --bind "$2" "$1/srv"
-[ -z "$3" ] || mount --bind "$3" "$1/mnt"
+[ -z "$3" ] || mount -t overlay overlay -o "ro,lowerdir=$3/usr:$1/usr" "$1/usr"
 mount -t tmpfs tmpfs "$1/tmp"
 mount -t tmpfs tmpfs "$1/run"
 mount -t proc proc "$1/proc"

@@ -8,6 +8,8 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::tool;
+
 /// The limit of every wait for what happens at once on an idle machine. Only what hangs reaches it: beside two busy loops and
 /// two builds on two cores the slowest such event has taken half a minute.
 pub const SOON: Duration = Duration::from_secs(180);
@@ -17,9 +19,9 @@ pub const TRY: Duration = Duration::from_millis(400);
 
 const STEP: Duration = Duration::from_millis(50);
 
-/// Asks `probe` until it answers with something, at most for `limit`.
+/// Asks `probe` until it answers with something, at most for `limit`; for longer under a tool that slows Asterisk down.
 pub fn poll<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
-    let end = Instant::now() + limit;
+    let end = Instant::now() + limit * tool::slowness();
     loop {
         if let Some(found) = probe() {
             return Some(found);
