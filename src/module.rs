@@ -16,7 +16,7 @@ use crate::media::registry;
 use crate::media::watch::{self, Watch};
 use crate::observe;
 use crate::probe;
-use crate::transport::current::{self, Kept, Serving};
+use crate::transport::{self, Kept, Serving};
 
 /// What is registered with Asterisk, and what that stands on. A field that is `None` is not taken up. Dropping it gives up
 /// what is there, in this order.
@@ -210,7 +210,7 @@ pub fn load() -> Result<(), String> {
 /// Reads the configuration and the certificates again.
 pub fn reload() {
     config::load();
-    if let Some(tls) = current::current() {
+    if let Some(tls) = transport::current() {
         tls.reload();
     }
 }
@@ -222,7 +222,7 @@ pub fn unload() -> bool {
     if sessions + calls + held > 0 {
         log::warn!(
             "the module stays loaded: {sessions} SRTP sessions, {calls} calls and {} TLS connections are up",
-            crate::transport::live()
+            transport::live()
         );
         return false;
     }

@@ -31,7 +31,8 @@ pub fn refuse_stock(refuse: bool) {
 /// Has Asterisk let go of a `res_srtp.so` whose start was refused. Only at unload: it needs the list of modules, which the
 /// loader holds across our `unload`.
 pub fn forget_stock() {
-    if REFUSED.swap(false, Ordering::AcqRel) && host::is_module_known(STOCK) {
+    if REFUSED.swap(false, Ordering::AcqRel) && !host::is_stopping() && host::is_module_known(STOCK)
+    {
         host::unload_module(STOCK);
     }
 }

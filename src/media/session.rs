@@ -357,7 +357,7 @@ impl Session {
                 "packets not authenticated",
                 &names.peer,
                 format_args!(
-                    "{failing} packets in a row do not authenticate ({kind}, {names}): the peer does not use the key that it                      announced, or somebody else sends to this port"
+                    "{failing} packets in a row do not authenticate ({kind}, {names}): the peer does not use the key that it announced, or somebody else sends to this port"
                 ),
             );
         }

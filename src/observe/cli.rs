@@ -8,7 +8,7 @@ use crate::ffi::{guard, host, session};
 use crate::limited;
 use crate::media::registry::{self, Totals};
 use crate::media::{refusal, watch};
-use crate::transport::{self, current};
+use crate::transport;
 
 /// The commands.
 pub static COMMANDS: &[Command] = &[
@@ -127,7 +127,7 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
     for (code, count) in refusal::counts() {
         console!(console, "Refused {code}: {count}");
     }
-    if let Some(counts) = current::current().map(|tls| tls.counts()) {
+    if let Some(counts) = transport::current().map(|tls| tls.counts()) {
         console!(console, "TLS connections: {}", counts.open);
         console!(console, "TLS handshakes in: {}", counts.established_in);
         console!(console, "TLS handshakes out: {}", counts.established_out);
@@ -204,7 +204,7 @@ fn show_transports(console: &mut Console<'_>) -> Outcome {
     if console.words.len() != 3 {
         return Outcome::Usage;
     }
-    let transports = current::current()
+    let transports = transport::current()
         .map(|tls| tls.listening())
         .unwrap_or_default();
     for transport in &transports {

@@ -5,7 +5,7 @@
 //! (`ffi::pjsip::transport`).
 
 mod adopt;
-pub mod current;
+mod current;
 mod engine;
 mod facts;
 mod options;
@@ -17,6 +17,7 @@ use crate::ffi::pjsip::config::{self, Observing, in_sip_thread};
 use crate::ffi::pjsip::{factory, transport};
 
 use adopt::Adopter;
+pub use current::{Kept, Serving, current};
 use engine::Engine;
 
 /// SIP over TLS, while it is ours.
