@@ -25,6 +25,7 @@ const FUNCTIONS: &[&str] = &[
     "ast_variable_browse",
     "ast_unload_resource",
     "ast_module_check",
+    "ast_shutting_down",
     "ast_update_module_list",
     "ast_rtp_engine_(un)?register_srtp",
     "ast_rtp_instance_add_srtp_policy",

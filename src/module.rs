@@ -14,7 +14,7 @@ use crate::media::watch::{self, Watch};
 use crate::media::{calls, engine, registry};
 use crate::observe;
 use crate::probe;
-use crate::transport::current::{self, Kept, Serving};
+use crate::transport::{self, Kept, Serving};
 
 /// What is registered with Asterisk, and what that stands on. A field that is `None` is not taken up. Dropping it gives up
 /// what is there, in this order.
@@ -50,63 +50,123 @@ impl Engine {
                 "res_srtp.so was loaded first and is unloaded; `noload = res_srtp.so` in modules.conf saves that"
             );
         }
-        Ok(Self {
-            _registration: engine::register_engine().map_err(|taken| taken.to_string())?,
+        engine::register_engine()
+            .map(Self::holding)
+            .map_err(|taken| taken.to_string())
+    }
+
+    /// What will be registered by the watch, as soon as nobody else has the place.
+    fn claim() -> Self {
+        Self::holding(engine::claim_engine())
+    }
+
+    fn holding(registration: srtp::Registration) -> Self {
+        Self {
+            _registration: registration,
             _stock_refused: StockRefused::begin(),
-        })
+        }
     }
 }
 
-/// A step of the load that tests can have fail.
-fn step(name: &'static str) -> Result<(), String> {
+/// The end of a step of the load, where tests can have it fail.
+fn done(name: &'static str) -> Result<(), String> {
     if fault::fires(name) {
         return Err(format!("the fault {name} is armed"));
     }
     Ok(())
 }
 
+/// Takes something up.
+type Step = fn(&mut Module) -> Result<(), String>;
+
 impl Module {
-    /// Takes up whatever is not: everything at load, and what was given up when an unload is called off.
-    fn take_up(&mut self) -> Result<(), String> {
+    /// What is taken up, in its order. Each does nothing when it is there already.
+    const STEPS: &[Step] = &[
+        Self::take_config,
+        Self::take_engine,
+        Self::take_sdes,
+        Self::take_watch,
+        Self::take_supplement,
+        Self::take_openssl,
+        Self::take_tls,
+        Self::take_commands,
+    ];
+
+    /// Takes up everything, or ends at the first step that fails.
+    fn take_up() -> Result<Self, String> {
         module_ref::open();
-        if self.config.is_none() {
-            self.config = Some(InForce::load());
-            step("load-config")?;
+        let mut module = Self::default();
+        for step in Self::STEPS {
+            step(&mut module)?;
         }
+        Ok(module)
+    }
+
+    /// Takes up again what an unload that is called off has given up. What cannot be had back does not keep the rest.
+    fn take_back(&mut self) {
+        module_ref::open();
+        for step in Self::STEPS {
+            if let Err(reason) = step(self) {
+                log::error!("what an unload had given up could not be taken back: {reason}");
+            }
+        }
+        // The watch takes the engine as soon as it is free.
+        self.engine.get_or_insert_with(Engine::claim);
+    }
+
+    fn take_config(&mut self) -> Result<(), String> {
+        self.config.get_or_insert_with(InForce::load);
+        done("load-config")
+    }
+
+    fn take_engine(&mut self) -> Result<(), String> {
         if self.engine.is_none() {
             self.engine = Some(Engine::register()?);
-            step("load-engine")?;
         }
+        done("load-engine")
+    }
+
+    fn take_sdes(&mut self) -> Result<(), String> {
         if self.sdes.is_none() {
             self.sdes = Some(engine::register_sdes().map_err(|taken| taken.to_string())?);
-            step("load-sdes")?;
         }
+        done("load-sdes")
+    }
+
+    fn take_watch(&mut self) -> Result<(), String> {
         if self.watch.is_none() {
             let watch = watch::start()
                 .map_err(|error| format!("no thread for the watch over the engine: {error}"))?;
             self.watch = Some(watch);
-            step("load-watch")?;
         }
-        if self.supplement.is_none() {
-            self.supplement = Some(engine::register_supplement());
-            step("load-supplement")?;
-        }
-        if self.openssl.is_none() {
-            self.openssl = Some(openssl::Held::acquire());
-            step("load-openssl")?;
-        }
+        done("load-watch")
+    }
+
+    fn take_supplement(&mut self) -> Result<(), String> {
+        self.supplement
+            .get_or_insert_with(engine::register_supplement);
+        done("load-supplement")
+    }
+
+    fn take_openssl(&mut self) -> Result<(), String> {
+        self.openssl.get_or_insert_with(openssl::Held::acquire);
+        done("load-openssl")
+    }
+
+    fn take_tls(&mut self) -> Result<(), String> {
         if self.tls.is_none() {
             // Where it fails the transports stay pjproject's, which is TLS too.
             self.tls = Serving::start()
                 .inspect_err(|reason| log::error!("the TLS transports stay pjproject's: {reason}"))
                 .ok();
-            step("load-tls")?;
         }
-        if self.commands.is_none() {
-            self.commands = Some(cli::register(observe::cli::COMMANDS));
-            step("load-commands")?;
-        }
-        Ok(())
+        done("load-tls")
+    }
+
+    fn take_commands(&mut self) -> Result<(), String> {
+        self.commands
+            .get_or_insert_with(|| cli::register(observe::cli::COMMANDS));
+        done("load-commands")
     }
 
     /// Gives up everything that could still call us, what takes longest first. Calls are served until nobody is left and
@@ -114,7 +174,7 @@ impl Module {
     ///
     /// # Errors
     ///
-    /// Who is still there. What was given up can be [taken up](Self::take_up) again.
+    /// Who is still there. What was given up can be [taken back](Self::take_back).
     fn give_up(&mut self) -> Result<(), &'static str> {
         if let Some(commands) = self.commands.take()
             && let Err(commands) = commands.withdraw()
@@ -159,13 +219,12 @@ pub fn load() -> Result<(), String> {
     if let Some(notice) = probe::check().map_err(|unfit| unfit.to_string())? {
         log::info!("{notice}");
     }
-    step("load-probe")?;
+    done("load-probe")?;
     packet_crypto::kernels()
         .self_test()
         .map_err(|error| format!("the packet-crypto self-test failed: {error}"))?;
-    step("load-self-test")?;
-    let mut module = Module::default();
-    module.take_up()?;
+    done("load-self-test")?;
+    let module = Module::take_up()?;
     *MODULE.lock() = Some(module);
     crate::ffi::log::verbose(
         2,
@@ -181,7 +240,7 @@ pub fn load() -> Result<(), String> {
 /// Reads the configuration and the certificates again.
 pub fn reload() {
     config::load();
-    if let Some(tls) = current::current() {
+    if let Some(tls) = transport::current() {
         tls.reload();
     }
 }
@@ -193,7 +252,7 @@ pub fn unload() -> bool {
     if sessions + calls + held > 0 {
         log::warn!(
             "the module stays loaded: {sessions} SRTP sessions, {calls} calls and {} TLS connections are up",
-            crate::transport::live()
+            transport::live()
         );
         return false;
     }
@@ -201,9 +260,7 @@ pub fn unload() -> bool {
         return true;
     };
     if let Err(reason) = module.give_up() {
-        if let Err(lost) = module.take_up() {
-            log::error!("what an unload had given up could not be taken back: {lost}");
-        }
+        module.take_back();
         *MODULE.lock() = Some(module);
         log::warn!("the module stays loaded: {reason}");
         return false;

@@ -151,19 +151,23 @@ fn make_known(entry: *mut Entry) -> bool {
 
 /// Has Asterisk forget an entry. `false`: a console runs it now, and Asterisk knows it still.
 fn forget(entry: *mut Entry) -> bool {
-    // SAFETY: an entry of ours that Asterisk knows; its use count is an `int` that consoles change by atomic operations. One
-    // that begins behind this look is refused by Asterisk's own below, which the second look shows.
-    unsafe {
-        let raw = (*entry).raw.get();
-        let in_use = AtomicI32::from_ptr(&raw mut (*raw).inuse);
-        if in_use.load(Ordering::Acquire) != 0 {
-            return false;
-        }
-        // Answers 0 in any case.
-        sys::ast_cli_unregister_multiple(raw, 1);
-        // Made when an entry is registered, and gone with it.
-        (*raw)._full_cmd.is_null()
+    // SAFETY: an entry of ours, in a box that nobody frees meanwhile.
+    let raw = unsafe { (*entry).raw.get() };
+    // SAFETY: the use count is an `int` that consoles change by atomic operations alone.
+    let in_use = unsafe { AtomicI32::from_ptr(&raw mut (*raw).inuse) };
+    if in_use.load(Ordering::Acquire) != 0 {
+        return false;
     }
+    // SAFETY: an entry that was registered. Asterisk answers 0 in any case.
+    unsafe { sys::ast_cli_unregister_multiple(raw, 1) };
+    // SAFETY: a pointer that Asterisk sets when it registers an entry, and clears when it forgets it; it does neither now.
+    let forgotten = unsafe { (*raw)._full_cmd.is_null() };
+    // Asterisk looks at the count before it locks its list: a console may have come in between, which holds the entry.
+    if forgotten && in_use.load(Ordering::Acquire) != 0 {
+        make_known(entry);
+        return false;
+    }
+    forgotten
 }
 
 impl Registered {

@@ -56,6 +56,12 @@ pub fn is_module_known(name: &str) -> bool {
     unsafe { sys::ast_module_check(name.as_ptr()) != 0 }
 }
 
+/// Whether Asterisk is stopping. It walks its list of modules then, and nobody may change that.
+pub fn is_stopping() -> bool {
+    // SAFETY: reads a flag of Asterisk's.
+    unsafe { sys::ast_shutting_down() != 0 }
+}
+
 /// How unloading another module ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unloaded {

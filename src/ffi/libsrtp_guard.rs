@@ -3,9 +3,9 @@
 //! `res_srtp.so` begins with `srtp_init`, and when it then finds our engine registered it cleans up by unregistering
 //! *ours*: live calls would go on in clear. The module is loaded with global symbols, so a `res_srtp.so` that is loaded
 //! after it binds to the `srtp_init` here and is refused at that first step. Everybody else gets libsrtp's own
-//! (`ct_libsrtp_init` in `include/shim.c`).
+//! (`ct_srtp_init` in `include/shim.c`).
 //!
-//! glibc keeps our library mapped while another library is bound to the symbol (`_dl_lookup_symbol_x` adds a dependency),
+//! glibc keeps our library mapped while another library is bound to the symbol (`add_dependency` in its `elf/dl-lookup.c`),
 //! and Asterisk 22 keeps a `res_srtp.so` that was refused in memory. So an unload of ours takes a refused one out
 //! ([`forget_stock`]).
 
@@ -44,7 +44,8 @@ impl Drop for StockRefused {
 /// Has Asterisk let go of a `res_srtp.so` whose start was refused. Only at unload: it needs the list of modules, which the
 /// loader holds across our `unload`.
 pub fn forget_stock() {
-    if REFUSED.swap(false, Ordering::AcqRel) && host::is_module_known(STOCK) {
+    if REFUSED.swap(false, Ordering::AcqRel) && !host::is_stopping() && host::is_module_known(STOCK)
+    {
         host::unload_module(STOCK);
     }
 }

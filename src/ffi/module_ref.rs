@@ -12,6 +12,9 @@ use super::{sys, text};
 /// The top bit of [`HELD`]: nobody may enter.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
+/// The module's name in Asterisk's list.
+const MODULE: &str = "res_ciphertrunk.so";
+
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
 /// One count of the module's use. Whatever Asterisk may call back into holds one.
@@ -80,7 +83,7 @@ pub fn uses() -> usize {
         _support: sys::ast_module_support_level,
     ) -> c_int {
         // SAFETY: the name of a module in the list, which is locked.
-        if unsafe { text(module) }.is_some_and(|name| name.starts_with("res_ciphertrunk")) {
+        if unsafe { text(module) }.is_some_and(|name| name == MODULE) {
             USES.store(usize::try_from(uses).unwrap_or(0), Ordering::Relaxed);
         }
         0

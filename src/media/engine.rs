@@ -108,6 +108,11 @@ pub fn register_engine() -> Result<engine::Registration, Taken> {
     engine::register::<Ciphertrunk>().ok_or(Taken::Engine)
 }
 
+/// The same where another engine has the place: the [watch](super::watch) puts ours there as soon as it is free.
+pub fn claim_engine() -> engine::Registration {
+    engine::claim::<Ciphertrunk>()
+}
+
 /// Makes ours the SDES negotiation, likewise.
 ///
 /// # Errors

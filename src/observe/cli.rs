@@ -10,7 +10,7 @@ use crate::media::registry::{self, Totals};
 use crate::media::{refusal, watch};
 #[cfg(feature = "test-hooks")]
 use crate::test_hooks;
-use crate::transport::{self, current};
+use crate::transport;
 
 /// The commands.
 pub static COMMANDS: &[Command] = &[
@@ -129,7 +129,7 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
     for (code, count) in refusal::counts() {
         console!(console, "Refused {code}: {count}");
     }
-    if let Some((counts, loads)) = current::current().map(|tls| (tls.counts(), tls.loads())) {
+    if let Some((counts, loads)) = transport::current().map(|tls| (tls.counts(), tls.loads())) {
         console!(console, "TLS connections: {}", counts.open);
         console!(console, "TLS handshakes in: {}", counts.established_in);
         console!(console, "TLS handshakes out: {}", counts.established_out);
@@ -209,7 +209,7 @@ fn show_transports(console: &mut Console<'_>) -> Outcome {
     if console.words.len() != 3 {
         return Outcome::Usage;
     }
-    let transports = current::current()
+    let transports = transport::current()
         .map(|tls| tls.listening())
         .unwrap_or_default();
     for transport in &transports {

@@ -5,7 +5,7 @@
 //! of I/O threads ([`engine`]); each is a `pjsip_transport` (`ffi::pjsip::transport`).
 
 mod adopt;
-pub mod current;
+mod current;
 mod endpoint;
 mod engine;
 mod factories;
@@ -20,6 +20,7 @@ use crate::ffi::pjsip::sorcery::{self, Observing};
 use crate::ffi::pjsip::transport;
 
 use adopt::Adopter;
+pub use current::{Kept, Serving, current};
 use engine::Engine;
 
 /// SIP over TLS, while it is ours.

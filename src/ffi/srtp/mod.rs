@@ -182,6 +182,12 @@ pub fn register<E: Engine>() -> Option<Registration> {
     register_again().then_some(Registration(()))
 }
 
+/// A registration of `E` that [`register_again`] is yet to make.
+pub fn claim<E: Engine>() -> Registration {
+    TABLES.get_or_init(Tables::of::<E>);
+    Registration(())
+}
+
 /// Puts our engine back when somebody has taken it away, while its [`Registration`] lives; nothing when it is there.
 /// `false`: another one is registered, or ours never was.
 pub fn register_again() -> bool {

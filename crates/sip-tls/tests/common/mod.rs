@@ -246,6 +246,19 @@ impl Engine {
         }
     }
 
+    /// Waits until the engine's counts are as `is` wants them.
+    pub fn wait_for(&self, what: &str, is: impl Fn(&Counts) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !is(&self.pool.counts()) {
+            assert!(
+                Instant::now() < end,
+                "waited {PATIENCE:?} in vain for {what}; counts {:?}",
+                self.pool.counts()
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     pub fn accepted(&self) -> (Conn, TlsInfo) {
         self.until(|event| match event {
             Event::Accepted(conn, info) => Some((conn, *info)),
