@@ -43,10 +43,17 @@ struct Loaded {
     _commands: Registered,
     /// `None` while the engine is given away: it would take it back.
     watch: Option<Watch>,
-    /// The SRTP engine, SDES and the calls' supplement; `None` while they are given away.
-    media: Option<engine::Registration>,
+    /// `None` while it is given away.
+    media: Option<Media>,
     /// `None`: the TLS transports are pjproject's. Shared with who asks them: that may wait for PJSIP.
     tls: Option<Arc<Tls>>,
+}
+
+/// By what Asterisk calls into `media`; dropped in this order.
+struct Media {
+    _sdes: ffi::sdes::Registration,
+    _engine: ffi::srtp::Registration,
+    _supplement: calls::Registration,
 }
 
 static LOADED_STATE: Mutex<Option<Loaded>> = Mutex::new(None);
@@ -133,13 +140,23 @@ fn with_tls<R>(ask: impl FnOnce(&Tls) -> R) -> Option<R> {
 }
 
 /// Makes ours Asterisk's engine. Stock's is unloaded first when nothing uses it.
-fn take_engine() -> Result<engine::Registration, String> {
+fn take_engine() -> Result<Media, String> {
     if ffi::srtp::owner() != Owner::Nobody && host::unload_module("res_srtp.so") == Unloaded::Gone {
         log::info!(
             "res_srtp.so was loaded first and is unloaded; `noload = res_srtp.so` in modules.conf saves that"
         );
     }
-    engine::register().map_err(|taken| taken.to_string())
+    let engine = engine::register_engine().ok_or(
+        "another SRTP engine is in use. Put `noload = res_srtp.so` into modules.conf and restart Asterisk, or load this \
+         module when no encrypted call is up",
+    )?;
+    let sdes =
+        engine::register_sdes().ok_or("another module negotiates SDES (ast_sdp_crypto_api)")?;
+    Ok(Media {
+        _sdes: sdes,
+        _engine: engine,
+        _supplement: engine::register_supplement(),
+    })
 }
 
 #[unsafe(no_mangle)]

@@ -1,6 +1,5 @@
 //! The seam between Asterisk and this folder: what Asterisk's tables lead to, and their registration.
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::ffi::rtp::RtpInstance;
@@ -78,49 +77,17 @@ pub(super) fn add_keys(
     remote.session()
 }
 
-/// Everything by which Asterisk calls into this folder, while it is registered. Dropping it ends that: no call begins any
-/// more, and the ones that are up keep the module (`module_ref`) and, while they have SRTP sessions, the engine.
-#[derive(Debug)]
-pub struct Registration {
-    // In the order of their ends: no new negotiation, no new session, no new call.
-    _sdes: sdes::Registration,
-    _engine: engine::Registration,
-    _supplement: calls::Registration,
+/// Makes ours Asterisk's SRTP engine, as long as the value lives. `None`: another one is registered.
+pub fn register_engine() -> Option<engine::Registration> {
+    engine::register::<Ciphertrunk>()
 }
 
-/// Why it is not registered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
-    /// Another SRTP engine is.
-    Engine,
-    /// Another SDES negotiation is.
-    Sdes,
+/// Makes ours Asterisk's SDES negotiation, as long as the value lives. `None`: another one is registered.
+pub fn register_sdes() -> Option<sdes::Registration> {
+    sdes::register::<StreamNegotiator>()
 }
 
-impl fmt::Display for Taken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Engine => {
-                "another SRTP engine is in use. Put `noload = res_srtp.so` into modules.conf and restart Asterisk, or load \
-                 this module when no encrypted call is up"
-            }
-            Self::Sdes => "another module negotiates SDES (ast_sdp_crypto_api)",
-        })
-    }
-}
-
-/// Registers all of it, or nothing.
-///
-/// # Errors
-///
-/// Another module is there first.
-pub fn register() -> Result<Registration, Taken> {
-    // What is registered by then is dropped with the error.
-    let engine = engine::register::<Ciphertrunk>().ok_or(Taken::Engine)?;
-    let sdes = sdes::register::<StreamNegotiator>().ok_or(Taken::Sdes)?;
-    Ok(Registration {
-        _sdes: sdes,
-        _engine: engine,
-        _supplement: calls::register::<Answers>(),
-    })
+/// Has Asterisk tell of calls, as long as the value lives. Calls that have begun tell of their ends beyond that.
+pub fn register_supplement() -> calls::Registration {
+    calls::register::<Answers>()
 }
