@@ -31,12 +31,16 @@ fn refused(session: &Session<'_>) -> Option<Refusal> {
     (in_clear && requires_sdes(session)).then_some(Refusal::AnsweredInClear)
 }
 
-/// Whether the session's endpoint has `media_encryption = sdes`, and not as an option.
+/// Whether the session's endpoint has `media_encryption = sdes`, and not as an option. One that cannot be read (no memory)
+/// may have.
 fn requires_sdes(session: &Session<'_>) -> bool {
     let [encryption, optimistic] =
         session.endpoint_options(["media_encryption", "media_encryption_optimistic"]);
-    let is = |value: Option<String>, wanted: &[&str]| {
-        value.is_some_and(|value| wanted.iter().any(|word| value.eq_ignore_ascii_case(word)))
+    let yes = |value: &str| {
+        ["yes", "true", "on", "1"]
+            .iter()
+            .any(|yes| value.eq_ignore_ascii_case(yes))
     };
-    is(encryption, &["sdes"]) && !is(optimistic, &["yes", "true", "on", "1"])
+    encryption.is_none_or(|kind| kind.eq_ignore_ascii_case("sdes"))
+        && !optimistic.is_some_and(|value| yes(&value))
 }

@@ -9,17 +9,28 @@ use host_harness::sipp::{Call, Plan};
 
 use crate::world::{OUR_TONE, OURS};
 
-as_root_and_as_asterisk!(rtp_avp, savp_without_a_key, savp_with_a_key);
+as_root_and_as_asterisk!(
+    rtp_avp,
+    savp_without_a_key,
+    savp_with_a_key,
+    without_srtp_it_is_none,
+    optimistically_it_is_none
+);
 
 const SIPP: &str = "127.0.0.40";
 
 /// Calls SIPp, which answers with `media`; how many RTP packets we sent, and how many of them can be heard. A call that is
 /// to be refused has to end by itself.
 fn call(lab: &Lab, user: User, media: &str, refused: bool) -> (usize, usize) {
+    let endpoint = pjsip::trunk("sipp", SIPP, Encryption::Sdes);
+    call_to(&endpoint, lab, user, media, refused)
+}
+
+fn call_to(endpoint: &str, lab: &Lab, user: User, media: &str, refused: bool) -> (usize, usize) {
     let setup = Setup::ours("ours", OURS)
         .user(user)
         .pjsip(UDP)
-        .pjsip(&pjsip::trunk("sipp", SIPP, Encryption::Sdes))
+        .pjsip(endpoint)
         .dialplan(&pjsip::say(OUR_TONE));
     let ours = Asterisk::start(lab, &setup);
     let capture = Capture::start(lab, "call");
@@ -92,4 +103,23 @@ fn savp_with_a_key(lab: &Lab, user: User) {
     let (sent, audible) = call(lab, user, media, false);
     assert!(sent > 50, "{sent}");
     assert_eq!(audible, 0);
+}
+
+const IN_CLEAR: &str = "m=audio [media_port] RTP/AVP 0\na=rtpmap:0 PCMU/8000";
+
+/// Twins: the same answer in clear to endpoints that do not require SRTP.
+fn without_srtp_it_is_none(lab: &Lab, user: User) {
+    let endpoint = pjsip::trunk("sipp", SIPP, Encryption::Plain);
+    let (sent, audible) = call_to(&endpoint, lab, user, IN_CLEAR, false);
+    assert!(sent > 50 && audible > 50, "{audible} of {sent}");
+}
+
+fn optimistically_it_is_none(lab: &Lab, user: User) {
+    let endpoint = pjsip::trunk("sipp", SIPP, Encryption::Sdes).replace(
+        "media_encryption = sdes\n",
+        "media_encryption = sdes\nmedia_encryption_optimistic = yes\n",
+    );
+    assert!(endpoint.contains("optimistic"), "{endpoint}");
+    let (sent, audible) = call_to(&endpoint, lab, user, IN_CLEAR, false);
+    assert!(sent > 50 && audible > 50, "{audible} of {sent}");
 }
