@@ -11,6 +11,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
 use crate::process::Process;
@@ -31,6 +32,9 @@ hostname ciphertrunk
 chroot "$1" ip link set lo up
 echo held
 exec cat"#;
+
+/// How many of each log's last lines a failing test shows.
+const LOG_LINES: usize = 40;
 
 /// The namespaces of a lab, in the order in which a process can enter them.
 const NAMESPACES: [(&str, libc::c_int); 4] = [
@@ -170,16 +174,51 @@ impl Lab {
         Process::new(name, child, log)
     }
 
-    /// Runs a program in the lab to its end.
+    /// Runs a program in the lab to its end. One that hangs is killed.
     pub fn run(&self, program: &str, args: &[&str]) -> Output {
         let mut command = self.command(program, args);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        self.start(&mut command, program)
-            .wait_with_output()
-            .expect("a child can be waited for")
+        let child = self.start(&mut command, program);
+        let id = child.id();
+        let (ended, end) = channel::<()>();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                if end.recv_timeout(wait::SOON) == Err(RecvTimeoutError::Timeout) {
+                    eprintln!(
+                        "waited {:?} in vain for the end of {program} {args:?}",
+                        wait::SOON
+                    );
+                    // SAFETY: no memory is involved; the child has not been waited for, so the id is still its own.
+                    unsafe { libc::kill(id.cast_signed(), libc::SIGKILL) };
+                }
+            });
+            let output = child.wait_with_output().expect("a child can be waited for");
+            drop(ended);
+            output
+        })
+    }
+
+    /// The ends of all logs, for a test that fails.
+    fn show_logs(&self) {
+        let mut folders = vec![self.folder.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let (path, kind) = (entry.path(), entry.file_type());
+                if kind.is_ok_and(|kind| kind.is_dir()) {
+                    folders.push(path);
+                } else if path
+                    .extension()
+                    .is_some_and(|end| end == "out" || end == "log")
+                {
+                    let log = fs::read(&path).unwrap_or_default();
+                    let end = wait::tail(&String::from_utf8_lossy(&log), LOG_LINES);
+                    eprintln!("--- {}\n{end}", path.display());
+                }
+            }
+        }
     }
 
     /// [`Lab::run`], for what must succeed; its standard output.
@@ -298,6 +337,9 @@ fn enter(namespace: &File, kind: libc::c_int) -> io::Result<()> {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        if thread::panicking() {
+            self.show_logs();
+        }
         let _ = self.holder.kill();
         let _ = self.holder.wait();
     }
