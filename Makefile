@@ -24,9 +24,15 @@ else
 	@asterisk-headers/prereqs.sh build
 endif
 
-# A throw-away Debian with Asterisk 22 and the peers of the tests.
+# A throw-away Debian with Asterisk 22 and the peers of the tests; with ASTERISK=16 bullseye's Asterisk 16 beside it.
+ASTERISK ?= 22
+
 root: prereqs
+ifeq ($(ASTERISK),22)
 	@tests/root.sh $(ROOT)
+else
+	@tests/root.sh $(ROOT)-$(ASTERISK) $(ASTERISK)
+endif
 
 # The headers of exactly the Asterisk in the root, or of the one built in ASTERISK_SRC.
 ifeq ($(ASTERISK_SRC),)
