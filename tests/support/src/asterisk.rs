@@ -58,13 +58,11 @@ impl<'lab> Asterisk<'lab> {
             .module
             .as_ref()
             .map_or_else(Vec::new, |_| tool::wrapper());
-        let before = setup.environment.iter().chain(&wrapper);
-        let mut args: Vec<&str> = before.map(String::as_str).collect();
-        args.extend(["asterisk", "-f", "-C", conf.as_str()]);
+        let mut args = vec!["-f", "-C", conf.as_str()];
         if setup.user == User::Asterisk {
             args.extend(["-U", "asterisk", "-G", "asterisk"]);
         }
-        let process = lab.spawn(&setup.name, "env", &args);
+        let process = lab.spawn_asterisk(&setup.name, &setup.environment, &wrapper, &args);
         let mut asterisk = Self {
             lab,
             folder,

@@ -14,6 +14,7 @@ use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
+use crate::host::Host;
 use crate::process::Process;
 use crate::tool;
 use crate::wait;
@@ -21,15 +22,28 @@ use crate::wait;
 /// The test's folder, as programs in the lab see it.
 pub const FOLDER: &str = "/srv";
 
-/// `$1` the root, `$2` the test's folder, `$3` a tool's, if there is one, whose files are seen in the root too. The root is read-only inside: a test cannot spoil it for the next.
+/// `$1` the root, `$2` the test's folder, `$3` the root of the Asterisk under test, `$4` a
+/// tool's folder, if there is one, whose files are seen in the first root too. Both roots are read-only inside: a test cannot
+/// spoil them for the next. Where that is this machine's own, it resolves names as the other one does.
 const HOLD: &str = r#"set -e
-mount --bind "$1" "$1"
-mount -o remount,ro,bind "$1"
-mount --bind "$2" "$1/srv"
-[ -z "$3" ] || mount -t overlay overlay -o "ro,lowerdir=$3/usr:$1/usr" "$1/usr"
-mount -t tmpfs tmpfs "$1/tmp"
-mount -t tmpfs tmpfs "$1/run"
-mount -t proc proc "$1/proc"
+for root in "$1" "$3"; do
+    [ "$root" != / ] || continue
+    mount --bind "$root" "$root"
+    mount -o remount,ro,bind "$root"
+    mount --bind "$2" "$root/srv"
+    [ -z "$4" ] || mount -t overlay overlay -o "ro,lowerdir=$4/usr:$root/usr" "$root/usr"
+    mount -t tmpfs tmpfs "$root/tmp"
+    mount -t tmpfs tmpfs "$root/run"
+    mount -t proc proc "$root/proc"
+    [ "$1" != "$3" ] || break
+done
+if [ "$3" = / ]; then
+    mount --bind "$2" /srv
+    mount --bind "$1/etc/hosts" /etc/hosts
+    mount --bind "$1/etc/nsswitch.conf" /etc/nsswitch.conf
+    mount -t proc proc /proc
+    mount -o remount,ro,bind /
+fi
 hostname ciphertrunk
 chroot "$1" ip link set lo up
 echo held
@@ -51,6 +65,7 @@ const NAMESPACES: [(&str, libc::c_int); 4] = [
 pub struct Lab {
     folder: PathBuf,
     root: PathBuf,
+    host: Host,
     /// `/proc/PID/ns` of the first process in the namespaces.
     namespaces: PathBuf,
     holder: Child,
@@ -81,6 +96,7 @@ impl Lab {
             "{} is not there: run `make root`",
             root.display()
         );
+        let host = Host::of_this_run(&root);
         // SAFETY: no precondition.
         let user = unsafe { libc::geteuid() };
         assert_eq!(user, 0, "the host tests make namespaces and need root");
@@ -108,6 +124,7 @@ impl Lab {
             ])
             .arg(&root)
             .arg(folder)
+            .arg(&host.root)
             .arg(tool::folder().unwrap_or_default())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -129,6 +146,7 @@ impl Lab {
         Self {
             folder: folder.to_owned(),
             root,
+            host,
             namespaces,
             holder,
             _pipe: pipe,
@@ -143,6 +161,11 @@ impl Lab {
     /// The root, from outside (read-only to programs in the lab).
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The Asterisk that the tests run.
+    pub fn host(&self) -> &Host {
+        &self.host
     }
 
     /// Writes a file of the test's folder, with the folders above it.
@@ -166,9 +189,37 @@ impl Lab {
 
     /// Starts a program in the lab. Its output goes to `NAME.out` in the test's folder.
     pub fn spawn(&self, name: &str, program: &str, args: &[&str]) -> Process {
+        self.spawn_command(name, program, self.command(program, args))
+    }
+
+    /// [`Lab::spawn`] of an Asterisk, with these variables (`NAME=VALUE`) and behind the words of a `wrapper`, if there are any.
+    pub(crate) fn spawn_asterisk(
+        &self,
+        name: &str,
+        variables: &[String],
+        wrapper: &[String],
+        args: &[&str],
+    ) -> Process {
+        let mut command = match wrapper.split_first() {
+            None => self.command("asterisk", args),
+            Some((program, rest)) => {
+                let mut words: Vec<&str> = rest.iter().map(String::as_str).collect();
+                words.push(&self.host.program);
+                words.extend(args);
+                self.command_on(&self.host.root, program, &words)
+            }
+        };
+        command.envs(
+            variables
+                .iter()
+                .filter_map(|variable| variable.split_once('=')),
+        );
+        self.spawn_command(name, "asterisk", command)
+    }
+
+    fn spawn_command(&self, name: &str, program: &str, mut command: Command) -> Process {
         let log = self.folder.join(format!("{name}.out"));
         let out = File::create(&log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
-        let mut command = self.command(program, args);
         command
             .stdin(Stdio::null())
             .stdout(out.try_clone().expect("a file"))
@@ -236,6 +287,28 @@ impl Lab {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Puts a file of the test's folder over one of every root's, until the test ends.
+    pub fn put_over(&self, name: &str, over: &str) {
+        let mut roots = vec![&self.root];
+        if self.host.root != self.root {
+            roots.push(&self.host.root);
+        }
+        for root in roots {
+            let mut command = self.command_on(
+                root,
+                "mount",
+                &["--bind", &format!("{FOLDER}/{name}"), over],
+            );
+            let child = self.start(&mut command, "mount");
+            let output = child.wait_with_output().expect("a child can be waited for");
+            assert!(
+                output.status.success(),
+                "mount over {over} in {}",
+                root.display()
+            );
+        }
+    }
+
     /// A UDP socket on the lab's network.
     pub fn udp(&self, local: &str) -> UdpSocket {
         let local: SocketAddr = local.parse().expect("an address with a port");
@@ -276,8 +349,19 @@ impl Lab {
         })
     }
 
-    /// A command that enters the lab before it becomes `program`.
+    /// A command that enters the lab before it becomes `program`: Asterisk's on its own root, others on that of the peers.
     fn command(&self, program: &str, args: &[&str]) -> Command {
+        if program != "asterisk" {
+            return self.command_on(&self.root, program, args);
+        }
+        let mut command = self.command_on(&self.host.root, &self.host.program, args);
+        if !self.host.libraries.is_empty() {
+            command.env("LD_LIBRARY_PATH", &self.host.libraries);
+        }
+        command
+    }
+
+    fn command_on(&self, root: &Path, program: &str, args: &[&str]) -> Command {
         let namespaces: Vec<(File, libc::c_int)> = NAMESPACES
             .iter()
             .map(|(name, kind)| {
@@ -287,8 +371,8 @@ impl Lab {
                 )
             })
             .collect();
-        let root = std::ffi::CString::new(self.root.as_os_str().as_encoded_bytes())
-            .expect("a path has no NUL");
+        let root =
+            std::ffi::CString::new(root.as_os_str().as_encoded_bytes()).expect("a path has no NUL");
         let mut command = Command::new(program);
         command
             .args(args)

@@ -5,6 +5,7 @@
 use std::env;
 use std::path::PathBuf;
 
+use crate::host;
 use crate::lab::repository;
 
 /// A file of the repository that is used instead of both builds of the module.
@@ -33,7 +34,7 @@ pub(crate) fn module(file: &str) -> PathBuf {
     // Those that a test made itself are what it is about.
     let is_a_build = [crate::setup::MODULE, crate::setup::TEST_MODULE].contains(&file);
     let other = set(MODULE).filter(|_| is_a_build);
-    repository().join(other.as_deref().unwrap_or(file))
+    other.map_or_else(|| host::built(file), |other| repository().join(other))
 }
 
 /// The words that go before `asterisk`.
