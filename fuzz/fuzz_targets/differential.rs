@@ -6,8 +6,8 @@
 #[allow(dead_code)] // RTCP has a test of its own.
 mod libsrtp;
 
-use libsrtp::{LibSrtp, Setup, Status};
 use libfuzzer_sys::fuzz_target;
+use libsrtp::{LibSrtp, Setup, Status};
 use srtp::{LocalSsrc, MAX_TRAILER, MasterKey, Policy, ProtectError, Session, Suite, kernels};
 
 /// Without AES-192, whose keys libsrtp derives wrongly before its issue 763 was fixed.
