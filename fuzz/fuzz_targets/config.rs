@@ -11,12 +11,17 @@ use policy::config::{Section, Variable, parse};
 fn sections(text: &str) -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
     for (text, line) in text.lines().zip(1..) {
-        if let Some(name) = text.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+        if let Some(name) = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.split(']').next())
+        {
             sections.push(Section {
                 name: name.to_owned(),
                 variables: Vec::new(),
             });
-        } else if let (Some(section), Some((name, value))) = (sections.last_mut(), text.split_once('=')) {
+        } else if let (Some(section), Some((name, value))) =
+            (sections.last_mut(), text.split_once('='))
+        {
             section.variables.push(Variable {
                 name: name.trim().to_owned(),
                 value: value.trim().to_owned(),
@@ -53,6 +58,11 @@ fuzz_target!(|text: &str| {
         assert!(srtp.lifetime.is_none_or(|packets| packets <= 1 << 48));
     }
     for doubt in config.offered_only() {
-        assert!(!config.srtp_of(Some(&doubt.section)).accept.contains(&doubt.suite));
+        assert!(
+            !config
+                .srtp_of(Some(&doubt.section))
+                .accept
+                .contains(&doubt.suite)
+        );
     }
 });
