@@ -96,9 +96,11 @@ install:
 uninstall:
 	@$(INSTALL) --uninstall $(INSTALL_OPTIONS)
 
-# The script that installs, in made-up trees: seconds, and needs nothing.
+# The script that installs, in made-up trees: seconds, and needs nothing; and the scripts of packages by shellcheck.
 test-packaging:
 	@packaging/test-install.sh
+	@command -v shellcheck >/dev/null || { echo "shellcheck is not there: apt-get install shellcheck" >&2; exit 1; }
+	@shellcheck packaging/*.sh debian/*.postinst debian/*.postrm && echo "shellcheck: no remark"
 
 # Two builds in two folders: the same bytes, or it fails.
 reproducible: headers
