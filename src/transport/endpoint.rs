@@ -80,7 +80,7 @@ impl Connector for Endpoint {
         let local = self.local();
         let shown = local.unwrap_or(self.bind);
         let carrier = Arc::new(TlsCarrier::default());
-        let begun = factory.transport(
+        let registered = factory.transport(
             thread,
             Direction::Outgoing,
             shown,
@@ -104,17 +104,15 @@ impl Connector for Endpoint {
             profile,
             options: self.options,
         };
-        let sip = SipTransport::clone(&begun);
-        let connecting = self.pool.connect(target, |conn| {
+        // Its end may come at once, on an I/O thread.
+        let sip = SipTransport::clone(&registered);
+        let begun = self.pool.connect(target, |conn| {
             // It cannot have one yet.
             let _ = carrier.0.set(conn.clone());
-            Connection::outgoing(sip, conn, Arc::clone(&self.name), shown, wanted)
+            Connection::outgoing(registered, conn, Arc::clone(&self.name), shown, wanted)
         });
-        match connecting {
-            Ok(_) => Ok(begun.keep()),
-            // The engine is stopping: no callback will come.
-            Err(_) => Err(Status::TLS_CONNECT),
-        }
+        // The engine is stopping, no callback will come, and the connection is dropped with its transport.
+        begun.map(|_| sip).map_err(|_| Status::TLS_CONNECT)
     }
 
     fn close(&self) {

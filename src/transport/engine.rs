@@ -15,7 +15,7 @@ use crate::ffi::guard::guard;
 use crate::ffi::pjsip::factory::FactoryRef;
 use crate::ffi::pjsip::rx::RxBuffer;
 use crate::ffi::pjsip::thread;
-use crate::ffi::pjsip::transport::{Carrier, Direction, SipTransport};
+use crate::ffi::pjsip::transport::{Carrier, Direction, Registered};
 use crate::ffi::thread::Thread;
 use crate::limited;
 
@@ -90,7 +90,7 @@ pub struct ListenerData {
 
 /// What a connection is to us.
 pub struct Connection {
-    sip: SipTransport,
+    sip: Registered,
     conn: Conn,
     name: Arc<str>,
     local: SocketAddr,
@@ -102,7 +102,7 @@ pub struct Connection {
 impl Connection {
     /// An outgoing connection of transport `name`.
     pub fn outgoing(
-        sip: SipTransport,
+        sip: Registered,
         conn: &Conn,
         name: Arc<str>,
         local: SocketAddr,
@@ -190,7 +190,7 @@ impl Host for Sip {
             );
             // If Asterisk shuts it down at once, pjsip's end of it closes the connection.
             sip.connected(&thread, &info).then(|| Connection {
-                sip: sip.keep(),
+                sip,
                 conn: conn.clone(),
                 name: Arc::clone(&listener.name),
                 local: info.local,

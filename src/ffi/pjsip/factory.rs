@@ -18,7 +18,7 @@ use callbacks::{create_transport, create_transport2, destroy};
 use super::stock::StockFactory;
 use super::strings::{self, Kept};
 use super::thread::PjThread;
-use super::transport::{Begun, Carrier, Direction, Origin, SipTransport};
+use super::transport::{Carrier, Direction, Origin, Registered, SipTransport};
 use super::{Status, address, versions};
 use crate::ffi::opaque::Opaque;
 use crate::ffi::sync::Mutex;
@@ -26,7 +26,8 @@ use crate::ffi::sys;
 
 /// What a factory does.
 pub trait Connector: Send + Sync {
-    /// Begins a connection to `remote`, for `name` (empty: nobody named it). Must not block: the manager's lock is held.
+    /// Begins a connection to `remote`, for `name` (empty: nobody named it), and returns a hold on its transport. Must not
+    /// block: the manager's lock is held.
     ///
     /// # Errors
     ///
@@ -317,7 +318,7 @@ impl FactoryRef {
         remote: SocketAddr,
         name: &str,
         carrier: Arc<dyn Carrier>,
-    ) -> Result<Begun, Status> {
+    ) -> Result<Registered, Status> {
         SipTransport::create(
             thread,
             self.origin(),

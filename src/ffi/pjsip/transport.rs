@@ -118,40 +118,30 @@ pub fn live() -> usize {
     LIVE.load(Ordering::Relaxed)
 }
 
-/// A transport that is registered while its connection is not begun, or not handed on. Unless it is [kept](Self::keep),
-/// dropping it has pjsip shut it down and destroy it, whatever came in between: an error, or a panic.
-#[must_use = "it is shut down when it is dropped"]
+/// A registered transport, which belongs to one connection. Dropping it has pjsip shut it down and destroy it, however the
+/// connection ends: in order, by an error, or by a panic before anybody had it.
+#[must_use = "the transport is shut down when it is dropped"]
 #[derive(Debug)]
-pub struct Begun {
-    transport: SipTransport,
-    kept: bool,
-}
+pub struct Registered(SipTransport);
 
-impl Begun {
-    /// Its connection is there: whoever has that one ends the transport from now on.
-    pub fn keep(mut self) -> SipTransport {
-        self.kept = true;
-        self.transport.clone()
-    }
-}
-
-impl Deref for Begun {
+impl Deref for Registered {
     type Target = SipTransport;
 
     fn deref(&self) -> &SipTransport {
-        &self.transport
+        &self.0
     }
 }
 
-impl Drop for Begun {
+impl Drop for Registered {
     fn drop(&mut self) {
-        if !self.kept {
-            thread::make_known();
-            // SAFETY: `transport` keeps the memory, and pjlib knows the thread. pjsip does nothing if the transport is shut
-            // down already; else it destroys it when its last user is gone, from a timer. (`pjsip_transport_destroy` would
-            // need that nobody else uses it, and it is registered: everybody can.)
-            unsafe { sys::pjsip_transport_shutdown(self.transport.base()) };
+        if self.is_shut_down() {
+            return;
         }
+        thread::make_known();
+        // SAFETY: `self` keeps the memory, and pjlib knows the thread. pjsip destroys the transport when its last user is gone,
+        // from a timer. (`pjsip_transport_destroy` would need that it has no user, and any thread may find one that is
+        // registered and use it.)
+        unsafe { sys::pjsip_transport_shutdown(self.base()) };
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use super::callbacks::{destroy, do_shutdown, give_back_pjsips_count, on_free, send_msg};
-use super::{Begun, Carrier, Direction, LIVE, Origin, Raw, SipTransport};
+use super::{Carrier, Direction, LIVE, Origin, Raw, Registered, SipTransport};
 use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::opaque::Opaque;
 use crate::ffi::pjsip::strings::{self, Kept};
@@ -53,7 +53,7 @@ impl SipTransport {
         remote: SocketAddr,
         name: &str,
         carrier: Arc<dyn Carrier>,
-    ) -> Result<Begun, Status> {
+    ) -> Result<Registered, Status> {
         let fresh = fresh(origin, carrier)?;
         set_up(&fresh, direction, local, remote, name);
         let base = fresh.base();
@@ -75,10 +75,7 @@ impl SipTransport {
             unsafe { give_back_pjsips_count(raw.as_ptr()) };
             return Err(status);
         }
-        Ok(Begun {
-            transport,
-            kept: false,
-        })
+        Ok(Registered(transport))
     }
 }
 
