@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use log::Level;
 use sip_tls::{
-    Close, Conn, Host, ListenerEvent, LoopFailure, Pool, PoolConfig, Reason, Side, Stage, TlsInfo,
+    Close, Code, Conn, Host, ListenerEvent, LoopFailure, Pool, PoolConfig, Reason, Side, Stage,
+    TlsInfo,
 };
 
 use crate::config;
@@ -202,7 +203,7 @@ impl Host for Sip {
 
     fn refused(&self, listener: &ListenerData, remote: SocketAddr, reason: Reason) {
         guard((), || {
-            if reason.side == Side::Nobody {
+            if is_quiet(&reason) {
                 log::debug!(
                     "transport '{}': TLS from {remote} did not begin: {reason}",
                     listener.name
@@ -265,7 +266,7 @@ impl Host for Sip {
     fn closed(&self, connection: &Connection, reason: Reason) {
         guard((), || {
             let remote = connection.conn.remote();
-            if reason.side == Side::Nobody {
+            if is_quiet(&reason) {
                 log::debug!(
                     "transport '{}': connection with {remote} ended: {reason}",
                     connection.name
@@ -342,6 +343,12 @@ impl Host for Sip {
             );
         });
     }
+}
+
+/// Whether there is nothing to say that an operator could use: a normal end, or that of a loop, which is told once for all its
+/// connections.
+fn is_quiet(reason: &Reason) -> bool {
+    reason.side == Side::Nobody || reason.code == Code::LoopFailed
 }
 
 /// Stage, sentence, and who can change it.

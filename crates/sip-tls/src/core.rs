@@ -207,6 +207,8 @@ impl<H: Host> Core<H> {
         }
         if let Command::Listen(listener) = command {
             if self.stopping.is_set() {
+                // With it the host's data may go, which is the host's code: not under a lock.
+                drop(unserved);
                 listener.close();
             } else {
                 unserved.push(listener);

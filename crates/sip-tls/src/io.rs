@@ -4,8 +4,9 @@
 //! happened to it, each with a budget. So a busy connection cannot starve the others, and a burst of
 //! handshakes, which cost a hundred times what a message does, cannot starve the messages.
 //!
-//! A loop that fails starts again. This is the one place where a panic is caught: after it nothing that the loop was changing is used again,
-//! for all of it is dropped ([`Reactor`]); what it shares with others (inboxes, outboxes, counters) is changed whole under locks.
+//! A loop that fails starts again. A panic of a running loop is caught here and nowhere else: after it nothing that the loop was changing
+//! is used again, for all of it is dropped ([`Reactor`]); what it shares with others (inboxes, outboxes, counters) is changed whole
+//! under locks. While connections end, the host's callbacks are caught one by one, so that one does not keep it from the others.
 
 use std::any::Any;
 use std::cmp::Reverse;

@@ -21,7 +21,7 @@ use crate::host::Host;
 use crate::link::{Link, Phase};
 use crate::listener;
 use crate::profile::Profile;
-use crate::reason::{Code, Reason};
+use crate::reason::{Code, Reason, Stage};
 use crate::socket::{self, Sock};
 
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -224,6 +224,9 @@ impl<H: Host> Reactor<H> {
                 errno: reason.errno,
                 ..Code::PeerResetMidway.into()
             };
+        }
+        if reason.code == Code::LoopFailed && entry.link.phase != Phase::Open {
+            reason.stage = Stage::Handshake;
         }
         entry.link.close_notify(&reason);
         entry.conn.0.put_back(entry.link.unwritten());
