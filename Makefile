@@ -132,7 +132,7 @@ asan: headers
 # Asterisk under valgrind's memcheck, with the module as it is. An error with a frame of ours fails; those of Asterisk alone
 # are shown. One test at a time: each takes minutes.
 VALGRIND_TESTS ?= load::as_root srtp_replay::replays srtp_reinvite::the_answer tls_reload::bind unload::as_root
-VALGRIND := valgrind --leak-check=full --show-leak-kinds=definite --num-callers=30 --fullpath-after= \
+VALGRIND := valgrind --leak-check=full --show-leak-kinds=definite --num-callers=30 --fullpath-after= --keep-debuginfo=yes \
 	--error-markers=valgrind-begin,valgrind-end
 
 valgrind: test-module module
