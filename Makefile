@@ -251,11 +251,13 @@ clean:
 	$(CARGO) clean
 	rm -rf build asterisk-headers/fetched
 
+.PHONY: asan valgrind
+
 # The module and its C files under AddressSanitizer, in host tests that load, call, reload and unload. Its runtime is gcc's
 # in the root; Asterisk itself is not instrumented, so what it leaks is not looked for.
 # RUSTC_BOOTSTRAP: the sanitizer is an unstable option of the compiler.
 TOOL_TESTS ?= load:: srtp_replay srtp_reinvite srtp_rollover tls_reload tls_adoption unload::
-RUST_TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
+RUST_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
 ASAN_OPTIONS := detect_leaks=0:abort_on_error=1:strict_string_checks=1:detect_stack_use_after_return=1
 
 asan: headers
@@ -269,7 +271,7 @@ asan: headers
 # Asterisk under valgrind's memcheck, with the module as it is. An error with a frame of ours fails; those of Asterisk alone
 # are shown. One test at a time: each takes minutes.
 VALGRIND_TESTS ?= load::as_root srtp_replay::replays srtp_reinvite::the_answer tls_reload::bind unload::as_root
-VALGRIND := valgrind --leak-check=full --show-leak-kinds=definite --num-callers=30 --fullpath-after= \
+VALGRIND := valgrind --leak-check=full --show-leak-kinds=definite --num-callers=30 --fullpath-after= --keep-debuginfo=yes \
 	--error-markers=valgrind-begin,valgrind-end
 
 valgrind: test-module module

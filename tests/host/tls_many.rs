@@ -85,18 +85,23 @@ fn who_does_not_read() {
         .expect("a socket");
     let key = format!("connection with {local} closed");
     let line = ours.wait_until("who does not read to be closed", |ours| {
-        for _ in 0..2000 {
+        for _ in 0..400 {
             if deaf.stream.write_all(question.as_bytes()).is_err() {
                 break;
             }
         }
-        assert_serves(ours, &mut good);
+        // 503: PJSIP has more to do than it likes, and says so.
+        let status = good.options().expect("an answer");
+        assert!(matches!(status, 200 | 503), "{status}");
         ours.log_lines(&key).pop()
     });
     assert!(
         line.contains("it does not read what we send") && line.contains("(to change there)"),
         "{line}"
     );
+    ours.wait_until("PJSIP to have time again", |_| {
+        (good.options().expect("an answer") == 200).then_some(())
+    });
     assert_serves(&ours, &mut good);
 }
 

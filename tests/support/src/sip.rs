@@ -250,6 +250,10 @@ impl Connection {
     /// The connection ended.
     pub fn receive(&mut self) -> io::Result<String> {
         loop {
+            // PJSIP's keepalives (RFC 5626 section 3.5.1), every 90 seconds.
+            let is_empty = |octet: &&u8| matches!(**octet, b'\r' | b'\n');
+            let keepalive = self.received.iter().take_while(is_empty).count();
+            self.received.drain(..keepalive);
             if let Some(length) = message_length(&self.received) {
                 let message: Vec<u8> = self.received.drain(..length).collect();
                 return Ok(String::from_utf8_lossy(&message).into_owned());
