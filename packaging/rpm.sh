@@ -48,7 +48,7 @@ rpmbuild --quiet $nodeps -ba --define "_topdir $out" --define "ct_version $versi
     --define "ct_branch $(echo "$asterisk" | cut -d. -f1)" --define "ct_minor $(echo "$asterisk" | cut -d. -f2 | sed 's/[^0-9].*//')" \
     --define "ct_prefix $prefix" --define "ct_moddir $moddir" --define "ct_confdir $confdir" \
     --define "use_source_date_epoch_as_buildtime 1" --define "clamp_mtime_to_source_date_epoch 1" \
-    packaging/rpm/ciphertrunk.spec
+    packaging/rpm/asterisk-ciphertrunk.spec
 find "$out" -name '*.rpm' -exec mv {} "$out/" \;
 rpmlint --config packaging/rpm/rpmlint.toml "$out"/*.rpm
 ls -l "$out"/*.rpm

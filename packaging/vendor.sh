@@ -16,6 +16,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 cargo=${CARGO:-cargo}
+command -v jq >/dev/null || { echo "vendor.sh: jq is not there: apt-get install jq" >&2; exit 1; }
 
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
@@ -46,9 +47,15 @@ for crate in "$out"/crates/*/; do
     printf '{"files":{},"package":"%s"}' "$sum" >"$crate/.cargo-checksum.json"
 done
 
-# dh_clean takes such a file away, and cargo then misses it. Cargo.toml is what it reads.
-find "$out/crates" -name Cargo.toml.orig -exec rm {} +
-sed -i 's/"Cargo\.toml\.orig":"[0-9a-f]*",\{0,1\}//; s/,}/}/' "$out"/crates/*/.cargo-checksum.json
+# Not in a source package: dh_clean takes Cargo.toml.orig away (cargo reads Cargo.toml), and a test's DLL is no source. cargo
+# must not miss them: it compares what is there with a list.
+for crate in "$out"/crates/*/; do
+    for file in $(cd "$crate" && find . -type f \( -name Cargo.toml.orig -o -name '*.dll' -o -name '*.lib' -o -name '*.exe' \) | sed 's|^\./||'); do
+        rm "$crate/$file"
+        jq --compact-output --arg file "$file" 'del(.files[$file])' "$crate/.cargo-checksum.json" >checksum.json
+        cp checksum.json "$crate/.cargo-checksum.json"
+    done
+done
 
 cp Cargo.lock "$out/Cargo.lock"
 cat >"$out/config.toml" <<'END'
