@@ -9,7 +9,7 @@ use crate::config;
 use crate::ffi::guard::guard;
 use crate::ffi::pjsip::factory::FactoryRef;
 use crate::ffi::pjsip::rx::RxBuffer;
-use crate::ffi::pjsip::thread;
+use crate::ffi::pjsip::thread::{self, PjThread};
 use crate::ffi::pjsip::transport::{Carrier, Direction, Registered};
 use crate::ffi::thread::Thread;
 
@@ -153,7 +153,7 @@ impl Host for Sip {
 
     fn accepted(
         &self,
-        local: &mut Local,
+        _: &mut Local,
         listener: &ListenerData,
         conn: &Conn,
         info: TlsInfo,
@@ -161,7 +161,7 @@ impl Host for Sip {
         guard(None, || {
             let carrier = Arc::new(TlsCarrier(OnceLock::from(conn.clone())));
             let made = listener.factory.transport(
-                local.rx.thread(),
+                PjThread::here(),
                 Direction::Incoming,
                 info.local,
                 info.remote,
@@ -187,7 +187,7 @@ impl Host for Sip {
                 info.cipher
             );
             // If Asterisk shuts it down at once, pjsip's end of it closes the connection.
-            sip.connected(local.rx.thread(), &info).then(|| Connection {
+            sip.connected(PjThread::here(), &info).then(|| Connection {
                 sip,
                 conn: conn.clone(),
                 name: Arc::clone(&listener.name),
@@ -208,7 +208,7 @@ impl Host for Sip {
         });
     }
 
-    fn connected(&self, local: &mut Local, connection: &Connection, info: TlsInfo) {
+    fn connected(&self, _: &mut Local, connection: &Connection, info: TlsInfo) {
         guard((), || {
             log::debug!(
                 "transport '{}': connected to {} ({}), {} {}",
@@ -218,7 +218,7 @@ impl Host for Sip {
                 info.version,
                 info.cipher
             );
-            if !connection.sip.connected(local.rx.thread(), &info) {
+            if !connection.sip.connected(PjThread::here(), &info) {
                 connection.conn.close(Close::Now);
             }
         });
@@ -234,18 +234,18 @@ impl Host for Sip {
 
     fn write_done(
         &self,
-        local: &mut Local,
+        _: &mut Local,
         connection: &Connection,
         token: u64,
         result: Result<(), Reason>,
     ) {
         guard((), || {
             let result = result.map_err(|reason| status::of(&reason));
-            connection.sip.sent(local.rx.thread(), token, result);
+            connection.sip.sent(PjThread::here(), token, result);
         });
     }
 
-    fn closed(&self, local: &mut Local, connection: &Connection, reason: Reason) {
+    fn closed(&self, _: &mut Local, connection: &Connection, reason: Reason) {
         guard((), || {
             let remote = connection.conn.remote();
             if reason.side == Side::Nobody {
@@ -268,7 +268,7 @@ impl Host for Sip {
                 );
             }
             connection.sip.disconnected(
-                local.rx.thread(),
+                PjThread::here(),
                 status::of(&reason),
                 connection.local,
                 remote,
