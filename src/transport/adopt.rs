@@ -189,7 +189,7 @@ impl Adopter {
             endpoint.state.lock().listener = Some(listener);
         }
         factory
-            .register(thread)
+            .register(thread.pj())
             .map_err(|status| format!("pjsip refused its factory (status {})", status.raw()))
     }
 
@@ -257,7 +257,7 @@ impl Adopter {
 
 /// Stock's listener in the place of ours.
 fn give_back(thread: &SipThread, name: &str, factory: &FactoryRef, transport: &TlsTransport) {
-    factory.retire(thread);
+    factory.retire(thread.pj());
     let state = TransportState::of(thread, name).filter(|state| state.points_to(factory.factory()));
     if let Some(state) = state
         && !state.give_back(transport)

@@ -65,7 +65,7 @@ impl Endpoint {
 impl Connector for Endpoint {
     fn connect(
         &self,
-        thread: &PjThread,
+        thread: PjThread,
         factory: &FactoryRef,
         remote: SocketAddr,
         name: &str,

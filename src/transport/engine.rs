@@ -15,7 +15,7 @@ use crate::ffi::fault;
 use crate::ffi::guard::guard;
 use crate::ffi::pjsip::factory::FactoryRef;
 use crate::ffi::pjsip::rx::RxBuffer;
-use crate::ffi::pjsip::thread;
+use crate::ffi::pjsip::thread::{self, PjThread};
 use crate::ffi::pjsip::transport::{Carrier, Direction, Registered};
 use crate::ffi::thread::Thread;
 use crate::limited;
@@ -150,16 +150,15 @@ impl Host for Sip {
         if fault::fires("tls-rx-buffer") {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
-        let rx = RxBuffer::new(&thread::this()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let rx = RxBuffer::new(PjThread::here()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Local { rx })
     }
 
     fn accepted(&self, listener: &ListenerData, conn: &Conn, info: TlsInfo) -> Option<Connection> {
         guard(None, || {
             let carrier = Arc::new(TlsCarrier(OnceLock::from(conn.clone())));
-            let thread = thread::this();
             let made = listener.factory.transport(
-                &thread,
+                PjThread::here(),
                 Direction::Incoming,
                 info.local,
                 info.remote,
@@ -190,7 +189,7 @@ impl Host for Sip {
                 info.cipher
             );
             // If Asterisk shuts it down at once, pjsip's end of it closes the connection.
-            sip.connected(&thread, &info).then(|| Connection {
+            sip.connected(PjThread::here(), &info).then(|| Connection {
                 sip,
                 conn: conn.clone(),
                 name: Arc::clone(&listener.name),
@@ -233,7 +232,7 @@ impl Host for Sip {
                 info.version,
                 info.cipher
             );
-            if !connection.sip.connected(&thread::this(), &info) {
+            if !connection.sip.connected(PjThread::here(), &info) {
                 connection.conn.close(Close::Now);
             }
         });
@@ -259,7 +258,7 @@ impl Host for Sip {
     fn write_done(&self, connection: &Connection, token: u64, result: Result<(), Reason>) {
         guard((), || {
             let result = result.map_err(|reason| status::of(&reason));
-            connection.sip.sent(&thread::this(), token, result);
+            connection.sip.sent(PjThread::here(), token, result);
         });
     }
 
@@ -299,7 +298,7 @@ impl Host for Sip {
         // Whatever went wrong with the line: PJSIP's transport ends.
         guard((), || {
             connection.sip.disconnected(
-                &thread::this(),
+                PjThread::here(),
                 status::of(&reason),
                 connection.local,
                 connection.conn.remote(),

@@ -25,7 +25,7 @@ pub fn for_transport(
         .into_iter()
         .filter(|factory| factory.name() == name && factory.is_like(stock) && !in_state(factory))
         .find_map(|factory| factory.start(stock, connector.clone()))
-        .or_else(|| Factory::new(thread, name, stock)?.start(stock, connector.clone()))
+        .or_else(|| Factory::new(thread.pj(), name, stock)?.start(stock, connector.clone()))
 }
 
 /// Before the library is unmapped: no factory keeps a pointer into it. `false`: Asterisk still calls one, or it has a

@@ -34,7 +34,7 @@ pub trait Connector: Send + Sync {
     /// A status for pjsip.
     fn connect(
         &self,
-        thread: &PjThread,
+        thread: PjThread,
         factory: &FactoryRef,
         remote: SocketAddr,
         name: &str,
@@ -98,7 +98,7 @@ impl Factory {
     }
 
     /// A factory for the transport `name`, idle, of stock's type. `None`: no memory.
-    pub fn new(_: &PjThread, name: &str, stock: &StockFactory<'_>) -> Option<&'static Self> {
+    pub fn new(_: PjThread, name: &str, stock: &StockFactory<'_>) -> Option<&'static Self> {
         const OBJECT: &CStr = c"ciphertrunk-lis";
         // SAFETY: PJSIP's endpoint, which lives while PJSIP runs, and our module needs PJSIP. A pool for the lock, and for
         // what pjsip may put into it; it stays, as the factory does.
@@ -287,7 +287,7 @@ impl FactoryRef {
     /// # Errors
     ///
     /// pjsip's.
-    pub fn register(&self, _: &PjThread) -> Result<(), Status> {
+    pub fn register(&self, _: PjThread) -> Result<(), Status> {
         let mut registered = self.0.registered.lock();
         // SAFETY: whole since `start`, and it lives for ever. The manager lives as long as the endpoint.
         Status::check(unsafe {
@@ -301,7 +301,7 @@ impl FactoryRef {
     }
 
     /// Unregisters it and stops listening. Its connections stay.
-    pub fn retire(&self, _: &PjThread) {
+    pub fn retire(&self, _: PjThread) {
         self.0.retire();
     }
 
@@ -312,7 +312,7 @@ impl FactoryRef {
     /// pjsip's.
     pub fn transport(
         &self,
-        thread: &PjThread,
+        thread: PjThread,
         direction: Direction,
         local: SocketAddr,
         remote: SocketAddr,

@@ -18,13 +18,13 @@ const ROOM: usize = sys::CT_PJSIP_MAX_PKT_LEN as usize;
 pub struct RxBuffer {
     rdata: Box<Opaque<sys::pjsip_rx_data>>,
     endpoint: *mut sys::pjsip_endpoint,
-    /// It stays on its thread.
+    /// Keeps the buffer in its thread, which pjlib knows.
     _thread: PjThread,
 }
 
 impl RxBuffer {
     /// A buffer for this thread. `None`: no memory.
-    pub fn new(thread: &PjThread) -> Option<Self> {
+    pub fn new(thread: PjThread) -> Option<Self> {
         // SAFETY: made where it will stay, because it is too big for a stack; `Opaque` takes any octets.
         let rdata = unsafe { Box::<Opaque<sys::pjsip_rx_data>>::new_zeroed().assume_init() };
         // SAFETY: PJSIP's endpoint, which lives while PJSIP runs, and our module needs PJSIP. A pool of PJSIP's usual sizes
@@ -45,7 +45,7 @@ impl RxBuffer {
         Some(Self {
             rdata,
             endpoint,
-            _thread: thread.clone(),
+            _thread: thread,
         })
     }
 
@@ -55,7 +55,7 @@ impl RxBuffer {
         let rdata = self.rdata.get();
         // SAFETY: the structure is this value's, and its value stays in its thread: nobody else uses it before or after
         // `pjsip_tpmgr_receive_packet`, whose handlers clone what they keep. Octets are copied only into the packet's room.
-        // `transport` keeps its structure alive; pjlib knows the thread, by `self.thread`.
+        // `transport` keeps its structure alive; pjlib knows the thread, by `_thread`.
         unsafe {
             let packet = &raw mut (*rdata).pkt_info;
             let room: *mut [c_char; ROOM] = &raw mut (*packet).packet;

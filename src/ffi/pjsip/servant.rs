@@ -1,7 +1,6 @@
 //! PJSIP's own threads ("servants"), which work on its transports.
 
 use std::ffi::{c_int, c_void};
-use std::ops::Deref;
 use std::ptr;
 
 use super::thread::{self, PjThread};
@@ -15,11 +14,10 @@ use crate::ffi::sys;
 /// a transport of a realtime configuration is applied in whatever thread asks for it.
 pub struct SipThread(PjThread);
 
-impl Deref for SipThread {
-    type Target = PjThread;
-
-    fn deref(&self) -> &PjThread {
-        &self.0
+impl SipThread {
+    /// pjlib knows it.
+    pub fn pj(&self) -> PjThread {
+        self.0
     }
 }
 

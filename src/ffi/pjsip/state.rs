@@ -15,7 +15,7 @@ use crate::ffi::{fault, sys};
 ///
 /// Asterisk dereferences the info of a CONNECTED state without a look, so there always is one.
 fn tell(
-    _: &PjThread,
+    _: PjThread,
     transport: &SipTransport,
     state: sys::pjsip_transport_state,
     status: i32,
@@ -40,7 +40,7 @@ fn tell(
 impl SipTransport {
     /// The handshake is done and everything that was asked for holds. `false`: somebody (Asterisk's own checks) shuts the
     /// transport down.
-    pub fn connected(&self, thread: &PjThread, info: &TlsInfo) -> bool {
+    pub fn connected(&self, thread: PjThread, info: &TlsInfo) -> bool {
         let _held = self.hold(thread);
         self.set_local(info.local);
         let state = sys::PJSIP_TP_STATE_CONNECTED;
@@ -61,7 +61,7 @@ impl SipTransport {
     /// The connection is gone (or never came). Tells everybody once, and begins the transport's end.
     pub fn disconnected(
         &self,
-        thread: &PjThread,
+        thread: PjThread,
         reason: Status,
         local: SocketAddr,
         remote: SocketAddr,

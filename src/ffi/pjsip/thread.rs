@@ -5,23 +5,20 @@
 
 use std::ffi::CString;
 use std::io;
-use std::rc::Rc;
+use std::marker::PhantomData;
 
 use super::Status;
 use crate::ffi::opaque::Opaque;
 use crate::ffi::thread::{self, Thread};
 use crate::ffi::{c_text, sys};
 
-/// This thread is known to pjlib, and stays so while this value or a clone of it lives.
+/// This thread is known to pjlib.
 ///
 /// # Invariants
 ///
-/// It never leaves its thread (an `Rc` is not `Send`), and pjlib's record of that thread outlives it and its clones.
-#[derive(Clone)]
-pub struct PjThread {
-    /// The record, if it is ours to keep.
-    _record: Option<Rc<Record>>,
-}
+/// It never leaves its thread (it is not `Send`), and pjlib's record of that thread stays until the thread ends.
+#[derive(Clone, Copy)]
+pub struct PjThread(PhantomData<*mut sys::pj_thread_t>);
 
 /// pjlib's record of a thread, and the name that it points to.
 struct Record {
@@ -52,6 +49,19 @@ impl Record {
 }
 
 impl PjThread {
+    /// The calling thread, which is made known to pjlib if it is not.
+    ///
+    /// # Panics
+    ///
+    /// pjlib does not take it.
+    pub fn here() -> Self {
+        make_known();
+        assert!(is_known(), "pjlib does not take a thread");
+        // SAFETY: known now. The record is the one that `spawn` keeps until the thread ends, or one that is never freed, or
+        // that of a thread of C's, which keeps its own.
+        unsafe { Self::current() }
+    }
+
     /// The calling thread, which pjlib knows already.
     ///
     /// # Safety
@@ -59,15 +69,8 @@ impl PjThread {
     /// pjlib knows this thread, and will as long as it runs: pjsip or res_pjsip called us on it, whose threads keep their
     /// record until they end.
     pub(super) unsafe fn current() -> Self {
-        Self { _record: None }
+        Self(PhantomData)
     }
-}
-
-/// The calling thread, which is made known if it is not: for the engine's callbacks, which run on our I/O threads, or where a
-/// loop is dropped that never ran.
-pub fn this() -> PjThread {
-    make_known();
-    PjThread { _record: None }
 }
 
 /// Starts a thread called `name` that pjlib knows; `body` gets the proof.
@@ -75,16 +78,13 @@ pub fn this() -> PjThread {
 /// # Errors
 ///
 /// The system's, when it has no thread to give.
-pub fn spawn(name: &str, body: impl FnOnce(&PjThread) + Send + 'static) -> io::Result<Thread> {
+pub fn spawn(name: &str, body: impl FnOnce(PjThread) + Send + 'static) -> io::Result<Thread> {
     let name = name.to_owned();
     thread::spawn(&name.clone(), move || {
-        let record = Rc::new(Record::new(&name));
-        // SAFETY: this thread is new and nobody else's. Its calls of pjlib need a `PjThread`; all of them are clones of the
-        // one below, which keep the record in its place on the heap.
+        let record = Record::new(&name);
+        // SAFETY: the record is dropped when `body` is done, and this thread does nothing after that.
         match unsafe { record.register() } {
-            Ok(()) => body(&PjThread {
-                _record: Some(record),
-            }),
+            Ok(()) => body(PjThread(PhantomData)),
             Err(status) => log::error!(
                 "{name}: pjlib does not take the thread (status {}), and it ends",
                 status.raw()

@@ -157,7 +157,7 @@ impl SipTransport {
     }
 
     /// The message of `token` is out, or will never be.
-    pub fn sent(&self, _: &PjThread, token: u64, result: Result<(), Status>) {
+    pub fn sent(&self, _: PjThread, token: u64, result: Result<(), Status>) {
         let Some(OpKey(key)) = self.raw().pending.lock().remove(&token) else {
             return;
         };
@@ -221,7 +221,7 @@ impl SipTransport {
     }
 
     /// Keeps pjsip from destroying it while its state is told.
-    pub(super) fn hold<'a>(&'a self, thread: &'a PjThread) -> Held<'a> {
+    pub(super) fn hold<'a>(&'a self, thread: PjThread) -> Held<'a> {
         // SAFETY: the structure lives by this value's count, and pjlib knows the thread.
         unsafe { sys::pjsip_transport_add_ref(self.base()) };
         Held(self, thread)
@@ -229,7 +229,7 @@ impl SipTransport {
 }
 
 /// A pjsip reference, in a thread that pjlib knows.
-pub(super) struct Held<'a>(&'a SipTransport, #[expect(dead_code)] &'a PjThread);
+pub(super) struct Held<'a>(&'a SipTransport, PjThread);
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {

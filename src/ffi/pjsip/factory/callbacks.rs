@@ -65,7 +65,7 @@ pub(super) unsafe extern "C" fn create_transport2(
         let this = FactoryRef(factory);
         // SAFETY: pjsip called us on this thread, which pjlib knows as long as it runs.
         let thread = unsafe { PjThread::current() };
-        match connector.connect(&thread, &this, remote, &name) {
+        match connector.connect(thread, &this, remote, &name) {
             Ok(transport) => {
                 // SAFETY: where pjsip wants it. The connection may have ended meanwhile, on an I/O thread, but pjsip destroys
                 // the transport under the manager's lock, which our caller holds until it has a reference of its own.

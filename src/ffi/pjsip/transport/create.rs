@@ -46,7 +46,7 @@ impl SipTransport {
     ///
     /// pjsip's.
     pub(in crate::ffi::pjsip) fn create(
-        _: &PjThread,
+        _: PjThread,
         origin: Origin,
         direction: Direction,
         local: SocketAddr,
