@@ -182,6 +182,7 @@ fn a_generated_configuration_under_calls() {
         world.transport("")
     );
     let setup = ours()
+        .also_modules(&["res_clialiases"])
         .pjsip(&static_pjsip)
         .file("pjsip-vicidial.conf", &pjsip_vicidial(0))
         .file("extensions-vicidial.conf", &extensions_vicidial(0))

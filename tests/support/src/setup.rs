@@ -25,7 +25,6 @@ const MODULES: &[&str] = &[
     "format_pcm",
     "format_wav",
     "func_callerid",
-    "res_clialiases",
     "res_clioriginate",
     "func_channel",
     "pbx_config",
