@@ -171,7 +171,7 @@ pub fn misnamed(report: &mut Report, world: &World<'_>) {
         .cli("channel originate PJSIP/echo@misnamed application Echo");
     world.ours.wait_for_channels(0);
     let reasons = world.ours.all_log_lines(OTHER_NAME);
-    let reason = reasons.iter().find(|line| line.contains("src/transport"));
+    let reason = reasons.iter().find(|line| line.contains("Ciphertrunk: "));
     println!(
         "  {}",
         reason.map_or("no reason was logged", |line| line.as_str())

@@ -58,11 +58,11 @@ fn call_to(endpoint: &str, lab: &Lab, user: User, media: &str, refused: bool) ->
                 .contains(" Up ")
                 .then_some(())
         });
-        // On the wire: a call in clear is in none of our counters. 160 octets of audio, and its headers, fifty times.
+        // On the wire: a call in clear is in none of our counters. 160 octets of audio and its headers, of both sides' packets and whatever else there is.
         let size = || fs::metadata(capture.file()).map_or(0, |file| file.len());
         let before = size();
         ours.wait_until("a second of audio", |_| {
-            (size() > before + 60 * 230).then_some(())
+            (size() > before + 200 * 230).then_some(())
         });
         ours.cli("channel request hangup all");
     }
