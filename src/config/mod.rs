@@ -2,7 +2,7 @@
 
 mod key_log;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use policy::config::parse;
 pub use policy::config::{Config, Srtp};
@@ -10,6 +10,7 @@ use sip_tls::KeyLog;
 
 use crate::ffi::config::{self as file, Unread};
 use crate::ffi::pjsip::endpoint;
+use crate::ffi::sync::Mutex;
 
 /// The file's name, below Asterisk's configuration directory.
 pub const FILE: &str = "ciphertrunk.conf";
@@ -21,7 +22,7 @@ struct State {
     key_log: Option<KeyLog>,
 }
 
-static CURRENT: RwLock<Option<State>> = RwLock::new(None);
+static CURRENT: Mutex<Option<State>> = Mutex::new(None);
 
 /// The configuration, while the module is loaded; dropping it closes what it keeps open.
 #[derive(Debug)]
@@ -37,13 +38,13 @@ impl InForce {
 
 impl Drop for InForce {
     fn drop(&mut self) {
-        *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *CURRENT.lock() = None;
     }
 }
 
 /// The state in force.
 pub fn current() -> Arc<Config> {
-    let current = CURRENT.read().unwrap_or_else(PoisonError::into_inner);
+    let current = CURRENT.lock();
     current.as_ref().map_or_else(
         || Arc::new(Config::default()),
         |state| Arc::clone(&state.config),
@@ -52,7 +53,7 @@ pub fn current() -> Arc<Config> {
 
 /// The sink for the keys of TLS sessions, if one is configured and could be opened.
 pub fn key_log() -> Option<KeyLog> {
-    let current = CURRENT.read().unwrap_or_else(PoisonError::into_inner);
+    let current = CURRENT.lock();
     current.as_ref()?.key_log.clone()
 }
 
@@ -89,10 +90,7 @@ pub fn load() {
 }
 
 fn is_loaded() -> bool {
-    CURRENT
-        .read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .is_some()
+    CURRENT.lock().is_some()
 }
 
 /// Puts a configuration in force, and tells what is doubtful about it.
@@ -110,5 +108,5 @@ fn put(config: Config) {
         config: Arc::new(config),
         key_log,
     };
-    *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = Some(state);
+    *CURRENT.lock() = Some(state);
 }

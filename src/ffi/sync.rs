@@ -6,7 +6,8 @@
 //!
 //! `std`'s mutex is a futex without a thread-local that has a destructor, which would pin the library (docs/safety.md).
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Condvar, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -21,5 +22,15 @@ impl<T> Mutex<T> {
     /// Waits for the lock.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Waits for the lock, and then until `condition` no longer holds, for `time` at most; `changed` says when to look.
+    pub fn wait_timeout_while(
+        &self,
+        changed: &Condvar,
+        time: Duration,
+        condition: impl FnMut(&mut T) -> bool,
+    ) -> MutexGuard<'_, T> {
+        let waited = changed.wait_timeout_while(self.lock(), time, condition);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }

@@ -10,7 +10,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, PoisonError};
+use std::sync::{Arc, Condvar};
 use std::time::{Duration, Instant};
 
 use crate::ffi::srtp::{self as engine, Owner};
@@ -72,10 +72,7 @@ pub fn start() -> io::Result<Watch> {
 /// Waits. `true`: the watch is to stop.
 fn stopped_within(stop: &(Mutex<bool>, Condvar), time: Duration) -> bool {
     let (stopped, changed) = stop;
-    let (stopped, _) = changed
-        .wait_timeout_while(stopped.lock(), time, |stopped| !*stopped)
-        .unwrap_or_else(PoisonError::into_inner);
-    *stopped
+    *stopped.wait_timeout_while(changed, time, |stopped| !*stopped)
 }
 
 /// What the watch knows of the engine.
