@@ -224,9 +224,12 @@ impl Session {
         let done = step(&mut inner, host::monotonic_ms());
         drop(inner);
         if let Err(reason) = &done {
-            log::error!(
-                "the SRTP keys of {} were refused: {reason}",
-                self.refresh_names(rtp)
+            let names = self.refresh_names(rtp);
+            limited::log(
+                Level::Error,
+                "keys refused",
+                &names.peer,
+                format_args!("the SRTP keys of {names} were refused: {reason}"),
             );
         }
         done.is_ok()

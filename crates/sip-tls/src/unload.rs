@@ -72,7 +72,9 @@ pub fn acquire() -> Result<(), AcquireError> {
 /// # Safety
 /// Nothing of this crate may live or be used after it: no profile, no connection, no pool. Only unloading the library may follow.
 pub unsafe fn release() {
-    for (class, index) in OURS.lock().drain(..) {
+    // A static has no drop when the library is unmapped: the list itself goes too.
+    let ours = std::mem::take(&mut *OURS.lock());
+    for (class, index) in ours {
         // SAFETY: the index is ours: `acquire` saw it registered between two of its own. Freeing it only makes OpenSSL forget the
         // callbacks; the caller vouches that no object is left whose data they would have to free.
         unsafe { CRYPTO_free_ex_index(class, index) };
