@@ -81,7 +81,7 @@ impl Adopter {
     pub fn adopt_all(&self, thread: &SipThread) {
         let wanted = self.changing.lock();
         if *wanted == Wanted::Ours {
-            self.adopt_what_is_left(thread);
+            self.adopt_each(thread);
         }
     }
 
@@ -89,11 +89,11 @@ impl Adopter {
     pub fn take_back_all(&self, thread: &SipThread) {
         let mut wanted = self.changing.lock();
         *wanted = Wanted::Ours;
-        self.adopt_what_is_left(thread);
+        self.adopt_each(thread);
     }
 
     /// With `changing` held.
-    fn adopt_what_is_left(&self, thread: &SipThread) {
+    fn adopt_each(&self, thread: &SipThread) {
         self.forget_replaced(thread);
         let leave = &config::current().leave_alone;
         for transport in &tls_transports(thread) {

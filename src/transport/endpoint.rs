@@ -110,7 +110,14 @@ impl Connector for Endpoint {
         let begun = self.pool.connect(target, |conn| {
             carrier.begin(conn);
             let open = Open::enter(carrier);
-            Connection::outgoing(registered, conn, open, Arc::clone(&self.name), shown, wanted)
+            Connection::outgoing(
+                registered,
+                conn,
+                open,
+                Arc::clone(&self.name),
+                shown,
+                wanted,
+            )
         });
         // The engine is stopping, no callback will come, and the connection is dropped with its transport.
         begun.map(|_| sip).map_err(|_| Status::TLS_CONNECT)
