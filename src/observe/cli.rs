@@ -4,6 +4,7 @@ use crate::config;
 use crate::console;
 use crate::drain;
 use crate::ffi::cli::{Command, Console, Outcome};
+use crate::ffi::libsrtp_guard::STOCK;
 use crate::ffi::srtp::{self as engine, Owner};
 use crate::ffi::{guard, host};
 use crate::limited;
@@ -156,12 +157,37 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
         }
     }
     console!(console, "TLS transports: {}", transport::live());
+    print_host(console);
     console!(console, "TLS factories: {}", transport::factories());
     console!(console, "Log lines suppressed: {}", limited::suppressed());
     console!(console, "Panics caught: {}", guard::caught());
     #[cfg(feature = "test-hooks")]
     print_on(console);
     Outcome::Done
+}
+
+/// What the host has to have for us.
+fn print_host(console: &mut Console<'_>) {
+    let or = |number: Option<String>, else_: &str| number.unwrap_or_else(|| else_.to_owned());
+    console!(
+        console,
+        "Descriptors: {} of {}",
+        or(host::open_descriptors().map(|it| it.to_string()), "unknown"),
+        or(
+            host::descriptor_limit().map(|it| it.to_string()),
+            "unlimited"
+        )
+    );
+    let yes = |is: bool| if is { "yes" } else { "no" };
+    match config::modules_conf() {
+        Ok(conf) => console!(
+            console,
+            "modules.conf: require {}, noload {STOCK} {}",
+            yes(conf.is_required),
+            yes(conf.is_stock_kept_out)
+        ),
+        Err(reason) => console!(console, "modules.conf: {reason}"),
+    }
 }
 
 fn show_sessions(console: &mut Console<'_>) -> Outcome {
