@@ -63,6 +63,16 @@ impl Default for StreamNegotiator {
 }
 
 impl Negotiator for StreamNegotiator {
+    fn for_offer(stream: Stream<'_>) -> Option<Self> {
+        let negotiator = Self::default();
+        if negotiator.is_late(calls::call_of_stream(stream).as_ref()) {
+            refusal::report_draining("no SRTP is offered", "a call of ours");
+            // PJSIP keeps the session of a call that cannot be offered: with a negotiator it would keep the module.
+            return None;
+        }
+        Some(negotiator)
+    }
+
     fn receive(&mut self, rtp: RtpInstance<'_>, value: &str) -> bool {
         let call = calls::call_of(rtp);
         if self.is_late(call.as_ref()) {
@@ -102,7 +112,7 @@ impl Negotiator for StreamNegotiator {
     fn describe(&mut self, stream: Stream<'_>, tag_32: bool) -> Vec<Zeroizing<String>> {
         let call = calls::call_of_stream(stream);
         if self.is_late(call.as_ref()) {
-            refusal::report_draining("no SRTP is offered", "a call of ours");
+            // Told when its offer was refused.
             return Vec::new();
         }
         let srtp = self.rules(call.as_ref());

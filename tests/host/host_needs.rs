@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::Command;
 
 use host_harness::asterisk::{Asterisk, Setup, User};
 use host_harness::host;
@@ -39,10 +40,10 @@ fn descriptors_are_counted() {
 
     for limit in [1500, 2500] {
         let pid = ours.pid().to_string();
-        world.lab.must_run(
-            "prlimit",
-            &["--pid", &pid, &format!("--nofile={limit}:4096")],
-        );
+        let set = Command::new("prlimit")
+            .args(["--pid", &pid, &format!("--nofile={limit}:4096")])
+            .status();
+        assert!(set.expect("util-linux has it").success());
         assert_eq!(status().1, limit.to_string());
     }
 }
