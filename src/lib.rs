@@ -10,13 +10,15 @@
 //! - [`media`] is the SRTP engine (`ast_srtp_res`, `ast_srtp_policy_res`, `ast_sdp_crypto_api`) on `crates/srtp`
 //! - [`transport`] is SIP over TLS (`pjsip_tpfactory`, `pjsip_transport`) on `crates/sip-tls`
 //! - [`observe`] is what an operator sees: the console
-//! - [`module`] is load, reload and unload
+//! - [`drain`] has what is left look for its end, before an unload
+//! - [`module`] is load, reload, drain and unload
 //!
 //! `test_hooks` has the deliberate faults of the test build, and is empty in a build for use.
 
 #![deny(unsafe_code)]
 
 mod config;
+mod drain;
 #[allow(unsafe_code)]
 mod ffi;
 mod limited;

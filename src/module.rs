@@ -1,8 +1,11 @@
-//! Load, reload and unload: what is registered with Asterisk, in which order it is taken up, and in which it is given up.
+//! Load, reload, drain and unload: what is registered with Asterisk, in which order it is taken up, and in which it is given
+//! up.
 //!
-//! Asterisk calls the three with its list of modules locked, so one at a time.
+//! Asterisk calls load, reload and unload with its list of modules locked, so one at a time. A drain is a console's, on any
+//! thread: it holds [`MODULE`] meanwhile, and an unload does not wait for that.
 
 use crate::config::{self, InForce};
+use crate::drain;
 use crate::ffi::cli::{self, Registered};
 use crate::ffi::host::{self, Unloaded};
 use crate::ffi::libsrtp_guard::{self, StockRefused};
@@ -14,7 +17,7 @@ use crate::media::watch::{self, Watch};
 use crate::media::{calls, engine, registry};
 use crate::observe;
 use crate::probe;
-use crate::transport::{self, Kept, Serving};
+use crate::transport::{self, Kept, Serving, Which};
 
 /// What is registered with Asterisk, and what that stands on. A field that is `None` is not taken up. Dropping it gives up
 /// what is there, in this order.
@@ -30,6 +33,8 @@ struct Module {
     config: Option<InForce>,
 }
 
+/// `None`: not loaded, or an unload has it. A drain holds the lock while PJSIP's threads and Asterisk work for it, so nobody
+/// else waits for it: an unload [tries](Mutex::try_lock).
 static MODULE: Mutex<Option<Module>> = Mutex::new(None);
 
 /// The SRTP engine is ours, and stock's cannot start.
@@ -102,12 +107,13 @@ impl Module {
         Ok(module)
     }
 
-    /// Takes up again what an unload that is called off has given up. What cannot be had back does not keep the rest.
+    /// Takes up again what an unload that is called off, or a drain, has given up. What cannot be had back does not keep the
+    /// rest.
     fn take_back(&mut self) {
         module_ref::open();
         for step in Self::STEPS {
             if let Err(reason) = step(self) {
-                log::error!("what an unload had given up could not be taken back: {reason}");
+                log::error!("what had been given up could not be taken back: {reason}");
             }
         }
         // The watch takes the engine as soon as it is free.
@@ -143,8 +149,10 @@ impl Module {
     }
 
     fn take_supplement(&mut self) -> Result<(), String> {
-        self.supplement
-            .get_or_insert_with(engine::register_supplement);
+        if !drain::is_on() {
+            self.supplement
+                .get_or_insert_with(engine::register_supplement);
+        }
         done("load-supplement")
     }
 
@@ -154,7 +162,7 @@ impl Module {
     }
 
     fn take_tls(&mut self) -> Result<(), String> {
-        if self.tls.is_none() {
+        if self.tls.is_none() && !drain::is_on() {
             // Where it fails the transports stay pjproject's, which is TLS too.
             self.tls = Serving::start()
                 .inspect_err(|reason| log::error!("the TLS transports stay pjproject's: {reason}"))
@@ -216,6 +224,7 @@ impl Module {
 /// A sentence for the log. Nothing is registered then.
 pub fn load() -> Result<(), String> {
     fault::arm_from_file();
+    drain::end();
     if let Some(notice) = probe::check().map_err(|unfit| unfit.to_string())? {
         log::info!("{notice}");
     }
@@ -245,6 +254,46 @@ pub fn reload() {
     }
 }
 
+/// Begins a drain: no new encrypted call, no new connection. `false`: the module is being unloaded.
+pub fn drain() -> bool {
+    let mut module = MODULE.lock();
+    let Some(module) = module.as_mut() else {
+        return false;
+    };
+    let is_new = drain::begin();
+    // Each session that has a copy of it is a use of the module; new ones have none.
+    module.supplement = None;
+    if let Some(tls) = transport::current() {
+        tls.give_back();
+    }
+    transport::close(Which::Idle);
+    if is_new {
+        log::info!(
+            "draining: new encrypted calls are refused, the TLS transports are pjproject's, idle connections are closed ({}). \
+             `ciphertrunk drain cancel` takes everything back",
+            drain::Left::now()
+        );
+    }
+    true
+}
+
+/// Calls the drain off: everything is ours again. `false`: the module is being unloaded.
+pub fn cancel_drain() -> bool {
+    let mut module = MODULE.lock();
+    let Some(module) = module.as_mut() else {
+        return false;
+    };
+    if !drain::end() {
+        return true;
+    }
+    module.take_back();
+    if let Some(tls) = transport::current() {
+        tls.take_back();
+    }
+    log::info!("the drain is called off: new calls and the TLS transports are Ciphertrunk's again");
+    true
+}
+
 /// Unloads the module. `false`: it stays, and the reason is in the log.
 pub fn unload() -> bool {
     // Asterisk's use count says the same, but a forced unload ignores it.
@@ -256,7 +305,12 @@ pub fn unload() -> bool {
         );
         return false;
     }
-    let Some(mut module) = MODULE.lock().take() else {
+    // Without waiting: a console that has it may wait for a thread that waits for the list of modules, which is locked here.
+    let Some(module) = MODULE.try_lock().map(|mut module| module.take()) else {
+        log::warn!("the module stays loaded: a console is running `ciphertrunk drain`");
+        return false;
+    };
+    let Some(mut module) = module else {
         return true;
     };
     if let Err(reason) = module.give_up() {
@@ -266,6 +320,7 @@ pub fn unload() -> bool {
         return false;
     }
     drop(module);
+    drain::end();
     limited::flush();
     libsrtp_guard::forget_stock();
     log::info!(

@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use policy::config::parse;
 pub use policy::config::{Config, Srtp};
+use policy::modules::ModulesConf;
 use sip_tls::KeyLog;
 
 use crate::ffi::config::{self as file, Unread};
+use crate::ffi::libsrtp_guard::STOCK;
+use crate::ffi::module_ref;
 use crate::ffi::pjsip::endpoint;
 use crate::ffi::sync::Mutex;
 
@@ -86,6 +89,20 @@ pub fn load() {
             put(Config::default());
             log::error!("{FILE} is not used: the defaults are in force");
         }
+    }
+}
+
+/// What `modules.conf` says of us now.
+///
+/// # Errors
+///
+/// Why it cannot be read.
+pub fn modules_conf() -> Result<ModulesConf, String> {
+    match file::load("modules.conf") {
+        Ok(sections) => Ok(ModulesConf::of(&sections, module_ref::MODULE, STOCK)),
+        Err(Unread::Missing) => Ok(ModulesConf::of(&[], module_ref::MODULE, STOCK)),
+        Err(Unread::Unreadable(reason)) => Err(format!("it cannot be read: {reason}")),
+        Err(Unread::Invalid) => Err("Asterisk cannot parse it".to_owned()),
     }
 }
 

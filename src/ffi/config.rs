@@ -95,10 +95,9 @@ fn why_not(path: &Path) -> Unread {
             )
         },
     );
-    // SAFETY: no precondition; they cannot fail.
-    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
     Unread::Unreadable(format!(
-        "{}: {error} ({whose}; Asterisk runs as user {uid}, group {gid})",
-        path.display()
+        "{}: {error} ({whose}; Asterisk runs as {})",
+        path.display(),
+        host::user()
     ))
 }

@@ -93,3 +93,48 @@ pub fn monotonic_ms() -> u64 {
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut now) };
     now.tv_sec.cast_unsigned() * 1000 + now.tv_nsec.cast_unsigned() / 1_000_000
 }
+
+/// The open descriptors of the process. `None`: the system does not say.
+pub fn open_descriptors() -> Option<usize> {
+    // One of them reads the folder.
+    let found = std::fs::read_dir("/proc/self/fd").ok()?.count();
+    Some(found.saturating_sub(1))
+}
+
+/// How many descriptors the process may have open. `None`: as many as it likes.
+pub fn descriptor_limit() -> Option<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: fills `limit`; it fails for no resource that there is.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
+/// Whom Asterisk runs as, for a sentence: `user asterisk (uid 101, gid 101)`.
+pub fn user() -> String {
+    // SAFETY: no precondition; they cannot fail.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    format!("user {} (uid {uid}, gid {gid})", name_of(uid))
+}
+
+/// A user's name; the number where there is none.
+fn name_of(uid: libc::uid_t) -> String {
+    let mut buffer = [0; 4096];
+    let mut found = ptr::null_mut();
+    let mut entry = std::mem::MaybeUninit::<libc::passwd>::uninit();
+    // SAFETY: the entry's texts go into `buffer`, which outlives their use below; `found` is NULL or points to `entry`, which is
+    // filled then.
+    let name = unsafe {
+        libc::getpwuid_r(
+            uid,
+            entry.as_mut_ptr(),
+            buffer.as_mut_ptr(),
+            buffer.len(),
+            &raw mut found,
+        );
+        found.as_ref().and_then(|entry| text(entry.pw_name))
+    };
+    name.unwrap_or_else(|| uid.to_string())
+}

@@ -13,7 +13,7 @@ use super::{sys, text};
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
 /// The module's name in Asterisk's list.
-const MODULE: &str = "res_ciphertrunk.so";
+pub const MODULE: &str = "res_ciphertrunk.so";
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
 

@@ -25,6 +25,10 @@ const FAILED: c_int = -1;
 
 /// The negotiation of one stream. Asterisk uses a stream's from one thread at a time.
 pub trait Negotiator: Default + 'static {
+    /// For a stream that we are to describe first: an offer of ours. `None`: there is to be none, and Asterisk, which makes no
+    /// call without, is left with nothing of ours.
+    fn for_offer(stream: Stream<'_>) -> Option<Self>;
+
     /// Reads the value of one `a=crypto` attribute of the peer's. `true`: taken.
     fn receive(&mut self, rtp: RtpInstance<'_>, value: &str) -> bool;
 
@@ -71,16 +75,16 @@ enum Node<N> {
 }
 
 impl<N: Negotiator> Node<N> {
-    fn first() -> Self {
+    fn first(negotiator: N) -> Self {
         Self::Negotiator {
-            negotiator: N::default(),
+            negotiator,
             line: Line::default(),
         }
     }
 }
 
 unsafe extern "C" fn alloc<N: Negotiator>() -> *mut sys::ast_sdp_crypto {
-    guard(ptr::null_mut(), || give(Node::<N>::first()).cast())
+    guard(ptr::null_mut(), || give(Node::first(N::default())).cast())
 }
 
 unsafe extern "C" fn dtor<N: Negotiator>(crypto: *mut sys::ast_sdp_crypto) {
@@ -95,17 +99,20 @@ extern "C" fn build_offer(_crypto: *mut sys::ast_sdp_crypto, _taglen: c_int) -> 
     FAILED
 }
 
-/// The list element's node; a first one if it has none yet.
+/// The list element's node; if it has none yet, a first one with what `make` gives.
 ///
 /// # Safety
 ///
 /// `list` is a live element that no other thread uses during `'a`, and no other reference to its node lives.
-unsafe fn node<'a, N: Negotiator>(list: *mut sys::ast_sdp_srtp) -> Option<&'a mut Node<N>> {
+unsafe fn node<'a, N: Negotiator>(
+    list: *mut sys::ast_sdp_srtp,
+    make: impl FnOnce() -> Option<N>,
+) -> Option<&'a mut Node<N>> {
     // SAFETY: live and ours alone, by the caller; `crypto` is always from this file, because ours is the only
     // `ast_sdp_crypto_api`.
     unsafe {
         if (*list).crypto.is_null() {
-            (*list).crypto = give(Node::<N>::first()).cast();
+            (*list).crypto = give(Node::first(make()?)).cast();
         }
         borrow_mut((*list).crypto.cast::<Node<N>>())
     }
@@ -127,7 +134,9 @@ unsafe extern "C" fn parse_offer<N: Negotiator>(
         };
         // SAFETY: the stream's list, which its call uses from one thread at a time (PJSIP: the session's serializer;
         // chan_sip: under the dialog's lock).
-        let Some(Node::Negotiator { negotiator, .. }) = (unsafe { node::<N>(list) }) else {
+        let Some(Node::Negotiator { negotiator, .. }) =
+            (unsafe { node(list, || Some(N::default())) })
+        else {
             return FAILED;
         };
         if !negotiator.receive(rtp, &value) {
@@ -151,12 +160,13 @@ unsafe extern "C" fn get_attr<N: Negotiator>(
             return ptr::null();
         }
         // SAFETY: the stream's list, which its call uses from one thread at a time (see `parse_offer`).
-        let (negotiator, line) = match unsafe { node::<N>(list) } {
-            Some(Node::Negotiator { negotiator, line }) => (negotiator, line),
-            // Its text lives in the node until the list is cut.
-            Some(Node::Follower(line)) => return line.as_ptr(),
-            None => return ptr::null(),
-        };
+        let (negotiator, line) =
+            match unsafe { node(list, || N::for_offer(Stream(list, PhantomData))) } {
+                Some(Node::Negotiator { negotiator, line }) => (negotiator, line),
+                // Its text lives in the node until the list is cut.
+                Some(Node::Follower(line)) => return line.as_ptr(),
+                None => return ptr::null(),
+            };
         let lines = negotiator.describe(Stream(list, PhantomData), default_taglen_32 != 0);
         let Some((first, rest)) = lines.split_first() else {
             return ptr::null();

@@ -6,7 +6,7 @@
 //!
 //! `std`'s mutex is a futex without a thread-local that has a destructor, which would pin the library (docs/safety.md).
 
-use std::sync::{Condvar, MutexGuard, PoisonError};
+use std::sync::{Condvar, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// See the module.
@@ -23,6 +23,7 @@ impl<T> Mutex<T> {
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
     /// Waits for the lock, and then until `condition` no longer holds, for `time` at most; `changed` says when to look.
     pub fn wait_timeout_while(
         &self,
@@ -32,5 +33,14 @@ impl<T> Mutex<T> {
     ) -> MutexGuard<'_, T> {
         let waited = changed.wait_timeout_while(self.lock(), time, condition);
         waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// The lock, if nobody has it.
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }

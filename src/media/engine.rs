@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::drain;
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::srtp::{Attached, Engine, Kind};
 use crate::ffi::{sdes, srtp as engine};
@@ -10,6 +11,7 @@ use crate::ffi::{sdes, srtp as engine};
 use super::answer::Answers;
 use super::calls;
 use super::policy::PolicyBuilder;
+use super::refusal;
 use super::registry;
 use super::sdes::StreamNegotiator;
 use super::session::{LiveSession, Session};
@@ -22,6 +24,15 @@ impl Engine for Ciphertrunk {
     type Policy = PolicyBuilder;
 
     fn create(rtp: RtpInstance<'_>, remote: Option<&PolicyBuilder>) -> Option<Session> {
+        // SDES has decided already. A new stream of a call that has others (BUNDLE, a second codec's) is no new call.
+        let is_negotiated = remote.is_some_and(PolicyBuilder::is_negotiated);
+        if drain::is_on() && !is_negotiated {
+            let channel = rtp.channel_id();
+            if !registry::has_channel(&channel) {
+                refusal::report_draining("the keys of DTLS-SRTP are not taken", &channel);
+                return None;
+            }
+        }
         Session::new(rtp, remote)
     }
 

@@ -37,6 +37,11 @@ impl PolicyBuilder {
         }
     }
 
+    /// Whether SDES negotiated it, and not DTLS-SRTP.
+    pub fn is_negotiated(&self) -> bool {
+        !self.negotiated.is_empty()
+    }
+
     /// `session` takes it.
     pub fn hand_back(&self, session: &LiveSession) {
         // The first one stays: a policy is added once.

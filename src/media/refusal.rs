@@ -20,6 +20,8 @@ pub enum Refusal {
     Declined(Declined),
     /// Its keys could not be put in force.
     NotInForce,
+    /// No new call is taken: `ciphertrunk drain`.
+    Draining,
     /// There is none: the peer answered in clear where the endpoint's `media_encryption = sdes` requires SRTP.
     AnsweredInClear,
 }
@@ -60,6 +62,7 @@ impl Refusal {
             Refusal::Declined(Declined::NoEntropy | Declined::Policy(_)) | Refusal::NotInForce => {
                 "not-in-force"
             }
+            Refusal::Draining => "draining",
             Refusal::AnsweredInClear => "answered-in-clear",
         }
     }
@@ -76,6 +79,9 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::Declined(declined) => declined.fmt(f),
             Refusal::NotInForce => f.write_str("its keys could not be put in force"),
+            Refusal::Draining => f.write_str(
+                "the module is being drained (`ciphertrunk drain`) and takes no new encrypted call",
+            ),
             Refusal::AnsweredInClear => f.write_str(
                 "it answers an offer of SRTP in clear; have the peer use SRTP, or change the endpoint's media_encryption",
             ),
@@ -145,6 +151,19 @@ pub fn report_line(
             );
         }
     }
+}
+
+/// Counts and tells that a new call has no SRTP because the module is being drained. `what` had to be left undone, for the
+/// channel or the peer `who`.
+pub fn report_draining(what: &str, who: &str) {
+    let refusal = Refusal::Draining;
+    count(refusal);
+    limited::log(
+        Level::Warn,
+        &format!("{what}, {}", refusal.code()),
+        who,
+        format_args!("{what} ({who}), reason {}: {refusal}", refusal.code()),
+    );
 }
 
 /// A line for the log: its tag and suite if they look like such. What follows may be a key.

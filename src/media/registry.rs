@@ -76,6 +76,12 @@ pub fn live() -> Vec<LiveSession> {
     sessions().live.values().cloned().collect()
 }
 
+/// Whether a session of this channel lives.
+pub fn has_channel(channel: &str) -> bool {
+    let mut sessions = live().into_iter();
+    !channel.is_empty() && sessions.any(|session| session.names().channel == channel)
+}
+
 /// How many live.
 pub fn count() -> usize {
     sessions().live.len()

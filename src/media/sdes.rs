@@ -8,6 +8,7 @@ use srtp::sdes::{Entropy, KeyAge, NoEntropy, Rules, offered_suites};
 use zeroize::Zeroizing;
 
 use crate::config::{self, Srtp};
+use crate::drain;
 use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::sdes::{Negotiator, Stream};
@@ -42,6 +43,8 @@ pub struct StreamNegotiator {
     rules: Option<Arc<Srtp>>,
     /// The latest lines that were refused, so that each is told once though Asterisk asks again.
     refused: Vec<u64>,
+    /// It came while the module was being drained: it serves no call but one that had begun before.
+    came_late: bool,
     _module: ModuleRef,
 }
 
@@ -53,14 +56,29 @@ impl Default for StreamNegotiator {
             session: Weak::new(),
             rules: None,
             refused: Vec::new(),
+            came_late: drain::is_on(),
             _module: ModuleRef::take(),
         }
     }
 }
 
 impl Negotiator for StreamNegotiator {
+    fn for_offer(stream: Stream<'_>) -> Option<Self> {
+        let negotiator = Self::default();
+        if negotiator.is_late(calls::call_of_stream(stream).as_ref()) {
+            refusal::report_draining("no SRTP is offered", "a call of ours");
+            // PJSIP keeps the session of a call that cannot be offered: with a negotiator it would keep the module.
+            return None;
+        }
+        Some(negotiator)
+    }
+
     fn receive(&mut self, rtp: RtpInstance<'_>, value: &str) -> bool {
         let call = calls::call_of(rtp);
+        if self.is_late(call.as_ref()) {
+            self.refuse(rtp, call, value, Refusal::Draining);
+            return false;
+        }
         let srtp = self.rules(call.as_ref());
         let session = self
             .live_session()
@@ -93,6 +111,10 @@ impl Negotiator for StreamNegotiator {
 
     fn describe(&mut self, stream: Stream<'_>, tag_32: bool) -> Vec<Zeroizing<String>> {
         let call = calls::call_of_stream(stream);
+        if self.is_late(call.as_ref()) {
+            // Told when its offer was refused.
+            return Vec::new();
+        }
         let srtp = self.rules(call.as_ref());
         let session = self.live_session();
         if session.is_none() {
@@ -136,6 +158,12 @@ fn terms<'a>(srtp: &'a Srtp, offer: &'a [srtp::Suite]) -> Terms<'a> {
 }
 
 impl StreamNegotiator {
+    /// Whether this is a new call that a drain refuses. PJSIP's calls that began before are known; a new one is not, and neither
+    /// is any of chan_sip's, whose streams are as old as the call.
+    fn is_late(&self, call: Option<&Call>) -> bool {
+        self.came_late && call.is_none() && drain::is_on()
+    }
+
     /// The configuration of the call: that of its begin, so that a reload is for new calls. One that is not known has today's.
     fn rules(&mut self, call: Option<&Call>) -> Arc<Srtp> {
         if let Some(rules) = &self.rules {

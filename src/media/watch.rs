@@ -3,7 +3,7 @@
 //! Asterisk has one SRTP engine, and anybody can take it away. With none, `res_rtp_asterisk.c` sends a live SRTP call in
 //! clear. The guard in front of libsrtp's start (`ffi::libsrtp_guard`) keeps stock's module from doing that; this is the
 //! second line: it looks, takes the engine back, and says for how long it was gone. The lifetimes of keys are looked at on
-//! the same thread, and the summaries of suppressed log lines written.
+//! the same thread, the summaries of suppressed log lines written, and a drain brought to its end.
 //!
 //! An unload waits for this thread while Asterisk's list of modules is locked: nothing here may ask Asterisk's loader for
 //! anything.
@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar};
 use std::time::{Duration, Instant};
 
+use crate::drain;
 use crate::ffi::srtp::{self as engine, Owner};
 use crate::ffi::sync::Mutex;
 use crate::ffi::thread::{self, Thread};
@@ -57,6 +58,7 @@ pub fn start() -> io::Result<Watch> {
         while !stopped_within(&its_stop, INTERVAL) {
             engine.look();
             limited::summarise();
+            drain::look();
             if last_lifetimes.elapsed() >= lifetime::INTERVAL {
                 last_lifetimes = Instant::now();
                 lifetime::look();

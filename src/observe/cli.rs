@@ -1,13 +1,16 @@
-//! The commands `ciphertrunk show ...`.
+//! The console commands: `ciphertrunk show ...` and `ciphertrunk drain`.
 
 use crate::config;
 use crate::console;
+use crate::drain;
 use crate::ffi::cli::{Command, Console, Outcome};
+use crate::ffi::libsrtp_guard::STOCK;
 use crate::ffi::srtp::{self as engine, Owner};
 use crate::ffi::{guard, host};
 use crate::limited;
 use crate::media::registry::{self, Totals};
 use crate::media::{refusal, watch};
+use crate::module;
 #[cfg(feature = "test-hooks")]
 use crate::test_hooks;
 use crate::transport;
@@ -37,6 +40,12 @@ pub static COMMANDS: &[Command] = &[
         summary: c"Show the TLS transports that are ours",
         usage: c"Usage: ciphertrunk show transports\n       Shows a line for each protocol=tls transport that Ciphertrunk serves: where it listens\n       and with which certificate.\n",
         run: show_transports,
+    },
+    Command {
+        words: c"ciphertrunk drain [cancel]",
+        summary: c"Take no new calls and close idle connections, so that the module can be unloaded",
+        usage: c"Usage: ciphertrunk drain [cancel]\n       New encrypted calls are refused, the TLS transports are given back to pjproject, connections\n       without a call are closed. Calls that are up go on. When the last has ended, `module unload\n       res_ciphertrunk.so` works; `ciphertrunk show status` says what is left. `cancel` takes\n       everything back.\n",
+        run: drain,
     },
     #[cfg(feature = "test-hooks")]
     Command {
@@ -98,6 +107,9 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
         "Engine lost: {times} times, {:.1} s",
         lost.as_secs_f64()
     );
+    if drain::is_on() {
+        console!(console, "Draining: yes, {}", drain::Left::now());
+    }
     console!(console, "Sessions: {}", registry::count());
     console!(console, "RTP protected: {}", counters.sent_rtp);
     console!(console, "RTP unprotected: {}", counters.received_rtp);
@@ -145,12 +157,37 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
         }
     }
     console!(console, "TLS transports: {}", transport::live());
+    print_host(console);
     console!(console, "TLS factories: {}", transport::factories());
     console!(console, "Log lines suppressed: {}", limited::suppressed());
     console!(console, "Panics caught: {}", guard::caught());
     #[cfg(feature = "test-hooks")]
     print_on(console);
     Outcome::Done
+}
+
+/// What the host has to have for us.
+fn print_host(console: &mut Console<'_>) {
+    let or = |number: Option<String>, else_: &str| number.unwrap_or_else(|| else_.to_owned());
+    console!(
+        console,
+        "Descriptors: {} of {}",
+        or(host::open_descriptors().map(|it| it.to_string()), "unknown"),
+        or(
+            host::descriptor_limit().map(|it| it.to_string()),
+            "unlimited"
+        )
+    );
+    let yes = |is: bool| if is { "yes" } else { "no" };
+    match config::modules_conf() {
+        Ok(conf) => console!(
+            console,
+            "modules.conf: require {}, noload {STOCK} {}",
+            yes(conf.is_required),
+            yes(conf.is_stock_kept_out)
+        ),
+        Err(reason) => console!(console, "modules.conf: {reason}"),
+    }
 }
 
 fn show_sessions(console: &mut Console<'_>) -> Outcome {
@@ -222,6 +259,22 @@ fn show_transports(console: &mut Console<'_>) -> Outcome {
         );
     }
     console!(console, "{} TLS transports", transports.len());
+    Outcome::Done
+}
+
+fn drain(console: &mut Console<'_>) -> Outcome {
+    let done = match console.words.get(2).map(String::as_str) {
+        None => module::drain(),
+        Some("cancel") if console.words.len() == 3 => module::cancel_drain(),
+        Some(_) => return Outcome::Usage,
+    };
+    if !done {
+        console!(console, "The module is being unloaded");
+    } else if drain::is_on() {
+        console!(console, "Draining: yes, {}", drain::Left::now());
+    } else {
+        console!(console, "Draining: no");
+    }
     Outcome::Done
 }
 

@@ -36,13 +36,22 @@ struct Adopted {
     transport: TlsTransport,
 }
 
+/// Whose the transports are to be.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    #[default]
+    Ours,
+    /// Stock's: they were given back, and a reload leaves them there.
+    Stocks,
+}
+
 /// The transports that are ours.
 pub struct Adopter {
     pool: Arc<Pool<Sip>>,
     /// By name. The lock is not held while PJSIP is called: the console asks what listens.
     adopted: Mutex<BTreeMap<String, Adopted>>,
     /// Held while transports change hands.
-    changing: Mutex<()>,
+    changing: Mutex<Wanted>,
 }
 
 /// A line about a transport.
@@ -68,9 +77,23 @@ impl Adopter {
 
     /// Takes over what is stock's, and reads the certificates of what is ours again. A transport that cannot be taken over
     /// stays stock's, and one whose new certificate is bad keeps the old one; both are said. A transport that is now to be
-    /// left alone becomes stock's again.
+    /// left alone becomes stock's again. Nothing while all are [given back](Self::give_back_all).
     pub fn adopt_all(&self, thread: &SipThread) {
-        let _changing = self.changing.lock();
+        let wanted = self.changing.lock();
+        if *wanted == Wanted::Ours {
+            self.adopt_each(thread);
+        }
+    }
+
+    /// [`adopt_all`](Self::adopt_all) after [`give_back_all`](Self::give_back_all).
+    pub fn take_back_all(&self, thread: &SipThread) {
+        let mut wanted = self.changing.lock();
+        *wanted = Wanted::Ours;
+        self.adopt_each(thread);
+    }
+
+    /// With `changing` held.
+    fn adopt_each(&self, thread: &SipThread) {
         self.forget_replaced(thread);
         let leave = &config::current().leave_alone;
         for transport in &tls_transports(thread) {
@@ -220,9 +243,10 @@ impl Adopter {
         }
     }
 
-    /// Stock's listeners again.
+    /// Stock's listeners again. Connections that are up stay ours.
     pub fn give_back_all(&self, thread: &SipThread) {
-        let _changing = self.changing.lock();
+        let mut wanted = self.changing.lock();
+        *wanted = Wanted::Stocks;
         let transports = tls_transports(thread);
         let adopted = std::mem::take(&mut *self.adopted.lock());
         for (name, adopted) in adopted {

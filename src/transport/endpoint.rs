@@ -13,7 +13,8 @@ use crate::ffi::pjsip::thread::PjThread;
 use crate::ffi::pjsip::transport::{Direction, SipTransport};
 use crate::ffi::sync::Mutex;
 
-use super::engine::{Connection, ListenerData, Sip, TlsCarrier};
+use super::connections::{Open, TlsCarrier};
+use super::engine::{Connection, ListenerData, Sip};
 
 /// One transport's address, options and certificate.
 pub struct Endpoint {
@@ -107,9 +108,16 @@ impl Connector for Endpoint {
         // Its end may come at once, on an I/O thread.
         let sip = SipTransport::clone(&registered);
         let begun = self.pool.connect(target, |conn| {
-            // It cannot have one yet.
-            let _ = carrier.0.set(conn.clone());
-            Connection::outgoing(registered, conn, Arc::clone(&self.name), shown, wanted)
+            carrier.begin(conn);
+            let open = Open::enter(carrier);
+            Connection::outgoing(
+                registered,
+                conn,
+                open,
+                Arc::clone(&self.name),
+                shown,
+                wanted,
+            )
         });
         // The engine is stopping, no callback will come, and the connection is dropped with its transport.
         begun.map(|_| sip).map_err(|_| Status::TLS_CONNECT)

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use log::Level;
 use sip_tls::{
@@ -16,10 +16,11 @@ use crate::ffi::guard::guard;
 use crate::ffi::pjsip::factory::FactoryRef;
 use crate::ffi::pjsip::rx::RxBuffer;
 use crate::ffi::pjsip::thread::{self, PjThread};
-use crate::ffi::pjsip::transport::{Carrier, Direction, Registered};
+use crate::ffi::pjsip::transport::{Direction, Registered};
 use crate::ffi::thread::Thread;
 use crate::limited;
 
+use super::connections::{Open, TlsCarrier};
 use super::status;
 
 /// The pool and its threads.
@@ -93,6 +94,7 @@ pub struct ListenerData {
 pub struct Connection {
     sip: Registered,
     conn: Conn,
+    open: Open,
     name: Arc<str>,
     local: SocketAddr,
     direction: Direction,
@@ -105,6 +107,7 @@ impl Connection {
     pub fn outgoing(
         sip: Registered,
         conn: &Conn,
+        open: Open,
         name: Arc<str>,
         local: SocketAddr,
         wanted: String,
@@ -112,28 +115,11 @@ impl Connection {
         Self {
             sip,
             conn: conn.clone(),
+            open,
             name,
             local,
             direction: Direction::Outgoing,
             wanted,
-        }
-    }
-}
-
-/// A TLS connection as pjsip's transport sees it. An outgoing one is set once it is begun.
-#[derive(Default)]
-pub struct TlsCarrier(pub OnceLock<Conn>);
-
-impl Carrier for TlsCarrier {
-    fn send(&self, message: &[u8], token: u64) -> bool {
-        self.0
-            .get()
-            .is_some_and(|conn| conn.send(message, token).is_ok())
-    }
-
-    fn close(&self) {
-        if let Some(conn) = self.0.get() {
-            conn.close(Close::Graceful);
         }
     }
 }
@@ -156,14 +142,14 @@ impl Host for Sip {
 
     fn accepted(&self, listener: &ListenerData, conn: &Conn, info: TlsInfo) -> Option<Connection> {
         guard(None, || {
-            let carrier = Arc::new(TlsCarrier(OnceLock::from(conn.clone())));
+            let carrier = Arc::new(TlsCarrier::of(conn));
             let made = listener.factory.transport(
                 PjThread::here(),
                 Direction::Incoming,
                 info.local,
                 info.remote,
                 "",
-                carrier,
+                carrier.clone(),
             );
             let sip = match made {
                 Ok(sip) => sip,
@@ -192,6 +178,7 @@ impl Host for Sip {
             sip.connected(PjThread::here(), &info).then(|| Connection {
                 sip,
                 conn: conn.clone(),
+                open: Open::enter(carrier),
                 name: Arc::clone(&listener.name),
                 local: info.local,
                 direction: Direction::Incoming,
@@ -244,6 +231,7 @@ impl Host for Sip {
                 !fault::fires("tls-message"),
                 "deliberate panic for a test at tls-message"
             );
+            connection.open.passes(message);
             local
                 .rx
                 .deliver(&connection.sip, connection.conn.remote(), message);

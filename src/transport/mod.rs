@@ -5,6 +5,7 @@
 //! of I/O threads ([`engine`]); each is a `pjsip_transport` (`ffi::pjsip::transport`).
 
 mod adopt;
+mod connections;
 mod current;
 mod endpoint;
 mod engine;
@@ -20,6 +21,7 @@ use crate::ffi::pjsip::sorcery::{self, Observing};
 use crate::ffi::pjsip::transport;
 
 use adopt::Adopter;
+pub use connections::{Which, close};
 pub use current::{Kept, Serving, current};
 use engine::Engine;
 
@@ -81,12 +83,23 @@ impl Tls {
         in_sip_thread(|thread| self.adopter.adopt_all(thread));
     }
 
+    /// Gives stock its listeners back. Connections stay, and no reload takes a transport over until
+    /// [`take_back`](Self::take_back).
+    pub fn give_back(&self) {
+        in_sip_thread(|thread| self.adopter.give_back_all(thread));
+    }
+
+    /// Takes the transports over again.
+    pub fn take_back(&self) {
+        in_sip_thread(|thread| self.adopter.take_back_all(thread));
+    }
+
     /// Gives stock its listeners back and closes every connection. `false`: PJSIP still points to one, or could still call a
     /// factory, and the library must stay.
     pub fn stop(mut self) -> bool {
         // No reload from here on.
         drop(self.observing.take());
-        in_sip_thread(|thread| self.adopter.give_back_all(thread));
+        self.give_back();
         self.engine.stop();
         // PJSIP destroys a closed transport from a timer.
         let end = Instant::now() + LAST_CONNECTIONS;

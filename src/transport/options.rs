@@ -6,6 +6,7 @@ use std::time::Duration;
 use sip_tls::{Keepalive, KeyLog, Method, Profile, ProfileConfig, SocketOptions};
 use zeroize::Zeroizing;
 
+use crate::ffi::host;
 use crate::ffi::pjsip::sorcery::TlsTransport;
 
 /// Loads the transport's profile. Warnings are logged.
@@ -34,7 +35,16 @@ pub fn profile(transport: &TlsTransport, key_log: Option<KeyLog>) -> Result<Prof
         allow_wildcard_certs: transport.flag("allow_wildcard_certs"),
         key_log,
     };
-    let (profile, warnings) = Profile::load(&config).map_err(|error| error.to_string())?;
+    let (profile, warnings) = Profile::load(&config).map_err(|error| {
+        if error.is_denied() {
+            format!(
+                "{error}; Asterisk runs as {}: chown or chmod it",
+                host::user()
+            )
+        } else {
+            error.to_string()
+        }
+    })?;
     for warning in warning.into_iter().chain(warnings) {
         log::warn!("transport '{}': {warning}", transport.name);
     }

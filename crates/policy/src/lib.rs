@@ -2,8 +2,10 @@
 //!
 //! - [`config`]: the model of `ciphertrunk.conf`, its parser, and what is doubtful about a good file
 //! - [`limiter`]: which log lines are written when a peer can cause as many as it likes
+//! - [`modules`]: what `modules.conf` says of the module
 
 #![forbid(unsafe_code)]
 
 pub mod config;
 pub mod limiter;
+pub mod modules;

@@ -1,10 +1,11 @@
 //! What can be wrong with a profile, in words that name the option, the file and OpenSSL's reason.
 
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
 
 use openssl::error::ErrorStack;
+
+use crate::unreadable::Unreadable;
 
 /// An option of a profile, by PJSIP's word for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,7 +40,7 @@ impl ConfigOption {
 #[derive(Debug)]
 pub enum Fault {
     /// The file or directory cannot be read.
-    Unreadable(io::Error),
+    Unreadable(Unreadable),
     /// The file holds no PEM certificate.
     NoCertificate,
     /// The file holds no PEM private key.
@@ -91,6 +92,12 @@ impl ProfileError {
         }
     }
 
+    /// Whether a file of it may not be read by this process.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(&self.fault, Fault::Unreadable(why) if why.denied.is_some())
+    }
+
     pub(crate) fn because(mut self, stack: ErrorStack) -> Self {
         self.openssl = Some(stack);
         self
@@ -118,7 +125,7 @@ impl fmt::Display for ProfileError {
             f.write_str(": ")?;
         }
         match &self.fault {
-            Fault::Unreadable(error) => write!(f, "cannot be read: {error}"),
+            Fault::Unreadable(why) => write!(f, "cannot be read: {why}"),
             Fault::NoCertificate => f.write_str("holds no certificate in PEM form"),
             Fault::NoPrivateKey => f.write_str("holds no private key in PEM form"),
             Fault::BadCertificate => f.write_str("a certificate in it cannot be decoded"),
@@ -155,7 +162,7 @@ impl fmt::Display for ProfileError {
 impl std::error::Error for ProfileError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.fault {
-            Fault::Unreadable(error) => Some(error),
+            Fault::Unreadable(why) => Some(&why.error),
             _ => self.openssl.as_ref().map(|stack| stack as _),
         }
     }

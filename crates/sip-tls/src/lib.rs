@@ -37,6 +37,7 @@ mod reason;
 mod socket;
 mod sync;
 mod unload;
+mod unreadable;
 pub mod verify;
 mod waker;
 
@@ -54,3 +55,4 @@ pub use profile::{KeyLog, MAX_CERTIFICATES, Profile, ProfileConfig};
 pub use reason::{Code, Reason, Side, Stage};
 pub use socket::{Keepalive, SocketOptions};
 pub use unload::{AcquireError, acquire, release};
+pub use unreadable::{Denied, Unreadable};

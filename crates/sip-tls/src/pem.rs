@@ -8,6 +8,7 @@ use openssl::x509::X509;
 use zeroize::Zeroizing;
 
 use crate::error::{ConfigOption, Fault, ProfileError};
+use crate::unreadable::Unreadable;
 
 /// All certificates of a file, in order; at least one.
 pub(crate) fn certificates(option: ConfigOption, file: &Path) -> Result<Vec<X509>, ProfileError> {
@@ -58,9 +59,10 @@ pub(crate) fn private_key(
 }
 
 fn read(option: ConfigOption, file: &Path) -> Result<Zeroizing<Vec<u8>>, ProfileError> {
-    fs::read(file)
-        .map(Zeroizing::new)
-        .map_err(|error| ProfileError::new(option, Some(file.to_owned()), Fault::Unreadable(error)))
+    fs::read(file).map(Zeroizing::new).map_err(|error| {
+        let why = Unreadable::new(file, error);
+        ProfileError::new(option, Some(file.to_owned()), Fault::Unreadable(why))
+    })
 }
 
 /// The labels of the PEM blocks (RFC 7468), and whether the block is encrypted (PKCS #8, or RFC 1421 `Proc-Type`).

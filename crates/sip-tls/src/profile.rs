@@ -22,6 +22,7 @@ use crate::error::{ConfigOption, Fault, ProfileError, Warning};
 use crate::method::Method;
 use crate::ossl_ext::set_max_cert_list;
 use crate::pem;
+use crate::unreadable::Unreadable;
 use crate::verify::{PeerName, Verifier};
 
 /// Takes lines in the format of `SSLKEYLOGFILE`, without the line's end, on the connection's I/O thread. Whoever has them can read the traffic.
@@ -250,7 +251,8 @@ fn trust(
     }
     if let Some(path) = &config.ca_list_path {
         let fault = |fault| ProfileError::new(ConfigOption::CaListPath, Some(path.clone()), fault);
-        std::fs::read_dir(path).map_err(|error| fault(Fault::Unreadable(error)))?;
+        std::fs::read_dir(path)
+            .map_err(|error| fault(Fault::Unreadable(Unreadable::new(path, error))))?;
         let text = path
             .to_str()
             .ok_or_else(|| fault(Fault::UnknownWord(path.display().to_string())))?;

@@ -1,0 +1,107 @@
+//! The connections that are up, and which of them have carried a call: a drain closes those that have not.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use sip_tls::{Close, Conn};
+
+use crate::ffi::pjsip::transport::Carrier;
+use crate::ffi::sync::Mutex;
+
+/// What a message begins with that begins a call, or changes one.
+const INVITE: &[u8] = b"INVITE ";
+
+/// A TLS connection as pjsip's transport sees it.
+#[derive(Default)]
+pub struct TlsCarrier {
+    /// An outgoing one is set once it is begun.
+    conn: OnceLock<Conn>,
+    /// An INVITE has passed, in or out.
+    has_carried_call: AtomicBool,
+}
+
+impl TlsCarrier {
+    /// Of a connection that is there.
+    pub fn of(conn: &Conn) -> Self {
+        Self {
+            conn: OnceLock::from(conn.clone()),
+            has_carried_call: AtomicBool::new(false),
+        }
+    }
+
+    /// The connection has begun.
+    pub fn begin(&self, conn: &Conn) {
+        // It cannot have one yet.
+        let _ = self.conn.set(conn.clone());
+    }
+
+    fn passes(&self, message: &[u8]) {
+        if message.starts_with(INVITE) {
+            self.has_carried_call.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Carrier for TlsCarrier {
+    fn send(&self, message: &[u8], token: u64) -> bool {
+        self.passes(message);
+        self.conn
+            .get()
+            .is_some_and(|conn| conn.send(message, token).is_ok())
+    }
+
+    fn close(&self) {
+        if let Some(conn) = self.conn.get() {
+            conn.close(Close::Graceful);
+        }
+    }
+}
+
+/// By address. A leaf among the locks: nothing but a connection's outbox is locked while it is held.
+static OPEN: Mutex<BTreeMap<usize, Arc<TlsCarrier>>> = Mutex::new(BTreeMap::new());
+
+/// A connection among those that are up, until it is dropped.
+pub struct Open(Arc<TlsCarrier>);
+
+impl Open {
+    /// Enters it.
+    pub fn enter(carrier: Arc<TlsCarrier>) -> Self {
+        OPEN.lock().insert(key(&carrier), Arc::clone(&carrier));
+        Self(carrier)
+    }
+
+    /// The peer has sent `message`.
+    pub fn passes(&self, message: &[u8]) {
+        self.0.passes(message);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let carrier = OPEN.lock().remove(&key(&self.0));
+        drop(carrier);
+    }
+}
+
+fn key(carrier: &Arc<TlsCarrier>) -> usize {
+    Arc::as_ptr(carrier).addr()
+}
+
+/// Which connections to close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Those that no call has used.
+    Idle,
+    /// All.
+    All,
+}
+
+/// Closes connections, once what is queued is sent. It does not wait for their ends.
+pub fn close(which: Which) {
+    for carrier in OPEN.lock().values() {
+        if which == Which::All || !carrier.has_carried_call.load(Ordering::Relaxed) {
+            carrier.close();
+        }
+    }
+}
