@@ -12,10 +12,11 @@ const DEFINES: [&str; 3] = [
     "AST_MODULE_SELF_SYM=__internal_res_ciphertrunk_self",
 ];
 
-/// What `src/ffi` uses of Asterisk, and nothing else.
+/// What `src/ffi` and `include` use of Asterisk's core, and nothing else.
 const FUNCTIONS: &[&str] = &[
     "ct_.*",
     "ast_log",
+    "ast_module_check",
     "ast_get_version",
     "ast_cli",
     "ast_cli_unregister_multiple",
@@ -33,9 +34,6 @@ const FUNCTIONS: &[&str] = &[
     "ast_sockaddr_stringify_fmt",
     "ast_sdp_crypto_(un)?register",
     "ast_sdp_srtp_(alloc|destroy)",
-    "pj_get_version",
-    // SIP over TLS
-    "ast_sip_get_(pjsip_endpoint|sorcery|transport_states?)",
     "ast_sorcery_retrieve_by_fields",
     "ast_sorcery_object_get_id",
     "ast_sorcery_objectset_create2",
@@ -44,18 +42,35 @@ const FUNCTIONS: &[&str] = &[
     "__ao2_(ref|cleanup)",
     "ao2_iterator_(init|destroy)",
     "__ao2_iterator_next",
+];
+
+/// What `src/ffi` and `include/shim_pjsip.c` use of res_pjsip, res_pjsip_session and pjproject: all of it, for the linker must see none
+/// (`include/late.h`). Where a branch has one of two names, both are here.
+const LATE_FUNCTIONS: &[&str] = &[
+    "(__)?ast_sip_push_task(_wait_servant)?",
+    "ast_sip_get_(pjsip_endpoint|sorcery|transport_states?)",
+    "ast_sip_session_refresh",
+    "ast_sip_session_register_supplement(_with_module)?",
+    "ast_sip_session_unregister_supplement",
     "pj_atomic_(create|destroy)",
+    "pj_get_version",
     "pj_gettimeofday",
     "pj_grp_lock_(create|add_ref|dec_ref|add_handler)",
     "pj_lock_(create_recursive_mutex|destroy|acquire|release)",
     "pj_pool_(alloc|reset|release)",
     "pj_sockaddr_(print|get_port|get_len)",
+    "pj_str(icmp2|str)",
     "pj_thread_(register|this|is_registered)",
+    "pjmedia_sdp_media_find_attr2",
+    "pjmedia_sdp_neg_(get_active_remote|get_state|was_answer_remote)",
     "pjsip_endpt_(create|release)_pool",
+    "pjsip_endpt_create_request",
     "pjsip_endpt_get_tpmgr",
+    "pjsip_get_options_method",
     "pjsip_tpmgr_(register_tpfactory|unregister_tpfactory|receive_packet|get_state_cb)",
     "pjsip_transport_(register|destroy|add_ref|dec_ref|shutdown|get_type_name|get_flag_from_type)",
     "pjsip_tls_transport_start2",
+    "pjsip_tx_data_(encode|dec_ref)",
 ];
 const TYPES: &[&str] = &[
     "ast_srtp_res",
@@ -145,8 +160,35 @@ fn main() {
     ];
     flags.extend(DEFINES.iter().map(|define| format!("-D{define}")));
     flags.extend(pjproject_defines(&headers));
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let bindings = bindings(&flags);
+    differences(&bindings);
+    fs::write(out.join("late_names.h"), late_names(&bindings)).expect("OUT_DIR can be written");
+    fs::write(out.join("sys.rs"), bindings).expect("OUT_DIR can be written");
+    flags.push(format!("-I{}", out.display()));
     compile_shim(&flags);
-    generate_bindings(&flags);
+}
+
+/// A line for each function that is found at load (`include/late.c`), as these headers name it.
+fn late_names(bindings: &str) -> String {
+    let ours = ["pj", "ast_sip_", "__ast_sip_"];
+    bindings
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("pub fn ")?.split('(').next())
+        .filter(|name| ours.iter().any(|prefix| name.starts_with(prefix)))
+        .enumerate()
+        .map(|(index, name)| format!("LATE({name}, {index})\n"))
+        .collect()
+}
+
+/// Says what these headers have of what differs.
+fn differences(bindings: &str) {
+    for (name, has) in DIFFERENCES {
+        println!("cargo::rustc-check-cfg=cfg({name})");
+        if has.is_in(bindings) {
+            println!("cargo::rustc-cfg={name}");
+        }
+    }
 }
 
 /// A line each of what pjproject is compiled with.
@@ -181,6 +223,7 @@ fn compile_shim(flags: &[String]) {
     cc::Build::new()
         .file("include/shim.c")
         .file("include/shim_pjsip.c")
+        .file("include/late.c")
         .flags(flags)
         .warnings(true)
         .std("gnu11")
@@ -188,7 +231,7 @@ fn compile_shim(flags: &[String]) {
         .compile("ciphertrunk_shim");
 }
 
-fn generate_bindings(flags: &[String]) {
+fn bindings(flags: &[String]) -> String {
     let mut builder = bindgen::Builder::default()
         .header("include/wrapper.h")
         // Asterisk's headers use clang's blocks for RAII_VAR.
@@ -201,7 +244,7 @@ fn generate_bindings(flags: &[String]) {
         .merge_extern_blocks(true)
         .rust_edition(bindgen::RustEdition::Edition2024)
         .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()));
-    for pattern in FUNCTIONS {
+    for pattern in FUNCTIONS.iter().chain(LATE_FUNCTIONS) {
         builder = builder.allowlist_function(pattern);
     }
     for pattern in TYPES {
@@ -215,16 +258,8 @@ fn generate_bindings(flags: &[String]) {
             .allowlist_function("ast_rtp_instance_set_prop")
             .allowlist_type("ast_rtp_property");
     }
-    let bindings = builder
+    builder
         .generate()
         .expect("bindgen reads Asterisk's headers")
-        .to_string();
-    for (name, has) in DIFFERENCES {
-        println!("cargo::rustc-check-cfg=cfg({name})");
-        if has.is_in(&bindings) {
-            println!("cargo::rustc-cfg={name}");
-        }
-    }
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("sys.rs");
-    fs::write(out, bindings).expect("OUT_DIR can be written");
+        .to_string()
 }

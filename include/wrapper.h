@@ -1,5 +1,6 @@
 /* What bindgen reads: the host's headers that src/ffi uses. */
 #include "shim.h"
+#include "late.h"
 #include "asterisk/ast_version.h"
 #include "asterisk/cli.h"
 #include "asterisk/config.h"
@@ -11,8 +12,11 @@
 #include "asterisk/sdp_srtp.h"
 #include "asterisk/utils.h"
 #include "asterisk/res_pjsip.h"
+#include "asterisk/res_pjsip_session.h"
 #include "asterisk/sorcery.h"
 #include <pjsip.h>
+#include <pjsip_ua.h>
+#include <pjmedia/sdp_neg.h>
 
 /* Values that are macros over other macros, which bindgen cannot evaluate. */
 enum ct_constant {

@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ffi::cli::Registered;
 use ffi::guard::{self, guard};
 use ffi::host::{self, Unloaded};
+use ffi::late::{self, Absent};
 use ffi::session::{self, Supplement};
 use ffi::srtp_engine::{self, Owner};
 use ffi::{module_ref, sdp_crypto};
@@ -43,7 +44,8 @@ struct Loaded {
     _commands: Registered,
     /// `None` while the engine is given away: it would take it back.
     watch: Option<Watch>,
-    _supplement: Supplement,
+    /// `None` without PJSIP.
+    _supplement: Option<Supplement>,
     /// `None`: the TLS transports are pjproject's. Shared with who asks them: that may wait for PJSIP.
     tls: Option<Arc<Tls>>,
 }
@@ -68,8 +70,21 @@ extern "C" fn ciphertrunk_load() -> c_int {
 }
 
 fn load() -> Result<Loaded, String> {
-    if let Some(notice) = probe::check().map_err(|unfit| unfit.to_string())? {
+    if let Some(notice) = probe::asterisk().map_err(|unfit| unfit.to_string())? {
         log::info!("{notice}");
+    }
+    let pjsip = match late::find() {
+        Ok(pjsip) => Some(pjsip),
+        Err(Absent::NotLoaded(module)) => {
+            log::info!(
+                "{module} is not loaded: Ciphertrunk is the SRTP engine alone, and serves no SIP over TLS"
+            );
+            None
+        }
+        Err(lacks) => return Err(lacks.to_string()),
+    };
+    if let Some(pjsip) = pjsip {
+        probe::pjproject(pjsip).map_err(|unfit| unfit.to_string())?;
     }
     packet_crypto::kernels()
         .self_test()
@@ -83,8 +98,8 @@ fn load() -> Result<Loaded, String> {
     let loaded = Loaded {
         _commands: ffi::cli::register(observe::cli::COMMANDS),
         watch: Some(watch),
-        _supplement: session::register(),
-        tls: start_tls(),
+        _supplement: pjsip.map(|_| session::register()),
+        tls: pjsip.and_then(|_| start_tls()),
     };
     ffi::log::verbose(
         2,
@@ -181,7 +196,7 @@ fn stay(mut loaded: Loaded) {
         Ok(watch) => loaded.watch = Some(watch),
         Err(error) => log::error!("no thread for the watch over the engine: {error}"),
     }
-    if loaded.tls.is_none() {
+    if loaded.tls.is_none() && loaded._supplement.is_some() {
         loaded.tls = start_tls();
     }
     *LOADED_STATE.lock().unwrap_or_else(PoisonError::into_inner) = Some(loaded);

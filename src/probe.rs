@@ -8,6 +8,7 @@
 use std::fmt;
 
 use crate::ffi::host;
+use crate::ffi::late::Pjsip;
 
 /// Why it is not.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,12 +78,12 @@ fn minor(version: &str) -> Option<u32> {
     minor[..end].parse().ok()
 }
 
-/// Checks the host. `Ok` may carry a notice for the log.
+/// Checks Asterisk itself. `Ok` may carry a notice for the log.
 ///
 /// # Errors
 ///
 /// [`Unfit`]: the module must not be used in this Asterisk.
-pub fn check() -> Result<Option<String>, Unfit> {
+pub fn asterisk() -> Result<Option<String>, Unfit> {
     let (built, running) = (host::BUILT_ASTERISK.to_owned(), host::asterisk_version());
     if numbers(&built, 1) != numbers(&running, 1) {
         return Err(Unfit::Asterisk { built, running });
@@ -92,6 +93,17 @@ pub fn check() -> Result<Option<String>, Unfit> {
     {
         return Err(Unfit::Earlier { built, running });
     }
+    Ok((built != running).then(|| {
+        format!("built for Asterisk {built}, running in {running}: the same branch, so it loads")
+    }))
+}
+
+/// Checks its pjproject.
+///
+/// # Errors
+///
+/// [`Unfit`], likewise.
+pub fn pjproject(_there: Pjsip) -> Result<(), Unfit> {
     let (built_pj, running_pj) = (host::built_pj_branch(), host::pj_version());
     if numbers(&built_pj, 2) != numbers(&running_pj, 2) {
         return Err(Unfit::Pjproject {
@@ -100,13 +112,8 @@ pub fn check() -> Result<Option<String>, Unfit> {
         });
     }
     match host::pjsip_max_packet() {
-        (_, None) => return Err(Unfit::NoProbe),
-        (built, Some(running)) if built != running => {
-            return Err(Unfit::MaxPacket { built, running });
-        }
-        _ => {}
+        (_, None) => Err(Unfit::NoProbe),
+        (built, Some(running)) if built != running => Err(Unfit::MaxPacket { built, running }),
+        _ => Ok(()),
     }
-    Ok((built != running).then(|| {
-        format!("built for Asterisk {built}, running in {running}: the same branch, so it loads")
-    }))
 }

@@ -8,6 +8,7 @@ pub mod config;
 pub mod fault;
 pub mod guard;
 pub mod host;
+pub mod late;
 pub mod log;
 pub mod module_ref;
 pub mod opaque;

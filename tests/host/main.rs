@@ -10,6 +10,7 @@ mod dtls;
 mod engine;
 mod fail_closed;
 mod load;
+mod no_pjsip;
 mod panic;
 mod phone;
 mod plain_answer;
