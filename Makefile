@@ -12,7 +12,7 @@ TEST_MODULE := build/test/res_ciphertrunk.so
 PREREQS := mmdebstrap debian-archive-keyring util-linux \
 	dpkg-dev xz-utils patch libsrtp2-dev
 
-.PHONY: all prereqs root headers module matrix test-module install demo test bench bench-calls fuzz miri check clean
+.PHONY: all prereqs root headers module matrix test-module install demo test test-host bench bench-calls fuzz miri check clean
 
 all: module
 
@@ -24,9 +24,15 @@ else
 	@asterisk-headers/prereqs.sh build
 endif
 
-# A throw-away Debian with Asterisk 22 and the peers of the tests.
+# A throw-away Debian with Asterisk 22 and the peers of the tests; with ASTERISK=16 bullseye's Asterisk 16 beside it.
+ASTERISK ?= 22
+
 root: prereqs
+ifeq ($(ASTERISK),22)
 	@tests/root.sh $(ROOT)
+else
+	@tests/root.sh $(ROOT)-$(ASTERISK) $(ASTERISK)
+endif
 
 # The headers of exactly the Asterisk in the root, or of the one built in ASTERISK_SRC.
 ifeq ($(ASTERISK_SRC),)
@@ -77,6 +83,15 @@ demo: module
 # The test build of the module is made first: cargo leaves the last one in target/release.
 test: test-module module
 	@RUST_TEST_THREADS=2 $(CARGO) test --workspace --no-fail-fast
+
+# The host tests in an Asterisk that you built in ASTERISK_SRC and installed in ASTERISK_PREFIX; all, or those named in TESTS.
+# What it cannot have is named at the end: skipped is not passed.
+ASTERISK_PREFIX ?=
+TESTS ?=
+
+test-host:
+	@$(MAKE) --no-print-directory ASTERISK_SRC= root
+	@tests/on-host.sh "$(ASTERISK_SRC)" "$(ASTERISK_PREFIX)" $(TESTS)
 
 # SRTP of this project beside others, on one core; build/bench/srtp.json. Fails when the kernel is not the CPU's best.
 BENCH_CPU ?= $(shell expr $$(nproc) - 1)

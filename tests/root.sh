@@ -1,22 +1,41 @@
 #!/bin/sh
-# Makes DIR: a throw-away Debian root with Asterisk 22 and the peers that the host tests call. One that is there and was
-# made by the same recipe (this file) is kept. It never touches an Asterisk that is installed on the machine.
+# Makes DIR: a throw-away Debian root with an Asterisk of branch BRANCH; that of 22 has the peers too that the host tests call.
+# One that is there and was made by the same recipe (this file) is kept. It never touches an Asterisk that is installed on the
+# machine.
 #
-#   root.sh DIR
+#   root.sh DIR [BRANCH]     22 (Debian forky's, the default) or 16 (Debian bullseye's)
 #
 # ROOT_MIRROR= names another Debian mirror than mmdebstrap's default.
 set -eu
 
 dir=$1
-suite=forky # the Debian release that has Asterisk 22
-packages="asterisk asterisk-dev asterisk-modules baresip-core sip-tester tshark openssl procps iproute2 libsrtp2-1"
+branch=${2:-22}
+asterisk="asterisk asterisk-dev asterisk-modules"
+case $branch in
+22)
+    suite=forky
+    packages="$asterisk baresip-core sip-tester tshark openssl procps iproute2 libsrtp2-1"
+    mirror=${ROOT_MIRROR:-}
+    ;;
+16)
+    # A module for it is built in it: its C library and OpenSSL are older than those of a machine of today. Security updates
+    # of this release are not whole in the archive any more.
+    suite=bullseye
+    packages="$asterisk procps iproute2 libsrtp2-1 gcc libc6-dev make pkg-config clang libclang-dev libssl-dev"
+    mirror="deb ${ROOT_MIRROR:-http://deb.debian.org/debian} bullseye main"
+    ;;
+*)
+    echo "root.sh: there is no recipe for Asterisk $branch: Debian has 22 and 16. For another one that you built and installed: make test-host ASTERISK_SRC=... ASTERISK_PREFIX=..." >&2
+    exit 2
+    ;;
+esac
 
 recipe=$(sha256sum <"$0" | cut -c1-64)
 wanted() { [ "$(cat "$dir/.recipe" 2>/dev/null)" = "$recipe" ]; }
 
 wanted && exit 0
 if [ "$(id -u)" -ne 0 ]; then
-    echo "root.sh: making a root needs root. Run once: sudo $0 $dir" >&2
+    echo "root.sh: making a root needs root. Run once: sudo $0 $dir $branch" >&2
     exit 1
 fi
 
@@ -33,7 +52,7 @@ echo "root.sh: making $dir (about a minute)"
 # A snapshot of an archive may be older than its own Valid-Until.
 # shellcheck disable=SC2086
 mmdebstrap --quiet --variant=minbase --components=main --aptopt='Acquire::Check-Valid-Until "false"' \
-    --include="$(echo $packages | tr ' ' ',')" "$suite" "$new" ${ROOT_MIRROR:+"$ROOT_MIRROR"}
+    --include="$(echo $packages | tr ' ' ',')" "$suite" "$new" ${mirror:+"$mirror"}
 
 # Calls ask for the host's name and for the root of the DNS: without answers here each of them waits for a resolver.
 echo 127.0.0.1 localhost ciphertrunk A.ROOT-SERVERS.NET >"$new/etc/hosts"

@@ -145,7 +145,7 @@ fn each_gets_488_and_a_reason(lab: &Lab, user: User) {
     for (what, accepted, refused, code) in TABLE {
         let name = format!("{what}-accepted");
         offer(&name, accepted).run(lab, &Plan::Expect(200));
-        let about = ours.log_lines(&format!("Call-ID {name}"));
+        let about = ours.all_log_lines(&format!("Call-ID {name}"));
         // A line with an unknown suite is skipped, and that is told, when another line is chosen.
         let skipped = accepted.matches("_81").count();
         if skipped > 0 {
@@ -160,7 +160,7 @@ fn each_gets_488_and_a_reason(lab: &Lab, user: User) {
 
         let name = format!("{what}-refused");
         offer(&name, refused).run(lab, &Plan::Expect(488));
-        let about = ours.log_lines(&format!("Call-ID {name}"));
+        let about = ours.all_log_lines(&format!("Call-ID {name}"));
         assert_eq!(
             about.len(),
             1,

@@ -3,6 +3,7 @@
 use std::fs;
 
 use host_harness::asterisk::{Asterisk, MODULE, Setup, User};
+use host_harness::host;
 use host_harness::lab::{Lab, repository};
 
 use crate::world::OURS;
@@ -27,8 +28,11 @@ fn assert_stays_down(lab: &Lab, setup: &Setup) {
 
 /// The module with another checksum of Asterisk's build options in it: one that was built for another Asterisk.
 fn of_another_build(lab: &Lab) -> String {
-    let header = fs::read_to_string(lab.root().join("usr/include/asterisk/buildopts.h"))
-        .expect("asterisk-dev");
+    // What the module was compiled with: a run for another Asterisk says where that is.
+    let headers = std::env::var_os("CIPHERTRUNK_HEADERS")
+        .map_or_else(|| repository().join("asterisk-headers/fetched"), Into::into);
+    let header = fs::read_to_string(headers.join("asterisk/asterisk/buildopts.h"))
+        .expect("the headers of the module under test");
     let sum = header
         .lines()
         .find_map(|line| {
@@ -37,7 +41,7 @@ fn of_another_build(lab: &Lab) -> String {
                 .next()
         })
         .expect("AST_BUILDOPT_SUM");
-    let mut module = fs::read(repository().join(MODULE)).expect("the module is built");
+    let mut module = fs::read(host::built(MODULE)).expect("the module is built");
     let at = module
         .windows(sum.len())
         .position(|window| window == sum.as_bytes())

@@ -3,8 +3,7 @@
 //! Asterisk keeps what it sends for `webrtc = yes` alone, and for video. With abs-send-time it writes the time into the kept
 //! packet again, so that the header is another one and the payload the same.
 
-use std::thread::{scope, sleep};
-use std::time::Duration;
+use std::thread::scope;
 
 use host_harness::asterisk::{Asterisk, Setup, TEST_MODULE};
 use host_harness::capture::Capture;
@@ -12,14 +11,13 @@ use host_harness::lab::Lab;
 use host_harness::peer::srtp::{AES_80, GCM_128};
 use host_harness::peer::{Bundle, Description, Heard, Identity, Key, Media, Phone, Suite};
 use host_harness::pjsip::{self, Encryption, UDP};
+use host_harness::wait;
 
 use crate::srtp_call::{self, Call, PBX, PLAIN, PORT};
 
 /// Its endpoint is a browser's.
 const WEB: &str = "127.0.0.40";
 const VIDEO_PORT: u16 = PORT + 2;
-
-const QUIET: Duration = Duration::from_millis(400);
 
 fn with_video(setup: Setup) -> Setup {
     let endpoint = |name, host, encryption| {
@@ -83,21 +81,27 @@ fn retransmission(lab: &Lab, abs_send_time: bool) -> Seen {
     let passes = |plain: &mut Media, web: &mut Media| {
         let video = plain.audio();
         plain.send(&video);
-        web.wait_for(&video).map(|heard| (video, heard))
+        web.try_for(&video).map(|heard| (video, heard))
     };
-    let begun = (0..50).any(|_| passes(&mut plain, &mut web).is_some());
-    assert!(begun, "no video came");
-    let (video, first) = passes(&mut plain, &mut web).expect("the video goes on");
-    web.hear_all(QUIET);
+    // What comes before the call is up may be lost.
+    let mut begun = || {
+        wait::until(
+            "video at the browser",
+            wait::SOON,
+            || passes(&mut plain, &mut web),
+            String::new,
+        )
+    };
+    begun();
+    let (video, first) = begun();
+    web.settle();
     web.nack(&first);
-    let again = web.hear_all(QUIET);
+    let again = web.settle();
     assert!(
         passes(&mut plain, &mut web).is_some(),
         "and on after the retransmission"
     );
 
-    // dumpcap hands packets over in batches, and loses the last one when it is stopped.
-    sleep(Duration::from_millis(800));
     let wire = capture.stop();
     let open = |from: &str, to: &str| {
         let between = wire.datagrams.iter().filter(|datagram| {
@@ -185,9 +189,9 @@ fn with_sdes(lab: &Lab, pbx: &Asterisk<'_>, suite: Suite) -> Vec<bool> {
     let audio = call.media.audio();
     call.media.send(&audio);
     let first = call.media.wait_for(&audio).expect("an echo");
-    call.media.hear_all(QUIET);
     call.media.nack(&first);
-    let again = call.media.hear_all(QUIET);
+    call.media.settle_rtcp();
+    let again = call.media.settle();
     assert_eq!(call.media.echoes(10), 10, "the call goes on");
     assert_eq!(pbx.count("RTCP unprotected"), 1, "the NACK came");
     let key = call.theirs.expect("a call");

@@ -1,14 +1,10 @@
 //! Replayed and forged packets.
 
-use std::time::Duration;
-
 use host_harness::lab::Lab;
 use host_harness::peer::srtp::AES_80;
 use host_harness::peer::{Heard, Key};
 
 use crate::srtp_call::{self, Call};
-
-const QUIET: Duration = Duration::from_millis(150);
 
 /// How many of ten replays of one packet are handed up as audio, ciphertext and tag included, and come back.
 fn replays_handed_up(call: &mut Call) -> usize {
@@ -29,7 +25,7 @@ fn replays_handed_up(call: &mut Call) -> usize {
                 .is_some_and(|payload| payload == ciphertext || payload == audio)
     };
     call.media
-        .hear_all(QUIET)
+        .settle()
         .iter()
         .filter(|heard| came_back(heard))
         .count()
@@ -63,7 +59,7 @@ fn replays_and_forgeries_are_dropped_and_counted() {
     let mut plain = wire[..12].to_vec();
     plain.extend(&audio);
     call.media.send_raw(&plain);
-    assert_eq!(call.media.hear_all(QUIET).len(), 0, "a forgery came back");
+    assert_eq!(call.media.settle().len(), 0, "a forgery came back");
     assert_eq!(pbx.count("Authentication failures"), 5);
     call.media.send_raw(&wire);
     assert!(call.media.wait_for(&audio).is_some(), "the packet itself");

@@ -1,7 +1,5 @@
 //! A plain leg bridged to one with SDES: what must leave under an index that was used.
 
-use std::time::Duration;
-
 use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::lab::Lab;
 use host_harness::peer::srtp::{AES_80, GCM_256};
@@ -9,7 +7,6 @@ use host_harness::peer::{Heard, Key};
 
 use crate::srtp_call::{self, Bridged, PBX};
 
-const QUIET: Duration = Duration::from_millis(200);
 const DUPLICATES: usize = 50;
 
 /// What the SDES side got of audio that the plain side sent.
@@ -33,6 +30,13 @@ fn seen(heard: &[Heard], sent: &[Vec<u8>]) -> Seen {
     }
 }
 
+/// What the SDES side gets until audio comes that the plain side sends now.
+fn behind(call: &mut Bridged) -> Vec<Heard> {
+    let audio = call.plain.audio();
+    call.plain.send(&audio);
+    call.sdes.hear_until(&audio)
+}
+
 /// Sends packets from the plain side, each of them twice.
 fn duplicates(lab: &Lab, key: &Key) -> Seen {
     let mut call = Bridged::new(lab, key);
@@ -44,10 +48,10 @@ fn duplicates(lab: &Lab, key: &Key) -> Seen {
         let wire = call.plain.sealed(&audio);
         call.plain.send_raw(&wire);
         call.plain.send_raw(&wire);
+        heard.extend(call.sdes.hear_until(&audio));
         sent.push(audio);
-        heard.extend(call.sdes.hear(QUIET));
     }
-    heard.extend(call.sdes.hear_all(QUIET));
+    heard.extend(behind(&mut call));
     seen(&heard, &sent)
 }
 
@@ -66,7 +70,7 @@ fn reordered_at_the_wrap(lab: &Lab) -> Seen {
         call.plain.send(&audio);
         sent.push(audio);
     }
-    let heard = call.sdes.hear_all(QUIET);
+    let heard = behind(&mut call);
     seen(&heard, &sent)
 }
 

@@ -1,7 +1,6 @@
 //! What the options of a `protocol=tls` transport do. Each is tried beside a transport that lacks it.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use host_harness::asterisk::Asterisk;
 use host_harness::certificates::Authority;
@@ -308,6 +307,5 @@ fn external_addresses_and_local_nets() {
         );
         let outcome = connection.accept_request(&invite);
         assert!(outcome.is_ok(), "{outcome:?}");
-        std::thread::sleep(Duration::from_millis(50));
     }
 }

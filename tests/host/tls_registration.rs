@@ -70,7 +70,7 @@ fn we_register_with_a_carrier_and_again_when_it_was_restarted() {
         .pjsip(&world.transport("verify_server = yes\n"))
         .pjsip(&pjsip::tls_trunk("carrier", CARRIER, Encryption::Plain).replace("aors = carrier\n", "aors = carrier\noutbound_auth = login\n").replace(
             "type = aor\n",
-            "type = aor\nqualify_frequency = 1\nqualify_timeout = 1\n",
+            "type = aor\nqualify_frequency = 1\nqualify_timeout = 30\n",
         ))
         .pjsip(&format!(
             "[login]\ntype = auth\nauth_type = userpass\nusername = trunk\npassword = {PASSWORD}\n\n\

@@ -2,6 +2,7 @@
 
 use host_harness::asterisk::Asterisk;
 use host_harness::lab::FOLDER;
+use host_harness::sipp::TIMEOUT;
 
 use crate::tls_world::{World, address};
 
@@ -53,7 +54,7 @@ fn requests_over_one_connection_and_over_many() {
                 &world.certificate.key,
                 "-nostdin",
                 "-timeout",
-                "20",
+                TIMEOUT,
                 "-timeout_error",
                 "-max_socket",
                 "200",

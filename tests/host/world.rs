@@ -31,6 +31,11 @@ macro_rules! as_root_and_as_asterisk {
             fn $test() {
                 let name = concat!(module_path!(), "::", stringify!($test)).replace("::", "/");
                 let lab = host_harness::lab::Lab::new(name.trim_start_matches("host/"));
+                if host_harness::asterisk::User::$user == host_harness::asterisk::User::Asterisk
+                    && !lab.host().has_user("asterisk")
+                {
+                    return host_harness::host::skip(&name, "this machine has no user asterisk");
+                }
                 super::$test(&lab, host_harness::asterisk::User::$user);
             })+
         }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::time::Duration;
 
 use crate::audio::{self, Tone};
 use crate::lab::Lab;
@@ -12,8 +11,6 @@ pub use crate::setup::{MODULE, Setup, TEST_MODULE, User};
 use crate::setup::{inside, make_folder};
 use crate::wait::{self, tail};
 use crate::wav;
-
-const BOOT: Duration = Duration::from_secs(40);
 
 /// Why an Asterisk did not come up.
 #[derive(Debug)]
@@ -68,7 +65,7 @@ impl<'lab> Asterisk<'lab> {
             process,
         };
         // Empty until its console answers; then this command waits for the rest.
-        let booted = wait::poll(BOOT, || match asterisk.process.status() {
+        let booted = wait::poll(wait::SOON, || match asterisk.process.status() {
             Some(status) => Some(Err(Some(status))),
             None => asterisk
                 .ask("core waitfullybooted")?
@@ -150,13 +147,30 @@ impl<'lab> Asterisk<'lab> {
             .unwrap_or_default()
     }
 
-    /// The lines of its log that contain `text`.
+    /// The lines of its log that contain `text`, so far. For how many there are: [`Asterisk::all_log_lines`].
     pub fn log_lines(&self, text: &str) -> Vec<String> {
         self.log()
             .lines()
             .filter(|line| line.contains(text))
             .map(str::to_owned)
             .collect()
+    }
+
+    /// Waits until everything that happened before is in its log, which a thread of its own writes.
+    pub fn settle_log(&self) {
+        // A module whose reload changes nothing here, and is logged.
+        const MARK: &str = "Reloading module 'res_pjproject";
+        let before = self.log_lines(MARK).len();
+        self.cli("module reload res_pjproject.so");
+        self.wait_until("the mark in the log", |asterisk| {
+            (asterisk.log_lines(MARK).len() > before).then_some(())
+        });
+    }
+
+    /// The lines of its log that contain `text`, all that there are of what happened before.
+    pub fn all_log_lines(&self, text: &str) -> Vec<String> {
+        self.settle_log();
+        self.log_lines(text)
     }
 
     /// Waits for a line in its log.

@@ -10,6 +10,9 @@ use crate::process::Process;
 use crate::wait::{self, tail};
 use crate::wav::{self, Recording};
 
+/// For how many seconds a phone has something to say: longer than any wait.
+const SAID: u32 = 300;
+
 /// baresip's `mediaenc`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Media {
@@ -58,7 +61,7 @@ impl Baresip {
         let (server, transport) = &phone.server;
         lab.write(
             &format!("{name}/say.wav"),
-            wav::tone(8000, phone.tone, 0.3, 60),
+            wav::tone(8000, phone.tone, 0.3, SAID),
         );
         lab.write(&format!("{name}/rec/.made"), "");
         let media = match phone.media {

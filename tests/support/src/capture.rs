@@ -1,7 +1,7 @@
 //! What was on the wire.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use crate::audio;
@@ -14,7 +14,12 @@ use crate::wait;
 pub struct Capture {
     dumpcap: Process,
     file: PathBuf,
+    /// What is sent from it to itself ends the capture.
+    end: UdpSocket,
 }
+
+/// The last datagram of a capture.
+const END: &[u8] = b"the end of the capture";
 
 impl Capture {
     /// Starts to capture to `NAME.pcap` in the lab's folder.
@@ -30,6 +35,7 @@ impl Capture {
         Self {
             dumpcap,
             file: lab.folder().join(format!("{name}.pcap")),
+            end: lab.udp("127.0.0.1:0"),
         }
     }
 
@@ -38,8 +44,23 @@ impl Capture {
         &self.file
     }
 
-    /// Ends the capture and reads it.
+    /// Ends the capture and reads it: all that was on the wire before. (dumpcap hands packets over in batches, and loses the
+    /// last one when it is stopped.)
     pub fn stop(mut self) -> Wire {
+        let own = self.end.local_addr().expect("bound");
+        self.end.send_to(END, own).expect("loopback takes it");
+        wait::until(
+            &format!("the last packet in {}", self.file.display()),
+            wait::SOON,
+            || {
+                let file = fs::read(&self.file).ok()?;
+                file.windows(END.len())
+                    .rev()
+                    .any(|octets| octets == END)
+                    .then_some(())
+            },
+            || self.dumpcap.output(),
+        );
         self.dumpcap.terminate();
         self.dumpcap.wait(wait::SOON);
         let told = self.dumpcap.output();

@@ -11,26 +11,43 @@ use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
+use crate::host::Host;
 use crate::process::Process;
 use crate::wait;
 
 /// The test's folder, as programs in the lab see it.
 pub const FOLDER: &str = "/srv";
 
-/// `$1` the root, `$2` the test's folder. The root is read-only inside: a test cannot spoil it for the next.
+/// `$1` the root, `$2` the test's folder, `$3` the root of the Asterisk under test. Both roots are read-only inside: a test cannot
+/// spoil them for the next. Where that is this machine's own, it resolves names as the other one does.
 const HOLD: &str = r#"set -e
-mount --bind "$1" "$1"
-mount -o remount,ro,bind "$1"
-mount --bind "$2" "$1/srv"
-mount -t tmpfs tmpfs "$1/tmp"
-mount -t tmpfs tmpfs "$1/run"
-mount -t proc proc "$1/proc"
+for root in "$1" "$3"; do
+    [ "$root" != / ] || continue
+    mount --bind "$root" "$root"
+    mount -o remount,ro,bind "$root"
+    mount --bind "$2" "$root/srv"
+    mount -t tmpfs tmpfs "$root/tmp"
+    mount -t tmpfs tmpfs "$root/run"
+    mount -t proc proc "$root/proc"
+    [ "$1" != "$3" ] || break
+done
+if [ "$3" = / ]; then
+    mount --bind "$2" /srv
+    mount --bind "$1/etc/hosts" /etc/hosts
+    mount --bind "$1/etc/nsswitch.conf" /etc/nsswitch.conf
+    mount -t proc proc /proc
+    mount -o remount,ro,bind /
+fi
 hostname ciphertrunk
 chroot "$1" ip link set lo up
 echo held
 exec cat"#;
+
+/// How many of each log's last lines a failing test shows.
+const LOG_LINES: usize = 40;
 
 /// The namespaces of a lab, in the order in which a process can enter them.
 const NAMESPACES: [(&str, libc::c_int); 4] = [
@@ -45,6 +62,7 @@ const NAMESPACES: [(&str, libc::c_int); 4] = [
 pub struct Lab {
     folder: PathBuf,
     root: PathBuf,
+    host: Host,
     /// `/proc/PID/ns` of the first process in the namespaces.
     namespaces: PathBuf,
     holder: Child,
@@ -75,6 +93,7 @@ impl Lab {
             "{} is not there: run `make root`",
             root.display()
         );
+        let host = Host::of_this_run(&root);
         // SAFETY: no precondition.
         let user = unsafe { libc::geteuid() };
         assert_eq!(user, 0, "the host tests make namespaces and need root");
@@ -102,6 +121,7 @@ impl Lab {
             ])
             .arg(&root)
             .arg(folder)
+            .arg(&host.root)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -122,6 +142,7 @@ impl Lab {
         Self {
             folder: folder.to_owned(),
             root,
+            host,
             namespaces,
             holder,
             _pipe: pipe,
@@ -136,6 +157,11 @@ impl Lab {
     /// The root, from outside (read-only to programs in the lab).
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The Asterisk that the tests run.
+    pub fn host(&self) -> &Host {
+        &self.host
     }
 
     /// Writes a file of the test's folder, with the folders above it.
@@ -170,16 +196,51 @@ impl Lab {
         Process::new(name, child, log)
     }
 
-    /// Runs a program in the lab to its end.
+    /// Runs a program in the lab to its end. One that hangs is killed.
     pub fn run(&self, program: &str, args: &[&str]) -> Output {
         let mut command = self.command(program, args);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        self.start(&mut command, program)
-            .wait_with_output()
-            .expect("a child can be waited for")
+        let child = self.start(&mut command, program);
+        let id = child.id();
+        let (ended, end) = channel::<()>();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                if end.recv_timeout(wait::SOON) == Err(RecvTimeoutError::Timeout) {
+                    eprintln!(
+                        "waited {:?} in vain for the end of {program} {args:?}",
+                        wait::SOON
+                    );
+                    // SAFETY: no memory is involved; the child has not been waited for, so the id is still its own.
+                    unsafe { libc::kill(id.cast_signed(), libc::SIGKILL) };
+                }
+            });
+            let output = child.wait_with_output().expect("a child can be waited for");
+            drop(ended);
+            output
+        })
+    }
+
+    /// The ends of all logs, for a test that fails.
+    fn show_logs(&self) {
+        let mut folders = vec![self.folder.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let (path, kind) = (entry.path(), entry.file_type());
+                if kind.is_ok_and(|kind| kind.is_dir()) {
+                    folders.push(path);
+                } else if path
+                    .extension()
+                    .is_some_and(|end| end == "out" || end == "log")
+                {
+                    let log = fs::read(&path).unwrap_or_default();
+                    let end = wait::tail(&String::from_utf8_lossy(&log), LOG_LINES);
+                    eprintln!("--- {}\n{end}", path.display());
+                }
+            }
+        }
     }
 
     /// [`Lab::run`], for what must succeed; its standard output.
@@ -192,6 +253,28 @@ impl Lab {
             String::from_utf8_lossy(&output.stderr)
         );
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Puts a file of the test's folder over one of every root's, until the test ends.
+    pub fn put_over(&self, name: &str, over: &str) {
+        let mut roots = vec![&self.root];
+        if self.host.root != self.root {
+            roots.push(&self.host.root);
+        }
+        for root in roots {
+            let mut command = self.command_on(
+                root,
+                "mount",
+                &["--bind", &format!("{FOLDER}/{name}"), over],
+            );
+            let child = self.start(&mut command, "mount");
+            let output = child.wait_with_output().expect("a child can be waited for");
+            assert!(
+                output.status.success(),
+                "mount over {over} in {}",
+                root.display()
+            );
+        }
     }
 
     /// A UDP socket on the lab's network.
@@ -234,8 +317,19 @@ impl Lab {
         })
     }
 
-    /// A command that enters the lab before it becomes `program`.
+    /// A command that enters the lab before it becomes `program`: Asterisk's on its own root, others on that of the peers.
     fn command(&self, program: &str, args: &[&str]) -> Command {
+        if program != "asterisk" {
+            return self.command_on(&self.root, program, args);
+        }
+        let mut command = self.command_on(&self.host.root, &self.host.program, args);
+        if !self.host.libraries.is_empty() {
+            command.env("LD_LIBRARY_PATH", &self.host.libraries);
+        }
+        command
+    }
+
+    fn command_on(&self, root: &Path, program: &str, args: &[&str]) -> Command {
         let namespaces: Vec<(File, libc::c_int)> = NAMESPACES
             .iter()
             .map(|(name, kind)| {
@@ -245,8 +339,8 @@ impl Lab {
                 )
             })
             .collect();
-        let root = std::ffi::CString::new(self.root.as_os_str().as_encoded_bytes())
-            .expect("a path has no NUL");
+        let root =
+            std::ffi::CString::new(root.as_os_str().as_encoded_bytes()).expect("a path has no NUL");
         let mut command = Command::new(program);
         command
             .args(args)
@@ -298,6 +392,9 @@ fn enter(namespace: &File, kind: libc::c_int) -> io::Result<()> {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        if thread::panicking() {
+            self.show_logs();
+        }
         let _ = self.holder.kill();
         let _ = self.holder.wait();
     }

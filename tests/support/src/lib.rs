@@ -1,6 +1,7 @@
 //! What the host tests and the demo stand on: real Asterisks and real peers, in a world that ends with the test.
 //!
 //! - [`lab`]: one test's namespaces and folder; everything that runs, runs in there
+//! - [`host`]: which Asterisk a run of the tests is for
 //! - [`process`]: a program in a lab, killed on drop
 //! - [`setup`], [`asterisk`]: an Asterisk with or without the module under test, before and after it starts
 //! - [`pjsip`]: pieces of configuration that several tests want alike
@@ -19,6 +20,7 @@ pub mod audio;
 pub mod baresip;
 pub mod capture;
 pub mod certificates;
+pub mod host;
 pub mod lab;
 pub mod names;
 pub mod peer;

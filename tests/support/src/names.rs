@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::lab::{FOLDER, Lab};
+use crate::lab::Lab;
 
 /// A name server with these names; it ends when dropped.
 #[derive(Debug)]
@@ -20,14 +20,7 @@ impl Names {
     /// Serves addresses of names to the programs of a lab. Before they start.
     pub fn serve(lab: &Lab, names: &[(&str, &str)]) -> Self {
         lab.write("resolv.conf", "nameserver 127.0.0.1\n");
-        lab.must_run(
-            "mount",
-            &[
-                "--bind",
-                &format!("{FOLDER}/resolv.conf"),
-                "/etc/resolv.conf",
-            ],
-        );
+        lab.put_over("resolv.conf", "/etc/resolv.conf");
         let names: BTreeMap<String, Ipv4Addr> = names
             .iter()
             .map(|(name, address)| {

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
 
+use crate::host;
 use crate::lab::{self, Lab};
 
 /// What the tests' Asterisks have of Debian's modules; autoloaded, as operators do.
@@ -52,7 +53,7 @@ const MODULES: &[&str] = &[
     "res_timing_timerfd",
 ];
 
-/// The module under test, as `make module` leaves it.
+/// The module under test, as `make module` leaves it (see [`host::built`]).
 pub const MODULE: &str = "build/res_ciphertrunk.so";
 /// The same with the feature `test-hooks` (`make test`).
 pub const TEST_MODULE: &str = "build/test/res_ciphertrunk.so";
@@ -109,7 +110,7 @@ impl Setup {
     /// With this file of the repository as `res_ciphertrunk.so`.
     #[must_use]
     pub fn module(mut self, file: &str) -> Self {
-        self.module = Some(lab::repository().join(file));
+        self.module = Some(host::built(file));
         self
     }
 
@@ -174,7 +175,12 @@ pub(crate) fn make_folder(lab: &Lab, setup: &Setup, folder: &Path) {
     ] {
         writeln!(conf, "{key} = {}", inside(name, sub)).expect("a String takes it");
     }
-    conf += "astdatadir = /usr/share/asterisk\nastkeydir = /usr/share/asterisk\nastagidir = /usr/share/asterisk/agi-bin\n";
+    let data = &lab.host().data;
+    writeln!(
+        conf,
+        "astdatadir = {data}\nastkeydir = {data}\nastagidir = {data}/agi-bin"
+    )
+    .expect("a String takes it");
     conf += "[options]\nverbose = 3\n";
     let etc = folder.join("etc");
     let put = |file: &str, content: &str| {
@@ -213,7 +219,10 @@ pub(crate) fn make_folder(lab: &Lab, setup: &Setup, folder: &Path) {
         put(file, content);
     }
     for module in MODULES {
-        let stock = format!("{}/{module}.so", stock_modules(lab));
+        if !lab.host().has_module(module) {
+            continue;
+        }
+        let stock = format!("{}/{module}.so", lab.host().modules);
         symlink(stock, folder.join(format!("modules/{module}.so"))).expect("a link can be made");
     }
     if let Some(module) = &setup.module {
@@ -229,28 +238,14 @@ pub(crate) fn make_folder(lab: &Lab, setup: &Setup, folder: &Path) {
     }
 }
 
-/// The folder of Debian's modules, in the root: its name has the machine's architecture.
-fn stock_modules(lab: &Lab) -> String {
-    let libraries = fs::read_dir(lab.root().join("usr/lib")).expect("the root has libraries");
-    libraries
-        .filter_map(Result::ok)
-        .map(|entry| {
-            format!(
-                "/usr/lib/{}/asterisk/modules",
-                entry.file_name().to_string_lossy()
-            )
-        })
-        .find(|path| lab.root().join(&path[1..]).is_dir())
-        .expect("the root has Asterisk's modules")
-}
-
 fn own_by_asterisk(lab: &Lab, folder: &Path) {
-    let passwd = fs::read_to_string(lab.root().join("etc/passwd")).expect("the root has users");
+    let passwd =
+        fs::read_to_string(lab.host().root.join("etc/passwd")).expect("the host has users");
     let ids = passwd.lines().find_map(|line| {
         let mut fields = line.strip_prefix("asterisk:")?.split(':').skip(1);
         Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
     });
-    let (uid, gid) = ids.expect("the root has the user asterisk");
+    let (uid, gid) = ids.expect("the host has the user asterisk");
     let mut folders = vec![folder.to_owned()];
     while let Some(path) = folders.pop() {
         chown(&path, Some(uid), Some(gid)).expect("root may give a folder away");

@@ -14,9 +14,6 @@ use crate::certificates::Certificate;
 use crate::lab::Lab;
 use crate::wait;
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// A TLS client to be.
 pub struct Client {
     context: SslContextBuilder,
@@ -168,7 +165,7 @@ impl Connection {
         shake: impl FnOnce(&mut SslStream<TcpStream>) -> Result<(), openssl::ssl::Error>,
     ) -> Result<Self, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
-        tcp.set_read_timeout(Some(PATIENCE))
+        tcp.set_read_timeout(Some(wait::SOON))
             .map_err(|error| text(&error))?;
         tcp.set_nodelay(true).map_err(|error| text(&error))?;
         let ssl = Ssl::new(context).map_err(|error| text(&error))?;
@@ -250,7 +247,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The connection ended, or nothing came for long.
+    /// The connection ended.
     pub fn receive(&mut self) -> io::Result<String> {
         loop {
             if let Some(length) = message_length(&self.received) {
@@ -258,9 +255,16 @@ impl Connection {
                 return Ok(String::from_utf8_lossy(&message).into_owned());
             }
             let mut buffer = [0; 16384];
-            match self.stream.read(&mut buffer)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                count => self.received.extend_from_slice(&buffer[..count]),
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => self.received.extend_from_slice(&buffer[..count]),
+                Err(error) if is_late(&error) => panic!(
+                    "waited {:?} in vain for a SIP message on the connection at {}; it began with {:?}",
+                    wait::SOON,
+                    self.local(),
+                    String::from_utf8_lossy(&self.received)
+                ),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -269,7 +273,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The connection ended, or nothing came for long.
+    /// The connection ended.
     pub fn options(&mut self) -> io::Result<u16> {
         let request = self.request("", "");
         self.send(request.as_bytes())?;
@@ -284,15 +288,18 @@ impl Connection {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return true,
                 Ok(_) => {}
-                Err(error) => {
-                    return !matches!(
-                        error.kind(),
-                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-                    );
-                }
+                Err(error) => return !is_late(&error),
             }
         }
     }
+}
+
+/// Whether a read ended because nothing came in time.
+fn is_late(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
 }
 
 /// The status of a response; 0 for anything else.

@@ -1,9 +1,11 @@
 //! SIPp: offers and answers that no real phone would send.
 
-use std::time::Duration;
-
 use crate::lab::{self, Lab};
 use crate::process::Process;
+use crate::wait;
+
+/// SIPp's own limit, in seconds: what hangs ends, and says where, before [`wait::SOON`].
+pub const TIMEOUT: &str = "170";
 
 /// One call of SIPp's, by UDP.
 #[derive(Debug, Clone)]
@@ -49,7 +51,7 @@ impl Call {
             "-cid_str",
             &self.id,
             "-timeout",
-            "20",
+            TIMEOUT,
             "-timeout_error",
             "-trace_err",
             "-error_file",
@@ -64,7 +66,7 @@ impl Call {
     /// Starts SIPp and waits until it ends; it must have gone as planned.
     pub fn run(&self, lab: &Lab, plan: &Plan) {
         let mut sipp = self.start(lab, plan);
-        let status = sipp.wait(Duration::from_secs(30));
+        let status = sipp.wait(wait::SOON);
         assert!(
             status.success(),
             "SIPp {} ({plan:?}): {status}\n{}",

@@ -1,10 +1,19 @@
-//! Waits that end.
+//! Waits for events. Each has an end, and says what it waited for.
+//!
+//! A test never sleeps for as long as something is thought to take, and gives up only on what hangs: however busy the
+//! machine, the event decides. That something does *not* happen is shown by what comes behind it in order
+//! ([`crate::peer::Media::settle`], [`crate::asterisk::Asterisk::settle_log`], the end of [`crate::capture::Capture`]), not
+//! by listening for a while.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Long enough for anything that happens at once on a busy machine.
-pub const SOON: Duration = Duration::from_secs(20);
+/// The limit of every wait for what happens at once on an idle machine. Only what hangs reaches it: beside two busy loops and
+/// two builds on two cores the slowest such event has taken half a minute.
+pub const SOON: Duration = Duration::from_secs(180);
+
+/// After so long, something that may be lost (a packet that comes before a call is up) is tried again. Nothing depends on it.
+pub const TRY: Duration = Duration::from_millis(400);
 
 const STEP: Duration = Duration::from_millis(50);
 

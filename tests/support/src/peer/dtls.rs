@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::UdpSocket;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
@@ -15,10 +15,10 @@ use openssl::ssl::{HandshakeError, Ssl, SslContext, SslMethod};
 use openssl::x509::{X509, X509Name};
 
 use super::srtp::{AES_80, Key};
+use crate::wait::SOON;
 
-/// How long a flight is waited for before the last one is sent again (RFC 6347 section 4.2.4.1), and how often.
+/// How long a flight is waited for before the last one may be sent again (RFC 6347 section 4.2.4.1); in all, until it hangs.
 const FLIGHT: Duration = Duration::from_millis(1100);
-const FLIGHTS: usize = 8;
 
 /// Octets of the suite's master key and master salt (RFC 5764 section 4.1.2).
 const KEY: usize = 16;
@@ -78,7 +78,8 @@ pub fn shake_hands(socket: &UdpSocket, identity: &Identity) -> (Key, Key) {
         .set_read_timeout(Some(FLIGHT))
         .expect("a timeout of a socket");
     let mut outcome = ssl.connect(Datagrams(socket));
-    for _ in 0..FLIGHTS {
+    let end = Instant::now() + SOON;
+    while Instant::now() < end {
         match outcome {
             // A flight did not come: OpenSSL sends its own again.
             Err(HandshakeError::WouldBlock(unfinished)) => outcome = unfinished.handshake(),

@@ -4,12 +4,11 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::lab::Lab;
+use crate::wait::{SOON, TRY};
 
 use super::dtls::{self, Identity};
 use super::srtp::{Key, Srtp};
 
-/// How long an echo may take.
-const ECHO: Duration = Duration::from_millis(400);
 const SAMPLES: u32 = 160;
 const HEADER: usize = 12;
 
@@ -24,6 +23,36 @@ fn header(packet: &[u8]) -> usize {
 
 fn payload(packet: &[u8]) -> Option<Vec<u8>> {
     packet.get(header(packet)..).map(<[u8]>::to_vec)
+}
+
+/// STUN's message types (RFC 8489 section 5): class and method.
+const BINDING_REQUEST: u16 = 0x0001;
+const BINDING_RESPONSE: u16 = 0x0101;
+/// Octets of a STUN message's type and length, and of the transaction's identifier behind them (with the magic cookie).
+const STUN_TYPE: usize = 4;
+const STUN_ID: usize = 16;
+
+/// A binding request without attributes.
+fn binding_request(number: u64) -> Vec<u8> {
+    let mut request = BINDING_REQUEST.to_be_bytes().to_vec();
+    request.extend([0, 0]);
+    request.extend(u128::from(number).to_be_bytes());
+    request
+}
+
+/// The number of the request that this answers, if it is an answer.
+fn binding_response(datagram: &[u8]) -> Option<u64> {
+    let id = datagram.get(STUN_TYPE..STUN_TYPE + STUN_ID)?;
+    let id = u128::from_be_bytes(id.try_into().ok()?);
+    (datagram[..2] == BINDING_RESPONSE.to_be_bytes()).then_some(())?;
+    u64::try_from(id).ok()
+}
+
+/// What came on the media's socket.
+enum Came {
+    Media(Heard),
+    /// The answer to the binding request with this number.
+    Answer(u64),
 }
 
 /// A packet of media that came.
@@ -77,6 +106,8 @@ pub struct Media {
     pub sequence: u16,
     timestamp: u32,
     payloads: u64,
+    /// Binding requests that were sent.
+    asked: u64,
     send: Option<Srtp>,
     receive: Option<Srtp>,
 }
@@ -97,6 +128,7 @@ impl Media {
             sequence: 1000,
             timestamp: 0,
             payloads: 0,
+            asked: 0,
             send: None,
             receive: None,
         }
@@ -232,6 +264,14 @@ impl Media {
     /// The next packet of media that comes.
     pub fn hear(&mut self, limit: Duration) -> Option<Heard> {
         let end = Instant::now() + limit;
+        loop {
+            if let Came::Media(heard) = self.next(end)? {
+                return Some(heard);
+            }
+        }
+    }
+
+    fn next(&mut self, end: Instant) -> Option<Came> {
         let mut buffer = [0; 2048];
         loop {
             let left = end.checked_duration_since(Instant::now())?;
@@ -242,6 +282,9 @@ impl Media {
                 continue;
             };
             let wire = buffer[..length].to_vec();
+            if let Some(number) = binding_response(&wire) {
+                return Some(Came::Answer(number));
+            }
             if length < HEADER || wire[0] >> 6 != 2 || (192..=223).contains(&wire[1]) {
                 continue;
             }
@@ -249,12 +292,52 @@ impl Media {
                 Some(receive) => receive.unprotect(&wire).ok(),
                 None => Some(wire.clone()),
             };
-            return Some(Heard {
+            return Some(Came::Media(Heard {
                 sequence: u16::from_be_bytes([wire[2], wire[3]]),
                 payload: opened.and_then(|packet| payload(&packet)),
                 wire,
-            });
+            }));
         }
+    }
+
+    /// Waits until Asterisk has dealt with all that was sent so far; what came back meanwhile.
+    ///
+    /// Asterisk answers a STUN binding request in the thread that reads the media and in the order of the packets. What is
+    /// echoed, sent again or dropped there has been so when the answer comes. What Asterisk hands to another channel of a
+    /// bridge is not: for that, [`Media::hear_until`].
+    pub fn settle(&mut self) -> Vec<Heard> {
+        self.asked += 1;
+        let asked = self.asked;
+        self.send_raw(&binding_request(asked));
+        let end = Instant::now() + SOON;
+        let mut heard = Vec::new();
+        loop {
+            match self.next(end) {
+                Some(Came::Media(packet)) => heard.push(packet),
+                Some(Came::Answer(number)) if number == asked => return heard,
+                Some(Came::Answer(_)) => {}
+                None => panic!(
+                    "waited {SOON:?} in vain for Asterisk to have read what was sent from port {}; {} packets came",
+                    self.port(),
+                    heard.len()
+                ),
+            }
+        }
+    }
+
+    /// [`Media::settle`] for RTCP on a port of its own.
+    pub fn settle_rtcp(&mut self) {
+        assert!(!self.muxed, "RTCP is on the media's port");
+        self.asked += 1;
+        self.send_rtcp(&binding_request(self.asked));
+        let end = Instant::now() + SOON;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            let came = self.hear_report(left.max(Duration::from_millis(1)));
+            if came.is_some_and(|came| binding_response(&came) == Some(self.asked)) {
+                return;
+            }
+        }
+        panic!("waited {SOON:?} in vain for Asterisk to have read the RTCP that was sent to it");
     }
 
     /// Everything that comes until it is quiet for `quiet`.
@@ -262,16 +345,46 @@ impl Media {
         std::iter::from_fn(|| self.hear(quiet)).collect()
     }
 
-    /// Sends new audio and waits until it comes back. `None`: it does not, or not so that it can be decrypted.
+    /// Everything that comes until this audio does, with it: it was sent behind what the test looks for.
+    pub fn hear_until(&mut self, audio: &[u8]) -> Vec<Heard> {
+        let mut all = Vec::new();
+        let end = Instant::now() + SOON;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            all.extend(self.hear(left));
+            let last = all.last().and_then(|heard| heard.payload.as_deref());
+            if last == Some(audio) {
+                return all;
+            }
+        }
+        panic!(
+            "waited {SOON:?} in vain for audio on port {}; {} packets came",
+            self.port(),
+            all.len()
+        );
+    }
+
+    /// Sends new audio to Asterisk's `Echo`. `None`: it does not come back, or not so that it can be decrypted.
     pub fn echo(&mut self) -> Option<Heard> {
         let audio = self.audio();
         self.send(&audio);
-        self.wait_for(&audio)
+        let heard = self.settle();
+        heard
+            .into_iter()
+            .find(|heard| heard.payload.as_deref() == Some(&audio))
     }
 
     /// Waits until this audio comes.
     pub fn wait_for(&mut self, audio: &[u8]) -> Option<Heard> {
-        let end = Instant::now() + ECHO;
+        self.wait_for_at_most(audio, SOON)
+    }
+
+    /// Waits a little for audio that may be lost, and is sent anew then.
+    pub fn try_for(&mut self, audio: &[u8]) -> Option<Heard> {
+        self.wait_for_at_most(audio, TRY)
+    }
+
+    fn wait_for_at_most(&mut self, audio: &[u8], limit: Duration) -> Option<Heard> {
+        let end = Instant::now() + limit;
         loop {
             let left = end.checked_duration_since(Instant::now())?;
             let heard = self.hear(left)?;

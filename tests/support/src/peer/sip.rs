@@ -2,11 +2,10 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::lab::Lab;
-
-const LIMIT: Duration = Duration::from_secs(10);
+use crate::wait::SOON;
 
 /// What a phone says about its one stream.
 #[derive(Debug, Clone)]
@@ -147,6 +146,11 @@ impl Message {
         rest.split(' ').next()?.parse().ok()
     }
 
+    /// What a request and its retransmissions have alike, and no other request.
+    fn transaction(&self) -> String {
+        format!("{} {}", self.header("Via"), self.header("CSeq"))
+    }
+
     fn uri_of_contact(&self) -> String {
         let contact = self.header("Contact");
         let uri = contact.split(['<', '>']).nth(1).unwrap_or(contact);
@@ -167,6 +171,8 @@ pub struct Phone {
     target: String,
     cseq: u32,
     version: u32,
+    /// The last response to each request that came: a retransmission gets it again (RFC 3261 section 17.2).
+    responses: Vec<(String, String)>,
 }
 
 /// A number that no other call or transaction of this process has.
@@ -188,6 +194,7 @@ impl Phone {
             target: String::new(),
             cseq: 0,
             version: 0,
+            responses: Vec::new(),
         }
     }
 
@@ -249,14 +256,14 @@ impl Phone {
         let invite = self.wait(|message| message.first.starts_with("INVITE "));
         self.ours = format!("{};tag=early", invite.header("To"));
         let sdp = self.describe(early);
-        self.send(&self.response(&invite, "183 Session Progress", &sdp));
+        self.respond(&invite, "183 Session Progress", &sdp);
         self.accept(&invite, |_| answer.clone())
     }
 
     /// Waits for a re-INVITE and refuses it, as if it had crossed one of ours.
     pub fn refuse(&mut self) {
         let invite = self.wait(|message| message.first.starts_with("INVITE "));
-        self.send(&self.response(&invite, "491 Request Pending", ""));
+        self.respond(&invite, "491 Request Pending", "");
         self.wait(|message| message.first.starts_with("ACK "));
     }
 
@@ -272,7 +279,7 @@ impl Phone {
         if !self.ours.contains(";tag=") {
             self.ours += ";tag=answered";
         }
-        self.send(&self.response(invite, "200 OK", &sdp));
+        self.respond(invite, "200 OK", &sdp);
         self.wait(|message| message.first.starts_with("ACK "));
         offer
     }
@@ -351,6 +358,14 @@ impl Phone {
         )
     }
 
+    fn respond(&mut self, to: &Message, status: &str, sdp: &str) {
+        let response = self.response(to, status, sdp);
+        self.send(&response);
+        let transaction = to.transaction();
+        self.responses.retain(|(other, _)| *other != transaction);
+        self.responses.push((transaction, response));
+    }
+
     fn send(&self, message: &str) {
         self.socket
             .send_to(message.as_bytes(), self.asterisk)
@@ -359,14 +374,15 @@ impl Phone {
 
     /// Waits for a message, and answers requests of another kind.
     fn wait(&mut self, is_it: impl Fn(&Message) -> bool) -> Message {
-        let end = Instant::now() + LIMIT;
+        let end = Instant::now() + SOON;
         let mut seen = Vec::new();
         let mut buffer = [0; 16_384];
         loop {
             let left = end.saturating_duration_since(Instant::now());
             assert!(
                 !left.is_zero(),
-                "waited in vain for a SIP message; came: {seen:?}"
+                "waited {SOON:?} in vain for a SIP message to {}; came: {seen:?}",
+                self.host
             );
             self.socket.set_read_timeout(Some(left)).expect("a timeout");
             let Ok(length) = self.socket.recv(&mut buffer) else {
@@ -374,6 +390,16 @@ impl Phone {
             };
             let message = Message::parse(&String::from_utf8_lossy(&buffer[..length]));
             seen.push(message.first.clone());
+            let again = self
+                .responses
+                .iter()
+                .find(|(transaction, _)| *transaction == message.transaction());
+            if let Some((_, response)) = again
+                && message.status().is_none()
+            {
+                self.send(response);
+                continue;
+            }
             // A late answer to an earlier request is not the one.
             let current = message.status().is_none()
                 || message
@@ -383,7 +409,7 @@ impl Phone {
                 return message;
             }
             if message.status().is_none() && !message.first.starts_with("ACK ") {
-                self.send(&self.response(&message, "200 OK", ""));
+                self.respond(&message, "200 OK", "");
             }
         }
     }
