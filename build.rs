@@ -159,14 +159,20 @@ fn main() {
         format!("-isystem{}", headers.join("pjproject").display()),
     ];
     flags.extend(DEFINES.iter().map(|define| format!("-D{define}")));
-    flags.extend(pjproject_defines(&headers));
+    let pjsip = env::var_os("CARGO_FEATURE_PJSIP").is_some();
+    if pjsip {
+        flags.extend(pjproject_defines(&headers));
+        flags.push("-DCT_PJSIP".to_owned());
+    }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let bindings = bindings(&flags);
-    differences(&bindings);
-    fs::write(out.join("late_names.h"), late_names(&bindings)).expect("OUT_DIR can be written");
+    if pjsip {
+        differences(&bindings);
+        fs::write(out.join("late_names.h"), late_names(&bindings)).expect("OUT_DIR can be written");
+    }
     fs::write(out.join("sys.rs"), bindings).expect("OUT_DIR can be written");
     flags.push(format!("-I{}", out.display()));
-    compile_shim(&flags);
+    compile_shim(&flags, pjsip);
 }
 
 /// A line for each function that is found at load (`include/late.c`), as these headers name it.
@@ -218,12 +224,11 @@ fn asterisk_version(headers: &Path) -> String {
         .to_owned()
 }
 
-fn compile_shim(flags: &[String]) {
+fn compile_shim(flags: &[String], pjsip: bool) {
+    let files = ["include/shim.c", "include/shim_pjsip.c", "include/late.c"];
     // The whole archive: nothing refers to the constructor that registers the module.
     cc::Build::new()
-        .file("include/shim.c")
-        .file("include/shim_pjsip.c")
-        .file("include/late.c")
+        .files(&files[..if pjsip { 3 } else { 1 }])
         .flags(flags)
         .warnings(true)
         .std("gnu11")

@@ -1,6 +1,5 @@
 /* What bindgen reads: the host's headers that src/ffi uses. */
 #include "shim.h"
-#include "late.h"
 #include "asterisk/ast_version.h"
 #include "asterisk/cli.h"
 #include "asterisk/config.h"
@@ -11,6 +10,9 @@
 #include "asterisk/rtp_engine.h"
 #include "asterisk/sdp_srtp.h"
 #include "asterisk/utils.h"
+
+#ifdef CT_PJSIP
+#include "late.h"
 #include "asterisk/res_pjsip.h"
 #include "asterisk/res_pjsip_session.h"
 #include "asterisk/sorcery.h"
@@ -31,3 +33,4 @@ enum ct_constant {
 	CT_PJSIP_TLS_ECONNECT = PJSIP_TLS_ECONNECT,
 	CT_PJSIP_TLS_ECERTVERIF = PJSIP_TLS_ECERTVERIF,
 };
+#endif

@@ -16,6 +16,10 @@ mod ffi;
 mod media;
 mod observe;
 mod probe;
+#[cfg(feature = "pjsip")]
+mod transport;
+#[cfg(not(feature = "pjsip"))]
+#[path = "transport_none.rs"]
 mod transport;
 
 use std::ffi::c_int;
@@ -75,14 +79,15 @@ fn load() -> Result<Loaded, String> {
     }
     let pjsip = match late::find() {
         Ok(pjsip) => Some(pjsip),
-        Err(Absent::NotLoaded(module)) => {
+        Err(absent @ (Absent::NotBuiltIn | Absent::NotLoaded(_))) => {
             log::info!(
-                "{module} is not loaded: Ciphertrunk is the SRTP engine alone, and serves no SIP over TLS"
+                "{absent}: Ciphertrunk is the SRTP engine alone, and serves no SIP over TLS"
             );
             None
         }
         Err(lacks) => return Err(lacks.to_string()),
     };
+    #[cfg(feature = "pjsip")]
     if let Some(pjsip) = pjsip {
         probe::pjproject(pjsip).map_err(|unfit| unfit.to_string())?;
     }
@@ -114,6 +119,7 @@ fn load() -> Result<Loaded, String> {
 
 /// Takes over the TLS transports. Where that fails they stay pjproject's, which is TLS too, and the reason is in the log.
 fn start_tls() -> Option<Arc<Tls>> {
+    #[cfg(feature = "pjsip")]
     if let Err(error) = sip_tls::acquire() {
         log::warn!(
             "OpenSSL keeps a pointer into this library ({error:?}): after an unload it stays mapped"

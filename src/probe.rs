@@ -8,6 +8,7 @@
 use std::fmt;
 
 use crate::ffi::host;
+#[cfg(feature = "pjsip")]
 use crate::ffi::late::Pjsip;
 
 /// Why it is not.
@@ -103,6 +104,7 @@ pub fn asterisk() -> Result<Option<String>, Unfit> {
 /// # Errors
 ///
 /// [`Unfit`], likewise.
+#[cfg(feature = "pjsip")]
 pub fn pjproject(_there: Pjsip) -> Result<(), Unfit> {
     let (built_pj, running_pj) = (host::built_pj_branch(), host::pj_version());
     if numbers(&built_pj, 2) != numbers(&running_pj, 2) {

@@ -1,5 +1,6 @@
 //! `ciphertrunk.conf`: what it says, and the last good state of it.
 
+#[cfg(feature = "pjsip")]
 mod key_log;
 mod parse;
 
@@ -15,6 +16,7 @@ use srtp::{SessionParams, Suite};
 use crate::ffi::config::{self as file, Unread};
 use crate::ffi::session::Call;
 
+#[cfg(feature = "pjsip")]
 pub use key_log::key_log;
 
 /// The file's name, below Asterisk's configuration directory.

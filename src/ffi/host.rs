@@ -1,6 +1,8 @@
 //! The Asterisk that loaded us: its versions, and what can be probed of its layout.
 
+#[cfg(feature = "pjsip")]
 use std::ffi::{c_int, c_void};
+#[cfg(feature = "pjsip")]
 use std::ptr;
 
 use super::{sys, text};
@@ -15,18 +17,21 @@ pub fn asterisk_version() -> String {
 }
 
 /// The running pjproject's version.
+#[cfg(feature = "pjsip")]
 pub fn pj_version() -> String {
     // SAFETY: a static string.
     unsafe { text(sys::pj_get_version()) }.unwrap_or_default()
 }
 
 /// The `major.minor` of the pjproject that the module was built with.
+#[cfg(feature = "pjsip")]
 pub fn built_pj_branch() -> String {
     // SAFETY: a string constant of the shim's.
     unsafe { text(sys::ct_built_pj_branch) }.unwrap_or_default()
 }
 
 /// `PJSIP_MAX_PKT_LEN`, as built and as the running pjproject has it (`None`: it could not be asked).
+#[cfg(feature = "pjsip")]
 pub fn pjsip_max_packet() -> (u32, Option<u32>) {
     extern "C" fn probe(found: *mut c_void) -> c_int {
         // SAFETY: the address of the caller's `found`, which waits for this task; a servant thread is known to pjlib.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+#[cfg(feature = "pjsip")]
 use super::{sys, text};
 
 /// That every function of PJSIP's that the module calls was found. Whoever calls one has it from somebody who has this.
@@ -11,6 +12,8 @@ pub struct Pjsip(());
 /// Why PJSIP cannot be used.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Absent {
+    /// The module was built without its half for PJSIP.
+    NotBuiltIn,
     /// res_pjsip or res_pjsip_session is not loaded.
     NotLoaded(&'static str),
     /// They are, and lack this function: they are not those that the module was built for.
@@ -20,6 +23,7 @@ pub enum Absent {
 impl fmt::Display for Absent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotBuiltIn => f.write_str("it was built without PJSIP"),
             Self::NotLoaded(module) => write!(f, "{module} is not loaded"),
             Self::Lacks(function) => write!(
                 f,
@@ -31,6 +35,14 @@ impl fmt::Display for Absent {
 
 /// Finds them. At load, before anything of the module runs that could call one.
 pub fn find() -> Result<Pjsip, Absent> {
+    #[cfg(not(feature = "pjsip"))]
+    return Err(Absent::NotBuiltIn);
+    #[cfg(feature = "pjsip")]
+    found()
+}
+
+#[cfg(feature = "pjsip")]
+fn found() -> Result<Pjsip, Absent> {
     for module in [c"res_pjsip.so", c"res_pjsip_session.so"] {
         // SAFETY: reads the list of modules; the name is a constant.
         if unsafe { sys::ast_module_check(module.as_ptr()) } == 0 {

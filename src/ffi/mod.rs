@@ -3,6 +3,7 @@
 //! No policy lives here. Facts that the `SAFETY` arguments lean on (which thread calls what, which lock is held, how
 //! long a pointer lives) are stated once in `docs/safety.md`.
 
+pub mod call;
 pub mod cli;
 pub mod config;
 pub mod fault;
@@ -12,10 +13,16 @@ pub mod late;
 pub mod log;
 pub mod module_ref;
 pub mod opaque;
+#[cfg(feature = "pjsip")]
 pub mod openssl;
+#[cfg(feature = "pjsip")]
 pub mod pjsip;
 pub mod rtp;
 pub mod sdp_crypto;
+#[cfg(feature = "pjsip")]
+pub mod session;
+#[cfg(not(feature = "pjsip"))]
+#[path = "session_none.rs"]
 pub mod session;
 pub mod srtp_engine;
 pub mod sync;

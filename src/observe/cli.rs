@@ -7,7 +7,9 @@ use crate::ffi::srtp_engine::{self, Owner};
 use crate::ffi::{guard, host, session};
 use crate::media::registry::{self, Totals};
 use crate::media::{refusal, watch};
-use crate::transport::{self, Tls};
+use crate::transport;
+#[cfg(feature = "pjsip")]
+use crate::transport::Tls;
 
 /// The commands.
 pub static COMMANDS: &[Command] = &[
@@ -29,6 +31,7 @@ pub static COMMANDS: &[Command] = &[
         usage: c"Usage: ciphertrunk show refusals\n       Shows a line for each live call of which an a=crypto line was refused: its endpoint, why\n       the last one was, and its Call-ID. Another line of the same offer may have been taken.\n",
         run: show_refusals,
     },
+    #[cfg(feature = "pjsip")]
     Command {
         words: c"ciphertrunk show transports",
         summary: c"Show the TLS transports that are ours",
@@ -119,6 +122,7 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
     for (code, count) in refusal::counts() {
         console!(console, "Refused {code}: {count}");
     }
+    #[cfg(feature = "pjsip")]
     if let Some(counts) = crate::with_tls(Tls::counts) {
         console!(console, "TLS connections: {}", counts.open);
         console!(console, "TLS handshakes in: {}", counts.established_in);
@@ -189,6 +193,7 @@ fn show_refusals(console: &mut Console<'_>) -> Outcome {
     Outcome::Done
 }
 
+#[cfg(feature = "pjsip")]
 fn show_transports(console: &mut Console<'_>) -> Outcome {
     if console.words.len() != 3 {
         return Outcome::Usage;

@@ -80,6 +80,7 @@ pub struct Setup {
     pjsip: String,
     dialplan: String,
     files: Vec<(String, String)>,
+    more_modules: Vec<String>,
 }
 
 impl Setup {
@@ -94,6 +95,7 @@ impl Setup {
             pjsip: String::new(),
             dialplan: String::new(),
             files: Vec::new(),
+            more_modules: Vec::new(),
         }
     }
 
@@ -111,6 +113,13 @@ impl Setup {
     #[must_use]
     pub fn module(mut self, file: &str) -> Self {
         self.module = Some(host::built(file));
+        self
+    }
+
+    /// With another of the host's modules, by its name without `.so`, which not every host has.
+    #[must_use]
+    pub fn with_module(mut self, name: &str) -> Self {
+        self.more_modules.push(name.to_owned());
         self
     }
 
@@ -218,7 +227,8 @@ pub(crate) fn make_folder(lab: &Lab, setup: &Setup, folder: &Path) {
     for (file, content) in &setup.files {
         put(file, content);
     }
-    for module in MODULES {
+    let more = setup.more_modules.iter().map(String::as_str);
+    for module in MODULES.iter().copied().chain(more) {
         if !lab.host().has_module(module) {
             continue;
         }
