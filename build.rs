@@ -202,7 +202,8 @@ fn pjproject_defines(headers: &Path) -> Vec<String> {
     let defines = headers.join("DEFINES");
     let text = fs::read_to_string(&defines).unwrap_or_else(|error| {
         panic!(
-            "no defines of pjproject: {}: {error}. Run `make headers` again.",
+            "no pjproject in these headers: {}: {error}. Run `make headers` again, or build the SRTP half alone: \
+             `make module PJSIP=no`",
             defines.display()
         )
     });
