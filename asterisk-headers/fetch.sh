@@ -79,7 +79,7 @@ from_tree() {
         refuse "$src was unpacked and not configured (no makeopts). Build it as your running Asterisk was built: cd $src && ./configure --with-pjproject-bundled && make"
     [ -f "$src/include/asterisk/buildopts.h" ] ||
         refuse "$src was configured and not built (no include/asterisk/buildopts.h). Build it: make -C $src"
-    version=$(cat "$src/.version" 2>/dev/null || sed -n 's/.*asterisk_version\[\] = "\(.*\)";.*/\1/p' "$src/main/version.c" 2>/dev/null)
+    version=$(cat "$src/.version" 2>/dev/null || sed -n 's/.*asterisk_version\[\] = "\(.*\)";.*/\1/p' "$src/main/version.c" 2>/dev/null || true)
     [ -n "$version" ] ||
         refuse "$src does not tell its version (no .version, no main/version.c). Build it: make -C $src"
 

@@ -51,10 +51,17 @@ missing= dnf= zypper=
 need() { # what it is, dnf's package, zypper's package
     missing="$missing${missing:+, }$1" dnf="$dnf $2" zypper="$zypper $3"
 }
+has_header() {
+    if has cc; then
+        printf '#include <%s>\n' "$1" | cc -E - >/dev/null 2>&1
+    else
+        [ -f "/usr/include/$1" ]
+    fi
+}
 has cc || need "a C compiler (cc)" gcc gcc
-printf '#include <stdlib.h>\n' | cc -E - >/dev/null 2>&1 || ! has cc || need "the C library's headers" glibc-devel glibc-devel
+has_header stdlib.h || need "the C library's headers" glibc-devel glibc-devel
 has_libclang || need "libclang" clang-devel clang-devel
-printf '#include <openssl/ssl.h>\n' | cc -E - >/dev/null 2>&1 || ! has cc || pkg-config --exists openssl 2>/dev/null ||
+has_header openssl/ssl.h || pkg-config --exists openssl 2>/dev/null ||
     need "OpenSSL's headers" openssl-devel libopenssl-devel
 [ -z "$missing" ] && exit 0
 advice="install them"
