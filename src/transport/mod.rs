@@ -20,7 +20,7 @@ use crate::ffi::pjsip::sorcery::{self, Observing};
 use crate::ffi::pjsip::transport;
 
 use adopt::Adopter;
-pub use current::{Kept, Serving, current};
+pub use current::{Serving, current};
 use engine::Engine;
 
 /// SIP over TLS, while it is ours.
