@@ -286,6 +286,7 @@ fn test_fault(console: &mut Console<'_>) -> Outcome {
         return Outcome::Usage;
     };
     crate::ffi::fault::arm(name);
+    #[cfg(feature = "pjsip")]
     sip_tls::fault::arm(name);
     Outcome::Done
 }
