@@ -34,15 +34,16 @@ pub fn is_module_running(name: &str) -> bool {
     static RUNNING: AtomicBool = AtomicBool::new(false);
 
     extern "C" fn entry(
-        _module: *const c_char,
+        module: *const c_char,
         _description: *const c_char,
         _uses: c_int,
         status: *const c_char,
-        _like: *const c_char,
+        wanted: *const c_char,
         _support: sys::ast_module_support_level,
     ) -> c_int {
-        // SAFETY: a constant of the loader's.
-        if unsafe { text(status) }.is_some_and(|status| status == "Running") {
+        // SAFETY: the name of a module in the list, which is locked, the one that was asked for, and a constant of the loader's.
+        let (module, wanted, status) = unsafe { (text(module), text(wanted), text(status)) };
+        if module == wanted && status.is_some_and(|status| status == "Running") {
             RUNNING.store(true, Ordering::Relaxed);
         }
         0
@@ -50,7 +51,7 @@ pub fn is_module_running(name: &str) -> bool {
 
     let name = super::c_text(name);
     RUNNING.store(false, Ordering::Relaxed);
-    // SAFETY: `entry` is called during the call alone, for each module whose name has `name` in it, and keeps nothing.
+    // SAFETY: `entry` is called during the call alone, for each module in the list and with `name` beside it, and keeps nothing.
     unsafe { sys::ast_update_module_list(Some(entry), name.as_ptr()) };
     RUNNING.load(Ordering::Relaxed)
 }
