@@ -12,7 +12,7 @@ const DEFINES: [&str; 3] = [
     "AST_MODULE_SELF_SYM=__internal_res_ciphertrunk_self",
 ];
 
-/// What `src/ffi` uses of Asterisk, and nothing else.
+/// What `src/ffi` uses of Asterisk's core, and nothing else.
 const FUNCTIONS: &[&str] = &[
     "ct_.*",
     "ast_log",
@@ -36,17 +36,12 @@ const FUNCTIONS: &[&str] = &[
     "ast_sockaddr_stringify_fmt",
     "ast_sdp_crypto_(un)?register",
     "ast_sdp_srtp_(alloc|destroy)",
-    "pj_get_version",
-    // Calls of PJSIP
+    // Calls
     "ast_channel_(get_by_name|hangupcause_set|name|tech|tech_pvt)",
     "ast_codec_media_type2str",
     "ast_queue_hangup",
     "ast_set_hangupsource",
-    "ast_sip_session_(refresh|register_supplement_with_module|unregister_supplement)",
-    "pjmedia_sdp_media_find_attr2",
-    "pjmedia_sdp_neg_(get_state|get_neg_remote|get_active_remote|was_answer_remote)",
-    // SIP over TLS
-    "ast_sip_get_(pjsip_endpoint|sorcery|transport_states?)",
+    // Configuration
     "ast_sorcery_retrieve_by_(fields|id)",
     "ast_sorcery_object_get_id",
     "ast_sorcery_objectset_create2",
@@ -55,17 +50,35 @@ const FUNCTIONS: &[&str] = &[
     "__ao2_(ref|cleanup)",
     "ao2_iterator_(init|destroy)",
     "__ao2_iterator_next",
+];
+
+/// What `src/ffi` and `include/shim_pjsip.c` use of res_pjsip, res_pjsip_session and pjproject: all of it, for the linker must
+/// see none (`include/late.h`). Where branches name one differently, each name is here.
+const LATE_FUNCTIONS: &[&str] = &[
+    // Asterisk's own, and what the macros of its headers call
+    "(__)?ast_sip_push_task(_wait_servant)?",
+    "ast_sip_get_(pjsip_endpoint|sorcery|transport_states?)",
+    "ast_sip_session_(refresh|register_supplement_with_module|unregister_supplement)",
+    // pjlib
     "pj_atomic_(create|destroy)",
+    "pj_get_version",
     "pj_gettimeofday",
     "pj_grp_lock_(create|add_ref|dec_ref|add_handler)",
     "pj_lock_(create_recursive_mutex|destroy)",
     "pj_pool_(alloc|reset)",
     "pj_thread_(register|is_registered)",
+    // pjmedia
+    "pjmedia_sdp_media_find_attr2",
+    "pjmedia_sdp_neg_(get_state|get_neg_remote|get_active_remote|was_answer_remote)",
+    // pjsip
     "pjsip_endpt_(create|release)_pool",
+    "pjsip_endpt_create_request",
     "pjsip_endpt_get_tpmgr",
+    "pjsip_get_options_method",
     "pjsip_tpmgr_(register_tpfactory|unregister_tpfactory|receive_packet|get_state_cb)",
     "pjsip_transport_(register|destroy|add_ref|dec_ref|shutdown|get_type_name|get_flag_from_type)",
     "pjsip_tls_transport_start2",
+    "pjsip_tx_data_(encode|dec_ref)",
 ];
 const TYPES: &[&str] = &[
     "ast_srtp_res",
@@ -158,9 +171,42 @@ fn main() {
         format!("-isystem{}", headers.join("pjproject").display()),
     ];
     flags.extend(DEFINES.iter().map(|define| format!("-D{define}")));
-    flags.extend(pjproject_defines(&headers));
-    compile_shim(&flags);
-    generate_bindings(&flags);
+    let pjsip = env::var_os("CARGO_FEATURE_PJSIP").is_some();
+    if pjsip {
+        flags.extend(pjproject_defines(&headers));
+        flags.push("-DCT_PJSIP".to_owned());
+    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let bindings = bindings(&flags);
+    if pjsip {
+        differences(&bindings);
+        fs::write(out.join("late_names.h"), late_names(&bindings)).expect("OUT_DIR can be written");
+    }
+    fs::write(out.join("sys.rs"), bindings).expect("OUT_DIR can be written");
+    flags.push(format!("-I{}", out.display()));
+    compile_shim(&flags, pjsip);
+}
+
+/// A line for each function that is found at load (`include/late.c`), as these headers name it.
+fn late_names(bindings: &str) -> String {
+    let ours = ["pj", "ast_sip_", "__ast_sip_"];
+    bindings
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("pub fn ")?.split('(').next())
+        .filter(|name| ours.iter().any(|prefix| name.starts_with(prefix)))
+        .enumerate()
+        .map(|(index, name)| format!("LATE({name}, {index})\n"))
+        .collect()
+}
+
+/// Says what these headers have of what differs.
+fn differences(bindings: &str) {
+    for (name, has) in DIFFERENCES {
+        println!("cargo::rustc-check-cfg=cfg({name})");
+        if has.is_in(bindings) {
+            println!("cargo::rustc-cfg={name}");
+        }
+    }
 }
 
 /// A line each of what pjproject is compiled with.
@@ -168,7 +214,8 @@ fn pjproject_defines(headers: &Path) -> Vec<String> {
     let defines = headers.join("DEFINES");
     let text = fs::read_to_string(&defines).unwrap_or_else(|error| {
         panic!(
-            "no defines of pjproject: {}: {error}. Run `make headers` again.",
+            "no pjproject in these headers: {}: {error}. Run `make headers` again, or build the SRTP half alone: \
+             `make module PJSIP=no`",
             defines.display()
         )
     });
@@ -190,11 +237,11 @@ fn asterisk_version(headers: &Path) -> String {
         .to_owned()
 }
 
-fn compile_shim(flags: &[String]) {
+fn compile_shim(flags: &[String], pjsip: bool) {
+    let files = ["include/shim.c", "include/shim_pjsip.c", "include/late.c"];
     // The whole archive: nothing refers to the constructor that registers the module.
     cc::Build::new()
-        .file("include/shim.c")
-        .file("include/shim_pjsip.c")
+        .files(&files[..if pjsip { 3 } else { 1 }])
         .flags(flags)
         .warnings(true)
         .std("gnu11")
@@ -202,7 +249,7 @@ fn compile_shim(flags: &[String]) {
         .compile("ciphertrunk_shim");
 }
 
-fn generate_bindings(flags: &[String]) {
+fn bindings(flags: &[String]) -> String {
     let mut builder = bindgen::Builder::default()
         .header("include/wrapper.h")
         // Asterisk's headers use clang's blocks for RAII_VAR.
@@ -215,7 +262,7 @@ fn generate_bindings(flags: &[String]) {
         .merge_extern_blocks(true)
         .rust_edition(bindgen::RustEdition::Edition2024)
         .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()));
-    for pattern in FUNCTIONS {
+    for pattern in FUNCTIONS.iter().chain(LATE_FUNCTIONS) {
         builder = builder.allowlist_function(pattern);
     }
     for pattern in TYPES {
@@ -229,16 +276,8 @@ fn generate_bindings(flags: &[String]) {
             .allowlist_function("ast_rtp_instance_set_prop")
             .allowlist_type("ast_rtp_property");
     }
-    let bindings = builder
+    builder
         .generate()
         .expect("bindgen reads Asterisk's headers")
-        .to_string();
-    for (name, has) in DIFFERENCES {
-        println!("cargo::rustc-check-cfg=cfg({name})");
-        if has.is_in(&bindings) {
-            println!("cargo::rustc-cfg={name}");
-        }
-    }
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("sys.rs");
-    fs::write(out, bindings).expect("OUT_DIR can be written");
+        .to_string()
 }

@@ -7,7 +7,8 @@
 #   fetch.sh --tree SRC [OUT]    of the Asterisk that was built in the source tree SRC (ASTERISK_SRC=): both are in it, but for a
 #                                pjproject of the system's, which is where the tree's makeopts says. Nothing else is needed.
 #
-# OUT is fetched/, beside this file, if it is not given.
+# OUT is fetched/, beside this file, if it is not given. PJSIP=no in the environment: Asterisk's headers alone, for the SRTP half without
+# SIP over TLS (an Asterisk without pjproject, or one whose pjproject's headers cannot be had: Debian bullseye's).
 #
 # pjproject's headers are not packaged: what Debian's Asterisk compiled them with is its patches, its config_site.h and the
 # options of third-party/pjproject/Makefile.rules, so the same are applied here, and only `aconfigure` is run.
@@ -19,6 +20,7 @@ usage() {
 }
 [ $# -eq 2 ] || [ $# -eq 3 ] || usage
 here=$(cd "$(dirname "$0")" && pwd)
+pjsip=${PJSIP:-yes}
 out=${3:-$here/fetched}
 work=
 
@@ -83,6 +85,16 @@ from_tree() {
 
     begin
     cp -R "$src/include/asterisk" "$src/include/asterisk.h" "$out.new/asterisk/"
+    if [ "$pjsip" = no ]; then
+        {
+            echo "source tree $src"
+            echo "version $version"
+            echo "pjproject none"
+            (cd "$out.new" && find . -name buildopts.h -exec sha256sum {} +)
+        } >"$out.new/MANIFEST"
+        finish
+        return
+    fi
     option() { sed -n "s/^$1 *= *//p" "$src/makeopts"; }
     includes=$(option PJPROJECT_INCLUDE)
     defines "$includes" >"$out.new/DEFINES"
@@ -104,7 +116,7 @@ from_tree() {
         cp -R "$folder"/pj* "$out.new/pjproject/"
         kind="of the system"
     else
-        refuse "$src was built without pjproject (no PJSIP), and Ciphertrunk is built with its headers. Build Asterisk with it: cd $src && ./configure --with-pjproject-bundled && make && make install"
+        refuse "$src was built without pjproject (no PJSIP), so there is no SIP over TLS to serve. For the SRTP half alone: make module PJSIP=no ASTERISK_SRC=$src; for both: cd $src && ./configure --with-pjproject-bundled && make && make install"
     fi
     grep -q '^PJ_AUTOCONF' "$out.new/DEFINES" ||
         printf '%s\n' PJ_AUTOCONF=1 "$(printf '#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__\nPJ_IS_LITTLE_ENDIAN=1 PJ_IS_BIG_ENDIAN=0\n#else\nPJ_IS_LITTLE_ENDIAN=0 PJ_IS_BIG_ENDIAN=1\n#endif\n' | ${CC:-cc} -E -P - | tr ' ' '\n')" >>"$out.new/DEFINES"
@@ -127,6 +139,18 @@ pj_version() {
 from_root() {
     root=$(cd "$1" && pwd) # apt reads a relative path below /etc/apt
     version=$(chroot "$root" dpkg-query -W -f '${source:Version}' asterisk)
+    if [ "$pjsip" = no ]; then
+        begin
+        cp -R "$root/usr/include/asterisk" "$root/usr/include/asterisk.h" "$out.new/asterisk/"
+        {
+            echo "Debian asterisk $version"
+            echo "version $(chroot "$root" asterisk -V | sed 's/^Asterisk //')"
+            echo "pjproject none"
+            (cd "$out.new" && find . -name buildopts.h -exec sha256sum {} +)
+        } >"$out.new/MANIFEST"
+        finish
+        exit 0
+    fi
     if [ -f "$out/MANIFEST" ] && [ -f "$out/DEFINES" ] && [ "$(head -n 1 "$out/MANIFEST")" = "Debian asterisk $version" ]; then
         exit 0
     fi

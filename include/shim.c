@@ -117,6 +117,6 @@ AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_LOAD_ORDER | AST_MODFLAG_GLOBAL_SY
 	.unload = ciphertrunk_unload,
 	/* After res_pjsip, its transports and chan_pjsip; calls are served only once Asterisk is fully booted. */
 	.load_pri = AST_MODPRI_APP_DEPEND,
-	.requires = "res_pjsip,res_pjsip_session",
-	.optional_modules = "chan_pjsip",
+	/* Those of them that are there: without PJSIP the module is the SRTP engine alone. */
+	.optional_modules = "res_pjsip,res_pjsip_session,chan_pjsip",
 );

@@ -21,7 +21,7 @@ unsigned int ct_probe_pjsip_max_pkt_len(void)
 	pjsip_tx_data *tdata = NULL;
 	unsigned int size = 0;
 
-	if (pjsip_endpt_create_request(ast_sip_get_pjsip_endpoint(), &pjsip_options_method, &target, &target, &target,
+	if (pjsip_endpt_create_request(ast_sip_get_pjsip_endpoint(), pjsip_get_options_method(), &target, &target, &target,
 		&target, NULL, -1, NULL, &tdata) != PJ_SUCCESS) {
 		return 0;
 	}

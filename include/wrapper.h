@@ -13,6 +13,9 @@
 #include "asterisk/utils.h"
 #include "asterisk/causes.h"
 #include "asterisk/channel.h"
+
+#ifdef CT_PJSIP
+#include "late.h"
 #include "asterisk/res_pjsip.h"
 #include "asterisk/res_pjsip_session.h"
 #include "asterisk/sorcery.h"
@@ -33,3 +36,4 @@ enum ct_constant {
 	CT_PJSIP_TLS_ECONNECT = PJSIP_TLS_ECONNECT,
 	CT_PJSIP_TLS_ECERTVERIF = PJSIP_TLS_ECERTVERIF,
 };
+#endif

@@ -16,6 +16,8 @@
 //! `test_hooks` has the deliberate faults of the test build, and is empty in a build for use.
 
 #![deny(unsafe_code)]
+// What only the half for PJSIP uses.
+#![cfg_attr(not(feature = "pjsip"), allow(dead_code, unused_variables))]
 
 mod config;
 mod drain;
@@ -27,6 +29,10 @@ mod module;
 mod observe;
 mod probe;
 mod test_hooks;
+#[cfg(feature = "pjsip")]
+mod transport;
+#[cfg(not(feature = "pjsip"))]
+#[path = "transport_none.rs"]
 mod transport;
 
 module_entry! {

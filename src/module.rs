@@ -8,6 +8,7 @@ use crate::config::{self, InForce};
 use crate::drain;
 use crate::ffi::cli::{self, Registered};
 use crate::ffi::host::{self, Unloaded};
+use crate::ffi::late::{self, Absent};
 use crate::ffi::libsrtp_guard::{self, StockRefused};
 use crate::ffi::srtp::{self, Owner};
 use crate::ffi::sync::Mutex;
@@ -17,7 +18,7 @@ use crate::media::watch::{self, Watch};
 use crate::media::{calls, engine, registry};
 use crate::observe;
 use crate::probe;
-use crate::transport::{self, Kept, Serving, Which};
+use crate::transport::{self, Serving, Which};
 
 /// What is registered with Asterisk, and what that stands on. A field that is `None` is not taken up. Dropping it gives up
 /// what is there, in this order.
@@ -149,7 +150,8 @@ impl Module {
     }
 
     fn take_supplement(&mut self) -> Result<(), String> {
-        if !drain::is_on() {
+        #[cfg(feature = "pjsip")]
+        if late::found().is_some() && !drain::is_on() {
             self.supplement
                 .get_or_insert_with(engine::register_supplement);
         }
@@ -162,7 +164,8 @@ impl Module {
     }
 
     fn take_tls(&mut self) -> Result<(), String> {
-        if self.tls.is_none() && !drain::is_on() {
+        #[cfg(feature = "pjsip")]
+        if self.tls.is_none() && late::found().is_some() && !drain::is_on() {
             // Where it fails the transports stay pjproject's, which is TLS too.
             self.tls = Serving::start()
                 .inspect_err(|reason| log::error!("the TLS transports stay pjproject's: {reason}"))
@@ -194,9 +197,7 @@ impl Module {
         if let Some(tls) = self.tls.take()
             && let Err(kept) = tls.stop()
         {
-            if let Kept::Asked(tls) = kept {
-                self.tls = Some(tls);
-            }
+            self.tls = kept.asked();
             return Err("PJSIP still uses a TLS connection");
         }
         fault::wait_for_a_user("unload-late");
@@ -225,9 +226,10 @@ impl Module {
 pub fn load() -> Result<(), String> {
     fault::arm_from_file();
     drain::end();
-    if let Some(notice) = probe::check().map_err(|unfit| unfit.to_string())? {
+    if let Some(notice) = probe::asterisk().map_err(|unfit| unfit.to_string())? {
         log::info!("{notice}");
     }
+    find_pjsip()?;
     done("load-probe")?;
     packet_crypto::kernels()
         .self_test()
@@ -246,9 +248,27 @@ pub fn load() -> Result<(), String> {
     Ok(())
 }
 
+/// Finds PJSIP, if it is there.
+fn find_pjsip() -> Result<(), String> {
+    match late::find() {
+        #[cfg(feature = "pjsip")]
+        Ok(pjsip) => probe::pjproject(pjsip).map_err(|unfit| unfit.to_string()),
+        #[cfg(not(feature = "pjsip"))]
+        Ok(_) => Ok(()),
+        Err(Absent::Without(reason)) => {
+            log::info!(
+                "{reason}: Ciphertrunk is the SRTP engine alone, and serves no SIP over TLS"
+            );
+            Ok(())
+        }
+        Err(lacks @ Absent::Lacks(_)) => Err(lacks.to_string()),
+    }
+}
+
 /// Reads the configuration and the certificates again.
 pub fn reload() {
     config::load();
+    #[cfg(feature = "pjsip")]
     if let Some(tls) = transport::current() {
         tls.reload();
     }

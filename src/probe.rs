@@ -8,6 +8,10 @@
 use std::fmt;
 
 use crate::ffi::host;
+#[cfg(feature = "pjsip")]
+use crate::ffi::late::Pjsip;
+#[cfg(feature = "pjsip")]
+use crate::ffi::pjsip::pjproject;
 
 /// Why it is not.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,12 +81,12 @@ fn minor(version: &str) -> Option<u32> {
     minor[..end].parse().ok()
 }
 
-/// Checks the host. `Ok` may carry a notice for the log.
+/// Checks Asterisk itself. `Ok` may carry a notice for the log.
 ///
 /// # Errors
 ///
 /// [`Unfit`]: the module must not be used in this Asterisk.
-pub fn check() -> Result<Option<String>, Unfit> {
+pub fn asterisk() -> Result<Option<String>, Unfit> {
     let (built, running) = (host::BUILT_ASTERISK.to_owned(), host::asterisk_version());
     if numbers(&built, 1) != numbers(&running, 1) {
         return Err(Unfit::Asterisk { built, running });
@@ -92,21 +96,25 @@ pub fn check() -> Result<Option<String>, Unfit> {
     {
         return Err(Unfit::Earlier { built, running });
     }
-    let (built_pj, running_pj) = (host::built_pj_branch(), host::pj_version());
-    if numbers(&built_pj, 2) != numbers(&running_pj, 2) {
-        return Err(Unfit::Pjproject {
-            built: built_pj,
-            running: running_pj,
-        });
-    }
-    match host::pjsip_max_packet() {
-        (_, None) => return Err(Unfit::NoProbe),
-        (built, Some(running)) if built != running => {
-            return Err(Unfit::MaxPacket { built, running });
-        }
-        _ => {}
-    }
     Ok((built != running).then(|| {
         format!("built for Asterisk {built}, running in {running}: the same branch, so it loads")
     }))
+}
+
+/// Checks its pjproject.
+///
+/// # Errors
+///
+/// [`Unfit`], likewise.
+#[cfg(feature = "pjsip")]
+pub fn pjproject(pjsip: Pjsip) -> Result<(), Unfit> {
+    let (built, running) = (pjproject::built_branch(), pjproject::version(pjsip));
+    if numbers(&built, 2) != numbers(&running, 2) {
+        return Err(Unfit::Pjproject { built, running });
+    }
+    match pjproject::max_packet(pjsip) {
+        (_, None) => Err(Unfit::NoProbe),
+        (built, Some(running)) if built != running => Err(Unfit::MaxPacket { built, running }),
+        _ => Ok(()),
+    }
 }

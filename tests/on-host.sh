@@ -2,27 +2,36 @@
 # Runs the host tests in an Asterisk that you built and installed, with the module built for it; the peers are those of the
 # throw-away root (make root). It changes nothing of that Asterisk, which may run meanwhile.
 #
-#   on-host.sh SRC PREFIX [TEST...]
+#   on-host.sh SRC PREFIX [TEST...]       SRC is the source tree in which it was built, PREFIX where it is installed (configure's
+#                                         --prefix; /usr, /usr/local)
+#   on-host.sh --root ROOT [TEST...]      another throw-away root, with its own compilers (make root ASTERISK=16)
 #
-# SRC is the source tree in which it was built, PREFIX where it is installed (configure's --prefix; /usr, /usr/local).
+# PJSIP=no: the module without its half for PJSIP.
 set -eu
 
 [ $# -ge 2 ] && [ -n "$1" ] && [ -n "$2" ] ||
-    { echo "usage: make test-host ASTERISK_SRC=/usr/src/asterisk-... ASTERISK_PREFIX=/usr [TESTS=name]" >&2; exit 2; }
+    { echo "usage: make test-host ASTERISK=16 | ASTERISK_SRC=/usr/src/asterisk-... ASTERISK_PREFIX=/usr, [TESTS=name]" >&2; exit 2; }
 here=$(cd "$(dirname "$0")/.." && pwd)
-src=$(cd "$1" && pwd) prefix=$(cd "$2" && pwd)
-shift 2
+kind=$1 place=$(cd "$2" && pwd)
 cd "$here"
-
-[ -x "$prefix/sbin/asterisk" ] ||
-    { echo "test-host: there is no $prefix/sbin/asterisk. Install it: make -C $src install; or name the --prefix it has" >&2; exit 1; }
 new=build/hosts/new
 mkdir -p build/hosts
-asterisk-headers/fetch.sh --tree "$src" "$here/$new"
-version=$(sed -n 's/^version //p' "$new/MANIFEST")
-installed=$(env LD_LIBRARY_PATH="$prefix/lib:$prefix/lib64" "$prefix/sbin/asterisk" -V | sed 's/^Asterisk //')
-[ "$version" = "$installed" ] ||
-    { echo "test-host: $src has Asterisk $version, and $prefix has $installed. Name the tree that it was built in, or: make -C $src install" >&2; exit 1; }
+if [ "$kind" = --root ]; then
+    asterisk-headers/fetch.sh --root "$place" "$here/$new"
+    version=$(sed -n 's/^version //p' "$new/MANIFEST")
+    export ASTERISK_ROOT="$place"
+else
+    src=$(cd "$kind" && pwd)
+    [ -x "$place/sbin/asterisk" ] ||
+        { echo "test-host: there is no $place/sbin/asterisk. Install it: make -C $src install; or name the --prefix it has" >&2; exit 1; }
+    asterisk-headers/fetch.sh --tree "$src" "$here/$new"
+    version=$(sed -n 's/^version //p' "$new/MANIFEST")
+    installed=$(env LD_LIBRARY_PATH="$place/lib:$place/lib64" "$place/sbin/asterisk" -V | sed 's/^Asterisk //')
+    [ "$version" = "$installed" ] ||
+        { echo "test-host: $src has Asterisk $version, and $place has $installed. Name the tree that it was built in, or: make -C $src install" >&2; exit 1; }
+    export ASTERISK_PREFIX="$place"
+fi
+shift 2
 
 folder=build/hosts/$version
 mkdir -p "$folder/test"
@@ -31,19 +40,36 @@ if ! diff -rq "$new" "$folder/headers" >/dev/null 2>&1; then
     mv "$new" "$folder/headers"
 fi
 rm -rf "$new"
-export CIPHERTRUNK_HEADERS="$here/$folder/headers"
-export CIPHERTRUNK_BUILD="$folder" ASTERISK_PREFIX="$prefix"
-made=${CARGO_TARGET_DIR:-target}/release/libres_ciphertrunk.so
-${CARGO:-cargo} build --quiet --release -p res_ciphertrunk --features test-hooks
-install -m 0644 "$made" "$folder/test/res_ciphertrunk.so"
-${CARGO:-cargo} build --quiet --release -p res_ciphertrunk
-install -m 0644 "$made" "$folder/res_ciphertrunk.so"
+export CIPHERTRUNK_HEADERS="$here/$folder/headers" CIPHERTRUNK_BUILD="$folder"
 
+# Builds the module with the cargo options $2..., into $1.
+build() {
+    into=$1
+    shift
+    [ "${PJSIP:-yes}" = yes ] || set -- --no-default-features "$@"
+    if [ "$kind" = --root ]; then
+        tests/in-root.sh "$place" sh -ec 'folder=$1; shift
+            cd /media/src
+            export CARGO_TARGET_DIR=/media/src/$folder/target CIPHERTRUNK_HEADERS=/media/src/$folder/headers
+            exec cargo build --quiet --release -p res_ciphertrunk "$@"' build "$folder" "$@"
+        made=$folder/target/release/libres_ciphertrunk.so
+    else
+        ${CARGO:-cargo} build --quiet --release -p res_ciphertrunk "$@"
+        made=${CARGO_TARGET_DIR:-target}/release/libres_ciphertrunk.so
+    fi
+    install -m 0644 "$made" "$into/res_ciphertrunk.so"
+}
+build "$folder/test" --features test-hooks
+build "$folder"
+
+features=
+[ "${PJSIP:-yes}" = yes ] || features=--no-default-features
 rm -f build/host/skipped
 status=0
-RUST_TEST_THREADS=${RUST_TEST_THREADS:-2} ${CARGO:-cargo} test --quiet --no-fail-fast --test host -- "$@" || status=$?
+# shellcheck disable=SC2086
+RUST_TEST_THREADS=${RUST_TEST_THREADS:-2} ${CARGO:-cargo} test --quiet $features --no-fail-fast --test host -- "$@" || status=$?
 if [ -s build/host/skipped ]; then
-    echo "Not run, because Asterisk $version in $prefix cannot have them:"
+    echo "Not run, because Asterisk $version in $place cannot have them:"
     sort -u build/host/skipped | sed 's/^/    /'
 fi
 exit $status

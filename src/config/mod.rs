@@ -1,5 +1,6 @@
 //! `ciphertrunk.conf`: reading it, and the last good state of it. What it can say is `crates/policy`.
 
+#[cfg(feature = "pjsip")]
 mod key_log;
 
 use std::sync::Arc;
@@ -7,12 +8,13 @@ use std::sync::Arc;
 use policy::config::parse;
 pub use policy::config::{Config, Srtp};
 use policy::modules::ModulesConf;
+#[cfg(feature = "pjsip")]
 use sip_tls::KeyLog;
 
 use crate::ffi::config::{self as file, Unread};
+use crate::ffi::late;
 use crate::ffi::libsrtp_guard::STOCK;
 use crate::ffi::module_ref;
-use crate::ffi::pjsip::endpoint;
 use crate::ffi::sync::Mutex;
 
 /// The file's name, below Asterisk's configuration directory.
@@ -22,6 +24,7 @@ pub const FILE: &str = "ciphertrunk.conf";
 struct State {
     config: Arc<Config>,
     /// `[tls] key_log`, open.
+    #[cfg(feature = "pjsip")]
     key_log: Option<KeyLog>,
 }
 
@@ -55,6 +58,7 @@ pub fn current() -> Arc<Config> {
 }
 
 /// The sink for the keys of TLS sessions, if one is configured and could be opened.
+#[cfg(feature = "pjsip")]
 pub fn key_log() -> Option<KeyLog> {
     let current = CURRENT.lock();
     current.as_ref()?.key_log.clone()
@@ -115,15 +119,31 @@ fn put(config: Config) {
     for doubt in config.offered_only() {
         log::warn!("{FILE}: {doubt}");
     }
-    for name in config.endpoints().filter(|name| !endpoint::exists(name)) {
-        log::warn!(
-            "{FILE}: [{name}] is the section of an endpoint that pjsip.conf does not have, so it is used for no call"
-        );
+    for name in config.endpoints() {
+        if let Some(reason) = without_calls(name) {
+            log::warn!(
+                "{FILE}: [{name}] is the section of an endpoint {reason}, so it is used for no call"
+            );
+        }
     }
+    #[cfg(feature = "pjsip")]
     let key_log = config.key_log.as_deref().and_then(key_log::open);
     let state = State {
         config: Arc::new(config),
+        #[cfg(feature = "pjsip")]
         key_log,
     };
     *CURRENT.lock() = Some(state);
+}
+
+/// Why no call is endpoint `name`'s; `None`: calls may be.
+fn without_calls(name: &str) -> Option<&'static str> {
+    match late::found() {
+        None => Some("of PJSIP, which is not in use"),
+        #[cfg(feature = "pjsip")]
+        Some(pjsip) if !crate::ffi::pjsip::endpoint::exists(pjsip, name) => {
+            Some("that pjsip.conf does not have")
+        }
+        Some(_) => None,
+    }
 }

@@ -1,8 +1,9 @@
 //! The Asterisk that loaded us: its versions, and what can be probed of its layout.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_char, c_int};
 use std::path::PathBuf;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{sys, text};
 
@@ -13,33 +14,6 @@ pub const BUILT_ASTERISK: &str = env!("CIPHERTRUNK_ASTERISK_VERSION");
 pub fn asterisk_version() -> String {
     // SAFETY: a static string.
     unsafe { text(sys::ast_get_version()) }.unwrap_or_default()
-}
-
-/// The running pjproject's version.
-pub fn pj_version() -> String {
-    // SAFETY: a static string.
-    unsafe { text(sys::pj_get_version()) }.unwrap_or_default()
-}
-
-/// The `major.minor` of the pjproject that the module was built with.
-pub fn built_pj_branch() -> String {
-    // SAFETY: a string constant of the shim's.
-    unsafe { text(sys::ct_built_pj_branch) }.unwrap_or_default()
-}
-
-/// `PJSIP_MAX_PKT_LEN`, as built and as the running pjproject has it (`None`: it could not be asked).
-pub fn pjsip_max_packet() -> (u32, Option<u32>) {
-    extern "C" fn probe(found: *mut c_void) -> c_int {
-        // SAFETY: the address of the caller's `found`, which waits for this task; a servant thread is known to pjlib.
-        unsafe { *found.cast::<u32>() = sys::ct_probe_pjsip_max_pkt_len() };
-        0
-    }
-    let mut found = 0u32;
-    // SAFETY: waits until `probe` is done with `found`.
-    let failed = unsafe { sys::ct_sip_servant_wait(Some(probe), ptr::from_mut(&mut found).cast()) };
-    // SAFETY: a constant of the shim's.
-    let built = unsafe { sys::ct_built_pjsip_max_pkt_len };
-    (built, (failed == 0 && found != 0).then_some(found))
 }
 
 /// Asterisk's configuration directory (`astetcdir`).
@@ -54,6 +28,33 @@ pub fn is_module_known(name: &str) -> bool {
     let name = super::c_text(name);
     // SAFETY: the name lives during the call, which only compares it.
     unsafe { sys::ast_module_check(name.as_ptr()) != 0 }
+}
+
+/// Whether Asterisk has module `name` in its list, and it runs. Only at load and unload: the list is locked then.
+pub fn is_module_running(name: &str) -> bool {
+    static RUNNING: AtomicBool = AtomicBool::new(false);
+
+    extern "C" fn entry(
+        module: *const c_char,
+        _description: *const c_char,
+        _uses: c_int,
+        status: *const c_char,
+        wanted: *const c_char,
+        _support: sys::ast_module_support_level,
+    ) -> c_int {
+        // SAFETY: the name of a module in the list, which is locked, the one that was asked for, and a constant of the loader's.
+        let (module, wanted, status) = unsafe { (text(module), text(wanted), text(status)) };
+        if module == wanted && status.is_some_and(|status| status == "Running") {
+            RUNNING.store(true, Ordering::Relaxed);
+        }
+        0
+    }
+
+    let name = super::c_text(name);
+    RUNNING.store(false, Ordering::Relaxed);
+    // SAFETY: `entry` is called during the call alone, for each module in the list and with `name` beside it, and keeps nothing.
+    unsafe { sys::ast_update_module_list(Some(entry), name.as_ptr()) };
+    RUNNING.load(Ordering::Relaxed)
 }
 
 /// Whether Asterisk is stopping. It walks its list of modules then, and nobody may change that.

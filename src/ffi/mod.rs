@@ -6,18 +6,21 @@
 //! long a pointer lives) are stated once in `docs/safety.md`.
 
 pub mod ao2;
+pub mod call;
 pub mod cli;
 pub mod config;
 pub mod entry;
 pub mod fault;
 pub mod guard;
 pub mod host;
+pub mod late;
 pub mod libsrtp_guard;
 pub mod log;
 pub mod module_ref;
 pub mod opaque;
 pub mod openssl;
 mod owned;
+#[cfg(feature = "pjsip")]
 pub mod pjsip;
 pub mod rtp;
 pub mod sdes;

@@ -10,6 +10,7 @@ pub struct Held(());
 impl Held {
     /// Notes which pointers are ours, before anything uses OpenSSL.
     pub fn acquire() -> Self {
+        #[cfg(feature = "pjsip")]
         if let Err(error) = sip_tls::acquire() {
             log::warn!(
                 "OpenSSL keeps a pointer into this library ({error:?}): after an unload it stays mapped"
@@ -21,8 +22,11 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
+        #[cfg(feature = "pjsip")]
         // SAFETY: the one value of this kind is a field of `module::Module` behind the TLS transports, so the engine, its
         // connections and its profiles were dropped before it.
-        unsafe { sip_tls::release() };
+        unsafe {
+            sip_tls::release()
+        };
     }
 }

@@ -8,7 +8,9 @@ use crate::ffi::rtp::RtpInstance;
 use crate::ffi::srtp::{Attached, Engine, Kind};
 use crate::ffi::{sdes, srtp as engine};
 
+#[cfg(feature = "pjsip")]
 use super::answer::Answers;
+#[cfg(feature = "pjsip")]
 use super::calls;
 use super::policy::PolicyBuilder;
 use super::refusal;
@@ -134,6 +136,7 @@ pub fn register_sdes() -> Result<sdes::Registration, Taken> {
 }
 
 /// Has PJSIP's sessions tell of their calls, likewise.
+#[cfg(feature = "pjsip")]
 pub fn register_supplement() -> calls::Registration {
     calls::register::<Answers>()
 }

@@ -1,8 +1,13 @@
 //! The SRTP engine: Asterisk's sessions, policies and SDES negotiation on `crates/srtp`.
 //!
-//! [`engine`] is the seam to Asterisk; [`calls`] is the only file here that needs PJSIP.
+//! [`engine`] is the seam to Asterisk; [`calls`] and `answer` are the only files here that need PJSIP.
 
+#[cfg(feature = "pjsip")]
 pub mod answer;
+#[cfg(feature = "pjsip")]
+pub mod calls;
+#[cfg(not(feature = "pjsip"))]
+#[path = "calls_none.rs"]
 pub mod calls;
 pub mod engine;
 pub mod lifetime;

@@ -6,7 +6,7 @@ use crate::drain;
 use crate::ffi::cli::{Command, Console, Outcome};
 use crate::ffi::libsrtp_guard::STOCK;
 use crate::ffi::srtp::{self as engine, Owner};
-use crate::ffi::{guard, host};
+use crate::ffi::{guard, host, late};
 use crate::limited;
 use crate::media::registry::{self, Totals};
 use crate::media::{refusal, watch};
@@ -35,6 +35,7 @@ pub static COMMANDS: &[Command] = &[
         usage: c"Usage: ciphertrunk show refusals\n       Shows a line for each live call of which an a=crypto line was refused: its endpoint, why\n       the last one was, and its Call-ID. Another line of the same offer may have been taken.\n",
         run: show_refusals,
     },
+    #[cfg(feature = "pjsip")]
     Command {
         words: c"ciphertrunk show transports",
         summary: c"Show the TLS transports that are ours",
@@ -141,6 +142,15 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
     for (code, count) in refusal::counts() {
         console!(console, "Refused {code}: {count}");
     }
+    console!(
+        console,
+        "PJSIP: {}",
+        match late::found() {
+            Some(_) => "found",
+            None => "not found (no SIP over TLS here)",
+        }
+    );
+    #[cfg(feature = "pjsip")]
     if let Some((counts, loads)) = transport::current().map(|tls| (tls.counts(), tls.loads())) {
         console!(console, "TLS connections: {}", counts.open);
         console!(console, "TLS handshakes in: {}", counts.established_in);
@@ -242,6 +252,7 @@ fn show_refusals(console: &mut Console<'_>) -> Outcome {
     Outcome::Done
 }
 
+#[cfg(feature = "pjsip")]
 fn show_transports(console: &mut Console<'_>) -> Outcome {
     if console.words.len() != 3 {
         return Outcome::Usage;
@@ -328,6 +339,7 @@ fn test_fault(console: &mut Console<'_>) -> Outcome {
         return Outcome::Usage;
     };
     crate::ffi::fault::arm(name);
+    #[cfg(feature = "pjsip")]
     sip_tls::fault::arm(name);
     Outcome::Done
 }

@@ -23,6 +23,16 @@ pub enum Kept {
     Used,
 }
 
+impl Kept {
+    /// What is still ours.
+    pub fn asked(self) -> Option<Serving> {
+        match self {
+            Self::Asked(serving) => Some(serving),
+            Self::Used => None,
+        }
+    }
+}
+
 /// While it lives, [`current`] is somebody; dropping it gives the transports back to pjproject.
 #[derive(Debug)]
 pub struct Serving(());

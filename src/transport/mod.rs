@@ -22,7 +22,7 @@ use crate::ffi::pjsip::transport;
 
 use adopt::Adopter;
 pub use connections::{Which, close};
-pub use current::{Kept, Serving, current};
+pub use current::{Serving, current};
 use engine::Engine;
 
 /// SIP over TLS, while it is ours.

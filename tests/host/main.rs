@@ -3,6 +3,7 @@
 #[macro_use]
 mod world;
 
+mod chan_sip;
 mod config;
 mod crypto_lines;
 mod detectors;
@@ -14,6 +15,7 @@ mod host_needs;
 mod load;
 mod load_steps;
 mod log_flood;
+mod no_pjsip;
 mod other_modules;
 mod panic;
 mod phone;

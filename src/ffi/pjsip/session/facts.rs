@@ -10,7 +10,7 @@ use std::ptr::{self, NonNull};
 use srtp::sdes::MediaLine;
 use srtp::sdes::negotiation::Exchange;
 
-use super::{Call, SessionKey};
+use crate::ffi::call::{Call, SessionKey};
 use crate::ffi::pjsip::address::to_socket_addr;
 use crate::ffi::pjsip::{Status, strings};
 use crate::ffi::{sys, text};

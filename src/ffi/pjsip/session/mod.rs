@@ -10,11 +10,9 @@ mod refresh;
 mod supplement;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::ptr;
 
-use srtp::sdes::negotiation::Exchange;
-
+use crate::ffi::call::Call;
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::sdes::Stream;
 use crate::ffi::sync::Mutex;
@@ -23,30 +21,6 @@ use crate::ffi::sys;
 pub use facts::Session;
 pub use refresh::offer_again;
 pub use supplement::{Registration, Supplement, register};
-
-/// Names a live session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SessionKey(usize);
-
-/// What is known of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
-    /// Its session.
-    pub key: SessionKey,
-    /// The PJSIP endpoint, as `pjsip.conf` names it.
-    pub endpoint: String,
-    /// The `Call-ID` header's value.
-    pub call_id: String,
-    /// The peer's URI, and the address that its INVITE came from or went to where one is under way.
-    pub peer: String,
-    /// The media line asked about: its kind, and its number from 0. Empty if none was.
-    pub media: String,
-    /// Where the peer's latest description wants that line's media. `None`: no description, no address of a host, or the
-    /// stream is off.
-    pub media_address: Option<SocketAddr>,
-    /// Where its negotiation is now.
-    pub exchange: Exchange,
-}
 
 /// Live sessions and the addresses of their serializers, by address. Addresses only: nothing is read through them outside
 /// of [`find`].

@@ -5,11 +5,12 @@
 //! Its functions are called by Asterisk, and as `asterisk/res_pjsip_session.h` has it: with a live session, and all but
 //! `destroy` in a task of its serializer.
 
+use crate::ffi::call::SessionKey;
 use crate::ffi::guard::guard;
 use crate::ffi::opaque::Opaque;
 use crate::ffi::sys;
 
-use super::{LIVE, Session, SessionKey};
+use super::{LIVE, Session};
 
 /// What is done when sessions end and are answered. Called in the session's serializer, except for `ended`.
 pub trait Supplement: 'static {

@@ -1,0 +1,29 @@
+//! What is known of a call, as plain values.
+
+use std::net::SocketAddr;
+
+use srtp::sdes::negotiation::Exchange;
+
+/// Names a live session of PJSIP's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionKey(pub(super) usize);
+
+/// What is known of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Its session.
+    pub key: SessionKey,
+    /// The PJSIP endpoint, as `pjsip.conf` names it.
+    pub endpoint: String,
+    /// The `Call-ID` header's value.
+    pub call_id: String,
+    /// The peer's URI, and the address that its INVITE came from or went to where one is under way.
+    pub peer: String,
+    /// The media line asked about: its kind, and its number from 0. Empty if none was.
+    pub media: String,
+    /// Where the peer's latest description wants that line's media. `None`: no description, no address of a host, or the
+    /// stream is off.
+    pub media_address: Option<SocketAddr>,
+    /// Where its negotiation is now.
+    pub exchange: Exchange,
+}

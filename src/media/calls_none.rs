@@ -1,0 +1,30 @@
+//! [`calls`](super::calls) of a build without PJSIP: none is known.
+
+use crate::ffi::rtp::RtpInstance;
+use crate::ffi::sdes::Stream;
+
+pub use crate::ffi::call::{Call, SessionKey};
+
+/// What PJSIP's sessions tell. Never made: there is no [`Pjsip`](crate::ffi::late::Pjsip).
+#[derive(Debug)]
+pub enum Registration {}
+
+/// Live calls that are known.
+pub fn count() -> usize {
+    0
+}
+
+/// The call that `rtp` belongs to.
+pub fn call_of(_: RtpInstance<'_>) -> Option<Call> {
+    None
+}
+
+/// The call that a stream belongs to.
+pub fn call_of_stream(_: Stream<'_>) -> Option<Call> {
+    None
+}
+
+/// `false`: there is no such call.
+pub fn offer_again(_channel_id: &str) -> bool {
+    false
+}
