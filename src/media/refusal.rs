@@ -137,16 +137,24 @@ pub fn report_line(
                 call.endpoint, call.media, call.peer, call.call_id
             ),
         ),
-        // Not a call of PJSIP's: the stream's own names.
+        // Not a call of PJSIP's, or a new one while draining: the stream's own names.
         None => {
-            let peer = rtp.remote_address();
+            // Asterisk prints an address that is not set as "(null)", and has no channel before the first description stands.
+            let or_not = |name: String, not: &str| {
+                if matches!(name.as_str(), "" | "(null)") {
+                    not.to_owned()
+                } else {
+                    name
+                }
+            };
+            let peer = or_not(rtp.remote_address(), "not known yet");
+            let channel = or_not(rtp.channel_id(), "not made yet");
             limited::log(
                 Level::Warn,
                 &kind,
                 &peer,
                 format_args!(
-                    "a=crypto line ({line}) of channel '{}' refused, reason {code}: {refusal}{needed}. Media peer {peer}",
-                    rtp.channel_id()
+                    "a=crypto line ({line}) of channel {channel} refused, reason {code}: {refusal}{needed}. Media peer {peer}"
                 ),
             );
         }

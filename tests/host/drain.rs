@@ -112,6 +112,11 @@ fn a_call_goes_on_and_then_the_module_can_be_unloaded() {
     assert_eq!(refused.err(), Some(488), "{}", ours.log());
     assert_eq!(ours.count("Refused draining"), 1);
     ours.wait_for_log("reason draining: the module is being drained");
+    let told = ours.log_lines("reason draining").pop().expect("one");
+    assert!(
+        told.contains("of channel not made yet refused") && told.ends_with("peer not known yet"),
+        "{told}"
+    );
     assert_takes_calls_in_clear(&ours, &world.lab);
 
     // The call that was up goes on, both ways, and it keeps the module.
