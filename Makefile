@@ -231,6 +231,7 @@ fmt:
 clippy: headers
 	@$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@$(CARGO) clippy -p res_ciphertrunk --features test-hooks -- -D warnings
+	@$(CARGO) clippy -p res_ciphertrunk --no-default-features -- -D warnings
 	@$(CARGO) clippy -p packet-crypto -p srtp --all-targets $(BATCH) -- -D warnings
 
 # What may be linked, and from where it comes: deny.toml.
