@@ -16,7 +16,7 @@ TEST_MODULE := build/test/res_ciphertrunk.so
 PREREQS := mmdebstrap debian-archive-keyring util-linux \
 	dpkg-dev xz-utils patch libsrtp2-dev
 
-.PHONY: all prereqs root headers module matrix test-module demo test test-host test-vicidial bench bench-calls fuzz miri check clean
+.PHONY: all prereqs root headers module matrix test-module demo test test-host test-16 test-vicidial bench bench-calls fuzz miri check clean
 
 # The module: build/res_ciphertrunk.so.
 all: module
@@ -171,6 +171,12 @@ else
 	@tests/on-host.sh "$(ASTERISK_SRC)" "$(ASTERISK_PREFIX)" $(TESTS)
 endif
 
+# What a host without our PJSIP half has, in Debian bullseye's Asterisk 16: the SRTP engine, with chan_sip.
+TESTS_16 := chan_sip load::as_root engine::as_root no_pjsip::the_engine unload::as_root
+
+test-16:
+	@$(MAKE) --no-print-directory test-host ASTERISK=16 TESTS="$(TESTS_16)"
+
 # SRTP of this project beside others, on one core; build/bench/srtp.json. Fails when the kernel is not the CPU's best.
 BENCH_CPU ?= $(shell expr $$(nproc) - 1)
 
@@ -225,6 +231,7 @@ fmt:
 clippy: headers
 	@$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@$(CARGO) clippy -p res_ciphertrunk --features test-hooks -- -D warnings
+	@$(CARGO) clippy -p res_ciphertrunk --no-default-features -- -D warnings
 	@$(CARGO) clippy -p packet-crypto -p srtp --all-targets $(BATCH) -- -D warnings
 
 # What may be linked, and from where it comes: deny.toml.

@@ -46,8 +46,8 @@ wanted && exit 0 # another run made it meanwhile
 
 # Made beside it and renamed when it is whole.
 new=$dir.new
-trap 'rm -rf "$new"' EXIT
-rm -rf "$new"
+trap 'rm -rf --one-file-system "$new"' EXIT
+rm -rf --one-file-system "$new"
 echo "root.sh: making $dir (about a minute)"
 # A snapshot of an archive may be older than its own Valid-Until.
 # shellcheck disable=SC2086
@@ -60,6 +60,6 @@ echo ciphertrunk >"$new/etc/hostname"
 sed -i 's/^hosts:.*/hosts: files/' "$new/etc/nsswitch.conf"
 
 echo "$recipe" >"$new/.recipe"
-rm -rf "$dir"
+rm -rf --one-file-system "$dir"
 mv "$new" "$dir"
 echo "root.sh: $(chroot "$dir" asterisk -V) in $dir"

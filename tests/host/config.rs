@@ -115,6 +115,12 @@ fn what_is_doubtful_is_a_warning(lab: &Lab, user: User) {
          [nobody]\ntype = endpoint\n[carrier]\ntype = endpoint\n[tls]\nkey_log = /nowhere/keys\n";
     let setup = world::ours(user, Encryption::Sdes).file("ciphertrunk.conf", DOUBTFUL);
     let ours = Asterisk::start(lab, &setup);
+    if ours.status("PJSIP") != "found" {
+        return host_harness::host::skip(
+            "config::what_is_doubtful_is_a_warning",
+            "the module has no half for PJSIP",
+        );
+    }
     let expected = [
         "[srtp] offer has AEAD_AES_128_GCM, which accept does not have",
         "[nobody] is the section of an endpoint that pjsip.conf does not have",
@@ -136,10 +142,10 @@ fn what_is_doubtful_is_a_warning(lab: &Lab, user: User) {
     let good = DOUBTFUL
         .replace("accept = ", "accept = AEAD_AES_128_GCM, ")
         .replace("[nobody]\ntype = endpoint\n", "")
-        .replace("/nowhere/keys", "/tmp/keys");
+        .replace("/nowhere/keys", "/srv/ours/log/keys");
     ours.configure("ciphertrunk.conf", &good);
     ours.cli(&format!("module reload {MODULE}"));
-    ours.wait_for_log("the keys of TLS connections are written to /tmp/keys");
+    ours.wait_for_log("the keys of TLS connections are written to /srv/ours/log/keys");
     assert_eq!(complaints(&ours, told), [] as [String; 0]);
 }
 

@@ -95,6 +95,12 @@ fn without_a_tag_the_address_tells_where_a_new_key_begins() {
     let setup =
         Setup::ours("pbx", PBX).file("ciphertrunk.conf", "[srtp]\nallow = UNAUTHENTICATED_SRTP\n");
     let pbx = Asterisk::start(&lab, &srtp_call::with_endpoints(setup));
+    if pbx.status("PJSIP") != "found" {
+        return host_harness::host::skip(
+            "srtp_rollover::without_a_tag_the_address_tells_where_a_new_key_begins",
+            "without its half for PJSIP the module does not see where descriptions want the media",
+        );
+    }
     let next = Key::new(AES_UNAUTHENTICATED, 2);
     let past_the_wrap = || {
         let mut call = Call::new(&lab);
