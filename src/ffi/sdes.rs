@@ -17,6 +17,7 @@ use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
 use super::guard::guard;
+use super::module_ref::ModuleRef;
 use super::owned::{borrow_mut, dispose, give};
 use super::rtp::RtpInstance;
 use super::{sys, text};
@@ -70,8 +71,8 @@ impl Line {
 enum Node<N> {
     /// The list's first.
     Negotiator { negotiator: N, line: Line },
-    /// One behind it.
-    Follower(Line),
+    /// One behind it. It keeps the module for its own end, which comes after the first one's.
+    Follower(Line, ModuleRef),
 }
 
 impl<N: Negotiator> Node<N> {
@@ -164,7 +165,7 @@ unsafe extern "C" fn get_attr<N: Negotiator>(
             match unsafe { node(list, || N::for_offer(Stream(list, PhantomData))) } {
                 Some(Node::Negotiator { negotiator, line }) => (negotiator, line),
                 // Its text lives in the node until the list is cut.
-                Some(Node::Follower(line)) => return line.as_ptr(),
+                Some(Node::Follower(line, _)) => return line.as_ptr(),
                 None => return ptr::null(),
             };
         let lines = negotiator.describe(Stream(list, PhantomData), default_taglen_32 != 0);
@@ -202,7 +203,8 @@ unsafe fn set_followers<N: Negotiator>(list: *mut sys::ast_sdp_srtp, lines: &[Ze
             if element.is_null() {
                 return;
             }
-            (*element).crypto = give(Node::<N>::Follower(Line::new(line))).cast();
+            (*element).crypto =
+                give(Node::<N>::Follower(Line::new(line), ModuleRef::take())).cast();
             (*last).sdp_srtp_list.next = element;
             last = element;
         }

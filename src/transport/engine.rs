@@ -70,10 +70,15 @@ impl Engine {
     }
 
     /// Closes every connection and ends the threads.
-    pub fn stop(mut self) {
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // The threads are joined behind this, and end only when they are told to.
         self.pool.shutdown();
-        // Each is joined.
-        self.threads.clear();
     }
 }
 

@@ -97,7 +97,8 @@ impl fmt::Debug for SipTransport {
 
 impl Clone for SipTransport {
     fn clone(&self) -> Self {
-        // SAFETY: this value's count keeps the transport, and the new one is the clone's.
+        thread::make_known();
+        // SAFETY: this value's count keeps the transport, and the new one is the clone's; pjlib knows this thread.
         unsafe { sys::pj_grp_lock_add_ref((*self.base()).grp_lock) };
         Self(self.0)
     }

@@ -4,11 +4,15 @@ use std::ffi::{CStr, CString, c_int, c_void};
 use std::ptr;
 
 use crate::ffi::guard::guard;
-use crate::ffi::{sys, text};
+use crate::ffi::{late, sys, text};
 
 /// Has the call of a PJSIP channel, by its unique id, send a re-INVITE with a new description. Not from a media thread: it
 /// locks channels. `false`: there is no such call.
 pub fn offer_again(channel_id: &str) -> bool {
+    // PJSIP may have been loaded after us: then its functions are not known here.
+    if late::found().is_none() {
+        return false;
+    }
     // An empty name would find any channel.
     let Some(channel_id) = CString::new(channel_id).ok().filter(|id| !id.is_empty()) else {
         return false;
