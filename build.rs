@@ -37,7 +37,8 @@ const FUNCTIONS: &[&str] = &[
     "ast_sdp_crypto_(un)?register",
     "ast_sdp_srtp_(alloc|destroy)",
     // Calls
-    "ast_channel_(get_by_name|hangupcause_set|name|tech|tech_pvt)",
+    "ast_channel_(get_by_name|hangupcause_set|name|tech|tech_pvt|uniqueid)",
+    "ast_custom_function_unregister",
     "ast_codec_media_type2str",
     "ast_queue_hangup",
     "ast_set_hangupsource",
@@ -97,6 +98,7 @@ const TYPES: &[&str] = &[
     "pj_ssl_(sock_info|cert_info|cert_verify_flag_t|cert_name_type)",
     "ast_cli_entry",
     "ast_cli_args",
+    "ast_custom_function",
 ];
 const VARIABLES: &[&str] = &[
     "res_srtp",

@@ -77,6 +77,11 @@ int ct_cli_register(struct ast_cli_entry *entries, int count)
 	return ast_cli_register_multiple(entries, count);
 }
 
+int ct_function_register(struct ast_custom_function *function)
+{
+	return ast_custom_function_register(function);
+}
+
 void ct_channel_lock(struct ast_channel *channel)
 {
 	ast_channel_lock(channel);

@@ -13,6 +13,7 @@
 
 struct ast_channel;
 struct ast_cli_entry;
+struct ast_custom_function;
 struct ast_module;
 struct ast_srtp_policy_res;
 struct ast_srtp_res;
@@ -71,6 +72,9 @@ struct ast_taskprocessor *ct_current_serializer(void);
 
 /* ast_sip_push_task: a macro. 0: `task` will run in the serializer. */
 int ct_sip_push_task(struct ast_taskprocessor *serializer, int (*task)(void *), void *data);
+
+/* ast_custom_function_register: a macro over AST_MODULE_SELF. */
+int ct_function_register(struct ast_custom_function *function);
 
 /* ast_channel_lock/unlock: macros over ao2_lock. */
 void ct_channel_lock(struct ast_channel *channel);

@@ -7,10 +7,12 @@
 
 pub mod ao2;
 pub mod call;
+pub mod channel;
 pub mod cli;
 pub mod config;
 pub mod entry;
 pub mod fault;
+pub mod function;
 pub mod guard;
 pub mod host;
 pub mod late;
