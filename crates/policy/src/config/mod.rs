@@ -41,6 +41,10 @@ pub struct Section {
 pub struct Config {
     /// `[general] kernel`: the packet-crypto kernels that new sessions use.
     pub kernels: &'static Kernels,
+    /// `[general] cdr`: each leg's facts go into the CDR.
+    pub cdr: bool,
+    /// `[general] cel`: each leg's facts become a CEL event.
+    pub cel: bool,
     /// `[srtp]`: for every endpoint without a section of its own.
     srtp: Srtp,
     /// Sections with `type = endpoint`, by the endpoint's name: what differs from `[srtp]`.
@@ -59,6 +63,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             kernels: packet_crypto::kernels(),
+            cdr: false,
+            cel: false,
             srtp: Srtp::default(),
             endpoints: BTreeMap::new(),
             leave_alone: Vec::new(),

@@ -105,7 +105,9 @@ fn each(
 fn set_general(config: &mut Config, variable: &Variable) -> Result<(), String> {
     match variable.name.as_str() {
         "kernel" => config.kernels = kernel(&variable.value)?,
-        _ => return Err("there is no such option; there is: kernel".to_owned()),
+        "cdr" => config.cdr = boolean(&variable.value)?,
+        "cel" => config.cel = boolean(&variable.value)?,
+        _ => return Err("there is no such option; there are: kernel, cdr, cel".to_owned()),
     }
     Ok(())
 }

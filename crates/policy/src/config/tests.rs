@@ -55,13 +55,23 @@ fn nothing_is_the_defaults() {
 }
 
 #[test]
+fn proof() {
+    let config = parse(&[]).expect("it is good");
+    assert!(!config.cdr && !config.cel);
+    let config = good("general", "cdr = yes");
+    assert!(config.cdr && !config.cel);
+    assert!(good("general", "cel = yes").cel);
+    assert!(bad("general", "cdr = maybe").contains("neither yes nor no"));
+}
+
+#[test]
 fn kernel() {
     let portable = good("general", "kernel = portable");
     assert_eq!(portable.kernels.name(), "portable");
     let auto = good("general", "kernel = auto");
     assert_eq!(auto.kernels.name(), packet_crypto::kernels().name());
     assert!(bad("general", "kernel = quantum").contains("there are: auto, "));
-    assert!(bad("general", "kernels = auto").contains("there is: kernel"));
+    assert!(bad("general", "kernels = auto").contains("there are: kernel, cdr, cel"));
 }
 
 #[test]
