@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::cert_info::CertInfo;
 use crate::conn::Conn;
 use crate::reason::Reason;
-use crate::verify::CertFault;
+use crate::verify::{CertFault, PeerName};
 
 /// An established connection's TLS facts.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub struct TlsInfo {
     pub version: &'static str,
     /// OpenSSL's name of the cipher.
     pub cipher: &'static str,
+    /// The group of the key exchange, by its usual name, e.g. `X25519`. `None`: there was none (static RSA), or OpenSSL does not tell.
+    pub group: Option<String>,
     /// The cipher's two bytes in the protocol.
     pub cipher_id: u16,
     /// The server name that the client asked for.
@@ -32,6 +34,8 @@ pub struct TlsInfo {
     pub peer: Option<CertInfo>,
     /// What is wrong with it. Empty if it is good, or was not asked for. It can only be non-empty if the profile does not verify.
     pub faults: Vec<CertFault>,
+    /// The name that was asked for, which was compared with the certificate's. `None`: none was asked for, as of a client.
+    pub wanted: Option<PeerName>,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
 }

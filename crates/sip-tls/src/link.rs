@@ -12,6 +12,7 @@ use crate::conn::{Out, Shared};
 use crate::explain::{Evidence, explain};
 use crate::frame::Framer;
 use crate::host::TlsInfo;
+use crate::ossl_ext::negotiated_group;
 use crate::profile::Profile;
 use crate::reason::{Code, Reason};
 use crate::socket::Sock;
@@ -153,6 +154,7 @@ impl Link {
         Step::Done(TlsInfo {
             version: ssl.version_str(),
             cipher: cipher.map_or("", |cipher| cipher.name()),
+            group: negotiated_group(ssl),
             cipher_id: cipher.map_or(0, |cipher| u16::from_be_bytes(cipher.protocol_id())),
             sni: match self.verifier.name() {
                 Some(crate::verify::PeerName::Dns(name)) => Some(name.clone()),
@@ -166,6 +168,7 @@ impl Link {
             own: profile.own_certificate().cloned(),
             peer,
             faults,
+            wanted: self.verifier.name().cloned(),
             resumed: ssl.session_reused(),
         })
     }

@@ -5,7 +5,8 @@
 use std::ffi::{c_int, c_long};
 use std::ptr;
 
-use openssl::ssl::SslContextBuilder;
+use openssl::nid::Nid;
+use openssl::ssl::{SslContextBuilder, SslRef};
 use openssl::x509::X509VerifyResult;
 use openssl_sys as ffi;
 
@@ -28,8 +29,41 @@ pub(crate) fn set_max_cert_list(context: &mut SslContextBuilder, octets: c_long)
     };
 }
 
+/// `SSL_get_negotiated_group`, as a name. Before OpenSSL 3.0 it is not told.
+pub(crate) fn negotiated_group(ssl: &SslRef) -> Option<String> {
+    // What a reference to a foreign type is: OpenSSL's own pointer (`foreign_types::ForeignTypeRef::as_ptr`).
+    let connection = ptr::from_ref(ssl).cast_mut().cast();
+    // SAFETY: the connection lives; this control reads the group and never the NULL pointer. An OpenSSL that does not know it
+    // answers 0.
+    let number = unsafe {
+        ffi::SSL_ctrl(
+            connection,
+            SSL_CTRL_GET_NEGOTIATED_GROUP,
+            0,
+            ptr::null_mut(),
+        )
+    };
+    let number = c_int::try_from(number).ok().filter(|number| *number > 0)?;
+    if number & NID_UNKNOWN != 0 {
+        let id = number & !NID_UNKNOWN;
+        let known = GROUPS.iter().find(|(group, _)| *group == id);
+        return Some(known.map_or_else(|| format!("0x{id:04x}"), |(_, name)| (*name).to_owned()));
+    }
+    Nid::from_raw(number).short_name().ok().map(str::to_owned)
+}
+
 /// `openssl/ssl.h`
 const SSL_CTRL_SET_MAX_CERT_LIST: c_int = 51;
+/// `openssl/ssl.h`, since 3.0
+const SSL_CTRL_GET_NEGOTIATED_GROUP: c_int = 134;
+/// `TLSEXT_nid_unknown` of `openssl/tls1.h`: the group has no NID, and its number in IANA's registry is in the low bits.
+const NID_UNKNOWN: c_int = 0x0100_0000;
+/// Groups without a NID, by IANA's registry of TLS Supported Groups.
+const GROUPS: [(c_int, &str); 3] = [
+    (0x11eb, "SecP256r1MLKEM768"),
+    (0x11ec, "X25519MLKEM768"),
+    (0x11ed, "SecP384r1MLKEM1024"),
+];
 
 /// `openssl/err.h`
 pub(crate) const ERR_LIB_SSL: c_int = 20;
