@@ -32,12 +32,14 @@ const FUNCTIONS: &[&str] = &[
     "ast_rtp_instance_get_srtp",
     "ast_rtp_instance_get_ssrc",
     "ast_rtp_instance_get_channel_id",
+    "ast_rtp_instance_get_glue",
     "ast_rtp_instance_get_incoming_source_address",
     "ast_sockaddr_stringify_fmt",
     "ast_sdp_crypto_(un)?register",
     "ast_sdp_srtp_(alloc|destroy)",
     // Calls
-    "ast_channel_(get_by_name|hangupcause_set|name|tech|tech_pvt|uniqueid)",
+    "ast_channel_(bridge_peer|get_by_name|hangupcause_set|name|tech|tech_pvt|uniqueid)",
+    "ast_get_channel_tech",
     "ast_custom_function_unregister",
     "ast_codec_media_type2str",
     "ast_queue_hangup",
@@ -94,7 +96,7 @@ const TYPES: &[&str] = &[
     "ast_sip_(supplement_priority|session_response_priority|session_refresh_method)",
     "ast_sip_transport_state",
     "ast_sorcery_instance_observer",
-    "pjsip_(transport|tpfactory|rx_data|tx_data|tls_state_info|transport_state_info|transport_state)",
+    "pjsip_(role_e|transport_flags_e|transport|tpfactory|rx_data|tx_data|tls_state_info|transport_state_info|transport_state)",
     "pj_ssl_(sock_info|cert_info|cert_verify_flag_t|cert_name_type)",
     "ast_cli_entry",
     "ast_cli_args",
@@ -240,10 +242,15 @@ fn asterisk_version(headers: &Path) -> String {
 }
 
 fn compile_shim(flags: &[String], pjsip: bool) {
-    let files = ["include/shim.c", "include/shim_pjsip.c", "include/late.c"];
+    let files = [
+        "include/shim.c",
+        "include/cdr.c",
+        "include/shim_pjsip.c",
+        "include/late.c",
+    ];
     // The whole archive: nothing refers to the constructor that registers the module.
     cc::Build::new()
-        .files(&files[..if pjsip { 3 } else { 1 }])
+        .files(&files[..if pjsip { 4 } else { 2 }])
         .flags(flags)
         .warnings(true)
         .std("gnu11")

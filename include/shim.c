@@ -16,6 +16,7 @@
 #include "asterisk/module.h"
 #include "asterisk/options.h"
 #include "asterisk/pbx.h"
+#include "asterisk/rtp_engine.h"
 #include "asterisk/utils.h"
 
 /* src/ffi/entry.rs */
@@ -90,6 +91,36 @@ void ct_channel_lock(struct ast_channel *channel)
 void ct_channel_unlock(struct ast_channel *channel)
 {
 	ast_channel_unlock(channel);
+}
+
+int ct_channel_is_originated(struct ast_channel *channel)
+{
+	return ast_test_flag(ast_channel_flags(channel), AST_FLAG_ORIGINATED) ? 1 : 0;
+}
+
+int ct_channel_is_t38(struct ast_channel *channel)
+{
+	return ast_channel_get_t38_state(channel) == T38_STATE_NEGOTIATED;
+}
+
+int ct_rtp_counts(struct ast_rtp_instance *instance, unsigned int counts[3])
+{
+	struct ast_rtp_instance_stats stats = { 0, };
+
+	if (ast_rtp_instance_get_stats(instance, &stats, AST_RTP_INSTANCE_STAT_ALL)) {
+		return -1;
+	}
+	counts[0] = stats.txcount;
+	counts[1] = stats.rxcount;
+	counts[2] = stats.rxploss;
+	return 0;
+}
+
+int ct_rtp_is_dtls(struct ast_rtp_instance *instance)
+{
+	struct ast_rtp_engine_dtls *dtls = ast_rtp_instance_get_dtls(instance);
+
+	return dtls && dtls->active(instance) ? 1 : 0;
 }
 
 void *ct_open_self(void)

@@ -15,6 +15,7 @@ struct ast_channel;
 struct ast_cli_entry;
 struct ast_custom_function;
 struct ast_module;
+struct ast_rtp_instance;
 struct ast_srtp_policy_res;
 struct ast_srtp_res;
 struct ast_taskprocessor;
@@ -79,6 +80,28 @@ int ct_function_register(struct ast_custom_function *function);
 /* ast_channel_lock/unlock: macros over ao2_lock. */
 void ct_channel_lock(struct ast_channel *channel);
 void ct_channel_unlock(struct ast_channel *channel);
+
+/* Whether the channel was made by an originate, and not by a call: a macro over ast_channel_flags. */
+int ct_channel_is_originated(struct ast_channel *channel);
+
+/* Whether T.38 is agreed on the channel now: ast_channel_get_t38_state, an inline. */
+int ct_channel_is_t38(struct ast_channel *channel);
+
+/* ast_rtp_instance_get_stats: RTP packets sent, received, and lost on their way here. -1: nothing is counted. */
+int ct_rtp_counts(struct ast_rtp_instance *instance, unsigned int counts[3]);
+
+/* Whether the instance is to have keys by a DTLS handshake. */
+int ct_rtp_is_dtls(struct ast_rtp_instance *instance);
+
+/* include/cdr.c: values for CDRs, while they may be set; and their end, after which none is being set. -1: not possible. */
+int ct_cdr_begin(void);
+void ct_cdr_end(void);
+
+/* Between these, with the channel locked: sets the variable `name`, a static text, of its CDR; behind what has happened, without waiting. */
+void ct_cdr_set(struct ast_channel *channel, const char *name, const char *text);
+
+/* CEL's event `event` of the user, with a text. With the channel locked. */
+void ct_cel_event(struct ast_channel *channel, const char *event, const char *text);
 
 /* Runs `task` in a PJSIP servant thread and waits: ast_sip_push_task_wait_servant, a macro. */
 int ct_sip_servant_wait(int (*task)(void *), void *data);

@@ -9,6 +9,7 @@
 //! - [`probe`] asks whether the Asterisk that loads us is one that we were built for
 //! - [`media`] is the SRTP engine (`ast_srtp_res`, `ast_srtp_policy_res`, `ast_sdp_crypto_api`) on `crates/srtp`
 //! - [`transport`] is SIP over TLS (`pjsip_tpfactory`, `pjsip_transport`) on `crates/sip-tls`
+//! - [`proof`] is what is known of how a call is encrypted: the dialplan's CIPHERTRUNK(...), CDR and CEL
 //! - [`observe`] is what an operator sees: the console
 //! - [`drain`] has what is left look for its end, before an unload
 //! - [`module`] is load, reload, drain and unload
@@ -28,6 +29,7 @@ mod media;
 mod module;
 mod observe;
 mod probe;
+mod proof;
 mod test_hooks;
 #[cfg(feature = "pjsip")]
 mod transport;

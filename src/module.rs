@@ -13,12 +13,15 @@ use crate::ffi::libsrtp_guard::{self, StockRefused};
 use crate::ffi::mapped::Mapped;
 use crate::ffi::srtp::{self, Owner};
 use crate::ffi::sync::Mutex;
-use crate::ffi::{fault, module_ref, openssl, sdes};
+use crate::ffi::{fault, function, module_ref, openssl, sdes};
 use crate::limited;
 use crate::media::watch::{self, Watch};
 use crate::media::{calls, engine, registry};
 use crate::observe;
 use crate::probe;
+use crate::proof;
+#[cfg(feature = "pjsip")]
+use crate::proof::record::Recording;
 use crate::transport::{self, Serving, Which};
 
 /// What is registered with Asterisk, and what that stands on. A field that is `None` is not taken up. Dropping it gives up
@@ -26,6 +29,9 @@ use crate::transport::{self, Serving, Which};
 #[derive(Debug, Default)]
 struct Module {
     commands: Option<Registered>,
+    function: Option<function::Registered>,
+    #[cfg(feature = "pjsip")]
+    recording: Option<Recording>,
     tls: Option<Serving>,
     supplement: Option<calls::Registration>,
     watch: Option<Watch>,
@@ -98,6 +104,8 @@ impl Module {
         Self::take_supplement,
         Self::take_openssl,
         Self::take_tls,
+        Self::take_recording,
+        Self::take_function,
         Self::take_commands,
     ];
 
@@ -181,6 +189,29 @@ impl Module {
         done("load-tls")
     }
 
+    fn take_recording(&mut self) -> Result<(), String> {
+        #[cfg(feature = "pjsip")]
+        if self.recording.is_none()
+            && let Some(pjsip) = &self.pjsip
+        {
+            // Without it calls are served all the same.
+            self.recording = Recording::begin(pjsip.pjsip())
+                .inspect_err(|reason| log::error!("CDRs get no CDR(ciphertrunk): {reason}"))
+                .ok();
+        }
+        done("load-recording")
+    }
+
+    fn take_function(&mut self) -> Result<(), String> {
+        if self.function.is_none() {
+            // Without it calls are served all the same.
+            self.function = proof::function::register()
+                .inspect_err(|reason| log::error!("{reason}"))
+                .ok();
+        }
+        done("load-function")
+    }
+
     fn take_commands(&mut self) -> Result<(), String> {
         self.commands
             .get_or_insert_with(|| cli::register(observe::cli::COMMANDS));
@@ -200,6 +231,8 @@ impl Module {
             self.commands = Some(commands);
             return Err("a console is running one of its commands");
         }
+        // Asterisk counts those who are in it.
+        self.function = None;
         fault::wait_for_a_user("unload-early");
         if let Some(tls) = self.tls.take()
             && let Err(kept) = tls.stop()
@@ -212,6 +245,10 @@ impl Module {
         self.supplement = None;
         if calls::count() > 0 || module_ref::uses() > 0 || !module_ref::close() {
             return Err("a call has just begun");
+        }
+        #[cfg(feature = "pjsip")]
+        {
+            self.recording = None;
         }
         // Before the engine, which it would take back.
         self.watch = None;

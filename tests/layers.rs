@@ -11,6 +11,7 @@ const ROOMS: &[&str] = &[
     "module",
     "observe",
     "probe",
+    "proof",
     "test_hooks",
     "transport",
 ];

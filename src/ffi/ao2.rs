@@ -62,6 +62,20 @@ impl Ao2 {
     }
 }
 
+/// Takes a reference to an object, for the caller. `None` for NULL.
+///
+/// # Safety
+///
+/// NULL, or an `ao2` object that lives during the call.
+pub(super) unsafe fn count(object: *mut c_void) -> Option<*mut c_void> {
+    if object.is_null() {
+        return None;
+    }
+    // SAFETY: by the caller.
+    unsafe { sys::__ao2_ref(object, 1, ptr::null(), TAG.as_ptr(), 0, TAG.as_ptr()) };
+    Some(object)
+}
+
 impl Drop for Ao2 {
     fn drop(&mut self) {
         // SAFETY: by the invariant one reference is ours; it is given back here and nowhere else.

@@ -2,8 +2,10 @@
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 
+use super::ao2::Ao2;
 use super::{sys, text};
 
 /// An RTP instance that is alive for `'a`: Asterisk's own reference keeps it during the call from C in which this value
@@ -62,6 +64,33 @@ impl RtpInstance<'_> {
         .unwrap_or_default()
     }
 
+    /// The address of the SRTP session that Asterisk has for its RTP, of whatever engine; `None`: it has none.
+    pub fn srtp_session(self) -> Option<NonZeroUsize> {
+        // SAFETY: alive by the type's invariant; the function reads one word, which is set once and stays as long as the instance.
+        let session = unsafe { sys::ast_rtp_instance_get_srtp(self.as_ptr(), 0) };
+        NonZeroUsize::new(session.addr())
+    }
+
+    /// What Asterisk counts. `None`: nothing, for there is no RTCP yet.
+    pub fn counts(self) -> Option<Counts> {
+        let mut counts = [0; 3];
+        // SAFETY: alive by the type's invariant; three numbers are written, under the instance's recursive lock.
+        let failed = unsafe { sys::ct_rtp_counts(self.as_ptr(), counts.as_mut_ptr()) };
+        let [sent, received, lost] = counts;
+        (failed == 0).then_some(Counts {
+            sent: sent.into(),
+            received: received.into(),
+            // A difference of two numbers, which repeated packets make less than nothing.
+            lost: u64::try_from(lost.cast_signed()).unwrap_or(0),
+        })
+    }
+
+    /// Whether its keys are to come by a DTLS handshake.
+    pub fn is_dtls(self) -> bool {
+        // SAFETY: alive by the type's invariant; the engine is asked for one flag.
+        unsafe { sys::ct_rtp_is_dtls(self.as_ptr()) != 0 }
+    }
+
     /// Has it keep what it sends, for a NACK of the peer's.
     #[cfg(feature = "test-hooks")]
     pub fn retransmit(self) {
@@ -69,5 +98,36 @@ impl RtpInstance<'_> {
         unsafe {
             sys::ast_rtp_instance_set_prop(self.as_ptr(), sys::AST_RTP_PROPERTY_RETRANS_SEND, 1);
         }
+    }
+}
+
+/// What Asterisk counts of an instance's RTP packets, encrypted or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Sent.
+    pub sent: u64,
+    /// Received: since the peer's SSRC changed last.
+    pub received: u64,
+    /// Of the peer's that did not come, as of the last report of ours.
+    pub lost: u64,
+}
+
+/// An instance with a reference of ours.
+#[derive(Debug)]
+pub struct OwnedRtp(Ao2);
+
+impl OwnedRtp {
+    /// # Safety
+    ///
+    /// NULL, or an `ast_rtp_instance` of which one reference is the caller's to give away.
+    pub(super) unsafe fn from_raw(instance: *mut sys::ast_rtp_instance) -> Option<Self> {
+        // SAFETY: instances are `ao2` objects; the reference is the caller's.
+        unsafe { Ao2::from_raw(instance.cast()) }.map(Self)
+    }
+
+    /// The instance.
+    pub fn get(&self) -> Option<RtpInstance<'_>> {
+        // SAFETY: our reference keeps it while `self` is borrowed.
+        unsafe { RtpInstance::from_raw(self.0.as_ptr().cast()) }
     }
 }

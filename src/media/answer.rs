@@ -3,6 +3,8 @@
 
 use srtp::sdes::MediaLine;
 
+use crate::proof::{self, Connection};
+
 use super::calls::{Session, SessionKey, Supplement};
 use super::refusal::{self, Refusal};
 
@@ -10,6 +12,10 @@ use super::refusal::{self, Refusal};
 pub struct Answers;
 
 impl Supplement for Answers {
+    fn heard(session: &Session<'_>, connection: Connection) {
+        proof::heard(session, connection);
+    }
+
     fn answered(session: &Session<'_>) {
         if let Some(refusal) = refused(session) {
             let call = session.facts();
@@ -21,6 +27,7 @@ impl Supplement for Answers {
 
     fn ended(key: SessionKey) {
         refusal::forget(key);
+        proof::ended(key);
     }
 }
 

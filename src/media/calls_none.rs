@@ -1,6 +1,7 @@
 //! [`calls`](super::calls) of a build without PJSIP: none is known.
 
-use crate::ffi::rtp::RtpInstance;
+use crate::ffi::channel::Channel;
+use crate::ffi::rtp::{OwnedRtp, RtpInstance};
 use crate::ffi::sdes::Stream;
 
 pub use crate::ffi::call::{Call, SessionKey};
@@ -22,6 +23,16 @@ pub fn call_of(_: RtpInstance<'_>) -> Option<Call> {
 /// The call that a stream belongs to.
 pub fn call_of_stream(_: Stream<'_>) -> Option<Call> {
     None
+}
+
+/// The session of a channel.
+pub fn key_of(_: Channel<'_>) -> Option<SessionKey> {
+    None
+}
+
+/// The RTP instances of a session's channel.
+pub fn media_of(_: Channel<'_>) -> [Option<OwnedRtp>; 2] {
+    [None, None]
 }
 
 /// `false`: there is no such call.

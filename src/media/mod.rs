@@ -10,6 +10,7 @@ pub mod calls;
 #[path = "calls_none.rs"]
 pub mod calls;
 pub mod engine;
+mod history;
 pub mod lifetime;
 mod policy;
 pub mod refusal;

@@ -1,6 +1,7 @@
 //! The live SRTP sessions, and the sums of those that ended, for the console.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::ops::AddAssign;
 use std::sync::{Arc, MutexGuard};
 
@@ -74,6 +75,11 @@ pub fn remove(session: &Session) {
 /// The live sessions.
 pub fn live() -> Vec<LiveSession> {
     sessions().live.values().cloned().collect()
+}
+
+/// The live session at this address.
+pub fn at(address: NonZeroUsize) -> Option<LiveSession> {
+    sessions().live.get(&address.get()).cloned()
 }
 
 /// Whether a session of this channel lives.

@@ -17,6 +17,7 @@ use crate::ffi::{host, sync};
 use crate::limited;
 use crate::test_hooks;
 
+use super::history::History;
 use super::policy::PolicyBuilder;
 
 /// A session as Asterisk, the registry and a negotiation share it.
@@ -88,6 +89,7 @@ pub struct Session {
     /// Asterisk has destroyed it: its keys are not to be used again.
     detached: AtomicBool,
     names: sync::Mutex<Names>,
+    history: History,
     _module: ModuleRef,
 }
 
@@ -109,6 +111,7 @@ impl Session {
             expired: AtomicU64::new(0),
             detached: AtomicBool::new(false),
             names: sync::Mutex::default(),
+            history: History::begin(rtp, remote),
             _module: ModuleRef::enter()?,
         };
         if let Some(remote) = remote
@@ -153,6 +156,16 @@ impl Session {
             .unwrap_or_default()
     }
 
+    /// How it began, and the keys that it was given.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// A panic broke it: it drops every packet, and its counters are gone.
+    pub fn is_broken(&self) -> bool {
+        self.inner.is_poisoned()
+    }
+
     /// Packets, both ways, that `strict_lifetime` had dropped.
     pub fn expired(&self) -> u64 {
         self.expired.load(Ordering::Relaxed)
@@ -161,14 +174,20 @@ impl Session {
     /// Takes the keys that the peer sends with. `false`: logged, and nothing has changed.
     pub fn set_remote(&self, rtp: RtpInstance<'_>, builder: &PolicyBuilder) -> bool {
         self.negotiate(rtp, |inner, now| {
-            inner.set_remote(&builder.build()?, false, now)
+            let policies = builder.build()?;
+            self.history.remote(&policies);
+            inner.set_remote(&policies, false, now)
         })
     }
 
     /// Takes the keys that this side sends with, for the policy's SSRC. `false`: logged, and nothing has changed.
     pub fn set_local(&self, rtp: RtpInstance<'_>, builder: &PolicyBuilder) -> bool {
         let ssrc = builder.ssrc().map_or(LocalSsrc::Any, LocalSsrc::Specific);
-        self.negotiate(rtp, |inner, _| inner.set_local(ssrc, &builder.build()?[0]))
+        self.negotiate(rtp, |inner, _| {
+            let policies = builder.build()?;
+            self.history.local(&policies);
+            inner.set_local(ssrc, &policies[0])
+        })
     }
 
     /// The peer's offer: its keys are tried beside the ones in force, and ours changes only when they are
@@ -176,6 +195,7 @@ impl Session {
     /// logged.
     pub fn propose(&self, rtp: RtpInstance<'_>, keys: &Keys) -> bool {
         let ssrc = LocalSsrc::Specific(rtp.ssrc());
+        self.history.propose(&keys.remote, &keys.local);
         self.negotiate(rtp, |inner, now| {
             inner.cancel(now);
             inner.set_remote(&keys.remote, keys.peer_moved, now)?;
@@ -187,6 +207,7 @@ impl Session {
     /// Both sides' keys are in force now; what was pending never came. `false`: logged.
     pub fn put_in_force(&self, rtp: RtpInstance<'_>, keys: &Keys) -> bool {
         let ssrc = LocalSsrc::Specific(rtp.ssrc());
+        self.history.both(&keys.remote, &keys.local);
         self.negotiate(rtp, |inner, now| {
             inner.cancel(now);
             inner.set_remote(&keys.remote, keys.peer_moved, now)?;
@@ -201,6 +222,7 @@ impl Session {
 
     /// What was proposed was refused: as if it had never come.
     pub fn cancel(&self) {
+        self.history.cancel();
         if let Ok(mut inner) = self.inner.lock() {
             inner.cancel(host::monotonic_ms());
         }
@@ -208,6 +230,7 @@ impl Session {
 
     /// The answer to what was proposed stands.
     pub fn commit(&self) {
+        self.history.commit();
         if let Ok(mut inner) = self.inner.lock() {
             inner.commit();
         }

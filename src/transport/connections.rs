@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use sip_tls::{Close, Conn};
+use sip_tls::{Close, Conn, TlsInfo};
 
 use crate::ffi::pjsip::transport::Carrier;
 use crate::ffi::sync::Mutex;
@@ -17,17 +17,26 @@ const INVITE: &[u8] = b"INVITE ";
 pub struct TlsCarrier {
     /// An outgoing one is set once it is begun.
     conn: OnceLock<Conn>,
+    /// Set once its handshake is done.
+    tls: OnceLock<Arc<TlsInfo>>,
     /// An INVITE has passed, in or out.
     has_carried_call: AtomicBool,
 }
 
 impl TlsCarrier {
     /// Of a connection that is there.
-    pub fn of(conn: &Conn) -> Self {
+    pub fn of(conn: &Conn, tls: Arc<TlsInfo>) -> Self {
         Self {
             conn: OnceLock::from(conn.clone()),
+            tls: OnceLock::from(tls),
             has_carried_call: AtomicBool::new(false),
         }
+    }
+
+    /// Its handshake is done.
+    pub fn established(&self, tls: Arc<TlsInfo>) {
+        // It is done once.
+        let _ = self.tls.set(tls);
     }
 
     /// The connection has begun.
@@ -56,6 +65,10 @@ impl Carrier for TlsCarrier {
             conn.close(Close::Graceful);
         }
     }
+
+    fn tls(&self) -> Option<Arc<TlsInfo>> {
+        self.tls.get().cloned()
+    }
 }
 
 /// By address. A leaf among the locks: nothing but a connection's outbox is locked while it is held.
@@ -69,6 +82,11 @@ impl Open {
     pub fn enter(carrier: Arc<TlsCarrier>) -> Self {
         OPEN.lock().insert(key(&carrier), Arc::clone(&carrier));
         Self(carrier)
+    }
+
+    /// Its handshake is done.
+    pub fn established(&self, tls: Arc<TlsInfo>) {
+        self.0.established(tls);
     }
 
     /// The peer has sent `message`.

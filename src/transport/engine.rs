@@ -147,7 +147,8 @@ impl Host for Sip {
 
     fn accepted(&self, listener: &ListenerData, conn: &Conn, info: TlsInfo) -> Option<Connection> {
         guard(None, || {
-            let carrier = Arc::new(TlsCarrier::of(conn));
+            let info = Arc::new(info);
+            let carrier = Arc::new(TlsCarrier::of(conn, Arc::clone(&info)));
             let made = listener.factory.transport(
                 PjThread::here(),
                 Direction::Incoming,
@@ -224,6 +225,9 @@ impl Host for Sip {
                 info.version,
                 info.cipher
             );
+            let info = Arc::new(info);
+            // Before PJSIP sends what waits for it, and hears the answer.
+            connection.open.established(Arc::clone(&info));
             if !connection.sip.connected(PjThread::here(), &info) {
                 connection.conn.close(Close::Now);
             }

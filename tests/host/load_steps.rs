@@ -32,6 +32,8 @@ const STEPS: &[&str] = &[
     "load-supplement",
     "load-openssl",
     "load-tls",
+    "load-recording",
+    "load-function",
     "load-commands",
 ];
 

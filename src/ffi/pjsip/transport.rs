@@ -5,6 +5,7 @@
 //! touched by the thread that brought it there; the group lock covers that too.
 
 mod callbacks;
+mod connection;
 mod create;
 
 use std::any::Any;
@@ -17,6 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicIsize, AtomicPtr, AtomicU64, AtomicUsize, Ordering,
 };
+
+use sip_tls::TlsInfo;
 
 use super::strings::Kept;
 use super::thread::{self, PjThread};
@@ -32,7 +35,11 @@ pub trait Carrier: Send + Sync {
     fn send(&self, message: &[u8], token: u64) -> bool;
     /// pjsip has no more use for the connection.
     fn close(&self);
+    /// What the handshake has shown, once it is done.
+    fn tls(&self) -> Option<Arc<TlsInfo>>;
 }
+
+pub use connection::Connection;
 
 /// Which side began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

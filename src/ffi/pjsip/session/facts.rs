@@ -47,6 +47,31 @@ impl Session<'_> {
         self.call(None)
     }
 
+    /// Whether this side began the call.
+    pub fn is_outgoing(&self) -> bool {
+        // SAFETY: alive; its INVITE session, if there is one, changes only in the serializer, and the role never.
+        unsafe {
+            let invite = (*self.raw.as_ptr()).inv_session;
+            !invite.is_null() && (*invite).role == sys::PJSIP_ROLE_UAC
+        }
+    }
+
+    /// Whether a stream of what is agreed is T.38's.
+    pub fn has_t38(&self) -> bool {
+        // SAFETY: alive, and its media change only in its serializer, which runs this task; the vector has `current` elements.
+        unsafe {
+            let state = (*self.raw.as_ptr()).active_media_state;
+            if state.is_null() {
+                return false;
+            }
+            let sessions = &raw const (*state).sessions;
+            (0..(*sessions).current).any(|i| {
+                let media = *(*sessions).elems.add(i);
+                !media.is_null() && !(*media).udptl.is_null()
+            })
+        }
+    }
+
     /// Its media lines: of the state that is being negotiated first, then of the one in force.
     pub(super) fn media(&self) -> impl Iterator<Item = *const sys::ast_sip_session_media> {
         // SAFETY: alive, and its media states change only in its serializer, which runs this task.

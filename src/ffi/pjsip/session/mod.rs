@@ -5,6 +5,7 @@
 //! changes a session's media while its serializer runs our task, so reading it there is safe, and no other session is
 //! ever looked into.
 
+mod channel;
 mod facts;
 mod refresh;
 mod supplement;
@@ -18,6 +19,7 @@ use crate::ffi::sdes::Stream;
 use crate::ffi::sync::Mutex;
 use crate::ffi::sys;
 
+pub use channel::{key_of, media_of};
 pub use facts::Session;
 pub use refresh::offer_again;
 pub use supplement::{Registration, Supplement, register};

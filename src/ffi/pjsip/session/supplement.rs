@@ -5,15 +5,21 @@
 //! Its functions are called by Asterisk, and as `asterisk/res_pjsip_session.h` has it: with a live session, and all but
 //! `destroy` in a task of its serializer.
 
+use std::ffi::c_int;
+
 use crate::ffi::call::SessionKey;
 use crate::ffi::guard::guard;
 use crate::ffi::opaque::Opaque;
+use crate::ffi::pjsip::transport::Connection;
 use crate::ffi::sys;
 
 use super::{LIVE, Session};
 
 /// What is done when sessions end and are answered. Called in the session's serializer, except for `ended`.
 pub trait Supplement: 'static {
+    /// An INVITE of the peer's, or an answer of any kind to ours, came on this connection. An answer's media are applied by now.
+    fn heard(session: &Session<'_>, connection: Connection);
+
     /// The peer accepted our INVITE, and its answer is applied.
     fn answered(session: &Session<'_>);
 
@@ -44,16 +50,37 @@ unsafe extern "C" fn incoming_response<S: Supplement>(
 ) {
     guard((), || {
         // SAFETY: Asterisk hands a live session, in its serializer, and the response that it has parsed.
-        let (session, status) = unsafe {
+        let (session, connection, status) = unsafe {
             let Some(session) = Session::from_raw(session) else {
                 return;
             };
-            (session, (*(*rdata).msg_info.msg).line.status.code)
+            let connection = Connection::of(rdata);
+            (
+                session,
+                connection,
+                (*(*rdata).msg_info.msg).line.status.code,
+            )
         };
+        S::heard(&session, connection);
         if status / 100 == 2 {
             S::answered(&session);
         }
     });
+}
+
+unsafe extern "C" fn incoming_request<S: Supplement>(
+    session: *mut sys::ast_sip_session,
+    rdata: *mut sys::pjsip_rx_data,
+) -> c_int {
+    guard(0, || {
+        // SAFETY: Asterisk hands a live session, in its serializer, and the request that it has parsed.
+        unsafe {
+            if let Some(session) = Session::from_raw(session) {
+                S::heard(&session, Connection::of(rdata));
+            }
+        }
+        0
+    })
 }
 
 /// Room for what later releases of a branch append to `ast_sip_session_supplement`: the core reads it in ours.
@@ -86,6 +113,7 @@ pub fn register<S: Supplement>() -> Registration {
         (*supplement).method = c"INVITE".as_ptr();
         (*supplement).priority = sys::AST_SIP_SUPPLEMENT_PRIORITY_FIRST;
         (*supplement).response_priority = sys::AST_SIP_SESSION_AFTER_MEDIA;
+        (*supplement).incoming_request = Some(incoming_request::<S>);
         (*supplement).incoming_response = Some(incoming_response::<S>);
         (*supplement).session_begin = Some(begin);
         (*supplement).session_destroy = Some(destroy::<S>);

@@ -36,8 +36,8 @@ pub(super) unsafe extern "C" fn on_free(raw: *mut c_void) {
 
 /// # Safety
 ///
-/// `transport` is one of ours and lives for `'a`: pjsip calls our functions for no other.
-unsafe fn ours<'a>(transport: *mut sys::pjsip_transport) -> &'a Raw {
+/// `transport` is one of ours and lives for `'a`; pjsip calls our functions for no other.
+pub(super) unsafe fn ours<'a>(transport: *mut sys::pjsip_transport) -> &'a Raw {
     // SAFETY: `base` is the first member of a `Raw`, by the caller; what C changes in it is `Opaque`.
     unsafe { &*transport.cast::<Raw>() }
 }

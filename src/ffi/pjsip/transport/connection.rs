@@ -1,0 +1,46 @@
+//! The connection that a message came on, as plain values.
+
+use std::sync::Arc;
+
+use sip_tls::TlsInfo;
+
+use super::callbacks::{ours, send_msg};
+use crate::ffi::{sys, text};
+
+/// A connection, of any transport.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// PJSIP's name of the transport's type, e.g. `TLS`.
+    pub kind: String,
+    /// Whether that type encrypts.
+    pub is_secure: bool,
+    /// Of a TLS connection of ours.
+    pub tls: Option<Arc<TlsInfo>>,
+}
+
+impl Connection {
+    /// That of a received message.
+    ///
+    /// # Safety
+    ///
+    /// `rdata` is a message that pjsip has received, which lives during the call, as its transport does then.
+    pub(in crate::ffi) unsafe fn of(rdata: *const sys::pjsip_rx_data) -> Self {
+        // SAFETY: by the caller. Type, name and flags are set when a transport is made. One whose `send_msg` is our function is
+        // one of ours: we make none but our own with it.
+        unsafe {
+            let transport = (*rdata).tp_info.transport;
+            let is_ours = (*transport)
+                .send_msg
+                .is_some_and(|function| function as usize == send_msg as *const () as usize);
+            Self {
+                kind: text((*transport).type_name).unwrap_or_default(),
+                is_secure: (*transport).flag & sys::PJSIP_TRANSPORT_SECURE != 0,
+                tls: if is_ours {
+                    ours(transport).carrier.tls()
+                } else {
+                    None
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What is known of each leg, in its CDR and as an event of CEL's, when it is hung up.
+
+use std::sync::Arc;
+
+use crate::config;
+use crate::ffi::cdr;
+use crate::ffi::channel::Channel;
+use crate::ffi::late::Pjsip;
+use crate::ffi::pjsip::hangup::{self, Watching};
+use crate::ffi::sync::Mutex;
+
+/// The variable of a leg's own CDR.
+const OWN: &std::ffi::CStr = c"ciphertrunk";
+/// That of a leg which a call of this side's made: its CDR is the caller's, whose own variable would hide it.
+const PEER: &std::ffi::CStr = c"ciphertrunk_peer";
+/// CEL's event.
+const EVENT: &std::ffi::CStr = c"CIPHERTRUNK";
+
+/// `None`: CDRs take no values.
+static CDRS: Mutex<Option<Arc<cdr::Registered>>> = Mutex::new(None);
+
+/// That legs are recorded; dropping it ends that.
+#[derive(Debug)]
+pub struct Recording {
+    _watching: Watching,
+}
+
+impl Recording {
+    /// Whether it is wanted is asked at each leg's end, so that a reload decides.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: PJSIP's channels cannot be watched.
+    pub fn begin(pjsip: Pjsip) -> Result<Self, String> {
+        let watching = hangup::watch::<Legs>(pjsip)
+            .ok_or("the technology PJSIP has no hangup that could be watched")?;
+        *CDRS.lock() = cdr::register().map(Arc::new);
+        Ok(Self {
+            _watching: watching,
+        })
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let cdrs = CDRS.lock().take();
+        drop(cdrs);
+    }
+}
+
+/// What is done at the end of a leg.
+struct Legs;
+
+impl hangup::Witness for Legs {
+    fn hangs_up(channel: Channel<'_>) {
+        let config = config::current();
+        if !config.cdr && !config.cel {
+            return;
+        }
+        let (facts, is_dialed) = super::look(channel);
+        let line = facts.to_string();
+        let cdrs = CDRS.lock().clone();
+        if config.cdr
+            && let Some(cdrs) = cdrs
+        {
+            cdrs.set(channel, OWN, &line);
+            if is_dialed {
+                cdrs.set(channel, PEER, &line);
+            }
+        }
+        if config.cel {
+            cdr::cel_event(channel, EVENT, &line);
+        }
+    }
+}
