@@ -81,12 +81,13 @@ matrix: headers
 # No folder of this machine and no user's name gets into the module: packaging/cargo.sh.
 module test-module: override CARGO := REAL_CARGO="$(CARGO)" packaging/cargo.sh
 
-# Beside the Asterisk that is on this machine: where its asterisk.conf says, or MODDIR=, CONFDIR=, DOCDIR= say. Below DESTDIR=
+# Beside the Asterisk that is on this machine: where its asterisk.conf says, or MODDIR=, CONFDIR=, DOCDIR=, DATADIR= say. Below DESTDIR=
 # no Asterisk is looked for, and the folder of modules is Debian's if MODDIR= names no other.
-INSTALL := MODULE=$(MODULE) SAMPLE=conf/ciphertrunk.conf.sample BUILT=build/BUILT \
+INSTALL := MODULE=$(MODULE) SAMPLE=conf/ciphertrunk.conf.sample BUILT=build/BUILT XML=docs/xml/res_ciphertrunk-en_US.xml \
 	DOCS="README.md CHANGELOG.md LICENSE docs conf/modules.conf.sample conf/asterisk.service.d" packaging/install.sh
 INSTALL_OPTIONS = $(if $(DESTDIR),--destdir "$(DESTDIR)" --moddir "$(or $(MODDIR),/usr/lib/$(shell gcc -print-multiarch)/asterisk/modules)", \
 	$(if $(MODDIR),--moddir "$(MODDIR)")) $(if $(CONFDIR),--confdir "$(CONFDIR)") $(if $(DOCDIR),--docdir "$(DOCDIR)") \
+	$(if $(DATADIR),--datadir "$(DATADIR)") \
 	$(if $(PREFIX),--prefix "$(PREFIX)")
 
 # What build/res_ciphertrunk.so was made for; the script that installs compares it with the Asterisk it finds.

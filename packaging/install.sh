@@ -2,12 +2,12 @@
 # Installs res_ciphertrunk.so, its configuration and its documents beside an Asterisk that is on this machine, or says in
 # one line why not. It never edits modules.conf and never overwrites a ciphertrunk.conf that somebody changed.
 #
-#   ./install.sh [--dry-run] [--prefix DIR] [--moddir DIR] [--confdir DIR] [--docdir DIR] [--asterisk PROGRAM] [--destdir DIR]
+#   ./install.sh [--dry-run] [--prefix DIR] [--moddir DIR] [--confdir DIR] [--docdir DIR] [--datadir DIR] [--asterisk PROGRAM] [--destdir DIR]
 #   ./install.sh --uninstall [--dry-run] [...]
 #
 #   --dry-run    says what would be done, and does nothing
 #   --prefix     where Asterisk was installed (its ./configure --prefix); /usr, /usr/local and /opt/asterisk are looked into without it
-#   --moddir, --confdir, --docdir   the folders, where asterisk.conf does not say them or says them wrongly
+#   --moddir, --confdir, --docdir, --datadir   the folders, where asterisk.conf does not say them or says them wrongly
 #   --asterisk   the program that is asked for its version
 #   --destdir    puts everything below DIR, for a package: no Asterisk is looked for or asked there
 #
@@ -18,10 +18,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 module=${MODULE:-$here/res_ciphertrunk.so}
 sample=${SAMPLE:-$here/ciphertrunk.conf.sample}
 built=${BUILT:-$here/BUILT}
+xml=${XML:-$here/res_ciphertrunk-en_US.xml}
 docs=${DOCS:-README.md CHANGELOG.md LICENSE docs}
 from=$([ -n "${DOCS:-}" ] && echo . || echo "$here")
 
-for option in dry uninstall prefix moddir confdir docdir asterisk destdir; do
+for option in dry uninstall prefix moddir confdir docdir datadir asterisk destdir; do
     eval "$option=''"
 done
 
@@ -34,13 +35,14 @@ while [ $# -gt 0 ]; do
     case $1 in
         --dry-run) dry=yes ;;
         --uninstall) uninstall=yes ;;
-        --prefix | --moddir | --confdir | --docdir | --asterisk | --destdir)
+        --prefix | --moddir | --confdir | --docdir | --datadir | --asterisk | --destdir)
             [ $# -ge 2 ] || fail "$1 wants a value"
             case $1 in
                 --prefix) prefix=$2 ;;
                 --moddir) moddir=$2 ;;
                 --confdir) confdir=$2 ;;
                 --docdir) docdir=$2 ;;
+                --datadir) datadir=$2 ;;
                 --asterisk) asterisk=$2 ;;
                 --destdir) destdir=$2 ;;
             esac
@@ -99,7 +101,19 @@ if [ -z "$destdir" ]; then
             [ ! -x "$base/sbin/asterisk" ] || { asterisk=$base/sbin/asterisk; break; }
         done
     fi
+    # Asterisk reads the documents of functions below documentation/thirdparty of its data.
+    [ -n "$datadir" ] || datadir=$(from_conf astdatadir)
+    if [ -z "$datadir" ]; then
+        for base; do
+            # Below /usr it is in /var, as configure of Asterisk has it, but for Debian's.
+            var=$base/var
+            [ "$base" != /usr ] || var=/var
+            documents=$(first "$base/share/asterisk/documentation" "$var/lib/asterisk/documentation")
+            [ -z "$documents" ] || { datadir=${documents%/documentation}; break; }
+        done
+    fi
 else
+    datadir=${datadir:-/usr/share/asterisk}
     [ -n "$moddir" ] || fail "--destdir wants --moddir: there is no Asterisk to ask"
     confdir=${confdir:-/etc/asterisk}
 fi
@@ -108,6 +122,7 @@ docdir=${docdir:-${prefix:-/usr}/share/doc/ciphertrunk}
 to_module=$destdir$moddir/res_ciphertrunk.so
 to_conf=$destdir$confdir/ciphertrunk.conf
 to_docs=$destdir$docdir
+to_xml=${datadir:+$destdir$datadir/documentation/thirdparty/res_ciphertrunk-en_US.xml}
 
 run() {
     if [ -n "$dry" ]; then
@@ -122,6 +137,7 @@ if [ -n "$uninstall" ]; then
         fail "$confdir/modules.conf still requires res_ciphertrunk.so, and Asterisk would not come up without it: take that line out first"
     fi
     run rm -f "$to_module"
+    [ -z "$to_xml" ] || run rm -f "$to_xml"
     if [ -f "$to_conf" ] && cmp -s "$to_conf" "$to_docs/ciphertrunk.conf.sample"; then
         run rm -f "$to_conf"
     elif [ -f "$to_conf" ]; then
@@ -210,6 +226,7 @@ for document in $docs; do
     fi
 done
 replace "$sample" "$to_docs/ciphertrunk.conf.sample" 0644
+[ -z "$to_xml" ] || [ ! -f "$xml" ] || replace "$xml" "$to_xml" 0644
 case $configuration in
     new | unchanged)
         replace "$sample" "$to_conf" 0640

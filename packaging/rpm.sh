@@ -12,6 +12,7 @@ headers=$(cd "$1" && pwd)
 prefix=${PREFIX:-/usr}
 moddir=${MODDIR:-$prefix/lib64/asterisk/modules}
 confdir=$([ "$prefix" = /usr ] && echo /etc/asterisk || echo "$prefix/etc/asterisk")
+datadir=$([ "$prefix" = /usr ] && echo /var/lib/asterisk || echo "$prefix/var/lib/asterisk")
 out=$here/build/rpm
 cd "$here"
 
@@ -46,7 +47,7 @@ nodeps=$(rpm -q rpm >/dev/null 2>&1 || echo --nodeps)
 # shellcheck disable=SC2086
 rpmbuild --quiet $nodeps -ba --define "_topdir $out" --define "ct_version $version" --define "ct_asterisk $asterisk" \
     --define "ct_branch $(echo "$asterisk" | cut -d. -f1)" --define "ct_minor $(echo "$asterisk" | cut -d. -f2 | sed 's/[^0-9].*//')" \
-    --define "ct_prefix $prefix" --define "ct_moddir $moddir" --define "ct_confdir $confdir" \
+    --define "ct_prefix $prefix" --define "ct_moddir $moddir" --define "ct_confdir $confdir" --define "ct_datadir $datadir" \
     --define "use_source_date_epoch_as_buildtime 1" --define "clamp_mtime_to_source_date_epoch 1" \
     packaging/rpm/asterisk-ciphertrunk.spec
 find "$out" -name '*.rpm' -exec mv {} "$out/" \;

@@ -29,7 +29,7 @@ state() { (cd "$1" && find . -type f -exec stat -c '%n %i %s' {} + -exec sha256s
 # A prefix with an Asterisk of version $2.
 host() {
     rm -rf "$1"
-    mkdir -p "$1/sbin" "$1/lib64/asterisk/modules" "$1/etc/asterisk" "$1/include/asterisk"
+    mkdir -p "$1/var/lib/asterisk/documentation/thirdparty" "$1/sbin" "$1/lib64/asterisk/modules" "$1/etc/asterisk" "$1/include/asterisk"
     printf '#!/bin/sh\necho "Asterisk %s"\n' "$2" >"$1/sbin/asterisk"
     chmod +x "$1/sbin/asterisk"
     printf '[directories](!)\nastetcdir => %s/etc/asterisk\nastmoddir => %s/lib64/asterisk/modules ; said here\n' "$1" "$1" >"$1/etc/asterisk/asterisk.conf"
@@ -44,6 +44,7 @@ archive() {
     cp "$here/install.sh" "$work/my archive/"
     cp "$(ldd /bin/sh | sed -n 's/.*=> \(.*libc\.so[^ ]*\).*/\1/p')" "$work/my archive/res_ciphertrunk.so"
     echo '; sample' >"$work/my archive/ciphertrunk.conf.sample"
+    echo '<docs/>' >"$work/my archive/res_ciphertrunk-en_US.xml"
     echo readme >"$work/my archive/README.md"
     echo page >"$work/my archive/docs/page.md"
     printf 'asterisk %s\nmachine %s\nbuildopts aaaa\n' "$1" "$(uname -m)" >"$work/my archive/BUILT"
@@ -62,6 +63,7 @@ prefix="$work/opt/my asterisk"
 module=$prefix/lib64/asterisk/modules/res_ciphertrunk.so
 conf=$prefix/etc/asterisk/ciphertrunk.conf
 docs=$prefix/share/doc/ciphertrunk
+xml=$prefix/var/lib/asterisk/documentation/thirdparty/res_ciphertrunk-en_US.xml
 
 archive 22.10.1
 host "$prefix" 22.10.1
@@ -75,6 +77,7 @@ check "... the module" holds "$module" "$work/my archive/res_ciphertrunk.so"
 check "... the configuration" holds "$conf" "$work/my archive/ciphertrunk.conf.sample"
 check "... not for everybody to read" [ "$(stat -c %a "$conf")" = 640 ]
 check "... the documents" holds "$docs/page.md" "$work/my archive/docs/page.md"
+check "... what core show function prints" holds "$xml" "$work/my archive/res_ciphertrunk-en_US.xml"
 check "... and what modules.conf lacks is said" says "require = res_ciphertrunk.so"
 check "... but not written there" not grep -q ciphertrunk "$prefix/etc/asterisk/modules.conf"
 
@@ -101,6 +104,7 @@ check "... and that is said" says "was changed here, and stays"
 check "it is not removed while modules.conf requires it" refuses --uninstall
 echo '[modules]' >"$prefix/etc/asterisk/modules.conf"
 check "it is removed" install --uninstall
+check "... with what core show function prints" not test -e "$xml"
 check "... the module" [ ! -e "$module" ]
 check "... the changed configuration stays" [ "$(cat "$conf")" = "; ours" ]
 

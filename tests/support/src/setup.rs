@@ -193,7 +193,10 @@ pub(crate) fn make_folder(lab: &Lab, setup: &Setup, folder: &Path) {
     ] {
         writeln!(conf, "{key} = {}", inside(name, sub)).expect("a String takes it");
     }
-    let data = &lab.host().data;
+    let data = match &setup.module {
+        Some(_) => make_data(lab, name, folder),
+        None => lab.host().data.clone(),
+    };
     writeln!(
         conf,
         "astdatadir = {data}\nastkeydir = {data}\nastagidir = {data}/agi-bin"
@@ -254,6 +257,32 @@ pub(crate) fn make_folder(lab: &Lab, setup: &Setup, folder: &Path) {
     if setup.user == User::Asterisk {
         own_by_asterisk(lab, folder);
     }
+}
+
+/// A folder of data as the host's, by links, with the documents of our functions beside its own, as `make install` puts them.
+/// Its path in the lab.
+fn make_data(lab: &Lab, name: &str, folder: &Path) -> String {
+    let host = &lab.host().data;
+    let link_all = |of: &str, except: &str| {
+        let to = folder.join("data").join(of);
+        fs::create_dir_all(&to).expect("a folder can be made");
+        let from = lab.host().root.join(host.trim_start_matches('/')).join(of);
+        for entry in fs::read_dir(from).into_iter().flatten().flatten() {
+            let file = entry.file_name();
+            if file != except {
+                let target = Path::new(host).join(of).join(&file);
+                symlink(target, to.join(&file)).expect("a link can be made");
+            }
+        }
+    };
+    link_all("", "documentation");
+    link_all("documentation", "thirdparty");
+    let ours = "res_ciphertrunk-en_US.xml";
+    let to = folder.join("data/documentation/thirdparty");
+    fs::create_dir_all(&to).expect("a folder can be made");
+    fs::copy(lab::repository().join("docs/xml").join(ours), to.join(ours))
+        .expect("the documents are there");
+    inside(name, "data")
 }
 
 fn own_by_asterisk(lab: &Lab, folder: &Path) {
