@@ -21,6 +21,7 @@ mod panic;
 mod phone;
 mod plain_answer;
 mod proof;
+mod proof_records;
 mod sdes;
 mod srtp_bundle;
 mod srtp_call;

@@ -51,6 +51,7 @@ pub const MODULES: &[&str] = &[
     "cel_custom",
     "func_cdr",
     "func_strings",
+    "res_cdrel_custom",
     "res_pjsip_refer",
 ];
 
@@ -316,7 +317,7 @@ fn what_is_refused() {
     );
     let fails = |call: &str, reason: &str| {
         let answer = ours.cli(&format!("dialplan eval function {call}"));
-        assert!(answer.contains("Return Value: Failed"), "{answer}");
+        assert!(answer.contains("Return Value: Failure"), "{answer}");
         let lines = ours.all_log_lines(reason);
         assert!(
             lines

@@ -1,0 +1,257 @@
+//! What is left of calls when they are over: in hangup handlers, in CDRs and as CEL events, after bridges and transfers.
+
+use std::fs;
+
+use host_harness::asterisk::{Asterisk, Setup};
+use host_harness::baresip::Media;
+use host_harness::certificates::Authority;
+use host_harness::lab::Lab;
+use host_harness::names::Names;
+use host_harness::pjsip::{self, Encryption, TLS_PORT, UDP};
+
+use crate::proof::{CARRIER_NAME, ask, channel, tls_carrier, with_phone};
+use crate::world::{CARRIER, CARRIER_TONE, OURS};
+
+const PLAIN: &str = "127.0.0.21";
+
+/// Calls to a carrier with TLS and SRTP (`secure`) and to one without (`plain`); a hangup handler that says what it reads.
+const DIALPLAN: &str = "exten => secure,1,Set(CHANNEL(hangup_handler_push)=proof,s,1)\n same => n,Dial(PJSIP/say@carrier)\n\
+     exten => plain,1,Set(CHANNEL(hangup_handler_push)=proof,s,1)\n same => n,Dial(PJSIP/say@plain)\n\n\
+     [proof]\nexten => s,1,Verbose(0,AT THE END ${CHANNEL(name)} ${CIPHERTRUNK(summary)} ${CIPHERTRUNK(verified_name)} \
+     ${CIPHERTRUNK(why.bridged.word)})\n same => n,Return()\n";
+
+/// The phone, both carriers, and our Asterisk with CDR and CEL; `conf` is our configuration.
+struct Calls<'lab> {
+    ours: Asterisk<'lab>,
+    phone: host_harness::baresip::Baresip,
+    _carriers: [Asterisk<'lab>; 2],
+    _names: Names,
+}
+
+fn start<'lab>(lab: &'lab Lab, conf: &str) -> Calls<'lab> {
+    let names = Names::serve(lab, &[(CARRIER_NAME, CARRIER)]);
+    let other = Authority::new(lab, "carriers");
+    let theirs = other.issue("carrier", CARRIER_NAME, CARRIER);
+    let carriers = [
+        tls_carrier(lab, &theirs, &other.file()),
+        Asterisk::start(
+            lab,
+            &Setup::stock("plain", PLAIN)
+                .pjsip(UDP)
+                .pjsip(&pjsip::trunk("ours", OURS, Encryption::Plain))
+                .dialplan(&pjsip::say(CARRIER_TONE)),
+        ),
+    ];
+    let (ours, phone) = with_phone(lab, "tls", Encryption::Sdes, Media::Sdes, |setup| {
+        setup
+            .pjsip(&pjsip::tls_trunk("carrier", CARRIER_NAME, Encryption::Sdes))
+            .pjsip(&pjsip::trunk("plain", PLAIN, Encryption::Plain))
+            .dialplan(DIALPLAN)
+            .file("ciphertrunk.conf", conf)
+            .file("cdr.conf", "[general]\nenable = yes\nunanswered = yes\n")
+            .file(
+                "cdr_custom.conf",
+                "[mappings]\nproof.csv => ${CDR(channel)}|${CDR(dstchannel)}|${CDR(ciphertrunk)}|${CDR(ciphertrunk_peer)}\n",
+            )
+            .file("cel.conf", "[general]\nenable = yes\nevents = USER_DEFINED\n")
+            .file(
+                "cel_custom.conf",
+                "[mappings]\nproof.csv => ${eventtype}|${CHANNEL(channame)}|${eventextra}\n",
+            )
+    });
+    Calls {
+        ours,
+        phone,
+        _carriers: carriers,
+        _names: names,
+    }
+}
+
+/// The lines of a file of records, once there are so many.
+fn records(asterisk: &Asterisk<'_>, file: &str, count: usize) -> Vec<Vec<String>> {
+    asterisk.wait_until(&format!("{count} records in {file}"), |asterisk| {
+        let text = fs::read_to_string(asterisk.path(file)).ok()?;
+        let lines: Vec<Vec<String>> = text
+            .lines()
+            .map(|line| line.split('|').map(str::to_owned).collect())
+            .collect();
+        (lines.len() >= count).then_some(lines)
+    })
+}
+
+const CDR: &str = "log/cdr-custom/proof.csv";
+const CEL: &str = "log/cel-custom/proof.csv";
+
+fn assert_encrypted(line: &str) {
+    for text in [
+        "encrypted sip=TLS tls=TLSv1.",
+        " audio=SDES/AES_CM_128_HMAC_SHA1_80 sent=",
+        " never-in-clear",
+    ] {
+        assert!(line.contains(text), "no '{text}' in '{line}'");
+    }
+    for count in ["sent=", "received="] {
+        let (_, behind) = line.split_once(count).expect("it is counted");
+        let count: u64 = behind
+            .split(' ')
+            .next()
+            .and_then(|n| n.parse().ok())
+            .expect("a number");
+        assert!(count > 20, "{line}");
+    }
+}
+
+fn assert_plain(line: &str) {
+    assert!(
+        line.starts_with("plain sip=UDP audio=none sent=") && line.ends_with(" in-clear"),
+        "{line}"
+    );
+}
+
+#[test]
+fn both_legs_of_a_call_and_a_plain_hop() {
+    let lab = Lab::new("proof/records");
+    let mut calls = start(&lab, "[general]\ncdr = yes\ncel = yes\n");
+    let ours = &calls.ours;
+
+    calls
+        .phone
+        .call(&format!("sip:secure@{OURS}:{TLS_PORT};transport=tls"));
+    calls.phone.wait_for_tone(CARRIER_TONE, 10);
+    let leg = channel(ours, "PJSIP/alice-");
+    assert_eq!(ask(ours, "bridged.word", &leg), "encrypted");
+    assert_eq!(ask(ours, "bridged.verified", &leg), "no");
+    calls.phone.hang_up();
+    ours.wait_for_channels(0);
+    let cdr = records(ours, CDR, 1);
+    let [caller, callee, own, peer] = &cdr[0][..] else {
+        panic!("{cdr:?}");
+    };
+    assert!(
+        caller.starts_with("PJSIP/alice-") && callee.starts_with("PJSIP/carrier-"),
+        "{cdr:?}"
+    );
+    assert_encrypted(own);
+    assert_encrypted(peer);
+    // Two legs, of two connections.
+    assert!(
+        own.contains(" verified=no ") && peer.contains(" verified=no "),
+        "{cdr:?}"
+    );
+    assert_ne!(own, peer);
+
+    calls
+        .phone
+        .call(&format!("sip:plain@{OURS}:{TLS_PORT};transport=tls"));
+    calls.phone.wait_for_tone(CARRIER_TONE, 10);
+    let leg = channel(ours, "PJSIP/alice-");
+    assert_eq!(ask(ours, "word", &leg), "encrypted");
+    assert_eq!(ask(ours, "bridged.word", &leg), "plain");
+    assert_eq!(ask(ours, "bridged.in_clear", &leg), "yes");
+    // The other side ends this one.
+    ours.cli(&format!(
+        "channel request hangup {}",
+        channel(ours, "PJSIP/plain-")
+    ));
+    ours.wait_for_channels(0);
+    let cdr = records(ours, CDR, 2);
+    assert_encrypted(&cdr[1][2]);
+    assert_plain(&cdr[1][3]);
+
+    // CEL has each leg once.
+    let cel = records(ours, CEL, 4);
+    assert!(cel.iter().all(|event| event[0] == "CIPHERTRUNK"), "{cel:?}");
+    let of = |name: &str| -> Vec<&str> {
+        let events = cel.iter().filter(|event| event[1].starts_with(name));
+        events.map(|event| event[2].as_str()).collect()
+    };
+    assert_eq!((cel.len(), of("PJSIP/alice-").len()), (4, 2), "{cel:?}");
+    of("PJSIP/alice-")
+        .into_iter()
+        .chain(of("PJSIP/carrier-"))
+        .for_each(assert_encrypted);
+    of("PJSIP/plain-").into_iter().for_each(assert_plain);
+
+    // In the hangup handlers, where the bridge is over.
+    let lines = ours.all_log_lines("AT THE END PJSIP/alice-");
+    let why = "the channel is not bridged with one other channel now";
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for line in &lines {
+        assert_encrypted(line);
+        assert!(line.contains(why), "{line}");
+    }
+}
+
+#[test]
+fn nothing_is_recorded_that_was_not_asked_for() {
+    let lab = Lab::new("proof/no-records");
+    let mut calls = start(&lab, "");
+    calls
+        .phone
+        .call(&format!("sip:secure@{OURS}:{TLS_PORT};transport=tls"));
+    calls.phone.wait_for_tone(CARRIER_TONE, 10);
+    calls.phone.hang_up();
+    calls.ours.wait_for_channels(0);
+    let cdr = records(&calls.ours, CDR, 1);
+    assert_eq!(cdr[0][2..], ["", ""], "{cdr:?}");
+    assert!(!calls.ours.path(CEL).exists());
+    // The module goes, with its hold on chan_pjsip's hangup, and a call is served without it.
+    drop(calls.phone);
+    calls.ours.wait_until("the end of all connections", |ours| {
+        (ours.count("TLS transports") == 0).then_some(())
+    });
+    let answer = calls.ours.cli("module unload res_ciphertrunk.so");
+    assert!(
+        answer.contains("Unloaded"),
+        "{answer}\n{}",
+        calls.ours.log()
+    );
+    calls
+        .ours
+        .cli("channel originate PJSIP/say@plain extension say@default");
+    calls.ours.wait_for_tone(CARRIER_TONE, 10);
+    calls.ours.cli("channel request hangup all");
+    calls.ours.wait_for_channels(0);
+    assert_eq!(records(&calls.ours, CDR, 2).len(), 2);
+}
+
+#[test]
+fn a_blind_transfer() {
+    let lab = Lab::new("proof/transfer");
+    let mut calls = start(&lab, "[general]\ncdr = yes\n");
+    let ours = &calls.ours;
+    calls
+        .phone
+        .call(&format!("sip:secure@{OURS}:{TLS_PORT};transport=tls"));
+    calls.phone.wait_for_tone(CARRIER_TONE, 10);
+    let carrier = channel(ours, "PJSIP/carrier-");
+    calls.phone.command(
+        "transfer",
+        &format!("sip:plain@{OURS}:{TLS_PORT};transport=tls"),
+    );
+    // The carrier is now bridged with the plain one, and what is known of it is still known.
+    ours.wait_until("the bridge of both carriers", |ours| {
+        (ask(ours, "bridged.transport", &carrier) == "UDP"
+            && ask(ours, "bridged.word", &carrier) == "plain")
+            .then_some(())
+    });
+    assert_eq!(ask(ours, "word", &carrier), "encrypted");
+    assert_eq!(ask(ours, "key_source", &carrier), "SDES");
+    ours.cli("channel request hangup all");
+    ours.wait_for_channels(0);
+    let cdr = records(ours, CDR, 2);
+    let of = |caller: &str, callee: &str| {
+        let found = cdr
+            .iter()
+            .find(|record| record[0].starts_with(caller) && record[1].starts_with(callee));
+        found.unwrap_or_else(|| panic!("no CDR of {caller} and {callee}: {cdr:?}"))
+    };
+    let before = of("PJSIP/alice-", "PJSIP/carrier-");
+    assert_encrypted(&before[2]);
+    let after = of("PJSIP/carrier-", "PJSIP/plain-");
+    assert_encrypted(&after[2]);
+    let line = ours.all_log_lines("AT THE END PJSIP/carrier-");
+    assert_eq!(line.len(), 1, "{line:?}");
+    assert_encrypted(&line[0]);
+    println!("{cdr:#?}");
+}
