@@ -51,12 +51,12 @@ fn start<'lab>(lab: &'lab Lab, conf: &str) -> Calls<'lab> {
             .file("cdr.conf", "[general]\nenable = yes\nunanswered = yes\n")
             .file(
                 "cdr_custom.conf",
-                "[mappings]\nproof.csv => ${CDR(channel)}|${CDR(dstchannel)}|${CDR(ciphertrunk)}|${CDR(ciphertrunk_peer)}\n",
+                "[mappings]\nproof.csv => ${CSV_QUOTE(${CDR(channel)})},${CSV_QUOTE(${CDR(dstchannel)})},${CSV_QUOTE(${CDR(ciphertrunk)})},${CSV_QUOTE(${CDR(ciphertrunk_peer)})}\n",
             )
             .file("cel.conf", "[general]\nenable = yes\nevents = USER_DEFINED\n")
             .file(
                 "cel_custom.conf",
-                "[mappings]\nproof.csv => ${eventtype}|${CHANNEL(channame)}|${eventextra}\n",
+                "[mappings]\nproof.csv => ${CSV_QUOTE(${eventtype})},${CSV_QUOTE(${CHANNEL(channame)})},${CSV_QUOTE(${eventextra})}\n",
             )
     });
     Calls {
@@ -73,10 +73,21 @@ fn records(asterisk: &Asterisk<'_>, file: &str, count: usize) -> Vec<Vec<String>
         let text = fs::read_to_string(asterisk.path(file)).ok()?;
         let lines: Vec<Vec<String>> = text
             .lines()
-            .map(|line| line.split('|').map(str::to_owned).collect())
+            // The console asks from a channel of its own.
+            .filter(|line| !line.contains("CLIEval/"))
+            .map(|line| line.split(',').map(bare).collect())
             .collect();
         (lines.len() >= count).then_some(lines)
     })
+}
+
+/// A field without its quotes, and without the JSON that CEL puts around a user's text.
+fn bare(field: &str) -> String {
+    let field = field.trim_matches('"').replace("\"\"", "\"");
+    let text = field
+        .strip_prefix("{\"extra\":\"")
+        .and_then(|rest| rest.strip_suffix("\"}"));
+    text.map_or_else(|| field.clone(), str::to_owned)
 }
 
 const CDR: &str = "log/cdr-custom/proof.csv";

@@ -177,7 +177,16 @@ pub(crate) fn inside(name: &str, file: &str) -> String {
 
 /// Makes the folder of an Asterisk: its configuration, its modules, and what it writes to.
 pub(crate) fn make_folder(lab: &Lab, setup: &Setup, folder: &Path) {
-    for sub in ["etc", "lib", "run", "log", "spool", "rec", "modules"] {
+    for sub in [
+        "etc",
+        "lib",
+        "run",
+        "log/cdr-custom",
+        "log/cel-custom",
+        "spool",
+        "rec",
+        "modules",
+    ] {
         fs::create_dir_all(folder.join(sub)).expect("a folder can be made");
     }
     let name = &setup.name;
