@@ -7,7 +7,9 @@ use host_harness::lab::Lab;
 use crate::legs::Leg;
 use crate::report::Report;
 use crate::tls;
-use crate::world::{CARRIER, CARRIER_NAME, OTHER_NAME, OURS, PHONE, PLAIN_CARRIER, TONE, World};
+use crate::world::{
+    CARRIER, CARRIER_NAME, CDR_FILE, OTHER_NAME, OURS, PHONE, PLAIN_CARRIER, TONE, World,
+};
 
 /// For how long the phone must hear itself, in tenths of a second, in the encrypted call and in the plain one.
 const ENCRYPTED_TENTHS: usize = 50;
@@ -188,6 +190,48 @@ pub fn afterwards(report: &mut Report, world: &World<'_>) {
     report.check("the SRTP engine was never lost, and nothing panicked", {
         world.ours.status("Engine lost").starts_with("0 times") && zero("Panics caught")
     });
+}
+
+/// What the CDRs say of the calls.
+pub fn records(report: &mut Report, world: &World<'_>) {
+    println!("\nThe CDRs of the phone's calls, with `cdr = yes` and no dialplan work:");
+    let file = world.ours.path("log/cdr-custom").join(CDR_FILE);
+    let text = world.ours.wait_until("the CDRs of both calls", |_| {
+        let text = std::fs::read_to_string(&file).ok()?;
+        (text
+            .lines()
+            .filter(|line| line.contains("PJSIP/phone-"))
+            .count()
+            >= 2)
+            .then_some(text)
+    });
+    let mut records = text
+        .lines()
+        .filter(|line| line.contains("PJSIP/phone-"))
+        .map(|line| {
+            line.split(',')
+                .map(|field| field.trim_matches('"'))
+                .collect::<Vec<_>>()
+        });
+    for (call, peer_is, in_clear) in [
+        ("call 1", "encrypted sip=TLS ", " never-in-clear"),
+        ("call 2", "plain sip=UDP ", " in-clear"),
+    ] {
+        let Some([_, _, own, peer]) = records.next().and_then(|fields| fields.try_into().ok())
+        else {
+            report.check(&format!("{call} has a CDR"), false);
+            continue;
+        };
+        let (own, peer): (&str, &str) = (own, peer);
+        println!("  {call}\n    phone    {own}\n    carrier  {peer}");
+        report.check(
+            &format!("{call}: the CDR says of each leg what was on the wire"),
+            own.starts_with("encrypted sip=TLS ")
+                && own.ends_with(" never-in-clear")
+                && peer.starts_with(peer_is)
+                && peer.ends_with(in_clear),
+        );
+    }
 }
 
 fn audible(packets: &[&Datagram]) -> usize {

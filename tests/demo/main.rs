@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     calls::encrypted(&mut report, &lab, &mut world);
     calls::plain(&mut report, &lab, &mut world);
     calls::misnamed(&mut report, &world);
+    calls::records(&mut report, &world);
     calls::afterwards(&mut report, &world);
     println!(
         "\nIn {}:\n  call.pcap, plain.pcap   what was on the wire; with tls.keys Wireshark shows the SIP\n  \

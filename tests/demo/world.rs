@@ -20,6 +20,11 @@ pub const OTHER_NAME: &str = "other.example";
 /// What the phone says, in hertz.
 pub const TONE: f64 = 1004.0;
 
+/// The file of the CDRs, below `log/cdr-custom`.
+pub const CDR_FILE: &str = "calls.csv";
+/// What is in each: both channels, and what is known of how each leg was encrypted.
+const CDR: &str = "${CSV_QUOTE(${CDR(channel)})},${CSV_QUOTE(${CDR(dstchannel)})},${CSV_QUOTE(${CDR(ciphertrunk)})},${CSV_QUOTE(${CDR(ciphertrunk_peer)})}";
+
 /// Everything that runs.
 pub struct World<'lab> {
     pub ours: Asterisk<'lab>,
@@ -74,6 +79,12 @@ fn ours(lab: &Lab, authority: &Authority<'_>) -> Setup {
     lab.must_run("chmod", &["0666", &format!("{}/tls.keys", lab::FOLDER)]);
     Setup::ours("ours", OURS)
         .user(User::Asterisk)
+        .also_modules(&["cdr_custom", "func_cdr", "func_strings", "res_cdrel_custom"])
+        .file("cdr.conf", "[general]\nenable = yes\n")
+        .file(
+            "cdr_custom.conf",
+            &format!("[mappings]\n{CDR_FILE} => {CDR}\n"),
+        )
         .pjsip(UDP)
         .pjsip(&(pjsip::tls(&certificate, &authority.file()) + "verify_server = yes\n"))
         .pjsip(&pjsip::phone("phone", "demo", "tls", Encryption::Sdes))
@@ -85,7 +96,10 @@ fn ours(lab: &Lab, authority: &Authority<'_>) -> Setup {
         )
         .file(
             "ciphertrunk.conf",
-            &format!("[tls]\nkey_log = {}/tls.keys\n", lab::FOLDER),
+            &format!(
+                "[general]\ncdr = yes\n\n[tls]\nkey_log = {}/tls.keys\n",
+                lab::FOLDER
+            ),
         )
 }
 

@@ -184,7 +184,7 @@ fn both_legs_of_a_call_and_a_plain_hop() {
     of("PJSIP/plain-").into_iter().for_each(assert_plain);
 
     // In the hangup handlers, where the bridge is over.
-    let lines = ours.all_log_lines("AT THE END PJSIP/alice-");
+    let lines = ours.all_log_lines("app_verbose.c: AT THE END PJSIP/alice-");
     let why = "the channel is not bridged with one other channel now";
     assert_eq!(lines.len(), 2, "{lines:?}");
     for line in &lines {
@@ -261,7 +261,7 @@ fn a_blind_transfer() {
     assert_encrypted(&before[2]);
     let after = of("PJSIP/carrier-", "PJSIP/plain-");
     assert_encrypted(&after[2]);
-    let line = ours.all_log_lines("AT THE END PJSIP/carrier-");
+    let line = ours.all_log_lines("app_verbose.c: AT THE END PJSIP/carrier-");
     assert_eq!(line.len(), 1, "{line:?}");
     assert_encrypted(&line[0]);
     println!("{cdr:#?}");
