@@ -217,12 +217,11 @@ pub fn records(report: &mut Report, world: &World<'_>) {
         ("call 1", "encrypted sip=TLS ", " never-in-clear"),
         ("call 2", "plain sip=UDP ", " in-clear"),
     ] {
-        let Some([_, _, own, peer]) = records.next().and_then(|fields| fields.try_into().ok())
-        else {
+        let fields = records.next().map(<[&str; 4]>::try_from);
+        let Some(Ok([_, _, own, peer])) = fields else {
             report.check(&format!("{call} has a CDR"), false);
             continue;
         };
-        let (own, peer): (&str, &str) = (own, peer);
         println!("  {call}\n    phone    {own}\n    carrier  {peer}");
         report.check(
             &format!("{call}: the CDR says of each leg what was on the wire"),
