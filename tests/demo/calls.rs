@@ -8,7 +8,7 @@ use crate::legs::Leg;
 use crate::report::Report;
 use crate::tls;
 use crate::world::{
-    CARRIER, CARRIER_NAME, CDR_FILE, OTHER_NAME, OURS, PHONE, PLAIN_CARRIER, TONE, World,
+    CARRIER, CARRIER_NAME, CDR_FILE, LEGS_FILE, OTHER_NAME, OURS, PHONE, PLAIN_CARRIER, TONE, World,
 };
 
 /// For how long the phone must hear itself, in tenths of a second, in the encrypted call and in the plain one.
@@ -192,45 +192,52 @@ pub fn afterwards(report: &mut Report, world: &World<'_>) {
     });
 }
 
-/// What the CDRs say of the calls.
+/// What CDRs and CEL say of the calls.
 pub fn records(report: &mut Report, world: &World<'_>) {
     println!("\nThe CDRs of the phone's calls, with `cdr = yes` and no dialplan work:");
-    let file = world.ours.path("log/cdr-custom").join(CDR_FILE);
-    let text = world.ours.wait_until("the CDRs of both calls", |_| {
-        let text = std::fs::read_to_string(&file).ok()?;
-        (text
-            .lines()
-            .filter(|line| line.contains("PJSIP/phone-"))
-            .count()
-            >= 2)
-            .then_some(text)
-    });
-    let mut records = text
-        .lines()
-        .filter(|line| line.contains("PJSIP/phone-"))
-        .map(|line| {
-            line.split(',')
-                .map(|field| field.trim_matches('"'))
-                .collect::<Vec<_>>()
-        });
-    for (call, peer_is, in_clear) in [
-        ("call 1", "encrypted sip=TLS ", " never-in-clear"),
-        ("call 2", "plain sip=UDP ", " in-clear"),
+    let cdrs = lines(world, "cdr-custom", CDR_FILE, "PJSIP/phone-", 2);
+    for cdr in &cdrs {
+        println!("  {cdr}");
+    }
+    report.check(
+        "the CDR of each says that the phone's leg was encrypted, and never in clear",
+        cdrs.len() == 2
+            && cdrs.iter().all(|cdr| {
+                let own = cdr.split(',').nth(2).unwrap_or_default();
+                own.starts_with("\"encrypted sip=TLS ") && own.ends_with(" never-in-clear\"")
+            }),
+    );
+    println!("and with `cel = yes` an event for each leg to a carrier:");
+    for (channel, what, in_clear) in [
+        (
+            "PJSIP/carrier-",
+            "\"encrypted sip=TLS ",
+            " never-in-clear\"",
+        ),
+        ("PJSIP/plain-", "\"plain sip=UDP ", " in-clear\""),
     ] {
-        let fields = records.next().map(<[&str; 4]>::try_from);
-        let Some(Ok([_, _, own, peer])) = fields else {
-            report.check(&format!("{call} has a CDR"), false);
-            continue;
-        };
-        println!("  {call}\n    phone    {own}\n    carrier  {peer}");
+        let legs = lines(world, "cel-custom", LEGS_FILE, channel, 1);
+        println!("  {}", legs[0]);
         report.check(
-            &format!("{call}: the CDR says of each leg what was on the wire"),
-            own.starts_with("encrypted sip=TLS ")
-                && own.ends_with(" never-in-clear")
-                && peer.starts_with(peer_is)
-                && peer.ends_with(in_clear),
+            &format!("the leg {channel}* was what CEL says"),
+            legs.len() == 1 && legs[0].contains(what) && legs[0].contains(in_clear),
         );
     }
+}
+
+/// The lines of a file of records that name a channel, once there are so many.
+fn lines(world: &World<'_>, folder: &str, file: &str, channel: &str, count: usize) -> Vec<String> {
+    let path = world.ours.path("log").join(folder).join(file);
+    world
+        .ours
+        .wait_until(&format!("{count} records of {channel}*"), |_| {
+            let text = std::fs::read_to_string(&path).ok()?;
+            let found = text
+                .lines()
+                .filter(|line| line.starts_with(&format!("\"{channel}")));
+            let found: Vec<String> = found.map(str::to_owned).collect();
+            (found.len() >= count).then_some(found)
+        })
 }
 
 fn audible(packets: &[&Datagram]) -> usize {

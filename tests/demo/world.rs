@@ -25,6 +25,11 @@ pub const CDR_FILE: &str = "calls.csv";
 /// What is in each: both channels, and what is known of how each leg was encrypted.
 const CDR: &str = "${CSV_QUOTE(${CDR(channel)})},${CSV_QUOTE(${CDR(dstchannel)})},${CSV_QUOTE(${CDR(ciphertrunk)})},${CSV_QUOTE(${CDR(ciphertrunk_peer)})}";
 
+/// The file of CEL's events, below `log/cel-custom`.
+pub const LEGS_FILE: &str = "legs.csv";
+/// What is in each: the channel, and what is known of it.
+const LEG: &str = "${CSV_QUOTE(${CHANNEL(channame)})},${CSV_QUOTE(${eventextra})}";
+
 /// Everything that runs.
 pub struct World<'lab> {
     pub ours: Asterisk<'lab>,
@@ -79,7 +84,21 @@ fn ours(lab: &Lab, authority: &Authority<'_>) -> Setup {
     lab.must_run("chmod", &["0666", &format!("{}/tls.keys", lab::FOLDER)]);
     Setup::ours("ours", OURS)
         .user(User::Asterisk)
-        .also_modules(&["cdr_custom", "func_cdr", "func_strings", "res_cdrel_custom"])
+        .also_modules(&[
+            "cdr_custom",
+            "cel_custom",
+            "func_cdr",
+            "func_strings",
+            "res_cdrel_custom",
+        ])
+        .file(
+            "cel.conf",
+            "[general]\nenable = yes\nevents = USER_DEFINED\n",
+        )
+        .file(
+            "cel_custom.conf",
+            &format!("[mappings]\n{LEGS_FILE} => {LEG}\n"),
+        )
         .file("cdr.conf", "[general]\nenable = yes\n")
         .file(
             "cdr_custom.conf",
@@ -97,7 +116,7 @@ fn ours(lab: &Lab, authority: &Authority<'_>) -> Setup {
         .file(
             "ciphertrunk.conf",
             &format!(
-                "[general]\ncdr = yes\n\n[tls]\nkey_log = {}/tls.keys\n",
+                "[general]\ncdr = yes\ncel = yes\n\n[tls]\nkey_log = {}/tls.keys\n",
                 lab::FOLDER
             ),
         )
