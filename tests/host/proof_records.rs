@@ -209,6 +209,7 @@ fn nothing_is_recorded_that_was_not_asked_for() {
     assert!(!calls.ours.path(CEL).exists());
     // The module goes, with its hold on chan_pjsip's hangup, and a call is served without it.
     drop(calls.phone);
+    calls.ours.cli("ciphertrunk drain");
     calls.ours.wait_until("the end of all connections", |ours| {
         (ours.count("TLS transports") == 0).then_some(())
     });
