@@ -22,6 +22,7 @@ mod phone;
 mod plain_answer;
 mod proof;
 mod proof_records;
+mod proof_resumed;
 mod sdes;
 mod srtp_bundle;
 mod srtp_call;

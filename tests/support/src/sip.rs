@@ -159,6 +159,27 @@ impl Connection {
         Self::handshake(context, tcp, SslStream::connect)
     }
 
+    /// The handshake on another TCP connection, in which `earlier`'s session is offered to be resumed.
+    ///
+    /// # Errors
+    ///
+    /// What TLS said.
+    pub fn resuming(context: &SslContext, tcp: TcpStream, earlier: &Self) -> Result<Self, String> {
+        let session = earlier.stream.ssl().session().ok_or("it has no session")?;
+        tcp.set_read_timeout(Some(wait::SOON))
+            .map_err(|error| error.to_string())?;
+        let mut ssl = Ssl::new(context).map_err(|error| error.to_string())?;
+        // SAFETY: the session is of a connection of the same context.
+        unsafe { ssl.set_session(session) }.map_err(|error| error.to_string())?;
+        let mut stream = SslStream::new(ssl, tcp).map_err(|error| error.to_string())?;
+        stream.connect().map_err(|error| error.to_string())?;
+        Ok(Self {
+            stream,
+            received: Vec::new(),
+            requests: 0,
+        })
+    }
+
     fn handshake(
         context: &SslContext,
         tcp: TcpStream,
