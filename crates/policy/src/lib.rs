@@ -1,11 +1,13 @@
 //! What Ciphertrunk decides without its host, so that it can be tested and fuzzed without one.
 //!
 //! - [`config`]: the model of `ciphertrunk.conf`, its parser, and what is doubtful about a good file
+//! - [`demand`]: what is demanded of a call, and whether it has that
 //! - [`limiter`]: which log lines are written when a peer can cause as many as it likes
 //! - [`modules`]: what `modules.conf` says of the module
 
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod demand;
 pub mod limiter;
 pub mod modules;

@@ -106,6 +106,12 @@ impl Suite {
         }
     }
 
+    /// Whether neither the key nor the tag of RTP packets is shorter than `least`'s. There are suites of which neither is at
+    /// least the other.
+    pub const fn is_at_least(self, least: Self) -> bool {
+        self.key_len() >= least.key_len() && self.rtp_tag_len() >= least.rtp_tag_len()
+    }
+
     /// Octets of an RTCP packet's tag as we send it: the `_32` suites have 80 bits there
     /// (RFC 4568 section 6.2.2), every AEAD suite 16 octets (RFC 7714 section 13).
     pub const fn rtcp_tag_len(self) -> usize {
