@@ -38,7 +38,12 @@ const FUNCTIONS: &[&str] = &[
     "ast_sdp_srtp_(alloc|destroy)",
     // Calls
     "ast_channel_(get_by_name|hangupcause_set|name|tech|tech_pvt|uniqueid)",
+    "ast_channel_iterator_(all_new|next|destroy)",
+    "ast_channel_(linkedid|datastore_find|datastore_add)",
     "ast_custom_function_unregister",
+    "ast_func_write",
+    "ast_get_channel_tech",
+    "pbx_builtin_setvar_helper",
     "ast_codec_media_type2str",
     "ast_queue_hangup",
     "ast_set_hangupsource",
@@ -58,6 +63,8 @@ const FUNCTIONS: &[&str] = &[
 const LATE_FUNCTIONS: &[&str] = &[
     // Asterisk's own, and what the macros of its headers call
     "(__)?ast_sip_push_task(_wait_servant)?",
+    "ast_sip_(un)?register_service",
+    "ast_sip_session_terminate",
     "ast_sip_get_(pjsip_endpoint|sorcery|transport_states?)",
     "ast_sip_session_(refresh|register_supplement_with_module|unregister_supplement)",
     // pjlib
@@ -94,11 +101,13 @@ const TYPES: &[&str] = &[
     "ast_sip_(supplement_priority|session_response_priority|session_refresh_method)",
     "ast_sip_transport_state",
     "ast_sorcery_instance_observer",
-    "pjsip_(transport|tpfactory|rx_data|tx_data|tls_state_info|transport_state_info|transport_state)",
+    "pjsip_(module|transport|transport_flags_e|tpfactory|rx_data|tx_data|tls_state_info|transport_state_info|transport_state)",
     "pj_ssl_(sock_info|cert_info|cert_verify_flag_t|cert_name_type)",
     "ast_cli_entry",
     "ast_cli_args",
     "ast_custom_function",
+    "ast_datastore(_info)?",
+    "ast_channel_tech",
 ];
 const VARIABLES: &[&str] = &[
     "res_srtp",
@@ -107,6 +116,7 @@ const VARIABLES: &[&str] = &[
     "ct_built_.*",
     "__LOG_.*",
     "AST_CAUSE_BEARERCAPABILITY_NOTAVAIL",
+    "AST_OPTION_SECURE_.*",
     "AST_SRTP_CRYPTO_.*",
     "AST_SOCKADDR_STR_.*",
     "CLI_.*",

@@ -10,6 +10,7 @@
 //! - [`media`] is the SRTP engine (`ast_srtp_res`, `ast_srtp_policy_res`, `ast_sdp_crypto_api`) on `crates/srtp`
 //! - [`transport`] is SIP over TLS (`pjsip_tpfactory`, `pjsip_transport`) on `crates/sip-tls`
 //! - [`observe`] is what an operator sees: the console
+//! - [`demand`] is what is demanded of calls, and that nothing of them leaves without it
 //! - [`drain`] has what is left look for its end, before an unload
 //! - [`module`] is load, reload, drain and unload
 //!
@@ -20,6 +21,8 @@
 #![cfg_attr(not(feature = "pjsip"), allow(dead_code, unused_variables))]
 
 mod config;
+#[cfg(feature = "pjsip")]
+mod demand;
 mod drain;
 #[allow(unsafe_code)]
 mod ffi;

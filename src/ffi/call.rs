@@ -15,6 +15,8 @@ pub struct Call {
     pub key: SessionKey,
     /// The PJSIP endpoint, as `pjsip.conf` names it.
     pub endpoint: String,
+    /// The unique id of its channel; empty before it has one.
+    pub channel: String,
     /// The `Call-ID` header's value.
     pub call_id: String,
     /// The peer's URI, and the address that its INVITE came from or went to where one is under way.

@@ -1,11 +1,11 @@
 //! Channels of Asterisk's, of any technology.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::ao2::Ao2;
-use super::{sys, text};
+use super::{c_text, sys, text};
 
 /// A channel, by a reference that is somebody else's.
 ///
@@ -50,6 +50,74 @@ impl<'a> Channel<'a> {
         // SAFETY: alive, and the text lives as long.
         unsafe { text(sys::ast_channel_uniqueid(self.as_ptr())) }.unwrap_or_default()
     }
+
+    /// The unique id of the first channel of its call.
+    pub fn linked_id(self) -> String {
+        // SAFETY: alive; the text is changed under the channel's lock alone.
+        unsafe {
+            sys::ct_channel_lock(self.as_ptr());
+            let id = text(sys::ast_channel_linkedid(self.as_ptr())).unwrap_or_default();
+            sys::ct_channel_unlock(self.as_ptr());
+            id
+        }
+    }
+
+    /// Sets a variable of the dialplan.
+    pub fn set_variable(self, name: &CStr, value: &str) {
+        let value = c_text(value);
+        // SAFETY: alive; the texts live during the call, which copies them and locks the channel.
+        unsafe {
+            sys::pbx_builtin_setvar_helper(self.as_ptr(), name.as_ptr(), value.as_ptr());
+        }
+    }
+
+    /// Sets a function of the dialplan, `NAME(arguments)`. `false`: it says no.
+    pub fn set_function(self, call: &CStr, value: &CStr) -> bool {
+        // SAFETY: alive; the texts live during the call.
+        unsafe { sys::ast_func_write(self.as_ptr(), call.as_ptr(), value.as_ptr()) == 0 }
+    }
+
+    /// The cause of its end will be "bearer capability not available" (58), as Asterisk's core has it for a demand that is not met.
+    pub fn set_cause(self) {
+        let cause = sys::AST_CAUSE_BEARERCAPABILITY_NOTAVAIL.cast_signed();
+        // SAFETY: alive; a word of it.
+        unsafe { sys::ast_channel_hangupcause_set(self.as_ptr(), cause) };
+    }
+
+    /// Hangs it up, with that cause.
+    pub fn hang_up(self) {
+        self.set_cause();
+        // SAFETY: alive; the functions lock it.
+        unsafe {
+            sys::ast_set_hangupsource(self.as_ptr(), sys::ast_channel_name(self.as_ptr()), 0);
+            sys::ast_queue_hangup(self.as_ptr());
+        }
+    }
+}
+
+/// Calls `each` with every channel of the call that began with the channel of this unique id. It walks through all channels: for
+/// what happens seldom.
+pub fn each_of_call(linked_id: &str, mut each: impl FnMut(Channel<'_>)) {
+    // SAFETY: made here, and destroyed below.
+    let iterator = unsafe { sys::ast_channel_iterator_all_new() };
+    if iterator.is_null() {
+        return;
+    }
+    loop {
+        // SAFETY: the iterator lives. Each channel comes with a reference for us.
+        let channel = unsafe { Ao2::from_raw(sys::ast_channel_iterator_next(iterator).cast()) }
+            .map(OwnedChannel);
+        let Some(channel) = channel else {
+            break;
+        };
+        if let Some(channel) = channel.get()
+            && channel.linked_id() == linked_id
+        {
+            each(channel);
+        }
+    }
+    // SAFETY: made above, and not used after this.
+    unsafe { sys::ast_channel_iterator_destroy(iterator) };
 }
 
 /// A channel with a reference of ours.

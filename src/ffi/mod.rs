@@ -10,6 +10,7 @@ pub mod call;
 pub mod channel;
 pub mod cli;
 pub mod config;
+pub mod datastore;
 pub mod entry;
 pub mod fault;
 pub mod function;
@@ -30,6 +31,7 @@ pub mod sdes;
 pub mod srtp;
 pub mod sync;
 mod sys;
+pub mod technology;
 pub mod thread;
 
 use std::ffi::{CStr, CString, c_char};

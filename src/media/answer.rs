@@ -3,7 +3,9 @@
 
 use srtp::sdes::MediaLine;
 
-use super::calls::{Session, SessionKey, Supplement};
+use crate::demand;
+
+use super::calls::{Incoming, Session, SessionKey, Supplement};
 use super::refusal::{self, Refusal};
 
 /// What is done when calls are answered and end.
@@ -19,7 +21,24 @@ impl Supplement for Answers {
         }
     }
 
+    fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
+        demand::invited(session, invite)
+    }
+
+    fn inviting(session: &Session<'_>) {
+        demand::inviting(session);
+    }
+
+    fn answering(session: &Session<'_>) {
+        demand::answering(session);
+    }
+
+    fn ending(session: &Session<'_>) {
+        demand::ending(session);
+    }
+
     fn ended(key: SessionKey) {
+        demand::ended(key);
         refusal::forget(key);
     }
 }

@@ -2,5 +2,6 @@
 
 pub use crate::ffi::call::{Call, SessionKey};
 pub use crate::ffi::pjsip::session::{
-    Registration, Session, Supplement, call_of, call_of_stream, count, offer_again, register,
+    Incoming, Registration, Session, Supplement, call_of, call_of_stream, count, key_of,
+    offer_again, register,
 };

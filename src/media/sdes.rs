@@ -170,7 +170,12 @@ impl StreamNegotiator {
             return Arc::clone(rules);
         }
         let endpoint = call.map(|call| call.endpoint.as_str());
-        let rules = Arc::new(config::current().srtp_of(endpoint).clone());
+        let mut rules = config::current().srtp_of(endpoint).clone();
+        #[cfg(feature = "pjsip")]
+        if let Some(call) = call {
+            crate::demand::restrict(call, &mut rules);
+        }
+        let rules = Arc::new(rules);
         if call.is_some() {
             self.rules = Some(Arc::clone(&rules));
         }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use sip_tls::{Close, Conn};
+use sip_tls::{CertInfo, Close, Conn, Profile, TlsInfo};
 
-use crate::ffi::pjsip::transport::Carrier;
+use crate::ffi::pjsip::transport::{Carrier, Security};
 use crate::ffi::sync::Mutex;
 
 /// What a message begins with that begins a call, or changes one.
@@ -19,6 +19,7 @@ pub struct TlsCarrier {
     conn: OnceLock<Conn>,
     /// An INVITE has passed, in or out.
     has_carried_call: AtomicBool,
+    security: Mutex<Security>,
 }
 
 impl TlsCarrier {
@@ -26,8 +27,34 @@ impl TlsCarrier {
     pub fn of(conn: &Conn) -> Self {
         Self {
             conn: OnceLock::from(conn.clone()),
-            has_carried_call: AtomicBool::new(false),
+            ..Self::default()
         }
+    }
+
+    /// An outgoing one is to be begun: what it will have at the least.
+    pub fn to_be(profile: &Profile, peer: &str) -> Self {
+        let security = Security {
+            version: profile.method().name(),
+            verified: profile.verifies_servers().then(|| vec![peer.to_owned()]),
+        };
+        Self {
+            security: Mutex::new(security),
+            ..Self::default()
+        }
+    }
+
+    /// Its handshake is done.
+    pub fn connected(&self, info: &TlsInfo) {
+        // A certificate that was verified and not found good has faults.
+        let verified = info
+            .peer
+            .as_ref()
+            .filter(|_| info.faults.is_empty())
+            .map(CertInfo::names);
+        *self.security.lock() = Security {
+            version: info.version,
+            verified,
+        };
     }
 
     /// The connection has begun.
@@ -51,6 +78,10 @@ impl Carrier for TlsCarrier {
             .is_some_and(|conn| conn.send(message, token).is_ok())
     }
 
+    fn security(&self) -> Security {
+        self.security.lock().clone()
+    }
+
     fn close(&self) {
         if let Some(conn) = self.conn.get() {
             conn.close(Close::Graceful);
@@ -69,6 +100,11 @@ impl Open {
     pub fn enter(carrier: Arc<TlsCarrier>) -> Self {
         OPEN.lock().insert(key(&carrier), Arc::clone(&carrier));
         Self(carrier)
+    }
+
+    /// Its handshake is done.
+    pub fn connected(&self, info: &TlsInfo) {
+        self.0.connected(info);
     }
 
     /// The peer has sent `message`.

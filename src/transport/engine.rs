@@ -148,6 +148,7 @@ impl Host for Sip {
     fn accepted(&self, listener: &ListenerData, conn: &Conn, info: TlsInfo) -> Option<Connection> {
         guard(None, || {
             let carrier = Arc::new(TlsCarrier::of(conn));
+            carrier.connected(&info);
             let made = listener.factory.transport(
                 PjThread::here(),
                 Direction::Incoming,
@@ -224,6 +225,7 @@ impl Host for Sip {
                 info.version,
                 info.cipher
             );
+            connection.open.connected(&info);
             if !connection.sip.connected(PjThread::here(), &info) {
                 connection.conn.close(Close::Now);
             }

@@ -20,6 +20,7 @@ mod other_modules;
 mod panic;
 mod phone;
 mod plain_answer;
+mod require;
 mod sdes;
 mod srtp_bundle;
 mod srtp_call;

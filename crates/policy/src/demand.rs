@@ -28,6 +28,17 @@ impl TlsVersion {
         ("tls1.3", Self::V1_3),
     ];
 
+    /// By OpenSSL's name, e.g. `TLSv1.3`.
+    pub fn from_openssl(name: &str) -> Option<Self> {
+        match name {
+            "TLSv1" => Some(Self::V1_0),
+            "TLSv1.1" => Some(Self::V1_1),
+            "TLSv1.2" => Some(Self::V1_2),
+            "TLSv1.3" => Some(Self::V1_3),
+            _ => None,
+        }
+    }
+
     fn from_name(name: &str) -> Option<Self> {
         let found = Self::ALL
             .iter()
@@ -82,6 +93,8 @@ pub struct Demand {
     name: Option<String>,
     /// `both_legs`: of the leg that makes the demand as well.
     both_legs: bool,
+    /// Why nothing meets it: a demand that could not be understood is not one that is ignored.
+    impossible: Option<String>,
 }
 
 /// Why a demand cannot be made.
@@ -111,6 +124,14 @@ impl Demand {
     pub fn of_media() -> Self {
         Self {
             media: true,
+            ..Self::default()
+        }
+    }
+
+    /// What nothing meets: in the place of a demand that cannot be made.
+    pub fn impossible(reason: &BadDemand) -> Self {
+        Self {
+            impossible: Some(reason.0.clone()),
             ..Self::default()
         }
     }
@@ -236,7 +257,29 @@ impl Demand {
             self.name.clone_from(&other.name);
         }
         self.both_legs |= other.both_legs;
+        if self.impossible.is_none() {
+            self.impossible.clone_from(&other.impossible);
+        }
         Ok(())
+    }
+
+    /// Both together, or what is impossible where they cannot be.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        match self.add(other) {
+            Ok(()) => self,
+            Err(reason) => Self::impossible(&reason),
+        }
+    }
+
+    /// Whether media are to be encrypted.
+    pub fn is_of_media(&self) -> bool {
+        self.media || self.impossible.is_some()
+    }
+
+    /// Whether the signalling is to be encrypted.
+    pub fn is_of_signaling(&self) -> bool {
+        !self.is_about_media_alone()
     }
 
     /// Whether the leg that makes the demand is asked as well.
@@ -251,7 +294,7 @@ impl Demand {
 
     /// Whether nothing is demanded of the signalling.
     fn is_about_media_alone(&self) -> bool {
-        self.signaling.is_none() && !self.verified
+        self.signaling.is_none() && !self.verified && self.impossible.is_none()
     }
 
     /// Whether a suite may be negotiated.
@@ -265,6 +308,9 @@ impl Demand {
     ///
     /// What it lacks.
     pub fn judge_media(&self, line: &DescribedMedia) -> Result<(), Unmet> {
+        if let Some(reason) = &self.impossible {
+            return Err(Unmet::Impossible(reason.clone()));
+        }
         if !self.media || line.port == 0 {
             return Ok(());
         }
@@ -303,6 +349,9 @@ impl Demand {
     ///
     /// What it lacks.
     pub fn judge_signaling(&self, link: &Link) -> Result<(), Unmet> {
+        if let Some(reason) = &self.impossible {
+            return Err(Unmet::Impossible(reason.clone()));
+        }
         if self.is_about_media_alone() {
             return Ok(());
         }
@@ -408,9 +457,21 @@ pub enum Unmet {
         /// What there is.
         found: KeySource,
     },
+    /// The demand is not one.
+    Impossible(String),
+    /// The leg is not one of PJSIP's, or its begin was not seen.
+    Unseen,
 }
 
 impl Unmet {
+    /// Whether the media lack it, and not the way that the message takes.
+    pub fn is_of_media(&self) -> bool {
+        matches!(
+            self,
+            Self::MediaInClear(_) | Self::Suite(_) | Self::KeySource { .. }
+        )
+    }
+
     /// A stable code, for `${CIPHERTRUNK_REASON}`.
     pub fn code(&self) -> &'static str {
         match self {
@@ -422,6 +483,8 @@ impl Unmet {
             Self::MediaInClear(_) => "media-in-clear",
             Self::Suite(_) => "media-suite",
             Self::KeySource { .. } => "media-key-source",
+            Self::Impossible(_) => "bad-demand",
+            Self::Unseen => "unknown-leg",
         }
     }
 }
@@ -467,6 +530,11 @@ impl fmt::Display for Unmet {
             Self::KeySource { wanted, found } => write!(
                 f,
                 "keys from {wanted} are required, and they come from {found}: set media_encryption of the endpoint"
+            ),
+            Self::Impossible(reason) => write!(f, "the demand cannot be met: {reason}"),
+            Self::Unseen => f.write_str(
+                "both legs are required to be encrypted, and nothing is known of this one: it is no call of PJSIP's that began \
+                 after Ciphertrunk was loaded",
             ),
         }
     }

@@ -3,6 +3,7 @@
 //! - [`config`]: the model of `ciphertrunk.conf`, its parser, and what is doubtful about a good file
 //! - [`demand`]: what is demanded of a call, and whether it has that
 //! - [`limiter`]: which log lines are written when a peer can cause as many as it likes
+//! - [`message`]: what a SIP message on its way says of its call
 //! - [`modules`]: what `modules.conf` says of the module
 
 #![forbid(unsafe_code)]
@@ -10,4 +11,5 @@
 pub mod config;
 pub mod demand;
 pub mod limiter;
+pub mod message;
 pub mod modules;

@@ -42,6 +42,17 @@ impl Method {
         })
     }
 
+    /// As OpenSSL writes the version.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Tls10 => "TLSv1",
+            Method::Tls11 => "TLSv1.1",
+            Method::Tls12 => "TLSv1.2",
+            Method::Tls13 => "TLSv1.3",
+        }
+    }
+
     pub(crate) fn floor(self) -> SslVersion {
         match self {
             Method::Tls10 => SslVersion::TLS1,

@@ -90,6 +90,7 @@ pub struct Profile {
     verify_server: bool,
     verify_client: bool,
     wildcards: bool,
+    method: Method,
     own: Option<Arc<CertInfo>>,
 }
 
@@ -162,6 +163,7 @@ impl Profile {
             verify_server: config.verify_server,
             verify_client: config.verify_client,
             wildcards: config.allow_wildcard_certs,
+            method: config.method,
             own: own.map(Arc::new),
         };
         Ok((profile, warnings))
@@ -177,6 +179,18 @@ impl Profile {
     #[must_use]
     pub fn can_listen(&self) -> bool {
         self.server.is_some()
+    }
+
+    /// The lowest version that a connection can get.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// Whether a server whose certificate or name is not good is refused.
+    #[must_use]
+    pub fn verifies_servers(&self) -> bool {
+        self.verify_server
     }
 
     /// The TLS side of an accepted connection; `None` without a certificate.

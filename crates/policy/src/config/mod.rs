@@ -8,11 +8,14 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use packet_crypto::Kernels;
 use srtp::sdes::MkiRule;
 use srtp::{SessionParams, Suite};
+
+use crate::demand::Demand;
 
 pub use parse::{Problem, parse};
 
@@ -45,6 +48,8 @@ pub struct Config {
     srtp: Srtp,
     /// Sections with `type = endpoint`, by the endpoint's name: what differs from `[srtp]`.
     endpoints: BTreeMap<String, Srtp>,
+    /// `require_...` of those sections: what is demanded of each call of theirs.
+    demands: BTreeMap<String, Demand>,
     /// `[tls] leave_alone`: `protocol=tls` transports that stay pjproject's.
     pub leave_alone: Vec<String>,
     /// `[tls] io_threads`. Read when the module is loaded.
@@ -61,6 +66,7 @@ impl Default for Config {
             kernels: packet_crypto::kernels(),
             srtp: Srtp::default(),
             endpoints: BTreeMap::new(),
+            demands: BTreeMap::new(),
             leave_alone: Vec::new(),
             io_threads: std::thread::available_parallelism()
                 .map_or(2, |cores| cores.get().clamp(2, 8)),
@@ -132,6 +138,12 @@ impl Config {
         endpoint
             .and_then(|endpoint| self.endpoints.get(endpoint))
             .unwrap_or(&self.srtp)
+    }
+
+    /// What is demanded of each call of this PJSIP endpoint.
+    pub fn demand_of(&self, endpoint: &str) -> &Demand {
+        static NOTHING: LazyLock<Demand> = LazyLock::new(Demand::default);
+        self.demands.get(endpoint).unwrap_or(&NOTHING)
     }
 
     /// The endpoints that have a section.

@@ -8,6 +8,8 @@ use packet_crypto::Kernels;
 use srtp::sdes::{MAX_LIFETIME, MIN_LIFETIME, MkiRule};
 use srtp::{SessionParams, Suite};
 
+use crate::demand::Demand;
+
 use super::{Config, Section, Srtp, Variable};
 
 /// One thing wrong with the file.
@@ -63,9 +65,17 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
         match section.variables.iter().find(is_type) {
             Some(variable) if variable.value == "endpoint" => {
                 let mut srtp = config.srtp.clone();
+                let mut demand = Demand::default();
                 each(section, &mut problems, |variable| {
-                    if variable.name == "type" { Ok(()) } else { set_srtp(&mut srtp, variable) }
+                    match variable.name.strip_prefix("require_") {
+                        Some(word) => set_demand(&mut demand, word, variable),
+                        None if variable.name == "type" => Ok(()),
+                        None => set_srtp(&mut srtp, variable),
+                    }
                 });
+                if !demand.is_nothing() {
+                    config.demands.insert(section.name.clone(), demand);
+                }
                 config.endpoints.insert(section.name.clone(), srtp);
             }
             other => problems.push(Problem {
@@ -129,6 +139,16 @@ fn set_srtp(srtp: &mut Srtp, variable: &Variable) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn set_demand(demand: &mut Demand, word: &str, variable: &Variable) -> Result<(), String> {
+    if word == "both_legs" {
+        return Err(
+            "an endpoint's demands are of its own calls; both_legs is for the dialplan".to_owned(),
+        );
+    }
+    let more = Demand::parse(word, &variable.value).map_err(|reason| reason.to_string())?;
+    demand.add(&more).map_err(|reason| reason.to_string())
 }
 
 /// A number of packets, or `2^n`. Empty is none.

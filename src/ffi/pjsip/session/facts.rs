@@ -11,6 +11,7 @@ use srtp::sdes::MediaLine;
 use srtp::sdes::negotiation::Exchange;
 
 use crate::ffi::call::{Call, SessionKey};
+use crate::ffi::channel::Channel;
 use crate::ffi::pjsip::address::to_socket_addr;
 use crate::ffi::pjsip::{Status, strings};
 use crate::ffi::{sys, text};
@@ -96,6 +97,7 @@ impl Session<'_> {
         Call {
             key: self.key(),
             endpoint: endpoint.unwrap_or_default(),
+            channel: self.channel().map(Channel::unique_id).unwrap_or_default(),
             call_id,
             peer,
             media: line.map_or_else(String::new, |(kind, number)| format!("{kind} {number}")),
@@ -262,17 +264,22 @@ impl Session<'_> {
         values
     }
 
+    /// Its channel, once it has one.
+    pub fn channel(&self) -> Option<Channel<'_>> {
+        // SAFETY: alive; the channel is the session's own while this value is used, of which the session holds a reference.
+        unsafe { Channel::from_raw((*self.raw.as_ptr()).channel) }
+    }
+
+    /// Refuses the INVITE that began it, with a status of SIP.
+    pub fn refuse(&self, status: u16) {
+        // SAFETY: alive, in its serializer, and whoever called us holds a reference.
+        unsafe { sys::ast_sip_session_terminate(self.raw.as_ptr(), status.into()) };
+    }
+
     /// Hangs the session's channel up, as res_pjsip_session does when media cannot be negotiated.
     pub fn hang_up(&self) {
-        // SAFETY: alive, and the channel is the session's own while its serializer runs this task; the functions lock it.
-        unsafe {
-            let channel = (*self.raw.as_ptr()).channel;
-            if !channel.is_null() {
-                let cause = sys::AST_CAUSE_BEARERCAPABILITY_NOTAVAIL.cast_signed();
-                sys::ast_channel_hangupcause_set(channel, cause);
-                sys::ast_set_hangupsource(channel, sys::ast_channel_name(channel), 0);
-                sys::ast_queue_hangup(channel);
-            }
+        if let Some(channel) = self.channel() {
+            channel.hang_up();
         }
     }
 }

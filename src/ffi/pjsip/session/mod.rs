@@ -12,15 +12,16 @@ mod supplement;
 use std::collections::BTreeMap;
 use std::ptr;
 
-use crate::ffi::call::Call;
+use crate::ffi::call::{Call, SessionKey};
+use crate::ffi::channel::Channel;
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::sdes::Stream;
 use crate::ffi::sync::Mutex;
-use crate::ffi::sys;
+use crate::ffi::{sys, text};
 
 pub use facts::Session;
 pub use refresh::offer_again;
-pub use supplement::{Registration, Supplement, register};
+pub use supplement::{Incoming, Registration, Supplement, register};
 
 /// Live sessions and the addresses of their serializers, by address. Addresses only: nothing is read through them outside
 /// of [`find`].
@@ -29,6 +30,25 @@ static LIVE: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
 /// Sessions that hold a copy of our supplement.
 pub fn count() -> usize {
     LIVE.lock().len()
+}
+
+/// The session of a channel; `None` for one of another technology.
+pub fn key_of(channel: Channel<'_>) -> Option<SessionKey> {
+    // SAFETY: alive, and locked while its technology and what that keeps are read; of the session only the address is taken.
+    unsafe {
+        let raw = channel.as_ptr();
+        sys::ct_channel_lock(raw);
+        let technology = sys::ast_channel_tech(raw);
+        let is_pjsip =
+            !technology.is_null() && text((*technology).type_).is_some_and(|kind| kind == "PJSIP");
+        let private = sys::ast_channel_tech_pvt(raw).cast::<sys::ast_sip_channel_pvt>();
+        let session = match is_pjsip && !private.is_null() {
+            true => (*private).session,
+            false => ptr::null_mut(),
+        };
+        sys::ct_channel_unlock(raw);
+        (!session.is_null()).then(|| SessionKey(session.addr()))
+    }
 }
 
 /// The call that `rtp` belongs to, asked from within that call's serializer; `None` elsewhere.

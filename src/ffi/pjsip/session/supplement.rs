@@ -5,9 +5,13 @@
 //! Its functions are called by Asterisk, and as `asterisk/res_pjsip_session.h` has it: with a live session, and all but
 //! `destroy` in a task of its serializer.
 
+use std::ffi::c_int;
+use std::marker::PhantomData;
+
 use crate::ffi::call::SessionKey;
 use crate::ffi::guard::guard;
 use crate::ffi::opaque::Opaque;
+use crate::ffi::pjsip::gate::Over;
 use crate::ffi::sys;
 
 use super::{LIVE, Session};
@@ -17,8 +21,48 @@ pub trait Supplement: 'static {
     /// The peer accepted our INVITE, and its answer is applied.
     fn answered(session: &Session<'_>);
 
+    /// An INVITE of the peer's has come. `false`: it is refused, and has been answered.
+    fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool;
+
+    /// An INVITE of ours is about to be sent.
+    fn inviting(session: &Session<'_>);
+
+    /// An INVITE of the peer's is about to be answered.
+    fn answering(session: &Session<'_>);
+
+    /// The call is over; the session and its channel are still there.
+    fn ending(session: &Session<'_>);
+
     /// The session is gone.
     fn ended(key: SessionKey);
+}
+
+/// A message that has come.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    data: *const sys::pjsip_rx_data,
+    _alive: PhantomData<&'a sys::pjsip_rx_data>,
+}
+
+impl Incoming<'_> {
+    /// Its octets.
+    pub fn octets(&self) -> &[u8] {
+        // SAFETY: a message that lives while the value does, and does not change.
+        unsafe {
+            let info = &raw const (*self.data).msg_info;
+            let length = usize::try_from((*info).len).unwrap_or(0);
+            if (*info).msg_buf.is_null() {
+                return &[];
+            }
+            std::slice::from_raw_parts((*info).msg_buf.cast::<u8>().cast_const(), length)
+        }
+    }
+
+    /// What it came over.
+    pub fn over(&self) -> Over {
+        // SAFETY: a clone of the message holds a count of the transport that it came over.
+        unsafe { Over::of((*self.data).tp_info.transport) }
+    }
 }
 
 unsafe extern "C" fn begin(session: *mut sys::ast_sip_session) {
@@ -36,6 +80,64 @@ unsafe extern "C" fn destroy<S: Supplement>(session: *mut sys::ast_sip_session) 
         LIVE.lock().remove(&session.addr());
         S::ended(SessionKey(session.addr()));
     });
+}
+
+unsafe extern "C" fn incoming_request<S: Supplement>(
+    session: *mut sys::ast_sip_session,
+    rdata: *mut sys::pjsip_rx_data,
+) -> c_int {
+    const REFUSED: c_int = -1;
+    guard(REFUSED, || {
+        // SAFETY: Asterisk hands a live session, in its serializer, and the request.
+        let Some(session) = (unsafe { Session::from_raw(session) }) else {
+            return 0;
+        };
+        let invite = Incoming {
+            data: rdata,
+            _alive: PhantomData,
+        };
+        if S::invited(&session, &invite) {
+            0
+        } else {
+            REFUSED
+        }
+    })
+}
+
+/// Calls `hook` with the session.
+///
+/// # Safety
+///
+/// `session` is NULL or as `Session::from_raw` wants it.
+unsafe fn with(session: *mut sys::ast_sip_session, hook: impl FnOnce(&Session<'_>)) {
+    guard((), || {
+        // SAFETY: by the caller.
+        if let Some(session) = unsafe { Session::from_raw(session) } {
+            hook(&session);
+        }
+    });
+}
+
+unsafe extern "C" fn outgoing_request<S: Supplement>(
+    session: *mut sys::ast_sip_session,
+    _tdata: *mut sys::pjsip_tx_data,
+) {
+    // SAFETY: Asterisk hands a live session, in its serializer.
+    unsafe { with(session, S::inviting) };
+}
+
+unsafe extern "C" fn outgoing_response<S: Supplement>(
+    session: *mut sys::ast_sip_session,
+    _tdata: *mut sys::pjsip_tx_data,
+) {
+    // SAFETY: as for a request.
+    unsafe { with(session, S::answering) };
+}
+
+unsafe extern "C" fn end<S: Supplement>(session: *mut sys::ast_sip_session) {
+    // SAFETY: Asterisk hands a live session, whose channel and dialog are there until this is back; in its serializer, or
+    // with nothing left that runs in that.
+    unsafe { with(session, S::ending) };
 }
 
 unsafe extern "C" fn incoming_response<S: Supplement>(
@@ -86,6 +188,10 @@ pub fn register<S: Supplement>() -> Registration {
         (*supplement).method = c"INVITE".as_ptr();
         (*supplement).priority = sys::AST_SIP_SUPPLEMENT_PRIORITY_FIRST;
         (*supplement).response_priority = sys::AST_SIP_SESSION_AFTER_MEDIA;
+        (*supplement).incoming_request = Some(incoming_request::<S>);
+        (*supplement).outgoing_request = Some(outgoing_request::<S>);
+        (*supplement).outgoing_response = Some(outgoing_response::<S>);
+        (*supplement).session_end = Some(end::<S>);
         (*supplement).incoming_response = Some(incoming_response::<S>);
         (*supplement).session_begin = Some(begin);
         (*supplement).session_destroy = Some(destroy::<S>);

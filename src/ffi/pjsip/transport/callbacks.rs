@@ -42,6 +42,15 @@ unsafe fn ours<'a>(transport: *mut sys::pjsip_transport) -> &'a Raw {
     unsafe { &*transport.cast::<Raw>() }
 }
 
+pub(super) type SendMsg = unsafe extern "C" fn(
+    *mut sys::pjsip_transport,
+    *mut sys::pjsip_tx_data,
+    *const sys::pj_sockaddr_t,
+    c_int,
+    *mut c_void,
+    sys::pjsip_transport_callback,
+) -> sys::pj_status_t;
+
 pub(super) unsafe extern "C" fn send_msg(
     transport: *mut sys::pjsip_transport,
     tdata: *mut sys::pjsip_tx_data,
