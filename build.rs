@@ -38,6 +38,7 @@ const FUNCTIONS: &[&str] = &[
     "ast_sdp_srtp_(alloc|destroy)",
     // Calls
     "ast_channel_(get_by_name|hangupcause_set|name|tech|tech_pvt)",
+    "ast_channel_snapshot_get_latest",
     "ast_codec_media_type2str",
     "ast_queue_hangup",
     "ast_set_hangupsource",
@@ -111,7 +112,13 @@ const VARIABLES: &[&str] = &[
     "RESULT_.*",
 ];
 
-/// What the headers differ in, and the `cfg` that says that these have it.
+/// What the core's headers differ in, and the `cfg` that says that these have it.
+const CORE_DIFFERENCES: &[(&str, Has)] = &[(
+    "channel_snapshot_has_base",
+    Has::Field("ast_channel_snapshot", "base"),
+)];
+
+/// The same of res_pjsip's and pjproject's.
 const DIFFERENCES: &[(&str, Has)] = &[
     (
         "pjsip_has_addr_name",
@@ -178,8 +185,9 @@ fn main() {
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let bindings = bindings(&flags);
+    differences(CORE_DIFFERENCES, &bindings);
     if pjsip {
-        differences(&bindings);
+        differences(DIFFERENCES, &bindings);
         fs::write(out.join("late_names.h"), late_names(&bindings)).expect("OUT_DIR can be written");
     }
     fs::write(out.join("sys.rs"), bindings).expect("OUT_DIR can be written");
@@ -200,8 +208,8 @@ fn late_names(bindings: &str) -> String {
 }
 
 /// Says what these headers have of what differs.
-fn differences(bindings: &str) {
-    for (name, has) in DIFFERENCES {
+fn differences(all: &[(&str, Has)], bindings: &str) {
+    for (name, has) in all {
         println!("cargo::rustc-check-cfg=cfg({name})");
         if has.is_in(bindings) {
             println!("cargo::rustc-cfg={name}");

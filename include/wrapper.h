@@ -13,6 +13,7 @@
 #include "asterisk/utils.h"
 #include "asterisk/causes.h"
 #include "asterisk/channel.h"
+#include "asterisk/stasis_channels.h"
 
 #ifdef CT_PJSIP
 #include "late.h"

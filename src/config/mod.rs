@@ -5,6 +5,7 @@ mod key_log;
 
 use std::sync::Arc;
 
+use policy::chan_sip;
 use policy::config::parse;
 pub use policy::config::{Config, Srtp};
 use policy::modules::ModulesConf;
@@ -126,6 +127,7 @@ fn put(config: Config) {
             );
         }
     }
+    warn_of_peers(&config);
     #[cfg(feature = "pjsip")]
     let key_log = config.key_log.as_deref().and_then(key_log::open);
     let state = State {
@@ -134,6 +136,30 @@ fn put(config: Config) {
         key_log,
     };
     *CURRENT.lock() = Some(state);
+}
+
+/// Tells of the sections for peers of chan_sip's that are not there, if that is certain.
+fn warn_of_peers(config: &Config) {
+    if config.peers().next().is_none() {
+        return;
+    }
+    let read = |file: &str| match file::load(file) {
+        Ok(sections) => Some(sections),
+        Err(Unread::Missing) => Some(Vec::new()),
+        Err(Unread::Unreadable(_) | Unread::Invalid) => None,
+    };
+    let (Some(sip), Some(users), Some(ext)) =
+        (read("sip.conf"), read("users.conf"), read("extconfig.conf"))
+    else {
+        return;
+    };
+    for name in config.peers() {
+        if chan_sip::is_unknown_peer(name, &sip, &users, &ext) {
+            log::warn!(
+                "{FILE}: [{name}] is the section of a peer that sip.conf does not have, so it is used for no call"
+            );
+        }
+    }
 }
 
 /// Why no call is endpoint `name`'s; `None`: calls may be.

@@ -7,6 +7,7 @@
 
 pub mod ao2;
 pub mod call;
+pub mod channel;
 pub mod cli;
 pub mod config;
 pub mod entry;

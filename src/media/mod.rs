@@ -9,6 +9,7 @@ pub mod calls;
 #[cfg(not(feature = "pjsip"))]
 #[path = "calls_none.rs"]
 pub mod calls;
+pub mod chan_sip;
 pub mod engine;
 pub mod lifetime;
 mod policy;

@@ -12,6 +12,7 @@ use crate::ffi::sync::Mutex;
 use crate::limited;
 
 use super::calls::{Call, SessionKey};
+use super::chan_sip;
 
 /// Why an `a=crypto` line of the peer's, or its answer, is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,26 +138,42 @@ pub fn report_line(
                 call.endpoint, call.media, call.peer, call.call_id
             ),
         ),
-        // Not a call of PJSIP's, or a new one while draining: the stream's own names.
+        // Not a call of PJSIP's, or a new one while draining: by the stream.
         None => {
-            // Asterisk prints an address that is not set as "(null)", and has no channel before the first description stands.
-            let or_not = |name: String, not: &str| {
-                if matches!(name.as_str(), "" | "(null)") {
-                    not.to_owned()
-                } else {
-                    name
-                }
-            };
-            let peer = or_not(rtp.remote_address(), "not known yet");
-            let channel = or_not(rtp.channel_id(), "not made yet");
+            let (key, whose) = whose(rtp);
             limited::log(
                 Level::Warn,
                 &kind,
-                &peer,
+                &key,
                 format_args!(
-                    "a=crypto line ({line}) of channel {channel} refused, reason {code}: {refusal}{needed}. Media peer {peer}"
+                    "a=crypto line ({line}) of {whose} refused, reason {code}: {refusal}{needed}"
                 ),
             );
+        }
+    }
+}
+
+/// Names a stream of a call that is not known by itself: for the limiter, and for people.
+fn whose(rtp: RtpInstance<'_>) -> (String, String) {
+    // Asterisk prints an address that is not set as "(null)".
+    let address = match rtp.remote_address() {
+        none if matches!(none.as_str(), "" | "(null)") => String::new(),
+        address => format!(" at {address}"),
+    };
+    let id = rtp.channel_id();
+    match chan_sip::side_of(rtp) {
+        Some(side) => {
+            let text = format!("peer '{}'{address}, channel {},", side.peer, side.channel);
+            (side.peer, text)
+        }
+        None if id.is_empty() => {
+            let text =
+                format!("a new call{address} (its peer is not known before it has a channel)");
+            (address, text)
+        }
+        None => {
+            let text = format!("channel {id}{address}");
+            (address, text)
         }
     }
 }

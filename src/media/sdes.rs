@@ -15,6 +15,7 @@ use crate::ffi::sdes::{Negotiator, Stream};
 use crate::ffi::srtp::{self as engine, Attached};
 
 use super::calls::{self, Call};
+use super::chan_sip;
 use super::engine::add_keys;
 use super::policy::PolicyBuilder;
 use super::refusal::{self, Refusal};
@@ -79,7 +80,7 @@ impl Negotiator for StreamNegotiator {
             self.refuse(rtp, call, value, Refusal::Draining);
             return false;
         }
-        let srtp = self.rules(call.as_ref());
+        let srtp = self.rules(call.as_ref(), Some(rtp));
         let session = self
             .live_session()
             // A stream can get another instance while the old one, and its session, still live.
@@ -115,7 +116,7 @@ impl Negotiator for StreamNegotiator {
             // Told when its offer was refused.
             return Vec::new();
         }
-        let srtp = self.rules(call.as_ref());
+        let srtp = self.rules(call.as_ref(), None);
         let session = self.live_session();
         if session.is_none() {
             self.negotiation.session_lost();
@@ -164,14 +165,24 @@ impl StreamNegotiator {
         self.came_late && call.is_none() && drain::is_on()
     }
 
-    /// The configuration of the call: that of its begin, so that a reload is for new calls. One that is not known has today's.
-    fn rules(&mut self, call: Option<&Call>) -> Arc<Srtp> {
+    /// The configuration of the call: that of its begin, so that a reload is for new calls. A call of chan_sip's has its peer's
+    /// from the answer to our offer on; one that the peer makes is not known to be its, and has `[srtp]` to its end.
+    fn rules(&mut self, call: Option<&Call>, rtp: Option<RtpInstance<'_>>) -> Arc<Srtp> {
         if let Some(rules) = &self.rules {
             return Arc::clone(rules);
         }
-        let endpoint = call.map(|call| call.endpoint.as_str());
-        let rules = Arc::new(config::current().srtp_of(endpoint).clone());
-        if call.is_some() {
+        let config = config::current();
+        let side = match (call, rtp) {
+            (None, Some(rtp)) => chan_sip::side_of(rtp),
+            _ => None,
+        };
+        let rules = match (call, side) {
+            (Some(call), _) => config.srtp_of(Some(&call.endpoint)),
+            (None, Some(side)) => config.srtp_of_peer(&side.peer),
+            (None, None) => config.srtp_of(None),
+        };
+        let rules = Arc::new(rules.clone());
+        if call.is_some() || rtp.is_some() {
             self.rules = Some(Arc::clone(&rules));
         }
         rules

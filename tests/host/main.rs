@@ -4,6 +4,7 @@
 mod world;
 
 mod chan_sip;
+mod chan_sip_calls;
 mod config;
 mod crypto_lines;
 mod detectors;

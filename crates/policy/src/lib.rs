@@ -1,11 +1,13 @@
 //! What Ciphertrunk decides without its host, so that it can be tested and fuzzed without one.
 //!
+//! - [`chan_sip`]: what the names of chan_sip's channels and files say
 //! - [`config`]: the model of `ciphertrunk.conf`, its parser, and what is doubtful about a good file
 //! - [`limiter`]: which log lines are written when a peer can cause as many as it likes
 //! - [`modules`]: what `modules.conf` says of the module
 
 #![forbid(unsafe_code)]
 
+pub mod chan_sip;
 pub mod config;
 pub mod limiter;
 pub mod modules;

@@ -292,6 +292,37 @@ impl Phone {
         self.call_id.clear();
     }
 
+    /// Has Asterisk transfer its other side to an extension; with `replaces`, to the call of that phone instead (RFC 3891), by
+    /// whose number it is. Waits until Asterisk says that it is done.
+    pub fn transfer(&mut self, extension: &str, replaces: Option<&Phone>) {
+        let tag = |side: &str| {
+            side.split_once(";tag=")
+                .expect("a dialog's tag")
+                .1
+                .to_owned()
+        };
+        let replaces = replaces.map_or_else(String::new, |call| {
+            let (to, from) = (tag(&call.theirs), tag(&call.ours));
+            let id = call.call_id.replace('@', "%40");
+            format!("?Replaces={id}%3Bto-tag%3D{to}%3Bfrom-tag%3D{from}")
+        });
+        self.cseq += 1;
+        let refer = self.request("REFER", unique(), "").replace(
+            "Content-Length:",
+            &format!(
+                "Refer-To: <sip:{extension}@{}{replaces}>\r\nContent-Length:",
+                self.asterisk
+            ),
+        );
+        self.send(&refer);
+        let answer = self.wait(|message| message.status().is_some_and(|status| status >= 200));
+        assert_eq!(answer.status(), Some(202), "{}", answer.first);
+        let done = self.wait(|message| {
+            message.first.starts_with("NOTIFY ") && message.body.starts_with("SIP/2.0 200")
+        });
+        self.respond(&done, "200 OK", "");
+    }
+
     fn describe(&mut self, what: &Description) -> String {
         self.version += 1;
         let (host, version) = (&self.host, self.version);
