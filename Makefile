@@ -3,6 +3,8 @@
 CARGO ?= cargo
 # A built Asterisk source tree to take the headers from, instead of Debian's packages.
 ASTERISK_SRC ?=
+# Where that one is installed (configure's --prefix).
+ASTERISK_PREFIX ?=
 # no: the SRTP half alone, for an Asterisk without PJSIP, or where pjproject's headers cannot be had.
 PJSIP ?= yes
 export PJSIP
@@ -153,12 +155,18 @@ test: test-module module
 # Ten minutes of Asterisk as VICIdial runs it: a generated configuration, a reload after each edit, phones, long calls, bursts.
 VICIDIAL_SECONDS ?= 600
 
+# In yours: ASTERISK_SRC= and ASTERISK_PREFIX=, as for test-host.
+test-vicidial: export VICIDIAL_SECONDS := $(VICIDIAL_SECONDS)
+ifeq ($(ASTERISK_PREFIX),)
 test-vicidial: test-module
-	@VICIDIAL_SECONDS=$(VICIDIAL_SECONDS) $(CARGO) test --test host -- --nocapture vicidial
+	@$(CARGO) test --test host -- --nocapture vicidial
+else
+test-vicidial:
+	@$(MAKE) --no-print-directory test-host TESTS="--nocapture vicidial"
+endif
 
 # The host tests in an Asterisk that you built in ASTERISK_SRC and installed in ASTERISK_PREFIX; all, or those named in TESTS.
 # What it cannot have is named at the end: skipped is not passed.
-ASTERISK_PREFIX ?=
 TESTS ?=
 
 # ASTERISK=16: in bullseye's, whose module has no PJSIP half, because the archive no longer has pjproject's source for it.
