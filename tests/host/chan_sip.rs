@@ -7,7 +7,6 @@ use host_harness::lab::{self, Lab};
 use host_harness::peer::srtp::{AES_32, AES_80, GCM_128};
 use host_harness::peer::{Description, Key, Phone};
 use host_harness::pjsip::{self, Encryption};
-use host_harness::sipp::{self, Plan};
 use host_harness::wait;
 
 use crate::srtp_call::{Call, PBX, PLAIN, PORT, SDES};
@@ -28,7 +27,7 @@ pub fn peer(name: &str, host: &str, more: &str) -> String {
 }
 
 /// `sip.conf` of an Asterisk at `address`.
-fn sip_conf(address: &str, peers: &[String]) -> String {
+pub fn sip_conf(address: &str, peers: &[String]) -> String {
     format!(
         "[general]\nudpbindaddr = {address}:5060\nmedia_address = {address}\ncontext = default\ndirectmedia = no\nallowguest = no\n{}",
         peers.concat()
@@ -39,11 +38,16 @@ fn sip_conf(address: &str, peers: &[String]) -> String {
 pub fn with_chan_sip(address: &str, peers: &[String]) -> Setup {
     let sample = lab::repository().join("conf/modules.conf.sample");
     let sample = std::fs::read_to_string(&sample).expect("the sample");
-    Setup::ours("ours", address)
+    alone(Setup::ours("ours", address), &sample, address, peers)
+}
+
+/// chan_sip and no PJSIP.
+fn alone(setup: Setup, modules_conf: &str, address: &str, peers: &[String]) -> Setup {
+    setup
         .also_modules(&["chan_sip"])
         .file("sip.conf", &sip_conf(address, peers))
         .modules_conf(&format!(
-            "{sample}\nnoload = res_pjsip.so\nnoload = res_pjsip_session.so\nnoload = chan_pjsip.so\n"
+            "{modules_conf}\nnoload = res_pjsip.so\nnoload = res_pjsip_session.so\nnoload = chan_pjsip.so\n"
         ))
 }
 
@@ -151,6 +155,33 @@ fn audio_goes_on_past_the_wrap() {
     call.hang_up();
 }
 
+/// The same with stock: silence, whatever the peer does. Shows that the test above can fail.
+#[test]
+fn in_stock_a_new_key_past_the_wrap_is_the_end() {
+    let Some(lab) = lab("chan_sip::in_stock_a_new_key_past_the_wrap_is_the_end") else {
+        return;
+    };
+    let setup = alone(
+        Setup::stock("stock", PBX),
+        "[modules]\nautoload = yes\n",
+        PBX,
+        &[peer("sdes", SDES, "")],
+    );
+    let pbx = Asterisk::start(&lab, &setup.dialplan(pjsip::ECHO));
+    for (new, counter, heard) in [(1, 1, 10), (2, 1, 0), (2, 0, 0)] {
+        let mut call = Call::new(&lab);
+        call.dial("echo", &Key::new(AES_80, 1));
+        call.media.echo_past_both_wraps();
+        assert_eq!(call.media.echoes(5), 5, "past the wrap");
+        let new = Key::new(AES_80, new);
+        call.reoffer(&new.line(1, "")).expect("accepted");
+        call.media.send_with(&new, counter);
+        assert_eq!(call.media.echoes(10), heard, "counter {counter}");
+        call.hang_up();
+        pbx.wait_for_channels(0);
+    }
+}
+
 /// Who offers a line that is not taken is refused, and the log says who and why.
 #[test]
 fn a_refused_line_is_told() {
@@ -189,74 +220,6 @@ fn a_refused_line_is_told() {
     );
     assert_eq!(call.media.echoes(10), 10, "the call is as it was");
     call.hang_up();
-}
-
-/// SIPp offers lines, and answers with one that was not offered.
-#[test]
-fn sipp_is_taken_and_refused() {
-    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd";
-    let Some(lab) = lab("chan_sip::sipp_is_taken_and_refused") else {
-        return;
-    };
-    let pbx = with_phones(&lab, "");
-    let call = |id: &str, line: &str, plan: &Plan| {
-        let call = sipp::Call {
-            id: id.to_owned(),
-            address: SECOND.to_owned(),
-            asterisk: PBX.to_owned(),
-            media: format!(
-                "m=audio [media_port] RTP/SAVP 0\na=rtpmap:0 PCMU/8000\na=crypto:{}",
-                line.replace("{key}", KEY)
-            ),
-        };
-        if matches!(plan, Plan::Answer) {
-            let mut sipp = call.start(&lab, plan);
-            pbx.cli("channel originate SIP/second extension echo@default");
-            let status = sipp.wait(wait::SOON);
-            assert!(status.success(), "{id}: {status}\n{}", sipp.output());
-        } else {
-            call.run(&lab, plan);
-        }
-    };
-    for (id, line, status) in [
-        ("plain", "1 AES_CM_128_HMAC_SHA1_80 inline:{key}", 200),
-        (
-            "mki",
-            "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^31|1:4",
-            200,
-        ),
-        (
-            "two",
-            "1 UNKNOWN inline:{key}\na=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:{key}",
-            200,
-        ),
-        ("short", "1 AES_CM_128_HMAC_SHA1_80 inline:AAEC", 488),
-        (
-            "mki-2",
-            "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^31|2:4",
-            488,
-        ),
-        ("unknown", "1 UNKNOWN inline:{key}", 488),
-    ] {
-        call(id, line, &Plan::Expect(status));
-    }
-    call(
-        "not-offered",
-        "1 AES_CM_128_HMAC_SHA1_32 inline:{key}",
-        &Plan::Answer,
-    );
-    for (code, count) in [
-        ("key-length", 1),
-        ("mki-not-accepted", 1),
-        ("suite-unknown", 2),
-        ("not-offered", 1),
-    ] {
-        assert_eq!(pbx.count(&format!("Refused {code}")), count, "{code}");
-        assert!(
-            !pbx.all_log_lines(&format!("reason {code}")).is_empty(),
-            "{code}"
-        );
-    }
 }
 
 /// An answer to a call of ours is judged by the section of the peer whose channel it is; a call of the peer's by `[srtp]`, to its

@@ -1,15 +1,16 @@
-//! Calls of chan_sip's that are held and transferred, with baresip and with a phone of the tests at the other end.
+//! More calls of chan_sip's: baresip, SIPp and a phone of the tests at the other end; holds and transfers; PJSIP beside it.
 
-use host_harness::asterisk::Asterisk;
+use host_harness::asterisk::{Asterisk, User};
 use host_harness::baresip::{self, Baresip};
 use host_harness::capture::Capture;
 use host_harness::lab::Lab;
 use host_harness::peer::srtp::AES_80;
 use host_harness::peer::{Description, Key, Media, Phone};
 use host_harness::pjsip::{self, Encryption};
+use host_harness::sipp::{self, Plan};
 use host_harness::wait;
 
-use crate::chan_sip::{SECOND, lab, peer, with_chan_sip, with_phones};
+use crate::chan_sip::{SECOND, lab, peer, sip_conf, with_chan_sip, with_phones};
 use crate::srtp_call::{Call, PBX, PLAIN, PORT, SDES};
 use crate::world::{
     self, CARRIER, CARRIER_TONE, OUR_TONE, OURS, PHONE, PHONE_TONE, assert_encrypted,
@@ -110,6 +111,110 @@ fn baresip_transfers() {
     exchange.ours.wait_for_tone(CARRIER_TONE, 10);
     exchange.ours.wait_for_channels(1);
     exchange.end();
+}
+
+/// SIPp offers lines, and answers with one that was not offered.
+#[test]
+fn sipp_is_taken_and_refused() {
+    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd";
+    let Some(lab) = lab("chan_sip_calls::sipp_is_taken_and_refused") else {
+        return;
+    };
+    let pbx = with_phones(&lab, "");
+    let call = |id: &str, line: &str, plan: &Plan| {
+        let call = sipp::Call {
+            id: id.to_owned(),
+            address: SECOND.to_owned(),
+            asterisk: PBX.to_owned(),
+            media: format!(
+                "m=audio [media_port] RTP/SAVP 0\na=rtpmap:0 PCMU/8000\na=crypto:{}",
+                line.replace("{key}", KEY)
+            ),
+        };
+        if matches!(plan, Plan::Answer) {
+            let mut sipp = call.start(&lab, plan);
+            pbx.cli("channel originate SIP/second extension echo@default");
+            let status = sipp.wait(wait::SOON);
+            assert!(status.success(), "{id}: {status}\n{}", sipp.output());
+        } else {
+            call.run(&lab, plan);
+        }
+    };
+    for (id, line, status) in [
+        ("plain", "1 AES_CM_128_HMAC_SHA1_80 inline:{key}", 200),
+        (
+            "mki",
+            "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^31|1:4",
+            200,
+        ),
+        (
+            "two",
+            "1 UNKNOWN inline:{key}\na=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:{key}",
+            200,
+        ),
+        ("short", "1 AES_CM_128_HMAC_SHA1_80 inline:AAEC", 488),
+        (
+            "mki-2",
+            "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^31|2:4",
+            488,
+        ),
+        ("unknown", "1 UNKNOWN inline:{key}", 488),
+    ] {
+        call(id, line, &Plan::Expect(status));
+    }
+    call(
+        "not-offered",
+        "1 AES_CM_128_HMAC_SHA1_32 inline:{key}",
+        &Plan::Answer,
+    );
+    for (code, count) in [
+        ("key-length", 1),
+        ("mki-not-accepted", 1),
+        ("suite-unknown", 2),
+        ("not-offered", 1),
+    ] {
+        assert_eq!(pbx.count(&format!("Refused {code}")), count, "{code}");
+        assert!(
+            !pbx.all_log_lines(&format!("reason {code}")).is_empty(),
+            "{code}"
+        );
+    }
+}
+
+/// chan_sip and PJSIP in one Asterisk, each with an encrypted call to the same carrier.
+#[test]
+fn beside_pjsip() {
+    let Some(lab) = lab("chan_sip_calls::beside_pjsip") else {
+        return;
+    };
+    let sip = sip_conf(OURS, &[peer("carrier", CARRIER, "")]).replace(":5060", ":5070");
+    let setup = world::ours(User::Root, Encryption::Sdes)
+        .also_modules(&["chan_sip"])
+        .file("sip.conf", &sip);
+    let ours = Asterisk::start(&lab, &setup);
+    let carrier = Asterisk::start(&lab, &world::carrier(Encryption::Sdes));
+    let capture = Capture::start(&lab, "calls");
+    for channel in ["PJSIP/say@carrier", "SIP/carrier/say"] {
+        ours.cli(&format!(
+            "channel originate {channel} extension say@default"
+        ));
+        ours.wait_for_tone(CARRIER_TONE, 10);
+        carrier.wait_for_tone(OUR_TONE, 10);
+        let sessions = ours.cli("ciphertrunk show sessions");
+        assert_eq!(sessions.matches("AES_CM_128_HMAC_SHA1_80 Out:").count(), 1);
+        ours.cli("channel request hangup all");
+        ours.wait_for_channels(0);
+        ours.wait_until("the end of the session", |ours| {
+            (ours.count("Sessions") == 0).then_some(())
+        });
+        for asterisk in [&ours, &carrier] {
+            // The next call's tone is to be its own.
+            carrier.wait_for_channels(0);
+            std::fs::remove_file(asterisk.path("rec/heard.wav")).expect("it was recorded");
+        }
+    }
+    assert_served_by_us(&ours);
+    assert_encrypted(&capture.stop(), OURS);
 }
 
 /// A phone holds its call past the wrap of the sequence, and resumes: with the key that it had, with a new one under the counter
