@@ -252,7 +252,9 @@ fn a_generated_configuration_under_calls() {
             (user, connection)
         })
         .collect();
+    // The first one makes the connection that the others use.
     ours.cli("channel originate PJSIP/say@carrier extension say@default");
+    ours.wait_for_tone(CARRIER_TONE, 5);
     for _ in 1..LIVE_CALLS {
         ours.cli("channel originate PJSIP/tone@carrier extension live@default");
     }
@@ -260,7 +262,6 @@ fn a_generated_configuration_under_calls() {
         ours.cli("channel originate SIP/sipcarrier/tone extension live@default");
     }
     ours.wait_for_channels(live_calls);
-    ours.wait_for_tone(CARRIER_TONE, 5);
     burst(&mut manager, carriers);
     ours.wait_for_channels(live_calls);
     let noise = |ours: &Asterisk<'_>| {
