@@ -229,7 +229,14 @@ fn a_generated_configuration_under_calls() {
         .dialplan(&format!(
             "exten => live,1,Answer()\n same => n,Playtones({OUR_TONE})\n same => n,Wait(7200)\n#include \"extensions-vicidial.conf\"\n"
         ));
-    let stock = Setup::stock("carrier", CARRIER)
+    // Stock's TLS of branches that have chan_sip (pjproject 2.13) sends broken records when many calls begin at once: chan_sip's
+    // OpenSSL ended its connection with `bad record mac` as ours did. There the carrier's TLS is ours too.
+    let carrier = if has_chan_sip {
+        Setup::ours("carrier", CARRIER)
+    } else {
+        Setup::stock("carrier", CARRIER)
+    };
+    let stock = carrier
         .pjsip(&pjsip::tls(&world.certificate, &world.authority))
         .pjsip(&pjsip::tls_trunk("ours", OURS, Encryption::Sdes))
         .dialplan(&pjsip::say(CARRIER_TONE))
@@ -277,8 +284,10 @@ fn a_generated_configuration_under_calls() {
         process::open_files(ours.pid()),
     );
     let begin = Instant::now();
-    let mut before = received(&ours);
-    assert_eq!(before.len(), live_calls);
+    // chan_sip keeps an ended call's for a while.
+    let mut before = ours.wait_until("the sessions of the live calls alone", |ours| {
+        Some(received(ours)).filter(|sessions| sessions.len() == live_calls)
+    });
     let mut round = 0;
     let mut bursts = 0;
     while begin.elapsed() < length() {
