@@ -105,6 +105,11 @@ fn sip_vicidial(round: usize) -> String {
     )
 }
 
+/// [`pjsip::say`] for longer than the test lasts.
+fn say(tone: f64) -> String {
+    pjsip::say(tone).replace("Wait(600)", "Wait(7200)")
+}
+
 fn extensions_vicidial(round: usize) -> String {
     format!("[vicidial-auto]\nexten => 8{round:04},1,NoOp(edited)\n")
 }
@@ -223,7 +228,7 @@ fn a_generated_configuration_under_calls() {
             "cli_aliases.conf",
             "[general]\ntemplate = friendly\n[friendly]\npjsip reload = module reload res_pjsip.so\n",
         )
-        .dialplan(&pjsip::say(OUR_TONE))
+        .dialplan(&say(OUR_TONE))
         .dialplan(&format!(
             "exten => live,1,Answer()\n same => n,Playtones({OUR_TONE})\n same => n,Wait(7200)\n#include \"extensions-vicidial.conf\"\n"
         ));
@@ -238,7 +243,7 @@ fn a_generated_configuration_under_calls() {
         .pjsip(pjsip::UDP)
         .pjsip(&pjsip::tls(&world.certificate, &world.authority))
         .pjsip(&pjsip::tls_trunk("ours", OURS, Encryption::Sdes))
-        .dialplan(&pjsip::say(CARRIER_TONE))
+        .dialplan(&say(CARRIER_TONE))
         .dialplan(&format!(
             "exten => tone,1,Answer()\n same => n,Playtones({CARRIER_TONE})\n same => n,Wait(7200)\n"
         ));
