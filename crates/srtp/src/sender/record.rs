@@ -16,6 +16,10 @@ use super::fingerprint::{Fingerprint, PayloadKey};
 /// index used and nothing to compare with.
 pub(super) const KNOWN: usize = 64;
 
+/// How many are, of a session whose host sends lost packets again. Asterisk keeps 250 of video, and up to 450 when a peer
+/// has asked for older ones (`MAXIMUM_RTP_SEND_BUFFER_SIZE`).
+const KEPT: usize = 512;
+
 /// Everything sent under one master key. It outlives the key's use: should the key come back,
 /// no index is used twice.
 #[repr(C)]
@@ -36,10 +40,34 @@ pub(super) struct Stream {
     /// The next SRTCP index.
     rtcp_next: u32,
     rtp: Option<Window>,
+    /// In place of the fingerprints below, where the host sends lost packets again.
+    kept: Option<Kept>,
     /// Of the latest indexes, by index modulo [`KNOWN`]; what stands for one that an AEAD used
     /// fits no packet but by chance. Here and not behind a pointer: that
     /// would be one more place in memory to wait for.
     pub(super) fingerprints: [Fingerprint; KNOWN],
+}
+
+/// Of the latest [`KEPT`] indexes, by index modulo that: the lower half of the index that was used, and the fingerprint.
+/// 4 KiB, for streams alone that need it.
+struct Kept(Box<[(u32, Fingerprint); KEPT]>);
+
+impl Kept {
+    fn new() -> Self {
+        // Each place has an index that belongs into another one.
+        let place = |i| (i as u32 + 1, Fingerprint::default());
+        Kept(Box::new(std::array::from_fn(place)))
+    }
+
+    /// Where the fingerprint of `index` is. None when it was used and the place is not its own: it never was, or a later
+    /// one has it.
+    fn slot(&mut self, index: u64, used: bool) -> Option<&mut Fingerprint> {
+        let (of, fingerprint) = &mut self.0[index as usize % KEPT];
+        if !used {
+            *of = index as u32;
+        }
+        (*of == index as u32).then_some(fingerprint)
+    }
 }
 
 /// Where an RTP packet belongs. Its index counts as used.
@@ -103,41 +131,45 @@ impl KeyRecord {
         ssrc: u32,
         seq: u16,
         again: Again<'_>,
+        keeps: bool,
     ) -> Result<RtpPlace<'_>, ProtectError> {
         let packets = &mut self.packets.rtp;
         if *packets >= RTP_INDEXES {
             return Err(ProtectError::KeyExhausted);
         }
         let stream = stream(&mut self.streams, ssrc)?;
-        let (index, used, latest) = match &mut stream.rtp {
+        if keeps && stream.kept.is_none() && !matches!(again, Again::Never) {
+            stream.kept = Some(Kept::new());
+        }
+        let (index, seen, latest) = match &mut stream.rtp {
             None => {
                 let index = u64::from(seq);
                 stream.rtp = Some(Window::starting_at(index));
-                (index, false, true)
+                (index, Seen::New, true)
             }
             Some(window) => {
                 let index = next_index(window.highest(), seq)?;
-                let used = match window.take(index) {
-                    Seen::New => false,
-                    Seen::Used => true,
-                    Seen::TooOld => return Err(ProtectError::IndexTooOld),
-                };
-                (index, used, window.highest() - index < KNOWN as u64)
+                let seen = window.take(index);
+                (index, seen, window.highest() - index < KNOWN as u64)
             }
         };
+        let used = seen != Seen::New;
         let fingerprint = match again {
             Again::SamePayload(kernels, payload) => {
                 Some(self.payload_key.fingerprint(kernels, index, payload))
             }
             Again::SamePacket | Again::Never => None,
         };
-        let slot = match again {
-            Again::Never => None,
-            _ if !latest => None,
-            _ => Some(&mut stream.fingerprints[index as usize % KNOWN]),
+        let slot = match (again, &mut stream.kept) {
+            (Again::Never, _) => None,
+            (_, Some(kept)) => kept.slot(index, used),
+            (_, None) if !latest => None,
+            (_, None) => Some(&mut stream.fingerprints[index as usize % KNOWN]),
         };
-        if used && slot.is_none() {
-            return Err(ProtectError::ReusedIndex);
+        match seen {
+            Seen::Used if slot.is_none() => return Err(ProtectError::ReusedIndex),
+            Seen::TooOld if slot.is_none() => return Err(ProtectError::IndexTooOld),
+            _ => (),
         }
         *packets += u64::from(!used);
         Ok(RtpPlace {
@@ -187,6 +219,7 @@ fn new_stream(streams: &mut Few<Stream>, ssrc: u32) -> Result<&mut Stream, Prote
         ssrc,
         rtcp_next: 0,
         rtp: None,
+        kept: None,
         fingerprints: [Fingerprint::default(); KNOWN],
     });
     let new = streams.len() - 1;
@@ -215,7 +248,7 @@ mod tests {
     /// Places a packet of SSRC 1 whose tag consists of `n`, and settles it; its index, and whether
     /// that was used before.
     fn send(r: &mut KeyRecord, seq: u16, n: u8) -> Result<(u64, bool), ProtectError> {
-        let mut place = r.place(1, seq, Again::SamePacket)?;
+        let mut place = r.place(1, seq, Again::SamePacket, false)?;
         place.settle(&[n; 20])?;
         Ok((place.index, place.used))
     }
@@ -227,7 +260,7 @@ mod tests {
         send(&mut r, 9, 0).unwrap();
         assert_eq!(send(&mut r, 10, 0), Err(ProtectError::KeyExhausted));
         // Another SSRC has the same key.
-        let other = r.place(2, 10, Again::SamePacket);
+        let other = r.place(2, 10, Again::SamePacket, false);
         assert_eq!(other.err(), Some(ProtectError::KeyExhausted));
     }
 
@@ -295,12 +328,12 @@ mod tests {
     #[test]
     fn an_aead_has_no_fingerprints_and_repeats_nothing() {
         let mut r = record();
-        r.place(1, 1, Again::Never).unwrap();
-        let again = r.place(1, 1, Again::Never);
+        r.place(1, 1, Again::Never, false).unwrap();
+        let again = r.place(1, 1, Again::Never, false);
         assert_eq!(again.err(), Some(ProtectError::ReusedIndex));
         assert_eq!(send(&mut r, 1, 1), Err(ProtectError::ReusedIndex));
         send(&mut r, 2, 2).unwrap();
-        let again = r.place(1, 2, Again::Never);
+        let again = r.place(1, 2, Again::Never, false);
         assert_eq!(again.err(), Some(ProtectError::ReusedIndex));
         assert_eq!(r.packets.rtp, 2);
     }
