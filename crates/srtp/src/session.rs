@@ -123,7 +123,7 @@ impl Session {
     ///
     /// The index is the one that RFC 3711 appendix A guesses. Where that was heard, is older than the window, or does not
     /// fit a few packets in a row, others are tried that were never heard: up to 46 turns of the sequence number ahead;
-    /// behind, when the SSRC was silent for a second, or after a description ([`set_remote`](Self::set_remote)). Without a
+    /// behind, when the SSRC was not heard for a second of such packets, or after a description ([`set_remote`](Self::set_remote)). Without a
     /// tag nothing is tried.
     pub fn unprotect_rtp(
         &mut self,

@@ -23,6 +23,7 @@ pub(super) struct Heard {
     /// From here to the window everything counts as heard.
     lowest: u64,
     /// Other runs, ascending. None for a stream that never jumped, which is nearly every one.
+    #[expect(clippy::box_collection, reason = "one word in each session, not three")]
     runs: Option<Box<Vec<Run>>>,
 }
 
@@ -67,7 +68,7 @@ impl Heard {
     pub(super) fn take(&mut self, index: u64) -> bool {
         let ahead = index.wrapping_sub(self.window.highest());
         if ahead < WINDOW {
-            self.window.take(index);
+            self.window.advance(ahead);
             return false;
         }
         self.take_elsewhere(index)

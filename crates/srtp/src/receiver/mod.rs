@@ -39,11 +39,11 @@ const REMEMBERED_KEYS: usize = 8;
 /// How long the old key is still tried after the new one has taken over: packets under way.
 pub const OLD_KEY_MS: u64 = 2_000;
 
-/// Milliseconds, a power of two, in which a stream's last packet is remembered.
+/// Milliseconds in a tick: so many bits.
 const TICK: u32 = 6;
 
-/// Ticks of silence after which a stream may go on before the packets that were heard: one second. While it is heard, what
-/// is older than the window is late or held back by somebody.
+/// Ticks, one second, after which a stream may go on before the packets that were heard, when nothing of it was heard
+/// meanwhile. While it is heard, what is older than the window is late or held back by somebody.
 const MAY_GO_BACK: u16 = 1000 >> TICK;
 
 /// What was received from one SSRC under one key.
@@ -52,8 +52,8 @@ struct Stream {
     ssrc: u32,
     /// Packets in a row that failed, of RTP.
     missed: u16,
-    /// When RTP was heard last, in ticks. Behind 70 minutes of silence it may look like now, for a second.
-    heard_at: u16,
+    /// When the first of them came, in ticks. (Each 70 minutes it looks like now, for a second.)
+    missed_at: u16,
     rtp: Option<Heard>,
     /// Greater for a stream heard later.
     heard: u64,
@@ -61,13 +61,20 @@ struct Stream {
 }
 
 impl Stream {
-    /// Whether RTP was not heard for so long that the peer may have gone back.
-    fn is_silent(&self, now_ms: u64) -> bool {
-        ticks(now_ms).wrapping_sub(self.heard_at) >= MAY_GO_BACK
+    /// A packet of RTP failed.
+    fn miss(&mut self, now_ms: u64) {
+        if self.missed == 0 {
+            self.missed_at = ticks(now_ms);
+        }
+        self.missed = search::count(self.missed);
+    }
+
+    /// Whether RTP has been failing for so long that the peer may have gone back.
+    fn is_unheard(&self, now_ms: u64) -> bool {
+        self.missed > 0 && ticks(now_ms).wrapping_sub(self.missed_at) >= MAY_GO_BACK
     }
 }
 
-#[inline]
 fn ticks(now_ms: u64) -> u16 {
     (now_ms >> TICK) as u16
 }
@@ -290,7 +297,7 @@ impl Receiver {
         match self.open_rtp(&header, packet, now_ms) {
             Ok(verified) => Ok(self.accept_rtp(&verified, now_ms)),
             Err(why) => {
-                self.miss(header.ssrc);
+                self.miss(header.ssrc, now_ms);
                 Err(why)
             }
         }
@@ -298,10 +305,10 @@ impl Receiver {
 
     /// An RTP packet of this SSRC failed.
     #[cold]
-    fn miss(&mut self, ssrc: u32) {
+    fn miss(&mut self, ssrc: u32, now_ms: u64) {
         let streams = self.records.iter_mut().flat_map(|r| &mut r.streams);
         for stream in streams.filter(|s| s.ssrc == ssrc) {
-            stream.missed = search::count(stream.missed);
+            stream.miss(now_ms);
         }
         for generation in self.current.iter_mut().chain(self.pending.as_deref_mut()) {
             generation.missed = search::count(generation.missed);
@@ -322,7 +329,6 @@ impl Receiver {
         let (record, clock) = self.commit(verified, now_ms);
         let stream = record.stream(verified.ssrc, clock);
         stream.missed = 0;
-        stream.heard_at = ticks(now_ms);
         let went_back = match &mut stream.rtp {
             Some(heard) => heard.take(verified.index),
             new => {
@@ -418,7 +424,7 @@ impl KeyRecord {
         let new = Stream {
             ssrc,
             missed: 0,
-            heard_at: 0,
+            missed_at: 0,
             rtp: None,
             heard: 0,
             rtcp: None,

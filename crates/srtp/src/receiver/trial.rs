@@ -125,22 +125,36 @@ impl Receiver {
             len,
         };
         let why = match self.rtp_indexes(key, generation, header) {
-            Ok((index, other)) => {
-                for index in [Some(index), other].into_iter().flatten() {
-                    if let Ok(len) = key.transform.open_rtp(header, index, packet, mki_len) {
-                        return Ok(verified(index, len));
-                    }
+            Ok((mut index, mut other)) => loop {
+                if let Ok(len) = key.transform.open_rtp(header, index, packet, mki_len) {
+                    return Ok(verified(index, len));
                 }
-                UnprotectError::AuthFailed
-            }
+                match other.take() {
+                    Some(next) => index = next,
+                    None => break UnprotectError::AuthFailed,
+                }
+            },
             Err(why) => why,
         };
-        for index in self.further_indexes(key, generation, header, now_ms) {
-            if let Ok(len) = key.transform.open_rtp(header, index, packet, mki_len) {
-                return Ok(verified(index, len));
-            }
-        }
-        Err(why)
+        let found = self.try_further((generation, key), header, packet, mki_len, now_ms);
+        found.map(|(index, len)| verified(index, len)).ok_or(why)
+    }
+
+    /// Tries the packet with the [further indexes](Self::further_indexes); which one fits, and the packet's length then.
+    #[cold]
+    fn try_further(
+        &self,
+        (generation, key): (&Generation, &RemoteKey),
+        header: &RtpHeader,
+        packet: &mut [u8],
+        mki_len: usize,
+        now_ms: u64,
+    ) -> Option<(u64, usize)> {
+        self.further_indexes(key, generation, header, now_ms)
+            .find_map(|index| {
+                let len = key.transform.open_rtp(header, index, packet, mki_len);
+                Some((index, len.ok()?))
+            })
     }
 
     /// The index the packet has under `key`, and another one that it may have.
@@ -162,7 +176,6 @@ impl Receiver {
     }
 
     /// Where else the packet may lie: at most two indexes, none of which was heard. See [`search`].
-    #[cold]
     fn further_indexes(
         &self,
         key: &RemoteKey,
@@ -174,7 +187,7 @@ impl Receiver {
             // What has no tag fits everywhere.
             _ if key.transform.rtp_tag_len() == 0 => [None; 2],
             Some((stream, heard)) => {
-                let may_go_back = generation.renewed || stream.is_silent(now_ms);
+                let may_go_back = generation.renewed || stream.is_unheard(now_ms);
                 let is_new = |index: &u64| match heard.look_up(*index) {
                     Seen::New => true,
                     Seen::Used => false,

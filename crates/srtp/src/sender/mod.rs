@@ -65,7 +65,7 @@ pub(crate) struct Sender {
     keeps: bool,
     active: Few<Active>,
     records: Few<KeyRecord>,
-    keys_set: u64,
+    keys_set: u32,
     staged: Box<[Staged]>,
 }
 
@@ -111,6 +111,9 @@ impl Sender {
     /// See [`Session::keep_sent`](crate::Session::keep_sent).
     pub(crate) fn keep_sent(&mut self) {
         self.keeps = true;
+        for active in &self.active {
+            self.records[active.record].keep_if(active.transform.may_repeat());
+        }
     }
 
     /// Lets the policy of `from` protect `to` instead.
@@ -177,6 +180,7 @@ impl Sender {
             }
         };
         self.records[record].age = age;
+        self.records[record].keep_if(self.keeps && transform.may_repeat());
         self.active.push(Active {
             ssrc,
             record,
@@ -219,7 +223,7 @@ impl Sender {
             true => Again::SamePacket,
         };
         let record = &mut self.records.as_mut_slice()[active.record];
-        let place = record.place(header.ssrc, header.seq, again, self.keeps)?;
+        let place = record.place(header.ssrc, header.seq, again)?;
         self.last = Some((active.record as u32, header.ssrc));
         Ok(Placed {
             transform,

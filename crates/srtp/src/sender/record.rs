@@ -29,7 +29,9 @@ pub(crate) struct KeyRecord {
     pub(super) streams: Few<Stream>,
     pub(super) payload_key: PayloadKey,
     /// Greater for a key set later.
-    pub(super) age: u64,
+    pub(super) age: u32,
+    /// Its streams remember more packets: [`KEPT`].
+    keeps: bool,
     pub(super) id: KeyId,
 }
 
@@ -118,9 +120,21 @@ impl KeyRecord {
         KeyRecord {
             id,
             age: 0,
+            keeps: false,
             payload_key,
             packets: KeyUsage::default(),
             streams: Few::new(),
+        }
+    }
+
+    /// Whether its streams remember the latest [`KEPT`] packets from now on.
+    pub(super) fn keep_if(&mut self, keeps: bool) {
+        if !keeps || self.keeps {
+            return;
+        }
+        self.keeps = true;
+        for stream in &mut self.streams {
+            stream.kept.get_or_insert_with(Kept::new);
         }
     }
 
@@ -131,29 +145,29 @@ impl KeyRecord {
         ssrc: u32,
         seq: u16,
         again: Again<'_>,
-        keeps: bool,
     ) -> Result<RtpPlace<'_>, ProtectError> {
         let packets = &mut self.packets.rtp;
         if *packets >= RTP_INDEXES {
             return Err(ProtectError::KeyExhausted);
         }
-        let stream = stream(&mut self.streams, ssrc)?;
-        if keeps && stream.kept.is_none() && !matches!(again, Again::Never) {
-            stream.kept = Some(Kept::new());
-        }
-        let (index, seen, latest) = match &mut stream.rtp {
+        let stream = stream(&mut self.streams, ssrc, self.keeps)?;
+        let (index, refused, latest) = match &mut stream.rtp {
             None => {
                 let index = u64::from(seq);
                 stream.rtp = Some(Window::starting_at(index));
-                (index, Seen::New, true)
+                (index, None, true)
             }
             Some(window) => {
                 let index = next_index(window.highest(), seq)?;
-                let seen = window.take(index);
-                (index, seen, window.highest() - index < KNOWN as u64)
+                let refused = match window.take(index) {
+                    Seen::New => None,
+                    Seen::Used => Some(ProtectError::ReusedIndex),
+                    Seen::TooOld => Some(ProtectError::IndexTooOld),
+                };
+                (index, refused, window.highest() - index < KNOWN as u64)
             }
         };
-        let used = seen != Seen::New;
+        let used = refused.is_some();
         let fingerprint = match again {
             Again::SamePayload(kernels, payload) => {
                 Some(self.payload_key.fingerprint(kernels, index, payload))
@@ -166,10 +180,8 @@ impl KeyRecord {
             (_, None) if !latest => None,
             (_, None) => Some(&mut stream.fingerprints[index as usize % KNOWN]),
         };
-        match seen {
-            Seen::Used if slot.is_none() => return Err(ProtectError::ReusedIndex),
-            Seen::TooOld if slot.is_none() => return Err(ProtectError::IndexTooOld),
-            _ => (),
+        if let (Some(why), None) = (refused, &slot) {
+            return Err(why);
         }
         *packets += u64::from(!used);
         Ok(RtpPlace {
@@ -187,7 +199,7 @@ impl KeyRecord {
         if self.packets.rtcp >= RTCP_INDEXES {
             return Err(ProtectError::KeyExhausted);
         }
-        let stream = stream(&mut self.streams, ssrc)?;
+        let stream = stream(&mut self.streams, ssrc, self.keeps)?;
         let index = stream.rtcp_next;
         stream.rtcp_next += 1;
         self.packets.rtcp += 1;
@@ -202,15 +214,19 @@ impl KeyRecord {
 
 /// The SSRC's stream, which is new if this is its first packet.
 #[inline]
-fn stream(streams: &mut Few<Stream>, ssrc: u32) -> Result<&mut Stream, ProtectError> {
+fn stream(streams: &mut Few<Stream>, ssrc: u32, keeps: bool) -> Result<&mut Stream, ProtectError> {
     match streams.iter().position(|s| s.ssrc == ssrc) {
         Some(known) => Ok(&mut streams.as_mut_slice()[known]),
-        None => new_stream(streams, ssrc),
+        None => new_stream(streams, ssrc, keeps),
     }
 }
 
 #[cold]
-fn new_stream(streams: &mut Few<Stream>, ssrc: u32) -> Result<&mut Stream, ProtectError> {
+fn new_stream(
+    streams: &mut Few<Stream>,
+    ssrc: u32,
+    keeps: bool,
+) -> Result<&mut Stream, ProtectError> {
     if streams.len() >= MAX_LOCAL_SOURCES {
         return Err(ProtectError::TooManySources);
     }
@@ -219,7 +235,7 @@ fn new_stream(streams: &mut Few<Stream>, ssrc: u32) -> Result<&mut Stream, Prote
         ssrc,
         rtcp_next: 0,
         rtp: None,
-        kept: None,
+        kept: keeps.then(Kept::new),
         fingerprints: [Fingerprint::default(); KNOWN],
     });
     let new = streams.len() - 1;
@@ -248,7 +264,7 @@ mod tests {
     /// Places a packet of SSRC 1 whose tag consists of `n`, and settles it; its index, and whether
     /// that was used before.
     fn send(r: &mut KeyRecord, seq: u16, n: u8) -> Result<(u64, bool), ProtectError> {
-        let mut place = r.place(1, seq, Again::SamePacket, false)?;
+        let mut place = r.place(1, seq, Again::SamePacket)?;
         place.settle(&[n; 20])?;
         Ok((place.index, place.used))
     }
@@ -260,7 +276,7 @@ mod tests {
         send(&mut r, 9, 0).unwrap();
         assert_eq!(send(&mut r, 10, 0), Err(ProtectError::KeyExhausted));
         // Another SSRC has the same key.
-        let other = r.place(2, 10, Again::SamePacket, false);
+        let other = r.place(2, 10, Again::SamePacket);
         assert_eq!(other.err(), Some(ProtectError::KeyExhausted));
     }
 
@@ -328,12 +344,12 @@ mod tests {
     #[test]
     fn an_aead_has_no_fingerprints_and_repeats_nothing() {
         let mut r = record();
-        r.place(1, 1, Again::Never, false).unwrap();
-        let again = r.place(1, 1, Again::Never, false);
+        r.place(1, 1, Again::Never).unwrap();
+        let again = r.place(1, 1, Again::Never);
         assert_eq!(again.err(), Some(ProtectError::ReusedIndex));
         assert_eq!(send(&mut r, 1, 1), Err(ProtectError::ReusedIndex));
         send(&mut r, 2, 2).unwrap();
-        let again = r.place(1, 2, Again::Never, false);
+        let again = r.place(1, 2, Again::Never);
         assert_eq!(again.err(), Some(ProtectError::ReusedIndex));
         assert_eq!(r.packets.rtp, 2);
     }
