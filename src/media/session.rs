@@ -203,6 +203,13 @@ impl Session {
         })
     }
 
+    /// A description of the peer's came, whatever it says.
+    pub fn renew(&self) {
+        if let Ok(mut inner) = self.inner.lock() {
+            inner.renew();
+        }
+    }
+
     /// What was proposed was refused: as if it had never come.
     pub fn cancel(&self) {
         if let Ok(mut inner) = self.inner.lock() {

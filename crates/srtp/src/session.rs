@@ -94,6 +94,12 @@ impl Session {
             .set(self.kernels, policies, peer_moved, now_ms)
     }
 
+    /// The peer sent a description (a hold, a session refresh), whatever it says: one of its streams may go back, once, to
+    /// indexes that were never heard. [`set_remote`](Self::set_remote) says that, too.
+    pub fn renew(&mut self) {
+        self.receiver.renew();
+    }
+
     /// Protects an RTP packet; the SRTP packet is `dst[..n]`. `dst` needs room for
     /// [`MAX_TRAILER`](crate::MAX_TRAILER) more octets.
     ///
@@ -123,7 +129,7 @@ impl Session {
     ///
     /// The index is the one that RFC 3711 appendix A guesses. Where that was heard, is older than the window, or does not
     /// fit a few packets in a row, others are tried that were never heard: up to 46 turns of the sequence number ahead;
-    /// behind, when the SSRC was not heard for a second of such packets, or after a description ([`set_remote`](Self::set_remote)). Without a
+    /// behind, when the SSRC was not heard for a second of such packets, or after a description ([`renew`](Self::renew)). Without a
     /// tag nothing is tried.
     pub fn unprotect_rtp(
         &mut self,

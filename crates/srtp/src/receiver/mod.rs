@@ -163,9 +163,7 @@ impl Receiver {
             // Also the peer's way to take back a description that is still pending.
             self.pending = None;
             self.unsettled = false;
-            if let Some(current) = &mut self.current {
-                current.renewed = true;
-            }
+            self.renew();
             return Ok(());
         }
         self.pending = None;
@@ -193,6 +191,13 @@ impl Receiver {
             self.unsettled = true;
         }
         Ok(())
+    }
+
+    /// See [`Session::renew`](crate::Session::renew).
+    pub(crate) fn renew(&mut self) {
+        if let Some(current) = &mut self.current {
+            current.renewed = true;
+        }
     }
 
     /// The description stands: it can no longer be refused.
