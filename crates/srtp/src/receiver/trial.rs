@@ -194,18 +194,19 @@ impl Receiver {
                     Seen::TooOld => may_go_back && heard.is_new_behind(*index),
                 };
                 let guess = guess(heard.highest(), header.seq);
-                let further = |step| search::further(guess?, step);
+                let further = |missed| search::further(guess?, missed);
                 let tries = match guess.map(|index| heard.look_up(index)) {
                     Some(Seen::TooOld) => [guess, further(stream.missed)],
-                    _ => [search::paced(stream.missed).and_then(further), None],
+                    _ => [search::patient(stream.missed).and_then(further), None],
                 };
                 tries.map(|index| index.filter(is_new))
             }
             None => {
                 let guess = self.kept_index(header);
                 let guess = guess.unwrap_or(u64::from(header.seq));
-                let step = search::paced(generation.missed);
-                [step.and_then(|step| search::further(guess, step)), None]
+                let missed = search::patient(generation.missed);
+                let further = missed.and_then(|missed| search::further(guess, missed));
+                [further, None]
             }
         };
         tries.into_iter().flatten()
