@@ -315,8 +315,12 @@ impl Receiver {
         for stream in streams.filter(|s| s.ssrc == ssrc) {
             stream.miss(now_ms);
         }
+        let records = &self.records;
+        let is_heard = |key: &RemoteKey| records[key.record].heard_rtp(ssrc).is_some();
         for generation in self.current.iter_mut().chain(self.pending.as_deref_mut()) {
-            generation.missed = search::count(generation.missed);
+            if !generation.keys.iter().any(is_heard) {
+                generation.missed = search::count(generation.missed);
+            }
         }
     }
 

@@ -26,16 +26,34 @@ pub(super) fn patient(missed: u16) -> Option<u16> {
     missed.checked_sub(PATIENCE)
 }
 
-/// The index to try after so many failed packets, where `guess` does not fit: turn after turn ahead. Every second time one
-/// behind: that of a peer which begins anew without a turn, or whose sequence number jumped back and its counter stayed.
-pub(super) fn further(guess: u64, missed: u16) -> Option<u64> {
+/// The index to try after so many failed packets, where `guess` does not fit: turn after turn ahead. If the peer
+/// `may_go_back`, every second one is behind: no turn, for a peer that begins anew; the turn before, for one whose sequence
+/// number jumped back and whose counter stayed.
+pub(super) fn further(guess: u64, missed: u16, may_go_back: bool) -> Option<u64> {
+    if !may_go_back {
+        return ahead(guess, missed);
+    }
     let step = missed / 2;
     let index = match (missed % 2, step % 2) {
-        (0, _) => guess + TURN * u64::from(step % AHEAD + 1),
+        (0, _) => return ahead(guess, step),
         (_, 0) => guess % TURN,
         _ => guess.checked_sub(TURN)?,
     };
-    (index != guess && index < RTP_INDEXES).then_some(index)
+    (index != guess).then_some(index)
+}
+
+/// The same for a source that was not heard under the key: ahead of where it was under its last key, if it was, and of zero.
+pub(super) fn first(kept: Option<u64>, zero: u64, missed: u16) -> Option<u64> {
+    match (kept, missed % 2) {
+        (Some(kept), 0) => ahead(kept, missed / 2),
+        (Some(_), _) => ahead(zero, missed / 2),
+        (None, _) => ahead(zero, missed),
+    }
+}
+
+fn ahead(of: u64, step: u16) -> Option<u64> {
+    let index = of + TURN * u64::from(step % AHEAD + 1);
+    (index < RTP_INDEXES).then_some(index)
 }
 
 #[cfg(test)]
@@ -44,28 +62,33 @@ mod tests {
 
     #[test]
     fn all_turns_come_up_within_a_hundred_packets() {
-        let guess = 5 * TURN + 17;
-        let tried: Vec<_> = (0..100)
-            .filter_map(patient)
-            .filter_map(|missed| further(guess, missed))
-            .collect();
-        let ahead = (1..=u64::from(AHEAD)).map(|turns| guess + turns * TURN);
-        for index in ahead.chain([17, 4 * TURN + 17]) {
+        let guess = 50 * TURN + 17;
+        let ahead = |of: u64| (1..=u64::from(AHEAD)).map(move |turns| of + turns * TURN);
+        let tries = |packets: u16, index: &dyn Fn(u16) -> Option<u64>| {
+            let tried = (0..packets).filter_map(patient).filter_map(index);
+            tried.collect::<Vec<_>>()
+        };
+        let tried = tries(50, &|missed| further(guess, missed, false));
+        assert!(tried.iter().eq(&ahead(guess).collect::<Vec<_>>()));
+        let tried = tries(100, &|missed| further(guess, missed, true));
+        for index in ahead(guess).chain([17, guess - TURN]) {
             assert!(tried.contains(&index), "{index:#x}");
         }
+        let tried = tries(100, &|missed| first(Some(guess), 17, missed));
+        for index in ahead(guess).chain(ahead(17)) {
+            assert!(tried.contains(&index), "{index:#x}");
+        }
+        let tried = tries(50, &|missed| first(None, 17, missed));
+        assert!(tried.iter().eq(&ahead(17).collect::<Vec<_>>()));
         assert_eq!(patient(PATIENCE - 1), None);
-        assert_eq!(
-            further(guess, 0),
-            Some(6 * TURN + 17),
-            "the likeliest first"
-        );
     }
 
     #[test]
     fn nothing_lies_outside_the_indexes() {
-        assert_eq!(further(17, 1), None, "the guess itself");
-        assert_eq!(further(17, 3), None);
-        assert_eq!(further(RTP_INDEXES - 1, 0), None);
+        for missed in [1, 3] {
+            assert_eq!(further(17, missed, true), None, "the guess itself");
+        }
+        assert_eq!(further(RTP_INDEXES - 1, 0, false), None);
         assert_eq!(count(u16::MAX), PATIENCE);
     }
 }

@@ -194,7 +194,7 @@ impl Receiver {
                     Seen::TooOld => may_go_back && heard.is_new_behind(*index),
                 };
                 let guess = guess(heard.highest(), header.seq);
-                let further = |missed| search::further(guess?, missed);
+                let further = |missed| search::further(guess?, missed, may_go_back);
                 let tries = match guess.map(|index| heard.look_up(index)) {
                     Some(Seen::TooOld) => [guess, further(stream.missed)],
                     _ => [search::patient(stream.missed).and_then(further), None],
@@ -202,11 +202,10 @@ impl Receiver {
                 tries.map(|index| index.filter(is_new))
             }
             None => {
-                let guess = self.kept_index(header);
-                let guess = guess.unwrap_or(u64::from(header.seq));
+                let (kept, zero) = (self.kept_index(header), u64::from(header.seq));
                 let missed = search::patient(generation.missed);
-                let further = missed.and_then(|missed| search::further(guess, missed));
-                [further, None]
+                let first = missed.and_then(|missed| search::first(kept, zero, missed));
+                [first, None]
             }
         };
         tries.into_iter().flatten()
