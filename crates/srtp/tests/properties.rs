@@ -134,6 +134,7 @@ struct Tally {
     replays: u64,
     unsafe_lost: u64,
     longest: u32,
+    longest_attacked: u32,
 }
 
 struct Call<'a> {
@@ -313,7 +314,11 @@ impl<'a> Call<'a> {
         let heard = self.arrive(&wire);
         let source = &mut self.sources[which];
         if heard {
-            self.tally.longest = self.tally.longest.max(source.deaf);
+            let longest = match source.others {
+                0 => &mut self.tally.longest,
+                _ => &mut self.tally.longest_attacked,
+            };
+            *longest = (*longest).max(source.deaf);
             source.deaf = 0;
             source.others = 0;
         } else if is_free {
@@ -327,6 +332,8 @@ impl<'a> Call<'a> {
             );
         } else {
             self.tally.unsafe_lost += 1;
+            source.deaf = 0;
+            source.others = 0;
         }
         if self.attacked {
             self.attack(which, wire, heard);

@@ -12,9 +12,9 @@ use crate::index::{RTP_INDEXES, TURN};
 /// Failed packets in a row after which other indexes are tried, where the guess is tried too.
 const PATIENCE: u16 = 4;
 
-/// Turns of the sequence number that a stream is followed ahead: 17 hours of audio at 50 packets a second. With every second
+/// Turns of the sequence number that a stream is followed, each way: 17 hours of audio at 50 packets a second. With every second
 /// packet, all are tried within 2 seconds of audio.
-const AHEAD: u16 = 46;
+const REACH: u16 = 46;
 
 /// One failed packet more. Behind the last number the search goes on.
 pub(super) fn count(missed: u16) -> u16 {
@@ -27,17 +27,17 @@ pub(super) fn patient(missed: u16) -> Option<u16> {
 }
 
 /// The index to try after so many failed packets, where `guess` does not fit: turn after turn ahead. If the peer
-/// `may_go_back`, every second one is behind: no turn, for a peer that begins anew; the turn before, for one whose sequence
-/// number jumped back and whose counter stayed.
+/// `may_go_back`, every second one is behind: no turn, for a peer that begins anew; then turn after turn back, for one whose
+/// sequence number jumped back and whose counter stayed, and for one that began anew and went on.
 pub(super) fn further(guess: u64, missed: u16, may_go_back: bool) -> Option<u64> {
     if !may_go_back {
         return ahead(guess, missed);
     }
     let step = missed / 2;
-    let index = match (missed % 2, step % 2) {
+    let index = match (missed % 2, step % REACH) {
         (0, _) => return ahead(guess, step),
         (_, 0) => guess % TURN,
-        _ => guess.checked_sub(TURN)?,
+        (_, turns) => guess.checked_sub(TURN * u64::from(turns))?,
     };
     (index != guess).then_some(index)
 }
@@ -52,7 +52,7 @@ pub(super) fn first(kept: Option<u64>, zero: u64, missed: u16) -> Option<u64> {
 }
 
 fn ahead(of: u64, step: u16) -> Option<u64> {
-    let index = of + TURN * u64::from(step % AHEAD + 1);
+    let index = of + TURN * u64::from(step % REACH + 1);
     (index < RTP_INDEXES).then_some(index)
 }
 
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn all_turns_come_up_within_a_hundred_packets() {
         let guess = 50 * TURN + 17;
-        let ahead = |of: u64| (1..=u64::from(AHEAD)).map(move |turns| of + turns * TURN);
+        let ahead = |of: u64| (1..=u64::from(REACH)).map(move |turns| of + turns * TURN);
         let tries = |packets: u16, index: &dyn Fn(u16) -> Option<u64>| {
             let tried = (0..packets).filter_map(patient).filter_map(index);
             tried.collect::<Vec<_>>()
@@ -71,7 +71,8 @@ mod tests {
         let tried = tries(50, &|missed| further(guess, missed, false));
         assert!(tried.iter().eq(&ahead(guess).collect::<Vec<_>>()));
         let tried = tries(100, &|missed| further(guess, missed, true));
-        for index in ahead(guess).chain([17, guess - TURN]) {
+        let behind = (1..45).map(|turns| guess - turns * TURN);
+        for index in ahead(guess).chain(behind).chain([17]) {
             assert!(tried.contains(&index), "{index:#x}");
         }
         let tried = tries(100, &|missed| first(Some(guess), 17, missed));
