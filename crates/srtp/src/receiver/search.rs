@@ -4,8 +4,8 @@
 //! sequence number the guess of RFC 3711 appendix A is wrong for good. Other indexes are tried then. That is safe for each
 //! that was never heard: the packet must authenticate under it, and a packet recorded under another index does not.
 //!
-//! It costs a packet that fails anyway at most one HMAC more, and one too old for the window, of which nothing was computed,
-//! at most two. It costs nothing while a stream is heard, but for the fifth and later of packets in a row that fail.
+//! It costs a packet that fails anyway at most one HMAC more (two of a source under a new key), and one too old for the
+//! window, of which nothing was computed, at most two. It costs nothing while a stream is heard, but for the fifth and later of packets in a row that fail.
 
 use crate::index::{RTP_INDEXES, TURN};
 
@@ -30,30 +30,35 @@ pub(super) fn patient(missed: u16) -> Option<u16> {
 /// `may_go_back`, every second one is behind: no turn, for a peer that begins anew; then turn after turn back, for one whose
 /// sequence number jumped back and whose counter stayed, and for one that began anew and went on.
 pub(super) fn further(guess: u64, missed: u16, may_go_back: bool) -> Option<u64> {
-    if !may_go_back {
-        return ahead(guess, missed);
-    }
     let step = missed / 2;
-    let index = match (missed % 2, step % REACH) {
-        (0, _) => return ahead(guess, step),
-        (_, 0) => guess % TURN,
-        (_, turns) => guess.checked_sub(TURN * u64::from(turns))?,
-    };
-    (index != guess).then_some(index)
+    match (may_go_back, missed % 2) {
+        (false, _) => ahead(guess, missed),
+        (true, 0) => ahead(guess, step),
+        (true, _) if step % REACH == 0 => Some(guess % TURN).filter(|zero| *zero != guess),
+        (true, _) => behind(guess, step - 1),
+    }
 }
 
-/// The same for a source that was not heard under the key: ahead of where it was under its last key, if it was, and of zero.
-pub(super) fn first(kept: Option<u64>, zero: u64, missed: u16) -> Option<u64> {
-    match (kept, missed % 2) {
-        (Some(kept), 0) => ahead(kept, missed / 2),
-        (Some(_), _) => ahead(zero, missed / 2),
-        (None, _) => ahead(zero, missed),
-    }
+/// The same for a source that was not heard under the key: around where it was under its last key, if it was, and ahead of
+/// zero. Two indexes, for there is more to try, and whoever has heard of a new key has no packets of it to send again.
+pub(super) fn first(kept: Option<u64>, zero: u64, missed: u16) -> [Option<u64>; 2] {
+    let Some(kept) = kept else {
+        return [ahead(zero, missed), None];
+    };
+    let other = match missed % 2 {
+        0 => behind(kept, missed / 2),
+        _ => ahead(zero, missed / 2),
+    };
+    [ahead(kept, missed), other]
 }
 
 fn ahead(of: u64, step: u16) -> Option<u64> {
     let index = of + TURN * u64::from(step % REACH + 1);
     (index < RTP_INDEXES).then_some(index)
+}
+
+fn behind(of: u64, step: u16) -> Option<u64> {
+    of.checked_sub(TURN * u64::from(step % REACH + 1))
 }
 
 #[cfg(test)]
@@ -63,24 +68,23 @@ mod tests {
     #[test]
     fn all_turns_come_up_within_a_hundred_packets() {
         let guess = 50 * TURN + 17;
-        let ahead = |of: u64| (1..=u64::from(REACH)).map(move |turns| of + turns * TURN);
-        let tries = |packets: u16, index: &dyn Fn(u16) -> Option<u64>| {
-            let tried = (0..packets).filter_map(patient).filter_map(index);
-            tried.collect::<Vec<_>>()
+        let turns = || 1..u64::from(REACH);
+        let tried = |packets: u16, indexes: &dyn Fn(u16) -> [Option<u64>; 2]| {
+            let tried = (0..packets).filter_map(patient).flat_map(indexes);
+            tried.flatten().collect::<Vec<_>>()
         };
-        let tried = tries(50, &|missed| further(guess, missed, false));
-        assert!(tried.iter().eq(&ahead(guess).collect::<Vec<_>>()));
-        let tried = tries(100, &|missed| further(guess, missed, true));
-        let behind = (1..45).map(|turns| guess - turns * TURN);
-        for index in ahead(guess).chain(behind).chain([17]) {
-            assert!(tried.contains(&index), "{index:#x}");
-        }
-        let tried = tries(100, &|missed| first(Some(guess), 17, missed));
-        for index in ahead(guess).chain(ahead(17)) {
-            assert!(tried.contains(&index), "{index:#x}");
-        }
-        let tried = tries(50, &|missed| first(None, 17, missed));
-        assert!(tried.iter().eq(&ahead(17).collect::<Vec<_>>()));
+        let here = tried(50, &|missed| [further(guess, missed, false), None]);
+        assert!(turns().all(|n| here.contains(&(guess + n * TURN))));
+        let back = tried(100, &|missed| [further(guess, missed, true), None]);
+        assert!(turns().all(|n| back.contains(&(guess + n * TURN))));
+        assert!(turns().all(|n| back.contains(&(guess - n * TURN))));
+        assert!(back.contains(&17));
+        let kept = tried(100, &|missed| first(Some(guess), 17, missed));
+        assert!(turns().all(|n| kept.contains(&(guess + n * TURN))));
+        assert!(turns().all(|n| kept.contains(&(guess - n * TURN))));
+        assert!(turns().all(|n| kept.contains(&(17 + n * TURN))));
+        let new = tried(50, &|missed| first(None, 17, missed));
+        assert!(turns().all(|n| new.contains(&(17 + n * TURN))));
         assert_eq!(patient(PATIENCE - 1), None);
     }
 

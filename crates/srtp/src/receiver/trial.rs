@@ -203,9 +203,10 @@ impl Receiver {
             }
             None => {
                 let (kept, zero) = (self.kept_index(header), u64::from(header.seq));
-                let missed = search::patient(generation.missed);
-                let first = missed.and_then(|missed| search::first(kept, zero, missed));
-                [first, None]
+                match search::patient(generation.missed) {
+                    Some(missed) => search::first(kept, zero, missed),
+                    None => [None; 2],
+                }
             }
         };
         tries.into_iter().flatten()
