@@ -34,7 +34,7 @@ pub(super) fn further(guess: u64, missed: u16, may_go_back: bool) -> Option<u64>
     match (may_go_back, missed % 2) {
         (false, _) => ahead(guess, missed),
         (true, 0) => ahead(guess, step),
-        (true, _) if step % REACH == 0 => Some(guess % TURN).filter(|zero| *zero != guess),
+        (true, _) if step.is_multiple_of(REACH) => Some(guess % TURN).filter(|zero| *zero != guess),
         (true, _) => behind(guess, step - 1),
     }
 }
