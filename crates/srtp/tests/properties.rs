@@ -24,7 +24,7 @@ const TURN: u64 = 1 << 16;
 const TICK: u64 = 20;
 /// Packets that may be lost before a stream is heard again: 2 seconds.
 const PATIENCE: u32 = 100;
-/// Turns ahead that a stream is followed.
+/// Turns that a stream is followed, each way.
 const AHEAD: u64 = 46;
 /// What a receiver knows of one stream: the run that it hears and 8 others.
 const STRETCHES: usize = 9;
@@ -146,6 +146,8 @@ struct Call<'a> {
     key: u8,
     sources: Vec<Source>,
     known: HashMap<(u8, u32), Known>,
+    /// The index that was heard last of an SSRC, under any key.
+    last: HashMap<u32, u64>,
     recorded: Vec<Vec<u8>>,
     delayed: Vec<Vec<u8>>,
     /// Somebody sends forgeries and replays.
@@ -181,6 +183,7 @@ impl<'a> Call<'a> {
             key: 0,
             sources,
             known: HashMap::new(),
+            last: HashMap::new(),
             recorded: Vec::new(),
             delayed: Vec::new(),
             attacked,
@@ -263,6 +266,14 @@ impl<'a> Call<'a> {
         sender.protect_rtp(&packet).expect("libsrtp protects")
     }
 
+    /// Whether an index is as near as it is looked for: some turns from the last one, at zero, or, under a key with nothing of
+    /// the SSRC heard, some turns from zero.
+    fn is_near(&self, ssrc: u32, index: u64, is_new: bool) -> bool {
+        let near = |other: u64| (index / TURN).abs_diff(other / TURN) < AHEAD;
+        let last = self.last.get(&ssrc);
+        index < TURN || (is_new && near(0)) || last.is_some_and(|last| near(*last))
+    }
+
     /// Hands a packet to the receiver. Whether it was heard.
     fn arrive(&mut self, wire: &[u8]) -> bool {
         let mut buffer = wire.to_vec();
@@ -275,6 +286,7 @@ impl<'a> Call<'a> {
                 assert_eq!(index as u16, u16::from_be_bytes([buffer[2], buffer[3]]));
                 let known = self.known.entry((key, ssrc)).or_default();
                 assert!(known.accept(index), "{:?}: {index:#x} twice", self.model);
+                self.last.insert(ssrc, index);
                 self.tally.heard += 1;
                 true
             }
@@ -310,7 +322,8 @@ impl<'a> Call<'a> {
             self.recorded[at].clone_from(&wire);
         }
         let known = self.known.get(&(self.key, ssrc));
-        let is_free = known.is_none_or(|known| known.is_free(index));
+        let is_free = known.is_none_or(|known| known.is_free(index))
+            && self.is_near(ssrc, index, known.is_none());
         let heard = self.arrive(&wire);
         let source = &mut self.sources[which];
         if heard {

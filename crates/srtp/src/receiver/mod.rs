@@ -166,6 +166,13 @@ impl Receiver {
             self.renew();
             return Ok(());
         }
+        if !self.unsettled
+            && let Some(agreed) = self.pending.take()
+        {
+            // It stands, though nothing was heard under it: should the new description be refused, it is what is in force.
+            let before = self.current.replace(*agreed);
+            self.retire(before, now_ms);
+        }
         self.pending = None;
         self.forget_idle_records();
         let mut keys = Few::with_capacity(policies.len());
