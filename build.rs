@@ -30,7 +30,7 @@ const FUNCTIONS: &[&str] = &[
     "ast_rtp_engine_(un)?register_srtp",
     "ast_rtp_instance_add_srtp_policy",
     "ast_rtp_instance_get_srtp",
-    "ast_rtp_instance_get_ssrc",
+    "ast_rtp_instance_get_(prop|ssrc)",
     "ast_rtp_instance_get_channel_id",
     "ast_rtp_instance_get_incoming_source_address",
     "ast_sockaddr_stringify_fmt",
@@ -86,6 +86,7 @@ const TYPES: &[&str] = &[
     "ast_sdp_crypto_api",
     "ast_sdp_srtp",
     "ast_srtp_suite",
+    "ast_rtp_property",
     "ast_cli_command",
     "ct_constant",
     "ast_sorcery_(retrieve|field_handler)_flags",
@@ -272,9 +273,7 @@ fn bindings(flags: &[String]) -> String {
         builder = builder.allowlist_var(pattern);
     }
     if env::var_os("CARGO_FEATURE_TEST_HOOKS").is_some() {
-        builder = builder
-            .allowlist_function("ast_rtp_instance_set_prop")
-            .allowlist_type("ast_rtp_property");
+        builder = builder.allowlist_function("ast_rtp_instance_set_prop");
     }
     builder
         .generate()

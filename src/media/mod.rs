@@ -16,4 +16,5 @@ pub mod refusal;
 pub mod registry;
 mod sdes;
 pub mod session;
+mod unheard;
 pub mod watch;

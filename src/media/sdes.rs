@@ -101,6 +101,9 @@ impl Negotiator for StreamNegotiator {
                 return false;
             }
         };
+        if let Some(session) = &session {
+            session.renew();
+        }
         if !self.apply(&step.action, session, Some(rtp), &srtp) {
             self.refuse(rtp, call, value, Refusal::NotInForce);
             return false;
