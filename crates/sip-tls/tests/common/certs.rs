@@ -60,6 +60,7 @@ pub struct Spec {
     pub ca: bool,
     pub rsa: bool,
     pub client_only: bool,
+    pub server_only: bool,
 }
 
 impl Default for Spec {
@@ -75,6 +76,7 @@ impl Default for Spec {
             ca: false,
             rsa: false,
             client_only: false,
+            server_only: false,
         }
     }
 }
@@ -88,7 +90,9 @@ fn name(cn: &str) -> X509Name {
     let mut name = X509NameBuilder::new().unwrap();
     name.append_entry_by_nid(Nid::ORGANIZATIONNAME, "Test")
         .unwrap();
-    name.append_entry_by_nid(Nid::COMMONNAME, cn).unwrap();
+    if !cn.is_empty() {
+        name.append_entry_by_nid(Nid::COMMONNAME, cn).unwrap();
+    }
     name.build()
 }
 
@@ -132,6 +136,11 @@ impl Cert {
             if spec.client_only {
                 builder
                     .append_extension(ExtendedKeyUsage::new().client_auth().build().unwrap())
+                    .unwrap();
+            }
+            if spec.server_only {
+                builder
+                    .append_extension(ExtendedKeyUsage::new().server_auth().build().unwrap())
                     .unwrap();
             }
             let mut alt = SubjectAlternativeName::new();
