@@ -204,12 +204,17 @@ impl Phone {
     ///
     /// The status that refused it.
     pub fn call(&mut self, extension: &str, offer: &Description) -> Result<Answer, u16> {
+        self.begin(extension);
+        self.invite(offer)
+    }
+
+    /// The dialog of a new call.
+    fn begin(&mut self, extension: &str) {
         let n = unique();
         self.call_id = format!("call-{n}@{}", self.host);
         self.ours = format!("<sip:phone@{}>;tag=t{n}", self.host);
         self.target = format!("sip:{extension}@{}", self.asterisk);
         self.theirs = format!("<{}>", self.target);
-        self.invite(offer)
     }
 
     /// Offers another description in the call.
@@ -222,11 +227,25 @@ impl Phone {
         self.invite(offer)
     }
 
+    /// [`Phone::call`] with a description that is another's word for word.
+    ///
+    /// # Errors
+    ///
+    /// The status that refused it.
+    pub fn call_with_sdp(&mut self, extension: &str, sdp: &str) -> Result<Answer, u16> {
+        self.begin(extension);
+        self.invite_with_sdp(sdp)
+    }
+
     fn invite(&mut self, offer: &Description) -> Result<Answer, u16> {
-        self.cseq += 1;
         let sdp = self.describe(offer);
+        self.invite_with_sdp(&sdp)
+    }
+
+    fn invite_with_sdp(&mut self, sdp: &str) -> Result<Answer, u16> {
+        self.cseq += 1;
         let branch = unique();
-        self.send(&self.request("INVITE", branch, &sdp));
+        self.send(&self.request("INVITE", branch, sdp));
         let answer = self.wait(|message| message.status().is_some_and(|status| status >= 200));
         let status = answer.status().expect("a response");
         if status < 300 {
