@@ -1,5 +1,6 @@
-//! What real peers offer (tests/peers/offers, docs/peers.md): each is a call to our Asterisk and to a stock one, to an
-//! endpoint that requires SDES and to one that is optimistic about it. The phone's SRTP is libsrtp's.
+//! What real peers offer and answer (tests/peers, docs/peers.md), to our Asterisk and to a stock one. An offer goes to an
+//! endpoint that requires SDES and to one that is optimistic about it; an answer comes from one that requires it. The phone's
+//! SRTP is libsrtp's.
 
 #[path = "../peers/case.rs"]
 mod case;
@@ -9,6 +10,7 @@ use std::net::SocketAddr;
 use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::lab::Lab;
 use host_harness::peer::sip::Answer;
+use host_harness::peer::srtp::AES_80;
 use host_harness::peer::{Key, Media, Phone};
 use host_harness::pjsip::{self, Encryption, UDP};
 use host_harness::wait;
@@ -28,20 +30,28 @@ const OTHER_PORT: u16 = 7100;
 const TRIES: usize = 25;
 
 #[test]
-fn offers_to_ours() {
+fn to_ours() {
     let lab = Lab::new("peers-ours");
     let ours = Asterisk::start(&lab, &endpoints(Setup::ours("ours", OURS)));
-    World::new(&lab, &ours, OURS, ["ours", "optimistic"]).offer_all();
+    let mut world = World::new(&lab, &ours, OURS, ["ours", "optimistic"]);
+    let mut verdict = Verdict::default();
+    world.offer_all(&mut verdict);
+    world.answer_all(&mut verdict);
+    verdict.end();
     assert_eq!(ours.status("SRTP engine"), "ours");
     assert!(ours.count("RTP unprotected") > 50);
     assert_eq!(ours.count("Panics caught"), 0);
 }
 
 #[test]
-fn offers_to_stock() {
+fn to_stock() {
     let lab = Lab::new("peers-stock");
     let stock = Asterisk::start(&lab, &endpoints(Setup::stock("stock", STOCK)));
-    World::new(&lab, &stock, STOCK, ["stock", "stock-optimistic"]).offer_all();
+    let mut world = World::new(&lab, &stock, STOCK, ["stock", "stock-optimistic"]);
+    let mut verdict = Verdict::default();
+    world.offer_all(&mut verdict);
+    world.answer_all(&mut verdict);
+    verdict.end();
 }
 
 fn endpoints(setup: Setup) -> Setup {
@@ -85,8 +95,7 @@ impl<'lab> World<'lab> {
         }
     }
 
-    fn offer_all(mut self) {
-        let mut verdict = Verdict::default();
+    fn offer_all(&mut self, verdict: &mut Verdict) {
         for case in case::all("offers") {
             for ((phone, media, name), host) in self.phones.iter_mut().zip([REQUIRED, OPTIMISTIC]) {
                 let expected = case.get(name);
@@ -100,8 +109,99 @@ impl<'lab> World<'lab> {
                 verdict.judge(&format!("{} ({name})", case.name), pending, outcome);
             }
         }
-        verdict.end();
     }
+
+    fn answer_all(&mut self, verdict: &mut Verdict) {
+        let pbx = self.pbx;
+        let (phone, media, name) = &mut self.phones[0];
+        for case in case::all("answers") {
+            // To an offer as every endpoint has it, and with audio that can be heard.
+            let Some(expected) = case.find(name) else {
+                continue;
+            };
+            let pending = case.find("pending").or(case.find("pending-call"));
+            let pending = pending.filter(|_| *name != "stock");
+            let got = answer(pbx, phone, media, &case, expected, pending.is_none());
+            verdict.judge(
+                &format!("{} ({name})", case.name),
+                pending,
+                same(&got, expected),
+            );
+        }
+    }
+}
+
+/// Asterisk calls, and the phone answers so. What comes of the call: `ended` by Asterisk; `encrypted`; `silent`, and up.
+fn answer(
+    pbx: &Asterisk<'_>,
+    phone: &mut Phone,
+    media: &mut Media,
+    case: &Case,
+    expected: &str,
+    waits: bool,
+) -> String {
+    pbx.cli("channel originate PJSIP/required extension echo@default");
+    let sdp = description(case, REQUIRED);
+    let offer = phone.answer_with_sdp(&sdp);
+    if expected == "ended" && waits {
+        phone.wait_for_hang_up();
+        pbx.wait_for_channels(0);
+        return "ended".to_owned();
+    }
+    let lines = offer.crypto();
+    let [line] = &lines[..] else {
+        panic!("{}: one line is offered, not {lines:?}", case.name)
+    };
+    media.send_to(offer.media());
+    media.receive_with(&Key::of_line(line));
+    let own = sdp
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("a=crypto:"));
+    let own = own.and_then(|own| own.split("inline:").nth(1));
+    let own = own.map_or_else(Vec::new, |key| {
+        base64(key.split(['|', ' ']).next().expect("a key"))
+    });
+    media.payload_type = Stream::of(&sdp).codec;
+    media.send_with(
+        &match own.len() {
+            30 => Key {
+                key_salt: own,
+                ..Key::new(AES_80, 1)
+            },
+            _ => Key::new(AES_80, 1),
+        },
+        0,
+    );
+    let channels = || pbx.cli("core show channels concise");
+    let in_echo = pbx.wait_until("the call in Echo, or its end", |_| match &channels()[..] {
+        text if text.contains("!Up!Echo!") => Some(true),
+        text if text.trim().is_empty() => Some(false),
+        _ => None,
+    });
+    let hears = in_echo && expected != "ended";
+    // A stream that nobody reads does not even answer STUN: this is no `Media::echo`.
+    let mut comes_back = || {
+        let audio = media.audio();
+        media.send(&audio);
+        media.try_for(&audio)
+    };
+    let heard = hears
+        && match expected {
+            "encrypted" if waits => wait::poll(wait::SOON, comes_back).is_some(),
+            _ => (0..TRIES).any(|_| comes_back().is_some()),
+        };
+    let outcome = match () {
+        () if heard => "encrypted",
+        () if channels().trim().is_empty() => "ended",
+        () => "silent",
+    };
+    if outcome != "ended" {
+        pbx.cli("channel request hangup all");
+    }
+    phone.wait_for_hang_up();
+    pbx.wait_for_channels(0);
+    outcome.to_owned()
 }
 
 /// The file's description, as a phone at `host` sends it.
@@ -133,7 +233,7 @@ fn offer(
         Err(status) => return format!("{status}{}", reason(pbx, &phone.call_id)),
     };
     let lines = answer.crypto();
-    let stream = Stream::of(&answer);
+    let stream = Stream::of(&answer.sdp);
     let mut outcome = match &lines[..] {
         [] => "200 clear".to_owned(),
         [line] => match keys(case, line) {
@@ -181,7 +281,7 @@ fn suite(line: &str) -> &str {
     line.split(' ').nth(1).expect("a suite")
 }
 
-/// The answer's audio: of several streams, the one that is not declined.
+/// A description's audio: of several streams, the one that is not declined.
 struct Stream {
     transport: String,
     codec: u8,
@@ -189,21 +289,18 @@ struct Stream {
 }
 
 impl Stream {
-    fn of(answer: &Answer) -> Self {
-        let live = answer
-            .sdp
-            .lines()
-            .filter(|line| !line.starts_with("m=audio 0 "));
-        let sdp = live.collect::<Vec<_>>().join("\n");
-        let line = sdp
+    fn of(sdp: &str) -> Self {
+        let live = sdp.lines().filter(|line| !line.starts_with("m=audio 0 "));
+        let live = live.collect::<Vec<_>>().join("\n");
+        let line = live
             .lines()
             .find_map(|line| line.strip_prefix("m=audio "))
-            .unwrap_or_else(|| panic!("no audio in\n{}", answer.sdp));
+            .unwrap_or_else(|| panic!("no audio in\n{sdp}"));
         let words: Vec<&str> = line.split(' ').collect();
         Self {
             transport: words[1].to_owned(),
             codec: words[2].parse().expect("a payload type"),
-            from: Answer { sdp: sdp.clone() }.media(),
+            from: Answer { sdp: live.clone() }.media(),
         }
     }
 }

@@ -286,11 +286,24 @@ impl Phone {
         self.wait(|message| message.first.starts_with("ACK "));
     }
 
+    /// [`Phone::answer`] with a description that is another's word for word.
+    pub fn answer_with_sdp(&mut self, sdp: &str) -> Answer {
+        let invite = self.wait(|message| message.first.starts_with("INVITE "));
+        self.accept_with_sdp(&invite, sdp)
+    }
+
     fn accept(&mut self, invite: &Message, answer: impl FnOnce(&Answer) -> Description) -> Answer {
         let offer = Answer {
             sdp: invite.body.clone(),
         };
         let sdp = self.describe(&answer(&offer));
+        self.accept_with_sdp(invite, &sdp)
+    }
+
+    fn accept_with_sdp(&mut self, invite: &Message, sdp: &str) -> Answer {
+        let offer = Answer {
+            sdp: invite.body.clone(),
+        };
         self.call_id = invite.header("Call-ID").to_owned();
         self.theirs = invite.header("From").to_owned();
         self.target = invite.uri_of_contact();
@@ -298,9 +311,16 @@ impl Phone {
         if !self.ours.contains(";tag=") {
             self.ours += ";tag=answered";
         }
-        self.respond(invite, "200 OK", &sdp);
+        self.respond(invite, "200 OK", sdp);
         self.wait(|message| message.first.starts_with("ACK "));
         offer
+    }
+
+    /// Answers whatever comes, until Asterisk ends the call.
+    pub fn wait_for_hang_up(&mut self) {
+        let bye = self.wait(|message| message.first.starts_with("BYE "));
+        self.respond(&bye, "200 OK", "");
+        self.call_id.clear();
     }
 
     /// Ends the call.
