@@ -54,13 +54,13 @@ pub struct Spec {
     pub dns: &'static [&'static str],
     pub uri: &'static [&'static str],
     pub ip: &'static [&'static str],
+    pub server_only: bool,
     pub from_days: i64,
     pub to_days: i64,
     pub v1: bool,
     pub ca: bool,
     pub rsa: bool,
     pub client_only: bool,
-    pub server_only: bool,
 }
 
 impl Default for Spec {
@@ -70,13 +70,13 @@ impl Default for Spec {
             dns: &["sip.example.com"],
             uri: &[],
             ip: &[],
+            server_only: false,
             from_days: -1,
             to_days: 30,
             v1: false,
             ca: false,
             rsa: false,
             client_only: false,
-            server_only: false,
         }
     }
 }

@@ -204,12 +204,11 @@ impl Phone {
     ///
     /// The status that refused it.
     pub fn call(&mut self, extension: &str, offer: &Description) -> Result<Answer, u16> {
-        self.begin(extension);
+        self.begin_call(extension);
         self.invite(offer)
     }
 
-    /// The dialog of a new call.
-    fn begin(&mut self, extension: &str) {
+    fn begin_call(&mut self, extension: &str) {
         let n = unique();
         self.call_id = format!("call-{n}@{}", self.host);
         self.ours = format!("<sip:phone@{}>;tag=t{n}", self.host);
@@ -233,7 +232,7 @@ impl Phone {
     ///
     /// The status that refused it.
     pub fn call_with_sdp(&mut self, extension: &str, sdp: &str) -> Result<Answer, u16> {
-        self.begin(extension);
+        self.begin_call(extension);
         self.invite_with_sdp(sdp)
     }
 
