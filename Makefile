@@ -185,7 +185,7 @@ bench: prereqs
 	@$(CARGO) build --quiet --release --manifest-path benches/Cargo.toml
 	@taskset -c $(BENCH_CPU) $(or $(CARGO_TARGET_DIR),benches/target)/release/media-bench build/bench/srtp.json
 
-# Every fuzz target for so many seconds, from the seeds in fuzz/corpus.
+# Every fuzz target for so many seconds, from the seeds in fuzz/corpus and those that fuzz/seeds.sh makes of tests/peers.
 # RUSTC_BOOTSTRAP: its sanitizer is an unstable option of the compiler.
 FUZZ_SECONDS ?= 60
 CARGO_FUZZ := build/tools/bin/cargo-fuzz
@@ -194,9 +194,11 @@ $(CARGO_FUZZ):
 	@$(CARGO) install --quiet --locked --root build/tools cargo-fuzz@0.13.2
 
 fuzz: prereqs $(CARGO_FUZZ)
+	@fuzz/seeds.sh build/fuzz
 	@for target in $$($(CARGO_FUZZ) list); do \
 		echo "$$target"; \
-		RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) run $$target -- -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=0 || exit 1; \
+		mkdir -p build/fuzz/$$target; \
+		RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) run $$target fuzz/corpus/$$target build/fuzz/$$target -- -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=0 || exit 1; \
 	done
 
 # Model peers over long calls (silence, loss, holds, new keys, replays), so many packets a model: a stream is heard again within

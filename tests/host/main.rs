@@ -18,6 +18,7 @@ mod log_flood;
 mod no_pjsip;
 mod other_modules;
 mod panic;
+mod peers;
 mod phone;
 mod plain_answer;
 mod sdes;

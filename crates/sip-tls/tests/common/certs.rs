@@ -54,6 +54,7 @@ pub struct Spec {
     pub dns: &'static [&'static str],
     pub uri: &'static [&'static str],
     pub ip: &'static [&'static str],
+    pub server_only: bool,
     pub from_days: i64,
     pub to_days: i64,
     pub v1: bool,
@@ -69,6 +70,7 @@ impl Default for Spec {
             dns: &["sip.example.com"],
             uri: &[],
             ip: &[],
+            server_only: false,
             from_days: -1,
             to_days: 30,
             v1: false,
@@ -88,7 +90,9 @@ fn name(cn: &str) -> X509Name {
     let mut name = X509NameBuilder::new().unwrap();
     name.append_entry_by_nid(Nid::ORGANIZATIONNAME, "Test")
         .unwrap();
-    name.append_entry_by_nid(Nid::COMMONNAME, cn).unwrap();
+    if !cn.is_empty() {
+        name.append_entry_by_nid(Nid::COMMONNAME, cn).unwrap();
+    }
     name.build()
 }
 
@@ -132,6 +136,11 @@ impl Cert {
             if spec.client_only {
                 builder
                     .append_extension(ExtendedKeyUsage::new().client_auth().build().unwrap())
+                    .unwrap();
+            }
+            if spec.server_only {
+                builder
+                    .append_extension(ExtendedKeyUsage::new().server_auth().build().unwrap())
                     .unwrap();
             }
             let mut alt = SubjectAlternativeName::new();

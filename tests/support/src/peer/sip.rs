@@ -204,12 +204,16 @@ impl Phone {
     ///
     /// The status that refused it.
     pub fn call(&mut self, extension: &str, offer: &Description) -> Result<Answer, u16> {
+        self.begin_call(extension);
+        self.invite(offer)
+    }
+
+    fn begin_call(&mut self, extension: &str) {
         let n = unique();
         self.call_id = format!("call-{n}@{}", self.host);
         self.ours = format!("<sip:phone@{}>;tag=t{n}", self.host);
         self.target = format!("sip:{extension}@{}", self.asterisk);
         self.theirs = format!("<{}>", self.target);
-        self.invite(offer)
     }
 
     /// Offers another description in the call.
@@ -222,11 +226,25 @@ impl Phone {
         self.invite(offer)
     }
 
+    /// [`Phone::call`] with a description that is another's word for word.
+    ///
+    /// # Errors
+    ///
+    /// The status that refused it.
+    pub fn call_with_sdp(&mut self, extension: &str, sdp: &str) -> Result<Answer, u16> {
+        self.begin_call(extension);
+        self.invite_with_sdp(sdp)
+    }
+
     fn invite(&mut self, offer: &Description) -> Result<Answer, u16> {
-        self.cseq += 1;
         let sdp = self.describe(offer);
+        self.invite_with_sdp(&sdp)
+    }
+
+    fn invite_with_sdp(&mut self, sdp: &str) -> Result<Answer, u16> {
+        self.cseq += 1;
         let branch = unique();
-        self.send(&self.request("INVITE", branch, &sdp));
+        self.send(&self.request("INVITE", branch, sdp));
         let answer = self.wait(|message| message.status().is_some_and(|status| status >= 200));
         let status = answer.status().expect("a response");
         if status < 300 {
@@ -267,11 +285,24 @@ impl Phone {
         self.wait(|message| message.first.starts_with("ACK "));
     }
 
+    /// [`Phone::answer`] with a description that is another's word for word.
+    pub fn answer_with_sdp(&mut self, sdp: &str) -> Answer {
+        let invite = self.wait(|message| message.first.starts_with("INVITE "));
+        self.accept_with_sdp(&invite, sdp)
+    }
+
     fn accept(&mut self, invite: &Message, answer: impl FnOnce(&Answer) -> Description) -> Answer {
         let offer = Answer {
             sdp: invite.body.clone(),
         };
         let sdp = self.describe(&answer(&offer));
+        self.accept_with_sdp(invite, &sdp)
+    }
+
+    fn accept_with_sdp(&mut self, invite: &Message, sdp: &str) -> Answer {
+        let offer = Answer {
+            sdp: invite.body.clone(),
+        };
         self.call_id = invite.header("Call-ID").to_owned();
         self.theirs = invite.header("From").to_owned();
         self.target = invite.uri_of_contact();
@@ -279,9 +310,16 @@ impl Phone {
         if !self.ours.contains(";tag=") {
             self.ours += ";tag=answered";
         }
-        self.respond(invite, "200 OK", &sdp);
+        self.respond(invite, "200 OK", sdp);
         self.wait(|message| message.first.starts_with("ACK "));
         offer
+    }
+
+    /// Answers whatever comes, until Asterisk ends the call.
+    pub fn wait_for_hang_up(&mut self) {
+        let bye = self.wait(|message| message.first.starts_with("BYE "));
+        self.respond(&bye, "200 OK", "");
+        self.call_id.clear();
     }
 
     /// Ends the call.
