@@ -52,6 +52,14 @@ counters! {
     bytes_out,
     /// Keepalives answered.
     pings,
+    /// Bytes received that belonged to no message, keepalives that were answered left out.
+    skipped,
+    /// Messages, and runs of what is none, that were not handed on.
+    faults,
+    /// How often a connection was not read for a while, because too much was to be written to it or answered.
+    pauses,
+    /// Messages not taken to be sent, because too many waited.
+    refused,
     /// How often an I/O loop failed and was to start again.
     loop_restarts,
 }

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use openssl::ssl::{SslConnector, SslContext, SslMethod, SslStream, SslVerifyMode};
+use sip_tls::frame::{Fault, FaultKind};
 use sip_tls::verify::PeerName;
 use sip_tls::*;
 
@@ -30,6 +31,7 @@ pub enum Event {
     Connected(Box<TlsInfo>),
     Refused(SocketAddr, Reason),
     Message(Conn, Vec<u8>),
+    Malformed(FaultKind, Place),
     WriteDone(u64, Result<(), Reason>),
     Closed(Conn, Reason),
     Listener(ListenerEvent),
@@ -114,6 +116,10 @@ impl Host for Recorder {
         if !self.quiet {
             self.tell(Event::Message(conn.clone(), message.to_vec()));
         }
+    }
+
+    fn malformed(&self, _: &Conn, fault: &Fault<'_>) {
+        self.tell(Event::Malformed(fault.kind, fault.place));
     }
 
     fn write_done(&self, _: &Conn, token: u64, result: Result<(), Reason>) {
