@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::head;
 use crate::reason::{Code, Reason};
@@ -65,6 +66,8 @@ impl Conn {
             return Err(SendError::Closed);
         }
         if outbox.bytes > 0 && outbox.bytes.saturating_add(bytes.len()) > self.0.limit {
+            drop(outbox);
+            self.0.refused.fetch_add(1, Relaxed);
             return Err(SendError::QueueFull);
         }
         if is_response {
@@ -204,14 +207,17 @@ impl Outbox {
 pub(crate) struct Shared {
     remote: SocketAddr,
     limit: usize,
+    /// The engine's counter of messages that did not fit.
+    refused: Arc<AtomicU64>,
     outbox: Mutex<Outbox>,
 }
 
 impl Shared {
-    pub(crate) fn new(remote: SocketAddr, limit: usize) -> Self {
+    pub(crate) fn new(remote: SocketAddr, limit: usize, refused: Arc<AtomicU64>) -> Self {
         Shared {
             remote,
             limit,
+            refused,
             outbox: Mutex::default(),
         }
     }

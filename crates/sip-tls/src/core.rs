@@ -272,7 +272,12 @@ impl<H: Host> Core<H> {
     }
 
     pub(crate) fn conn(&self, remote: SocketAddr) -> Conn {
-        Conn(Arc::new(Shared::new(remote, self.config.write_queue)))
+        let refused = Arc::clone(&self.counters.refused);
+        Conn(Arc::new(Shared::new(
+            remote,
+            self.config.write_queue,
+            refused,
+        )))
     }
 
     /// Ends a connection that has never begun. It does not unwind.
