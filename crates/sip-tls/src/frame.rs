@@ -92,8 +92,10 @@ pub struct Framer {
     junk: usize,
     /// Whether there has been a message at all.
     begun: bool,
-    /// What the message that is being read is a way out of, if it is one.
-    doubt: Option<FrameError>,
+    /// What goes on if what is being read is no message after all.
+    back: Option<State>,
+    /// How much is left to skip while nothing of it has come.
+    untouched: usize,
     /// Whether the bytes before filled a TLS record.
     record_was_full: bool,
     last: Label,
@@ -113,7 +115,8 @@ impl Default for Framer {
             filler: 0,
             junk: 0,
             begun: false,
-            doubt: None,
+            back: None,
+            untouched: 0,
             record_was_full: false,
             last: Label::NONE,
             current: Label::NONE,
@@ -127,8 +130,8 @@ impl Framer {
     /// Takes the stream's next bytes and hands out what they complete. `sink` answers `Break` to have no more: the rest of the
     /// bytes is dropped, and the framer must not be used again.
     ///
-    /// The bytes are those of one TLS record. It matters after a message whose end is not known alone: the next record that begins
-    /// with a start line begins a message, unless the record before was full.
+    /// The bytes are those of one TLS record. It matters after a message whose end is not known alone, or whose body, which is to be
+    /// skipped, has not begun: the next record that begins with a start line begins a message, unless the record before was full.
     ///
     /// # Errors
     /// See [`FrameError`]; what came before the error has been handed out.
@@ -137,9 +140,24 @@ impl Framer {
         F: FnMut(Item<'_>) -> ControlFlow<()>,
     {
         let continues = std::mem::replace(&mut self.record_was_full, input.len() >= FULL_RECORD);
-        if let (State::Doubt(error), false) = (self.state, continues) {
-            self.doubt = Some(error);
-            self.state = State::Between;
+        match self.state {
+            State::Doubt(_) if !continues => {
+                self.back = Some(std::mem::replace(&mut self.state, State::Between));
+            }
+            // Where a body was to begin, in a record of its own: perhaps there is none.
+            State::Skip(left) if left == self.untouched && !continues => {
+                self.untouched = 0;
+                self.back = Some(std::mem::replace(&mut self.state, State::Method));
+                self.scanned = 0;
+            }
+            // Then its start line is in that record too.
+            State::Method | State::StartLine(_) => {
+                if let Some(body @ State::Skip(_)) = self.back {
+                    self.back = None;
+                    self.state = body;
+                }
+            }
+            _ => {}
         }
         if self.partial.is_empty() {
             let (used, flow) = self.run(input, &mut sink)?;
@@ -169,6 +187,13 @@ impl Framer {
     #[must_use]
     pub fn is_skipping(&self) -> bool {
         matches!(self.state, State::Skip(_))
+    }
+
+    /// Does not wait any longer for the rest of what is skipped: the next message is looked for where a TLS record begins.
+    pub fn give_up_skipping(&mut self) {
+        if self.is_skipping() {
+            self.state = State::Doubt(FrameError::TooLong);
+        }
     }
 
     /// Where it is: behind which message; after an error, at which octet.
@@ -217,6 +242,7 @@ impl Framer {
                 State::Skip(left) => {
                     let count = left.min(rest.len());
                     start += count;
+                    self.untouched = 0;
                     self.state = match left - count {
                         0 => State::Between,
                         left => State::Skip(left),
@@ -253,6 +279,9 @@ impl Framer {
                     Ok(Scan::Fault(kind, length, then)) => {
                         start += length;
                         self.fresh_start(then);
+                        if let (FaultKind::TooLong, State::Skip(left)) = (kind, then) {
+                            self.untouched = left;
+                        }
                         sink(Item::Fault(Fault {
                             kind,
                             head: &rest[..length],
@@ -264,8 +293,8 @@ impl Framer {
                         // A line that is none as a whole is told by its first octet.
                         let octet = rest.get(length).filter(|&&byte| byte != b'\n');
                         self.octet = octet.or(rest.first()).copied();
-                        if let Some(error) = self.doubt.take() {
-                            self.state = State::Doubt(error);
+                        if let Some(back) = self.back.take() {
+                            self.state = back;
                             continue;
                         }
                         if !self.begun {
@@ -287,7 +316,13 @@ impl Framer {
                             place: self.place(self.octet),
                         }))
                     }
-                    Err(error) => return Err(error),
+                    Err(error) => match self.back.take() {
+                        Some(back) => {
+                            self.state = back;
+                            continue;
+                        }
+                        None => return Err(error),
+                    },
                 },
             };
             if flow.is_break() {
@@ -331,7 +366,7 @@ impl Framer {
     fn fresh_start(&mut self, then: State) {
         self.state = then;
         self.begun = true;
-        self.doubt = None;
+        self.back = None;
         (self.ping, self.filler, self.junk) = (0, 0, 0);
     }
 
@@ -385,7 +420,7 @@ impl Framer {
                     Line::Sip => None,
                     Line::OtherVersion => Some(FaultKind::Version),
                     Line::BadStatus => Some(FaultKind::Status),
-                    Line::Foreign if self.begun && self.doubt.is_none() => Some(FaultKind::NotSip),
+                    Line::Foreign if self.begun && self.back.is_none() => Some(FaultKind::NotSip),
                     Line::Foreign | Line::Other => return false,
                 };
                 self.state = State::Header(fault);
@@ -460,6 +495,12 @@ impl Framer {
             }
         }
     }
+}
+
+/// What to call a whole message in a log.
+#[must_use]
+pub fn label(message: &[u8]) -> Label {
+    Label::new(message, Head::read(message).call_id)
 }
 
 /// A head that does not end is not waited for any longer than a message may be.

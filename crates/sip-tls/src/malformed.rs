@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::frame::{MAX_FILLER, MAX_JUNK, MAX_MESSAGE};
+use crate::frame::{self, MAX_FILLER, MAX_JUNK, MAX_MESSAGE};
 use crate::head::{self, Label};
 use crate::reason::Place;
 
@@ -80,13 +80,19 @@ impl Fault<'_> {
         if self.kind == FaultKind::NotSip {
             return Label::NONE;
         }
-        Label::new(self.head, head::Head::read(self.head).call_id)
+        frame::label(self.head)
     }
 
     /// The response, if it is a request that can have one.
     #[must_use]
     pub fn answer(&self) -> Option<Vec<u8>> {
         head::refuse(self.head, self.kind.status()?)
+    }
+
+    /// Its status and reason phrase.
+    #[must_use]
+    pub fn status(&self) -> Option<&'static str> {
+        self.answer().and(self.kind.status())
     }
 }
 

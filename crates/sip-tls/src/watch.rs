@@ -75,7 +75,7 @@ impl Watch {
     }
 
     /// What a tick finds, if the connection is to end for it.
-    fn look(&mut self, link: &Link, conn: &Shared, config: &PoolConfig) -> Option<Reason> {
+    fn look(&mut self, link: &mut Link, conn: &Shared, config: &PoolConfig) -> Option<Reason> {
         if self.written != link.written {
             self.written = link.written;
             self.stalled = Instant::now();
@@ -92,11 +92,11 @@ impl Watch {
             _ => {}
         }
         self.answers = conn.answers();
-        let is_late = self.skipping.is_some_and(|since| since.elapsed() >= config.skip);
-        is_late.then(|| Reason {
-            place: Some(link.framer.place(None)),
-            ..Code::MessageTooLong.into()
-        })
+        let is_late = |since: Instant| since.elapsed() >= config.skip;
+        if self.skipping.is_some_and(is_late) {
+            link.framer.give_up_skipping();
+        }
+        None
     }
 }
 
@@ -120,7 +120,7 @@ impl<H: Host> Reactor<H> {
             return;
         }
         entry.watch.is_on = false;
-        match entry.watch.look(&entry.link, &entry.conn.0, &self.core.config) {
+        match entry.watch.look(&mut entry.link, &entry.conn.0, &self.core.config) {
             Some(reason) => self.finish(slot, reason),
             None => {
                 self.watch(slot);

@@ -170,12 +170,33 @@ fn too_long_is_skipped() {
     let long = request(&format!("Content-Length: {}\r\n", body.len()), &body);
     assert!(long.len() > MAX_MESSAGE);
     let stream = [&long[..], &next].concat();
-    for size in [1, 1000, 16_384, stream.len()] {
+    for size in [1000, 16_384, stream.len()] {
         let pieces: Vec<&[u8]> = stream.chunks(size).collect();
         let (got, end) = frame(&pieces);
         let expected = vec![Err((FaultKind::TooLong, 513)), Ok(next.clone())];
         assert_eq!((kinds(&got), end), (expected, Ok(())), "by {size}");
     }
+    // Its body does not come: the next record begins the next message. What begins otherwise is its body.
+    let head = request("Content-Length: 70000\r\n", "");
+    let expected = vec![Err((FaultKind::TooLong, 513)), Ok(next.clone())];
+    assert_eq!(kinds(&frame(&[&head, &next]).0), expected);
+    let text = [b'x'; 70_000];
+    for first in [1, 7_000, 65_000, 66_000] {
+        let (got, end) = frame(&[&head, &text[..first], &next, &text[first + next.len()..], &next]);
+        assert_eq!((kinds(&got), end), (expected.clone(), Ok(())), "{first}");
+    }
+    let mut framer = Framer::default();
+    let mut got = 0;
+    for piece in [&head[..], b"not all", &next, &next] {
+        let _ = framer.push(piece, |_| {
+            got += 1;
+            ControlFlow::Continue(())
+        });
+        if got == 1 && piece == next {
+            framer.give_up_skipping();
+        }
+    }
+    assert_eq!(got, 2, "once it is given up, the next message is found");
     // No response for a response, none for an ACK, none where a field of it is missing.
     let long = "Content-Length: 70000\r\n";
     for (from, to) in [

@@ -50,9 +50,14 @@ pub fn outcome<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Outcome {
     (got, None)
 }
 
-/// Behind a message whose end is not known, the TLS records decide: what comes out up to there.
+/// Behind a message whose end is not known, or whose long body may not come, the TLS records decide: what comes out up to there.
 fn certain(mut outcome: Outcome) -> Outcome {
-    let doubtful = |got: &Got| matches!(got, Got::Fault(_, _, _, false));
+    let doubtful = |got: &Got| {
+        matches!(
+            got,
+            Got::Fault(_, _, _, false) | Got::Fault(FaultKind::TooLong, ..)
+        )
+    };
     if let Some(at) = outcome.0.iter().position(doubtful) {
         outcome.0.truncate(at + 1);
         outcome.1 = None;
