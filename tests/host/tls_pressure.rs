@@ -46,14 +46,21 @@ fn write_some(connection: &mut Connection, text: &mut &[u8]) {
 /// Call-IDs of the answers, and what was closed.
 fn ask(connection: &mut Connection, count: usize, pause: Duration) -> usize {
     // A Via is repeated in the answer: this makes it of 1.3 kB.
-    let route = format!("Via: SIP/2.0/TLS padding.example;branch=z9hG4bK{}\r\n", "p".repeat(500));
+    let route = format!(
+        "Via: SIP/2.0/TLS padding.example;branch=z9hG4bK{}\r\n",
+        "p".repeat(500)
+    );
     let requests: String = (0..count).map(|_| connection.request(&route, "")).collect();
     let mut wanted: BTreeSet<String> = requests
         .lines()
         .filter_map(|line| line.strip_prefix("Call-ID: "))
         .map(str::to_owned)
         .collect();
-    connection.stream.get_ref().set_nonblocking(true).expect("a socket");
+    connection
+        .stream
+        .get_ref()
+        .set_nonblocking(true)
+        .expect("a socket");
     let mut left = requests.as_bytes();
     let begun = Instant::now();
     while begun.elapsed() < pause {
@@ -70,13 +77,21 @@ fn ask(connection: &mut Connection, count: usize, pause: Duration) -> usize {
             wanted.remove(sip::header(&answer, "Call-ID").expect("one"));
         }
         if is_idle {
-            if connection.stream.get_shutdown().contains(openssl::ssl::ShutdownState::RECEIVED) {
+            if connection
+                .stream
+                .get_shutdown()
+                .contains(openssl::ssl::ShutdownState::RECEIVED)
+            {
                 break;
             }
             thread::sleep(Duration::from_millis(2));
         }
     }
-    connection.stream.get_ref().set_nonblocking(false).expect("a socket");
+    connection
+        .stream
+        .get_ref()
+        .set_nonblocking(false)
+        .expect("a socket");
     count - wanted.len()
 }
 
@@ -102,9 +117,16 @@ fn every_request_is_answered() {
 }
 
 fn resident(asterisk: &Asterisk<'_>) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", asterisk.pid())).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", asterisk.pid())).expect("it runs");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .expect("a size");
+    line.trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .expect("a number")
 }
 
 /// A peer that asks and never reads is closed after ten seconds without a read, and costs no memory until then. Another on the
@@ -118,7 +140,10 @@ fn a_peer_that_never_reads() {
     let before = resident(&ours);
     let mut deaf = world.connect();
     let local = deaf.local();
-    deaf.stream.get_ref().set_nonblocking(true).expect("a socket");
+    deaf.stream
+        .get_ref()
+        .set_nonblocking(true)
+        .expect("a socket");
     let requests: String = (0..200).map(|_| deaf.request("", "")).collect();
     let mut left = requests.as_bytes();
     let mut most = 0;
@@ -132,12 +157,16 @@ fn a_peer_that_never_reads() {
             thread::sleep(Duration::from_millis(1));
         }
         most = most.max(resident(ours));
-        ours.log_lines(&format!("connection with {local} closed")).pop()
+        ours.log_lines(&format!("connection with {local} closed"))
+            .pop()
     });
     let lines = ours.log_lines("it does not read what we send");
     assert_eq!(lines.len(), 1, "{lines:?}");
     println!("{before} kB before, {most} kB at most");
-    assert!(most < before + 32 * 1024, "{before} kB before, {most} kB at most");
+    assert!(
+        most < before + 32 * 1024,
+        "{before} kB before, {most} kB at most"
+    );
     assert!(ours.count("Reading paused") > 0);
     assert_serves(&ours, &mut bystander);
 }

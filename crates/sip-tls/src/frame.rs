@@ -9,9 +9,9 @@
 
 use std::ops::ControlFlow;
 
-pub use crate::malformed::{Fault, FaultKind, FrameError};
 pub use crate::head::Label;
 use crate::head::{self, Head, Length, Line, is_token};
+pub use crate::malformed::{Fault, FaultKind, FrameError};
 use crate::reason::Place;
 
 /// Longest message, start line, header and body together. PJSIP's packet buffer is as long.
@@ -286,7 +286,8 @@ impl Framer {
                             kind,
                             head: &rest[..length],
                             is_end_known: !matches!(then, State::Doubt(_) | State::Lost(_)),
-                            place: self.place(None),
+                            // Another protocol's message is told by its first octet.
+                            place: self.place((kind == FaultKind::NotSip).then_some(rest[0])),
                         }))
                     }
                     Ok(Scan::NotSip(length)) => {

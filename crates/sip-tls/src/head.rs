@@ -201,10 +201,7 @@ pub(crate) fn answered(message: &[u8]) -> Option<&[u8]> {
         return None;
     }
     let (_, value) = fields(message).find(|(name, _)| is_field(name, "CSeq", ""))?;
-    value
-        .trim_ascii()
-        .rsplit(u8::is_ascii_whitespace)
-        .next()
+    value.trim_ascii().rsplit(u8::is_ascii_whitespace).next()
 }
 
 /// Answers a request that is not passed on: status line, and the fields that RFC 3261 8.2.6 has copied. `None` for a response,

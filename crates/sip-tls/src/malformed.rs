@@ -46,9 +46,9 @@ impl fmt::Display for FaultKind {
             FaultKind::Version => f.write_str("a request of another version of SIP than 2.0"),
             FaultKind::Status => f.write_str("a response without a SIP/2.0 status"),
             FaultKind::TooLong => write!(f, "a message longer than {MAX_MESSAGE} bytes"),
-            FaultKind::NoContentLength => {
-                f.write_str("a message with a body and no Content-Length, which SIP demands over TLS")
-            }
+            FaultKind::NoContentLength => f.write_str(
+                "a message with a body and no Content-Length, which SIP demands over TLS",
+            ),
             FaultKind::BadContentLength => {
                 f.write_str("a message with a Content-Length that is not a number")
             }

@@ -120,7 +120,10 @@ impl<H: Host> Reactor<H> {
             return;
         }
         entry.watch.is_on = false;
-        match entry.watch.look(&mut entry.link, &entry.conn.0, &self.core.config) {
+        match entry
+            .watch
+            .look(&mut entry.link, &entry.conn.0, &self.core.config)
+        {
             Some(reason) => self.finish(slot, reason),
             None => {
                 self.watch(slot);

@@ -46,15 +46,25 @@ fn what_ends_the_stream_ends_it_with_a_reason() {
     let reason = engine.closed();
     assert_eq!((reason.code, reason.stage), (Code::NotSip, Stage::Message));
     assert!(
-        reason.to_string().ends_with("(octet 0x47 'G', before any message)"),
+        reason
+            .to_string()
+            .ends_with("(octet 0x47 'G', before any message)"),
         "{reason}"
     );
     assert_eq!(scanner.read(&mut [0; 1]).unwrap(), 0, "close_notify");
 
     let junk = b"\x07unk\r\n".repeat(20_000);
-    let header = [b"OPTIONS sip:a SIP/2.0\r\n", &b"X: y\r\n".repeat(20_000)[..]].concat();
+    let header = [
+        b"OPTIONS sip:a SIP/2.0\r\n",
+        &b"X: y\r\n".repeat(20_000)[..],
+    ]
+    .concat();
     for (bytes, code, end) in [
-        (&junk[..], Code::NotSip, " (octet 0x07, after its OPTIONS, Call-ID none)"),
+        (
+            &junk[..],
+            Code::NotSip,
+            " (octet 0x07, after its OPTIONS, Call-ID none)",
+        ),
         (
             &header,
             Code::MessageTooLong,
@@ -159,13 +169,17 @@ fn half_closed_peers_get_their_answers() {
             std::thread::sleep(Duration::from_millis(5));
         }
         // Provisional ones do not end the wait.
-        conn.send(b"SIP/2.0 100 Trying\r\nCSeq: 1 OPTIONS\r\n\r\n", 2).unwrap();
+        conn.send(b"SIP/2.0 100 Trying\r\nCSeq: 1 OPTIONS\r\n\r\n", 2)
+            .unwrap();
         let answer = b"SIP/2.0 200 OK\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
         conn.send(answer, 3).unwrap();
         let mut heard = Vec::new();
         let _ = phone.read_to_end(&mut heard);
         let heard = String::from_utf8_lossy(&heard).into_owned();
-        assert!(heard.ends_with(std::str::from_utf8(answer).unwrap()), "{heard:?}");
+        assert!(
+            heard.ends_with(std::str::from_utf8(answer).unwrap()),
+            "{heard:?}"
+        );
         assert_eq!(engine.closed().code, code);
     }
     // An answer that does not come is not waited for, for ever.

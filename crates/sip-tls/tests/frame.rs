@@ -94,15 +94,35 @@ fn refused_content_lengths() {
     for (field, body, kind) in [
         ("Content-Length: 0 ;x\r\n", "", FaultKind::BadContentLength),
         ("Content-Length: +0\r\n", "", FaultKind::BadContentLength),
-        ("Content-Length: +5\r\n", "hello", FaultKind::BadContentLength),
-        ("Content-Length: 5x\r\n", "hello", FaultKind::BadContentLength),
-        ("Content-Length: 5, 5\r\n", "hello", FaultKind::BadContentLength),
-        ("Content-Length: 5\r\n 5\r\n", "hello", FaultKind::BadContentLength),
+        (
+            "Content-Length: +5\r\n",
+            "hello",
+            FaultKind::BadContentLength,
+        ),
+        (
+            "Content-Length: 5x\r\n",
+            "hello",
+            FaultKind::BadContentLength,
+        ),
+        (
+            "Content-Length: 5, 5\r\n",
+            "hello",
+            FaultKind::BadContentLength,
+        ),
+        (
+            "Content-Length: 5\r\n 5\r\n",
+            "hello",
+            FaultKind::BadContentLength,
+        ),
         ("Content-Length: \r\n", "", FaultKind::BadContentLength),
         ("Content-Length: -5\r\n", "", FaultKind::BadContentLength),
         ("Content-Length: none\r\n", "", FaultKind::BadContentLength),
         // Its lines are no start lines, and the next message is found behind them.
-        ("Content-Length: -5\r\n", "hello\r\nworld\r\n", FaultKind::BadContentLength),
+        (
+            "Content-Length: -5\r\n",
+            "hello\r\nworld\r\n",
+            FaultKind::BadContentLength,
+        ),
     ] {
         let stream = [request(field, body), next.clone()].concat();
         for at in 0..=stream.len() {
@@ -141,8 +161,16 @@ fn unknown_ends() {
             FaultKind::BadContentLength,
             FrameError::BadContentLength,
         ),
-        ("l: 0\r\nl: 400\r\n", FaultKind::TwoContentLengths, FrameError::TwoContentLengths),
-        ("l: 400\r\nl: 0\r\n", FaultKind::TwoContentLengths, FrameError::TwoContentLengths),
+        (
+            "l: 0\r\nl: 400\r\n",
+            FaultKind::TwoContentLengths,
+            FrameError::TwoContentLengths,
+        ),
+        (
+            "l: 400\r\nl: 0\r\n",
+            FaultKind::TwoContentLengths,
+            FrameError::TwoContentLengths,
+        ),
     ] {
         let bad = request(field, &body);
         let expected = vec![Err((kind, 400)), Ok(next.clone())];
@@ -182,7 +210,13 @@ fn too_long_is_skipped() {
     assert_eq!(kinds(&frame(&[&head, &next]).0), expected);
     let text = [b'x'; 70_000];
     for first in [1, 7_000, 65_000, 66_000] {
-        let (got, end) = frame(&[&head, &text[..first], &next, &text[first + next.len()..], &next]);
+        let (got, end) = frame(&[
+            &head,
+            &text[..first],
+            &next,
+            &text[first + next.len()..],
+            &next,
+        ]);
         assert_eq!((kinds(&got), end), (expected.clone(), Ok(())), "{first}");
     }
     let mut framer = Framer::default();
@@ -204,12 +238,17 @@ fn too_long_is_skipped() {
         ("MESSAGE sip:a@b SIP/2.0", "ACK sip:a@b SIP/2.0"),
         ("Call-ID", "X-Call-ID"),
     ] {
-        let head = String::from_utf8(request(long, "")).unwrap().replacen(from, to, 1);
+        let head = String::from_utf8(request(long, ""))
+            .unwrap()
+            .replacen(from, to, 1);
         let (got, _) = frame(&[head.as_bytes()]);
         assert_eq!(kinds(&got), [Err((FaultKind::TooLong, 0))], "{to}");
     }
     // Who says that he sends more than a MiB is answered, and not believed.
-    for field in ["Content-Length: 2000000\r\n", "Content-Length: 99999999999999999999999999\r\n"] {
+    for field in [
+        "Content-Length: 2000000\r\n",
+        "Content-Length: 99999999999999999999999999\r\n",
+    ] {
         let (got, end) = frame(&[&request(field, "")]);
         assert_eq!(kinds(&got), [Err((FaultKind::TooLong, 513))]);
         assert_eq!(end, Err(FrameError::TooLong));
@@ -247,10 +286,24 @@ fn the_answer() {
 fn filler() {
     let one = with_length("l: 5\r\n", "hello");
     for filler in [
-        "\n", "\r", "\r\r\n", "\n\n", "\n\r\n", "\r\n\0", "\0", "\0\0\r\n\0", " ", "\t \r\n ", "\r\n\r",
+        "\n",
+        "\r",
+        "\r\r\n",
+        "\n\n",
+        "\n\r\n",
+        "\r\n\0",
+        "\0",
+        "\0\0\r\n\0",
+        " ",
+        "\t \r\n ",
+        "\r\n\r",
     ] {
         let stream = [filler.as_bytes(), &one, filler.as_bytes(), &one].concat();
-        all_splits(&stream, &[Got::Message(one.clone()), Got::Message(one.clone())], Ok(()));
+        all_splits(
+            &stream,
+            &[Got::Message(one.clone()), Got::Message(one.clone())],
+            Ok(()),
+        );
     }
     // A keepalive is four octets, whatever is before them.
     for (stream, pings) in [
@@ -330,7 +383,11 @@ fn other_protocols() {
         ("MESSAGE sip:a@b sip/7", FaultKind::Version, 505),
         ("SIP/3.0 200 OK", FaultKind::Status, 0),
         ("SIP/2.0 20 x", FaultKind::Status, 0),
-        ("SIP/2.0 4294967301 better not break the receiver", FaultKind::Status, 0),
+        (
+            "SIP/2.0 4294967301 better not break the receiver",
+            FaultKind::Status,
+            0,
+        ),
     ] {
         let fields = format!("Content-Length: {}\r\n", inner.len());
         let foreign = String::from_utf8(request(&fields, &inner)).unwrap();
@@ -435,7 +492,10 @@ fn longest_message() {
     );
     let longer = of_size(MAX_MESSAGE + 1);
     let (got, end) = frame(&[&longer]);
-    assert_eq!((kinds(&got), end), (vec![Err((FaultKind::TooLong, 0))], Ok(())));
+    assert_eq!(
+        (kinds(&got), end),
+        (vec![Err((FaultKind::TooLong, 0))], Ok(()))
+    );
     // A header that does not end.
     let endless = [
         &b"MESSAGE sip:a@b SIP/2.0\r\n"[..],

@@ -23,7 +23,8 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub const OPTIONS: &[u8] =
     b"OPTIONS sip:a@example.com SIP/2.0\r\nVia: SIP/2.0/TLS x\r\nContent-Length: 0\r\n\r\n";
-pub const OK: &[u8] = b"SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS x\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+pub const OK: &[u8] =
+    b"SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS x\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
 
 #[derive(Debug)]
 pub enum Event {

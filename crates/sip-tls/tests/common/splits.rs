@@ -26,16 +26,14 @@ pub fn outcome<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Outcome {
                 // Of lines that are none it is told how much of them had come.
                 Item::Fault(fault) if fault.kind == FaultKind::NotSip => {
                     assert_eq!(fault.answer(), None);
-                    Got::Fault(fault.kind, Vec::new(), None, true)
+                    Got::Fault(fault.kind, Vec::new(), None, fault.is_end_known)
                 }
-                Item::Fault(fault) => {
-                    Got::Fault(
-                        fault.kind,
-                        fault.head.to_vec(),
-                        fault.answer(),
-                        fault.is_end_known,
-                    )
-                }
+                Item::Fault(fault) => Got::Fault(
+                    fault.kind,
+                    fault.head.to_vec(),
+                    fault.answer(),
+                    fault.is_end_known,
+                ),
             });
             ControlFlow::Continue(())
         });
