@@ -44,6 +44,7 @@ mod tls_registration;
 mod tls_reload;
 mod tls_sipp;
 mod tls_soak;
+mod tls_torture;
 mod tls_world;
 mod unload;
 mod vicidial;

@@ -265,13 +265,13 @@ fn has_tag(to: &[u8]) -> bool {
 }
 
 /// Octets of a [`Label`].
-const LABEL: usize = 96;
+const LABEL: usize = 80;
 
 /// Which message it was, for the log: method or status, and Call-ID; cut short, and without control characters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Label {
     text: [u8; LABEL],
-    length: usize,
+    length: u8,
 }
 
 impl Label {
@@ -295,9 +295,10 @@ impl Label {
     }
 
     fn push(&mut self, text: &[u8]) {
-        for &byte in text.iter().take(LABEL - self.length) {
+        let free = &mut self.text[usize::from(self.length)..];
+        for (to, &byte) in free.iter_mut().zip(text) {
             let shown = byte.is_ascii_graphic() || byte == b' ';
-            self.text[self.length] = if shown { byte } else { b'?' };
+            *to = if shown { byte } else { b'?' };
             self.length += 1;
         }
     }
@@ -311,7 +312,7 @@ impl Label {
 
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::str::from_utf8(&self.text[..self.length]).unwrap_or_default())
+        f.write_str(std::str::from_utf8(&self.text[..usize::from(self.length)]).unwrap_or_default())
     }
 }
 

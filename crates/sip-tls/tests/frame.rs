@@ -320,10 +320,10 @@ fn filler() {
     let mut framer = Framer::default();
     let mut push = |bytes: &[u8]| framer.push(bytes, |_| ControlFlow::Continue(()));
     for _ in 0..1000 {
-        push(&b"\r\n\r\n".repeat(4000)).expect("keepalives");
+        let _ = push(&b"\r\n\r\n".repeat(4000)).expect("keepalives");
     }
     for _ in 0..MAX_FILLER / 4096 {
-        push(&[0; 4096]).expect("not yet too many");
+        let _ = push(&[0; 4096]).expect("not yet too many");
     }
     assert_eq!(push(b"\r"), Err(FrameError::Filler));
 }
