@@ -159,6 +159,18 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
         console!(console, "SIP messages in: {}", counts.messages_in);
         console!(console, "SIP messages out: {}", counts.messages_out);
         console!(console, "Keepalives answered: {}", counts.pings);
+        console!(console, "Malformed messages skipped: {}", counts.faults);
+        console!(
+            console,
+            "Octets between messages skipped: {}",
+            counts.skipped
+        );
+        console!(console, "Reading paused: {}", counts.pauses);
+        console!(
+            console,
+            "Messages refused, write queue full: {}",
+            counts.refused
+        );
         let loads: Vec<_> = loads.iter().map(usize::to_string).collect();
         console!(console, "TLS connections of each loop: {}", loads.join(" "));
         console!(console, "I/O loop restarts: {}", counts.loop_restarts);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use log::Level;
+use sip_tls::frame::Fault;
 use sip_tls::{
     Close, Code, Conn, Host, ListenerEvent, LoopFailure, Pool, PoolConfig, Reason, Side, Stage,
     TlsInfo,
@@ -248,6 +249,22 @@ impl Host for Sip {
         }
     }
 
+    fn malformed(&self, connection: &Connection, fault: &Fault<'_>) {
+        guard((), || {
+            let remote = connection.conn.remote();
+            limited::log(
+                Level::Warn,
+                &format!("malformed, {:?}", fault.kind),
+                &remote.ip().to_string(),
+                format_args!(
+                    "transport '{}': {remote} sent {}",
+                    connection.name,
+                    skipped(fault)
+                ),
+            );
+        });
+    }
+
     fn write_done(&self, connection: &Connection, token: u64, result: Result<(), Reason>) {
         guard((), || {
             let result = result.map_err(|reason| status::of(&reason));
@@ -341,6 +358,29 @@ impl Host for Sip {
 /// connections.
 fn is_quiet(reason: &Reason) -> bool {
     reason.side == Side::Nobody || reason.code == Code::LoopFailed
+}
+
+/// What it was, which message, what was done about it, where in the stream, and who can change it.
+fn skipped(fault: &Fault<'_>) -> String {
+    let which = fault.label();
+    let which = if which.is_none() {
+        String::new()
+    } else {
+        format!(" ({which})")
+    };
+    let answered = fault.status().map_or_else(
+        || "it is skipped".to_owned(),
+        |status| format!("it is answered {status} and skipped"),
+    );
+    let next = if fault.is_end_known {
+        ""
+    } else {
+        "; where it ends is not known, so the next message is looked for where a TLS record begins"
+    };
+    format!(
+        "{}{which}, {}: {answered}, the connection stays{next} (to change there)",
+        fault.kind, fault.place
+    )
 }
 
 /// Stage, sentence, and who can change it.

@@ -26,6 +26,8 @@ pub(crate) enum Phase {
     Connecting,
     Handshaking,
     Open,
+    /// Nothing more is read; what is owed is still answered and written.
+    Draining(Reason),
     /// Over for the host. The socket stays until the peer closes too, for what it has sent and we have not read would make the
     /// kernel reset the connection and throw away what we wrote last.
     Lingering,
@@ -46,6 +48,8 @@ pub(crate) struct Link {
     pub(crate) framer: Framer,
     /// The message that is being written, and how much of it is.
     writing: Option<(Out, usize)>,
+    /// Bytes that the socket has taken.
+    pub(crate) written: u64,
 }
 
 impl Link {
@@ -61,6 +65,7 @@ impl Link {
             phase,
             framer: Framer::default(),
             writing: None,
+            written: 0,
         })
     }
 
@@ -95,7 +100,7 @@ impl Link {
         Step::Failed(explain(
             error,
             &Evidence {
-                open: self.phase == Phase::Open,
+                open: self.is_up(),
                 incoming: self.stream.ssl().is_server(),
                 first: socket.first(),
                 faults: &self.verifier.faults(),
@@ -118,6 +123,7 @@ impl Link {
             Err(_) => Step::Wait,
             Ok(()) => {
                 self.phase = Phase::Open;
+                self.stream.get_mut().open = true;
                 self.info(profile, remote)
             }
         }
@@ -174,8 +180,18 @@ impl Link {
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Step<usize> {
         match self.fresh().ssl_read(buffer) {
             Ok(count) => Step::Done(count),
-            Err(error) => self.failed(&error),
+            Err(error) => match self.failed(&error) {
+                Step::Wait if self.stream.get_ref().is_finished() => {
+                    Step::Failed(Code::PeerEof.into())
+                }
+                step => step,
+            },
         }
+    }
+
+    /// Whether the host has it.
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Draining(_))
     }
 
     /// Writes what is queued, as far as the socket and the budget allow; `done` gets each message that is out. `Done(true)`: the queue is
@@ -199,6 +215,7 @@ impl Link {
                     Ok(count) => {
                         at += count;
                         written += count;
+                        self.written += count as u64;
                     }
                     Err(error) => {
                         self.writing = Some((out, at));
@@ -239,7 +256,7 @@ impl Link {
 
     /// Sends close_notify if the stream is intact, and shuts our half of TCP. What cannot be written at once is not.
     pub(crate) fn close_notify(&mut self, reason: &Reason) {
-        let intact = self.phase == Phase::Open
+        let intact = self.is_up()
             && !matches!(
                 reason.code,
                 Code::PeerReset

@@ -9,7 +9,7 @@ use std::io;
 use openssl_sys as ffi;
 
 use crate::alert;
-use crate::frame::FrameError;
+use crate::frame::{FrameError, Label};
 use crate::verify::CertFault;
 
 /// How far the connection had come.
@@ -159,11 +159,13 @@ codes! {
     /// [`FrameError::NotSip`]
     NotSip = Message, Theirs, "what it sent does not begin like a SIP message";
     /// [`FrameError::TooLong`]
-    MessageTooLong = Message, Theirs, "its message is longer than 65535 bytes";
+    MessageTooLong = Message, Theirs, "its message is longer than 65535 bytes, and its end is not known or did not come";
+    /// [`FrameError::Filler`]
+    Filler = Message, Theirs, "it sent more than 1 MiB of line ends, NULs and blanks without a message";
     /// [`FrameError::NoContentLength`]
-    NoContentLength = Message, Theirs, "its message has no Content-Length, which SIP demands over TLS";
+    NoContentLength = Message, Theirs, "its message has no Content-Length, which SIP demands over TLS, and its end was not found";
     /// [`FrameError::BadContentLength`] or [`FrameError::TwoContentLengths`]
-    BadContentLength = Message, Theirs, "its message has no usable Content-Length";
+    BadContentLength = Message, Theirs, "its message has no usable Content-Length, and its end was not found";
     /// The host closed it.
     ClosedHere = Open, Nobody, "we closed the connection";
     /// The pool is shutting down.
@@ -193,6 +195,34 @@ pub struct Reason {
     pub openssl: Option<(i32, i32)>,
     /// The system's error number.
     pub errno: Option<i32>,
+    /// Where the stream of messages broke.
+    pub place: Option<Place>,
+}
+
+/// Where a stream of messages broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The octet that cannot begin, or be in, a message.
+    pub octet: Option<u8>,
+    /// The last good message before it.
+    pub after: Label,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.octet {
+            Some(octet) if octet.is_ascii_graphic() => {
+                write!(f, "octet 0x{octet:02x} '{}', ", char::from(octet))?;
+            }
+            Some(octet) => write!(f, "octet 0x{octet:02x}, ")?,
+            None => {}
+        }
+        if self.after.is_none() {
+            f.write_str("before any message")
+        } else {
+            write!(f, "after its {}", self.after)
+        }
+    }
 }
 
 impl From<Code> for Reason {
@@ -206,6 +236,7 @@ impl From<Code> for Reason {
             fault: None,
             openssl: None,
             errno: None,
+            place: None,
         }
     }
 }
@@ -215,6 +246,7 @@ impl From<FrameError> for Reason {
         Reason::from(match error {
             FrameError::NotSip => Code::NotSip,
             FrameError::TooLong => Code::MessageTooLong,
+            FrameError::Filler => Code::Filler,
             FrameError::NoContentLength => Code::NoContentLength,
             FrameError::BadContentLength | FrameError::TwoContentLengths => Code::BadContentLength,
         })
@@ -311,6 +343,9 @@ impl fmt::Display for Reason {
         f.write_str(self.code.facts().2)?;
         if let Some(CertFault::Other(number)) = self.fault {
             write!(f, " (X509_V_ERR {number})")?;
+        }
+        if let Some(place) = &self.place {
+            write!(f, " ({place})")?;
         }
         if let Some(errno) = self.errno {
             write!(f, " ({})", io::Error::from_raw_os_error(errno))?;

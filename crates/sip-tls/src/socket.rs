@@ -112,6 +112,9 @@ pub(crate) struct Sock {
     first: [u8; 8],
     first_len: usize,
     errno: Option<i32>,
+    /// The handshake is done: a FIN of the peer is not an error of TLS, for it may still read.
+    pub(crate) open: bool,
+    fin: bool,
 }
 
 impl Sock {
@@ -121,7 +124,14 @@ impl Sock {
             first: [0; 8],
             first_len: 0,
             errno: None,
+            open: false,
+            fin: false,
         }
+    }
+
+    /// Whether the peer has closed its side of TCP.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.fin
     }
 
     /// The error that ended it.
@@ -151,6 +161,11 @@ impl Read for Sock {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let result = self.tcp.read(buffer);
         let count = self.watch(result)?;
+        if count == 0 && self.open && !buffer.is_empty() {
+            // OpenSSL would take a FIN without close_notify for a fatal error, and write nothing any more.
+            self.fin = true;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let more = count.min(self.first.len() - self.first_len);
         self.first[self.first_len..self.first_len + more].copy_from_slice(&buffer[..more]);
         self.first_len += more;

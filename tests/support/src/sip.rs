@@ -250,13 +250,8 @@ impl Connection {
     /// The connection ended.
     pub fn receive(&mut self) -> io::Result<String> {
         loop {
-            // PJSIP's keepalives (RFC 5626 section 3.5.1), every 90 seconds.
-            let is_empty = |octet: &&u8| matches!(**octet, b'\r' | b'\n');
-            let keepalive = self.received.iter().take_while(is_empty).count();
-            self.received.drain(..keepalive);
-            if let Some(length) = message_length(&self.received) {
-                let message: Vec<u8> = self.received.drain(..length).collect();
-                return Ok(String::from_utf8_lossy(&message).into_owned());
+            if let Some(message) = self.take_message() {
+                return Ok(message);
             }
             let mut buffer = [0; 16384];
             match self.stream.read(&mut buffer) {
@@ -269,6 +264,31 @@ impl Connection {
                     String::from_utf8_lossy(&self.received)
                 ),
                 Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A message that is there already.
+    fn take_message(&mut self) -> Option<String> {
+        // PJSIP's keepalives (RFC 5626 section 3.5.1), every 90 seconds.
+        let is_empty = |octet: &&u8| matches!(**octet, b'\r' | b'\n');
+        let keepalive = self.received.iter().take_while(is_empty).count();
+        self.received.drain(..keepalive);
+        let length = message_length(&self.received)?;
+        let message: Vec<u8> = self.received.drain(..length).collect();
+        Some(String::from_utf8_lossy(&message).into_owned())
+    }
+
+    /// Reads one message, if it comes within the stream's read timeout.
+    pub fn try_receive(&mut self) -> Option<String> {
+        loop {
+            if let Some(message) = self.take_message() {
+                return Some(message);
+            }
+            let mut buffer = [0; 16384];
+            match self.stream.read(&mut buffer) {
+                Ok(0) | Err(_) => return None,
+                Ok(count) => self.received.extend_from_slice(&buffer[..count]),
             }
         }
     }
