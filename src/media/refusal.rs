@@ -44,6 +44,7 @@ impl Refusal {
                 SdesError::KeyTrailer => "key-trailer",
                 SdesError::Lifetime => "lifetime-syntax",
                 SdesError::LifetimeTooShort => "lifetime-too-short",
+                SdesError::LifetimeTooLong => "lifetime-too-long",
                 SdesError::Mki => "mki-syntax",
                 SdesError::MkiLength => "mki-length",
                 SdesError::MkiValue => "mki-value",
