@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use srtp::sdes::{CryptoLine, MkiRule, Rules};
+use srtp::sdes::{CryptoLine, MAX_LIFETIME, MIN_LIFETIME, MkiRule, Rules};
 use srtp::{SessionParams, Suite};
 
 fuzz_target!(|data: &[u8]| {
@@ -46,7 +46,37 @@ fuzz_target!(|data: &[u8]| {
     let again = CryptoLine::parse(&written, &rules).expect("what we write we read");
     assert_eq!(*again.to_sdp(), *written);
     assert_eq!(
-        (again.tag, again.suite, again.params),
-        (line.tag, line.suite, line.params)
+        (again.tag, again.suite, again.params, again.old_name),
+        (line.tag, line.suite, line.params, line.old_name)
     );
+    assert!(again.same_keys(&line), "the same keys");
+    let lifetimes =
+        |line: &CryptoLine| -> Vec<_> { line.keys.iter().map(|key| key.lifetime).collect() };
+    assert_eq!(lifetimes(&again), lifetimes(&line));
+    for lifetime in lifetimes(&line).into_iter().flatten() {
+        assert!((MIN_LIFETIME..=MAX_LIFETIME).contains(&lifetime));
+    }
+    // What leaves needs no leniency.
+    assert!(
+        !written.contains(['\t', ',']) && !written.contains("  ") && written.trim() == *written
+    );
+    // Nothing weakens that was not allowed, however it was written.
+    let refuses = |set: bool, allowed: bool| !set || allowed;
+    assert!(refuses(
+        line.params.unencrypted_srtp,
+        params.unencrypted_srtp
+    ));
+    assert!(refuses(
+        line.params.unencrypted_srtcp,
+        params.unencrypted_srtcp
+    ));
+    assert!(refuses(
+        line.params.unauthenticated_srtp,
+        params.unauthenticated_srtp
+    ));
+    // Behind the key nobody can hide a word that weakens.
+    let weakens = text
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .any(|word| word.eq_ignore_ascii_case("UNENCRYPTED_SRTP"));
+    assert!(!weakens || line.params.unencrypted_srtp || text.contains('-'));
 });
