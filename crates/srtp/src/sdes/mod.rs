@@ -13,7 +13,7 @@ mod tests;
 mod write;
 
 pub use age::{KeyAge, KeyLifetimes};
-pub use description::MediaLine;
+pub use description::{Fault, MediaLine};
 pub use error::SdesError;
 pub use lines::{Entropy, NoEntropy, offered_suites};
 
