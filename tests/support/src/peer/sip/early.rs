@@ -166,13 +166,13 @@ impl Phone {
     ///
     /// # Errors
     ///
-    /// The status that refused it, with its `Reason` header.
-    pub fn until_answered(&mut self, early: &Early) -> Result<(), (u16, String)> {
+    /// The status that refused it.
+    pub fn until_answered(&mut self, early: &Early) -> Result<(), u16> {
         let latest = std::mem::replace(&mut self.cseq, early.cseq);
         let answer = self.wait(|message| message.status().is_some_and(|status| status >= 200));
         let outcome = match answer.status().expect("a response") {
             200..300 => Ok(()),
-            status => Err((status, answer.header("Reason").to_owned())),
+            status => Err(status),
         };
         // The one of a refusal is of the INVITE's transaction.
         let branch = outcome.as_ref().map_or(early.branch, |()| unique());
