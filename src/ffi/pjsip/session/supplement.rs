@@ -7,12 +7,13 @@
 
 use std::ffi::{CStr, c_int};
 
+use crate::ffi::ao2::Ao2;
 use crate::ffi::call::SessionKey;
 use crate::ffi::guard::guard;
 use crate::ffi::opaque::Opaque;
 use crate::ffi::sys;
 
-use super::{LIVE, Session};
+use super::{LIVE, Session, task};
 
 /// What is done when sessions end and are answered. Called in the session's serializer, except for `ended`.
 pub trait Supplement: 'static {
@@ -62,12 +63,20 @@ unsafe extern "C" fn incoming_response<S: Supplement>(
 /// A request: ACK and PRACK answer an offer that was in a response of ours (RFC 3261 section 13.2.1, RFC 3262 section 5).
 unsafe extern "C" fn incoming_request<S: Supplement>(
     session: *mut sys::ast_sip_session,
-    _rdata: *mut sys::pjsip_rx_data,
+    rdata: *mut sys::pjsip_rx_data,
 ) -> c_int {
     guard((), || {
+        // SAFETY: Asterisk hands a request that it has parsed.
+        let method = unsafe { (*(*rdata).msg_info.msg).line.req.method.id };
+        if method == sys::PJSIP_INVITE_METHOD {
+            return;
+        }
+        // PJSIP reads the description in a PRACK when this returns.
         // SAFETY: Asterisk hands a live session, in its serializer.
-        if let Some(session) = unsafe { Session::from_raw(session) } {
-            S::answered(&session, true);
+        unsafe {
+            if let Some(session) = Ao2::share(session.cast()) {
+                task::push(session, |session| S::answered(session, true));
+            }
         }
     });
     // Others have their turn.
