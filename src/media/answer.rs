@@ -46,6 +46,11 @@ pub fn look_at(session: &Session<'_>) {
     Answers::answered(session, false);
 }
 
+/// The answer that counts may be here.
+pub fn look_at_final(session: &Session<'_>) {
+    Answers::answered(session, true);
+}
+
 /// Why the peer's answer is refused, if it is.
 fn refused(session: &Session<'_>, is_final: bool) -> Option<(Refusal, Details)> {
     let key = session.key();

@@ -103,6 +103,9 @@ impl Negotiator for StreamNegotiator {
             self.refuse(rtp, call, value, Refusal::NotInForce);
             return false;
         }
+        if let Some(session) = self.live_session() {
+            session.set_offering(false);
+        }
         let warning = step.warning;
         self.negotiation.enter(step);
         if let Some(warning) = warning
@@ -145,6 +148,12 @@ impl Negotiator for StreamNegotiator {
         };
         if !self.apply(&description.step.action, session, None, &srtp) {
             return Vec::new();
+        }
+        let exchange = exchange(call.as_ref());
+        if let Some(session) = self.live_session()
+            && !matches!(exchange, Exchange::TheirOffer | Exchange::Unknown)
+        {
+            session.set_offering(true);
         }
         self.negotiation.enter(description.step);
         description.lines.iter().map(|line| line.to_sdp()).collect()

@@ -87,6 +87,8 @@ pub struct Session {
     expired: AtomicU64,
     /// Asterisk has destroyed it: its keys are not to be used again.
     detached: AtomicBool,
+    /// A new offer of ours is out, and no answer to it was read.
+    is_offering: AtomicBool,
     names: sync::Mutex<Names>,
     _module: ModuleRef,
 }
@@ -108,6 +110,7 @@ impl Session {
             spent: [const { AtomicBool::new(false) }; 2],
             expired: AtomicU64::new(0),
             detached: AtomicBool::new(false),
+            is_offering: AtomicBool::new(false),
             names: sync::Mutex::default(),
             _module: ModuleRef::enter()?,
         };
@@ -128,6 +131,16 @@ impl Session {
     /// Whether Asterisk has destroyed it.
     pub fn is_detached(&self) -> bool {
         self.detached.load(Ordering::Relaxed)
+    }
+
+    /// Whether a new offer of ours is out to which no answer was read.
+    pub fn is_offering(&self) -> bool {
+        self.is_offering.load(Ordering::Relaxed)
+    }
+
+    /// One goes out, or a description of the peer's was read.
+    pub fn set_offering(&self, is_offering: bool) {
+        self.is_offering.store(is_offering, Ordering::Relaxed);
     }
 
     /// Its names, as of late.

@@ -124,7 +124,12 @@ impl<'a, 'lab> Row<'a, 'lab> {
         self.media.send_to(theirs.media());
         self.media.send_with(&self.key, 0);
         if let Some(line) = line {
-            self.media.receive_with(&Key::of_line(line));
+            let mut theirs = Key::of_line(line);
+            // Stock goes on with its key under a suite that it has not offered.
+            if theirs.key_salt.len() == self.key.key_salt.len() {
+                theirs = theirs.under(self.key.suite);
+            }
+            self.media.receive_with(&theirs);
         }
     }
 
@@ -413,6 +418,9 @@ fn our_new_offer_answered_in_the_ack() {
         (Good, Up),
         (More("|2^10"), Ends("lifetime-too-short")),
         (Suite(GCM_128), Ends("not-offered")),
+        // Nothing tells of these but a look every two seconds.
+        (Under("RTP/SAVPF"), Ends("answered-profile")),
+        (NoLine(AVP), Ends("answered-in-clear")),
     ];
     run("answer-reinvite-ack", &rows, |mut row, outcome| {
         row.dial();
@@ -557,5 +565,98 @@ fn their_offer_in_the_prack() {
             }
             other => unreachable!("{other:?}"),
         }
+    });
+}
+
+/// What a call is under stock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stock {
+    /// Up, and encrypted both ways.
+    Heard,
+    /// Up until somebody hangs up, and not heard.
+    Silent,
+}
+
+/// The same answers, to stock.
+const STOCK: [(Says, Stock); 14] = [
+    (Good, Stock::Heard),
+    (Tag(0), Stock::Heard),
+    (Tag(2), Stock::Heard),
+    (Under(AVP), Stock::Heard),
+    (Suite(AES_32), Stock::Heard),
+    (More("=="), Stock::Heard),
+    (More("|2^49"), Stock::Heard),
+    (More("|2^10"), Stock::Silent),
+    (More("AAAA"), Stock::Silent),
+    (With("_80", "_81"), Stock::Silent),
+    (More(" UNENCRYPTED_SRTP"), Stock::Silent),
+    (Under("RTP/SAVPF"), Stock::Silent),
+    (NoLine(SAVP), Stock::Silent),
+    (NoLine(AVP), Stock::Silent),
+];
+
+impl Row<'_, '_> {
+    /// Whether the call is up, and something of what is sent comes back. A call that is silent is so for as long as a row
+    /// that is heard needs many times over.
+    fn in_stock(mut self) -> Stock {
+        self.pbx.wait_until("an answered call", |pbx| {
+            pbx.cli("core show channels").contains(" Up ").then_some(())
+        });
+        let heard = (0..12).any(|_| {
+            let audio = self.media.audio();
+            self.media.send(&audio);
+            self.media.try_for(&audio).is_some()
+        });
+        let channels = self.pbx.cli("core show channels");
+        assert!(channels.contains(" Up "), "{}: {channels}", self.name);
+        self.phone.hang_up();
+        self.pbx.wait_for_channels(0);
+        if heard { Stock::Heard } else { Stock::Silent }
+    }
+}
+
+fn run_in_stock(name: &str, rows: &[(Says, Stock)], row: impl Fn(Row<'_, '_>) -> Stock) {
+    let lab = Lab::new(name);
+    let pbx = srtp_call::stock(&lab);
+    let wrong: Vec<_> = rows
+        .iter()
+        .map(|(says, expected)| (says, expected, row(Row::new(&lab, &pbx, name, *says))))
+        .filter(|(_, expected, is)| *expected != is)
+        .collect();
+    assert!(wrong.is_empty(), "what is said, expected, is: {wrong:#?}");
+}
+
+#[test]
+fn in_stock_many_a_call_is_up_and_silent() {
+    run_in_stock("answer-200-stock", &STOCK, |mut row| {
+        row.originate();
+        let said = row.said(1);
+        let offer = row.phone.answer(|_| said);
+        row.take(&offer);
+        row.in_stock()
+    });
+}
+
+#[test]
+fn in_stock_after_early_media_too() {
+    let rows = [
+        (Good, Stock::Heard),
+        (More("|2^10"), Stock::Silent),
+        (Under("RTP/SAVPF"), Stock::Silent),
+        (NoLine(AVP), Stock::Silent),
+    ];
+    run_in_stock("answer-183-stock", &rows, |mut row| {
+        row.originate();
+        let said = row.said(1);
+        let ringing = row.phone.ring(&said, "early");
+        row.take(&ringing.offer());
+        row.phone.take(&ringing);
+        row.in_stock()
+    });
+    run_in_stock("answer-ack-stock", &rows, |mut row| {
+        let said = row.said(1);
+        let offer = row.phone.invite_without_offer(Some("echo"), |_| said);
+        row.take(&offer);
+        row.in_stock()
     });
 }

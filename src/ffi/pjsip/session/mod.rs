@@ -21,7 +21,7 @@ use crate::ffi::sync::Mutex;
 use crate::ffi::sys;
 
 pub use facts::Session;
-pub use refresh::offer_again;
+pub use refresh::{later_by_channel, offer_again};
 pub use supplement::{Registration, Supplement, register};
 
 /// Live sessions and the addresses of their serializers, by address. Addresses only: nothing is read through them outside

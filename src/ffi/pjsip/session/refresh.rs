@@ -1,4 +1,4 @@
-//! Re-INVITEs of our own.
+//! What is done with the session of a channel from outside: re-INVITEs of our own, for one.
 
 use std::ffi::{CStr, CString};
 use std::ptr;
@@ -11,6 +11,12 @@ use super::{Session, task};
 /// Has the call of a PJSIP channel, by its unique id, send a re-INVITE with a new description. Not from a media thread: it
 /// locks channels. `false`: there is no such call.
 pub fn offer_again(channel_id: &str) -> bool {
+    later_by_channel(channel_id, |session| session.refresh())
+}
+
+/// Has `run` be called with the session of a PJSIP channel, by its unique id, in the session's serializer. Not from a media
+/// thread: it locks channels. `false`: there is no such call.
+pub fn later_by_channel(channel_id: &str, run: fn(&Session<'_>)) -> bool {
     // PJSIP may have been loaded after us: then its functions are not known here.
     if late::found().is_none() {
         return false;
@@ -23,7 +29,7 @@ pub fn offer_again(channel_id: &str) -> bool {
         return false;
     };
     // SAFETY: a session.
-    unsafe { task::push(session, |session| session.refresh()) }
+    unsafe { task::push(session, run) }
 }
 
 /// The session of a PJSIP channel.
