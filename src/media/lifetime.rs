@@ -17,7 +17,7 @@ pub fn look() {
     for session in registry::live() {
         let aged = session.update_key_ages();
         let names = session.names();
-        if session.is_offering() {
+        if session.look_for_answer() {
             // No message of Asterisk's brings the answer in the ACK of a re-INVITE that had no offer.
             calls::look_at_answer_of(&names.channel);
         }

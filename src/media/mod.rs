@@ -11,7 +11,7 @@ pub mod calls;
 pub mod calls;
 pub mod engine;
 pub mod lifetime;
-mod outcome;
+pub mod outcome;
 mod policy;
 pub mod refusal;
 pub mod registry;

@@ -251,8 +251,8 @@ impl Session<'_> {
             self.media().find_map(|media| {
                 // SAFETY: a media line of this session, which does not change in this task.
                 let media = unsafe { &*media };
-                let is_it = media.bundled != 0
-                    && usize::try_from(media.stream_num).is_ok_and(|number| wanted(number));
+                let is_it =
+                    media.bundled != 0 && usize::try_from(media.stream_num).is_ok_and(wanted);
                 is_it.then_some(media.bundle_group)
             })
         };
