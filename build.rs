@@ -68,8 +68,7 @@ const LATE_FUNCTIONS: &[&str] = &[
     "pj_pool_(alloc|reset)",
     "pj_thread_(register|is_registered)",
     // pjmedia
-    "pjmedia_sdp_media_find_attr2",
-    "pjmedia_sdp_neg_(get_state|get_neg_remote|get_active_remote|was_answer_remote)",
+    "pjmedia_sdp_neg_(get_state|get_neg_remote|get_active_(local|remote)|was_answer_remote)",
     // pjsip
     "pjsip_endpt_(create|release)_pool",
     "pjsip_endpt_create_request",

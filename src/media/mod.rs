@@ -11,6 +11,7 @@ pub mod calls;
 pub mod calls;
 pub mod engine;
 pub mod lifetime;
+pub mod outcome;
 mod policy;
 pub mod refusal;
 pub mod registry;

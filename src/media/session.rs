@@ -23,6 +23,9 @@ use super::unheard::{self, Source};
 /// A session as Asterisk, the registry and a negotiation share it.
 pub type LiveSession = Arc<Attached<Session>>;
 
+/// Looks for the answer to an offer, one each two seconds: an INVITE and its ACK take 32 seconds at most (RFC 3261 section 17).
+const LOOKS: u32 = 20;
+
 /// How often the names are asked for again, in packets received: both can change during a call.
 const NAMES_EVERY: u64 = 4096;
 
@@ -83,6 +86,8 @@ pub struct Session {
     expired: AtomicU64,
     /// Asterisk has destroyed it: its keys are not to be used again.
     detached: AtomicBool,
+    /// How often it is still to be looked whether the answer to an offer of ours is here.
+    looks: AtomicU32,
     names: sync::Mutex<Names>,
     _module: ModuleRef,
 }
@@ -104,6 +109,7 @@ impl Session {
             spent: [const { AtomicBool::new(false) }; 2],
             expired: AtomicU64::new(0),
             detached: AtomicBool::new(false),
+            looks: AtomicU32::new(0),
             names: sync::Mutex::default(),
             _module: ModuleRef::enter()?,
         };
@@ -124,6 +130,22 @@ impl Session {
     /// Whether Asterisk has destroyed it.
     pub fn is_detached(&self) -> bool {
         self.detached.load(Ordering::Relaxed)
+    }
+
+    /// Whether a new offer of ours is out to which no answer was read. So many times after [`set_offering`], then not any more.
+    ///
+    /// [`set_offering`]: Self::set_offering
+    pub fn look_for_answer(&self) -> bool {
+        let one_less = |looks: u32| looks.checked_sub(1);
+        self.looks
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+            .is_ok()
+    }
+
+    /// One goes out, or a description of the peer's was read.
+    pub fn set_offering(&self, is_offering: bool) {
+        let looks = if is_offering { LOOKS } else { 0 };
+        self.looks.store(looks, Ordering::Relaxed);
     }
 
     /// Its names, as of late.

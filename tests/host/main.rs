@@ -3,6 +3,7 @@
 #[macro_use]
 mod world;
 
+mod answers;
 mod chan_sip;
 mod config;
 mod crypto_lines;

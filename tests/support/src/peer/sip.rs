@@ -1,5 +1,7 @@
 //! SIP over UDP, as far as one call needs it: calls, is called, and changes the call.
 
+mod early;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
@@ -14,6 +16,8 @@ pub struct Description {
     pub port: u16,
     /// `a=crypto` values. None: plain RTP.
     pub crypto: Vec<String>,
+    /// The profile, where it is not the one that goes with the keys.
+    pub profile: Option<&'static str>,
     /// Payload type of the one codec: 0 is PCMU, 3 GSM.
     pub codec: u8,
     /// Port of a second stream, of video (VP8, payload type 96).
@@ -63,6 +67,7 @@ impl Description {
         Self {
             port,
             crypto: crypto.to_vec(),
+            profile: None,
             codec: 0,
             video: None,
             bundle: None,
@@ -107,6 +112,8 @@ impl Answer {
             .expect("an address")
     }
 }
+
+pub use early::{Early, End, Ringing};
 
 /// A SIP message.
 #[derive(Debug, Clone)]
@@ -171,6 +178,8 @@ pub struct Phone {
     target: String,
     cseq: u32,
     version: u32,
+    /// What a PRACK says of the reliable response that it is for.
+    rack: String,
     /// The last response to each request that came: a retransmission gets it again (RFC 3261 section 17.2).
     responses: Vec<(String, String)>,
 }
@@ -194,6 +203,7 @@ impl Phone {
             target: String::new(),
             cseq: 0,
             version: 0,
+            rack: String::new(),
             responses: Vec::new(),
         }
     }
@@ -333,11 +343,13 @@ impl Phone {
     fn describe(&mut self, what: &Description) -> String {
         self.version += 1;
         let (host, version) = (&self.host, self.version);
-        let profile = match (&what.bundle, what.crypto.is_empty()) {
-            (Some(_), _) => "UDP/TLS/RTP/SAVPF",
-            (None, true) => "RTP/AVP",
-            (None, false) => "RTP/SAVP",
-        };
+        let profile = what
+            .profile
+            .unwrap_or(match (&what.bundle, what.crypto.is_empty()) {
+                (Some(_), _) => "UDP/TLS/RTP/SAVPF",
+                (None, true) => "RTP/AVP",
+                (None, false) => "RTP/SAVP",
+            });
         let (of_session, [of_audio, of_video]) = match &what.bundle {
             Some(bundle) => (bundle.of_session(), [0, 1].map(|n| bundle.of_stream(n))),
             None => Default::default(),
