@@ -35,6 +35,7 @@ mod tls_framing;
 mod tls_lifetimes;
 mod tls_loops;
 mod tls_many;
+mod tls_old_peers;
 mod tls_options;
 mod tls_outgoing;
 mod tls_reasons;

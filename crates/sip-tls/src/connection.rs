@@ -138,11 +138,22 @@ impl<H: Host> Reactor<H> {
                 Ok(ControlFlow::Continue(())) => {}
             }
         }
+        self.watch_renegotiation(slot);
         match self.flush(slot) {
             Step::Failed(reason) => Verdict::End(reason),
             Step::Done(false) => Verdict::Again,
             _ if more => Verdict::Again,
             _ => Verdict::Wait,
+        }
+    }
+
+    /// A renegotiation has as long as a handshake: nothing is written meanwhile.
+    fn watch_renegotiation(&mut self, slot: usize) {
+        let entry = &mut self.conns[slot];
+        match (entry.link.is_renegotiating(), entry.deadline) {
+            (true, None) => self.set_deadline(slot, self.core.config.handshake_timeout),
+            (false, Some(_)) => entry.deadline = None,
+            _ => {}
         }
     }
 
@@ -181,6 +192,7 @@ impl<H: Host> Reactor<H> {
             Phase::Connecting => Code::ConnectTimeout,
             Phase::Handshaking if link.is_silent() => Code::Silent,
             Phase::Handshaking => Code::HandshakeTimeout,
+            Phase::Open if link.is_renegotiating() => Code::RenegotiationTimeout,
             Phase::Open => Code::WriteQueueFull,
             Phase::Lingering => return self.remove(slot),
         };

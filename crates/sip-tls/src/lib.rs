@@ -52,7 +52,7 @@ pub use listener::{Listener, ListenerConfig};
 pub use method::{Method, UnknownMethod};
 pub use pool::{Pool, Stopped};
 pub use profile::{KeyLog, MAX_CERTIFICATES, Profile, ProfileConfig};
-pub use reason::{Code, Reason, Side, Stage};
+pub use reason::{Code, HelloVersion, Reason, Side, Stage};
 pub use socket::{Keepalive, SocketOptions};
 pub use unload::{AcquireError, acquire, release};
 pub use unreadable::{Denied, Unreadable};

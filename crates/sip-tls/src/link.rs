@@ -1,17 +1,19 @@
 //! One connection's TLS stream: handshake, reading, writing, close_notify. It knows no host and no loop.
 
+use std::ffi::c_long;
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{Error, ErrorCode, NameType, Ssl, SslStream};
+use openssl::ssl::{Error, ErrorCode, NameType, Ssl, SslStream, SslVersion};
 
 use crate::cert_info::CertInfo;
 use crate::conn::{Out, Shared};
-use crate::explain::{Evidence, explain};
+use crate::explain::{Evidence, Progress, explain};
 use crate::frame::Framer;
 use crate::host::TlsInfo;
+use crate::ossl_ext::renegotiations;
 use crate::profile::Profile;
 use crate::reason::{Code, Reason};
 use crate::socket::Sock;
@@ -46,6 +48,10 @@ pub(crate) struct Link {
     pub(crate) framer: Framer,
     /// The message that is being written, and how much of it is.
     writing: Option<(Out, usize)>,
+    /// Whether anything of the peer's has been read since the handshake.
+    heard: bool,
+    /// Renegotiations that are done.
+    renegotiated: c_long,
 }
 
 impl Link {
@@ -61,6 +67,8 @@ impl Link {
             phase,
             framer: Framer::default(),
             writing: None,
+            heard: false,
+            renegotiated: 0,
         })
     }
 
@@ -95,13 +103,32 @@ impl Link {
         Step::Failed(explain(
             error,
             &Evidence {
-                open: self.phase == Phase::Open,
+                progress: self.progress(),
+                refused: socket.alerted(),
                 incoming: self.stream.ssl().is_server(),
                 first: socket.first(),
                 faults: &self.verifier.faults(),
                 socket: socket.errno(),
             },
         ))
+    }
+
+    fn progress(&self) -> Progress {
+        let ssl = self.stream.ssl();
+        if self.phase != Phase::Open {
+            Progress::Handshaking
+        } else if self.is_renegotiating() {
+            Progress::Renegotiating
+        } else if !self.heard && !ssl.is_server() && ssl.version2() == Some(SslVersion::TLS1_3) {
+            Progress::Unconfirmed
+        } else {
+            Progress::Open
+        }
+    }
+
+    /// Whether the peer, whose client we are, has begun to renegotiate and is not done.
+    pub(crate) fn is_renegotiating(&self) -> bool {
+        renegotiations(self.stream.ssl()) != self.renegotiated
     }
 
     /// Before a call: errors that an earlier one has left in the thread's queue would be taken for its own.
@@ -123,16 +150,14 @@ impl Link {
         }
     }
 
-    fn info(&self, profile: &Profile, remote: SocketAddr) -> Step<TlsInfo> {
+    /// The peer's certificate, if a handshake that is done has shown none that is not to be accepted.
+    fn peer(&self) -> Result<Option<CertInfo>, Reason> {
         let ssl = self.stream.ssl();
-        let peer = match ssl
+        let peer = ssl
             .peer_certificate()
             .map(|certificate| CertInfo::of(&certificate))
             .transpose()
-        {
-            Ok(peer) => peer,
-            Err(_) => return Step::Failed(CertFault::InvalidFormat.into()),
-        };
+            .map_err(|_| CertFault::InvalidFormat)?;
         // The verifier is not called for a resumed session, nor for a cipher without certificates.
         if peer.is_some()
             && ssl.session_reused()
@@ -141,10 +166,18 @@ impl Link {
             self.verifier.add(fault);
         }
         self.verifier.check_name(peer.as_ref());
-        let faults = self.verifier.faults();
-        if let (true, Some(&fault)) = (self.verifier.enforces(), faults.first()) {
-            return Step::Failed(fault.into());
+        match self.verifier.faults().first() {
+            Some(&fault) if self.verifier.enforces() => Err(fault.into()),
+            _ => Ok(peer),
         }
+    }
+
+    fn info(&self, profile: &Profile, remote: SocketAddr) -> Step<TlsInfo> {
+        let ssl = self.stream.ssl();
+        let peer = match self.peer() {
+            Ok(peer) => peer,
+            Err(reason) => return Step::Failed(reason),
+        };
         let local = match self.stream.get_ref().tcp.local_addr() {
             Ok(local) => local,
             Err(error) => return Step::Failed(Reason::io(&error, false)),
@@ -165,22 +198,43 @@ impl Link {
             remote,
             own: profile.own_certificate().cloned(),
             peer,
-            faults,
+            faults: self.verifier.faults(),
             resumed: ssl.session_reused(),
         })
     }
 
     /// Reads once into `buffer`.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Step<usize> {
-        match self.fresh().ssl_read(buffer) {
-            Ok(count) => Step::Done(count),
+        let step = match self.fresh().ssl_read(buffer) {
+            Ok(count) => {
+                self.heard = true;
+                Step::Done(count)
+            }
             Err(error) => self.failed(&error),
+        };
+        match (step, self.renegotiated()) {
+            (Step::Failed(reason), _) | (_, Err(reason)) => Step::Failed(reason),
+            (step, Ok(())) => step,
         }
+    }
+
+    /// If a renegotiation has come to its end meanwhile: whether the peer is still the one that was asked for.
+    fn renegotiated(&mut self) -> Result<(), Reason> {
+        if !self.is_renegotiating() || !self.stream.ssl().is_init_finished() {
+            return Ok(());
+        }
+        let peer = self.peer();
+        self.renegotiated = renegotiations(self.stream.ssl());
+        peer.map(drop).map_err(|reason| reason.of_open(true))
     }
 
     /// Writes what is queued, as far as the socket and the budget allow; `done` gets each message that is out. `Done(true)`: the queue is
     /// empty; `Done(false)`: the budget is used up.
     pub(crate) fn flush(&mut self, shared: &Shared, mut done: impl FnMut(Out)) -> Step<bool> {
+        if self.is_renegotiating() {
+            // OpenSSL would read the handshake's messages in a call that writes, and fail at a message of SIP between them.
+            return Step::Wait;
+        }
         let mut written = 0;
         loop {
             let (out, mut at) = match self.writing.take() {
