@@ -194,8 +194,6 @@ fn what_lets_an_old_phone_in() {
             }
             assert_eq!(phone(lab, port(number)), expected[0], "{name}");
             assert_eq!(is_ours(&asterisk, name), case.ours != NONE, "{name}");
-            let lines = asterisk.all_log_lines(&format!("WARNING[1-9]*transport '{name}': "));
-            assert!(lines.is_empty(), "a pattern is no pattern here: {lines:?}");
             let lines: Vec<String> = asterisk
                 .all_log_lines(&format!("transport '{name}': "))
                 .into_iter()
@@ -292,16 +290,19 @@ fn an_old_certificate() {
             ("short", 5061, "a key of 1024 bits"),
             ("sha1", 5071, "signed with SHA1"),
         ] {
-            eprintln!(
-                "{is_stock} {name}: old {:?}, today {:?}",
-                served(lab, port),
-                served(lab, port + 1)
-            );
+            let (old, today) = if is_stock {
+                (ONE_0, ONE_2)
+            } else {
+                (ALL, TODAY)
+            };
+            assert_eq!(served(lab, port), old, "{name}, stock: {is_stock}");
+            // Nobody looks at the signature of what is signed by itself.
+            let today = if name == "sha1" { today } else { NONE };
+            assert_eq!(served(lab, port + 1), today, "{name}, stock: {is_stock}");
             if is_stock {
                 continue;
             }
             let old = format!("{name}_old");
-            assert_eq!(served(lab, port), ALL, "{name}");
             assert!(phone(lab, port), "{name}");
             assert!(is_ours(&asterisk, &old), "{name}");
             let shown = asterisk.cli("ciphertrunk show transports");
@@ -316,8 +317,14 @@ fn an_old_certificate() {
                 "{lines:?}"
             );
         }
-        for l in asterisk.log().lines().filter(|l| l.contains("_today")) {
-            eprintln!("{l}");
+        if !is_stock {
+            let lines = asterisk.log_lines("transport 'short_today': ");
+            assert!(
+                lines.iter().any(|line| line.contains("ERROR")
+                    && line.contains("too weak for OpenSSL's security level")
+                    && line.contains("method = tlsv1")),
+                "{lines:?}"
+            );
         }
         assert!(asterisk.stop().success());
     }
