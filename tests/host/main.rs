@@ -38,6 +38,7 @@ mod tls_many;
 mod tls_old_peers;
 mod tls_options;
 mod tls_outgoing;
+mod tls_peers;
 mod tls_reasons;
 mod tls_registration;
 mod tls_reload;

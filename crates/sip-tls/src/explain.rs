@@ -91,7 +91,7 @@ pub(crate) fn explain(error: &Error, evidence: &Evidence<'_>) -> Reason {
             ..reason
         },
         Progress::Unconfirmed => reason,
-        Progress::Open if evidence.refused => Reason {
+        Progress::Open if evidence.refused && reason.is_peers_end() => Reason {
             alert: reason.alert,
             ..Code::RenegotiationRefused.into()
         },

@@ -104,7 +104,7 @@ impl Link {
             error,
             &Evidence {
                 progress: self.progress(),
-                refused: socket.alerted(),
+                refused: self.stream.ssl().is_server() && socket.alerted(),
                 incoming: self.stream.ssl().is_server(),
                 first: socket.first(),
                 faults: &self.verifier.faults(),

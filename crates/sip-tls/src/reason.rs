@@ -308,6 +308,15 @@ impl Reason {
         }
     }
 
+    /// Whether the peer ended the connection, in whatever way.
+    pub(crate) fn is_peers_end(&self) -> bool {
+        self.alert.is_some()
+            || matches!(
+                self.code,
+                Code::PeerClosed | Code::PeerEof | Code::PeerReset
+            )
+    }
+
     /// The same on a connection whose handshake was done. While it renegotiates there is a handshake again; else an alert ends the
     /// connection, and says nothing about how it began.
     pub(crate) fn of_open(self, renegotiates: bool) -> Reason {
