@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use host_harness::asterisk::{Asterisk, TEST_MODULE};
 use host_harness::certificates::Certificate;
 use host_harness::lab::Lab;
+use host_harness::pjsip;
 use host_harness::setup::Setup;
 use host_harness::sip::{Client, Connection, Server};
 use host_harness::wait::SOON;
@@ -401,4 +402,63 @@ fn tickets_from_before_a_restart() {
         }
         assert!(asterisk.stop().success());
     }
+}
+
+/// Hellos of 1.5 kB (with the post-quantum key share of today's OpenSSL) and of more than 16 kB, and certificates of 10 kB on both sides, in
+/// and out.
+#[test]
+fn long_hellos_and_long_certificates() {
+    let world = World::new("long");
+    let lab = &world.lab;
+    let comment = format!("nsComment={}", "x".repeat(10_000));
+    let names = format!("subjectAltName=DNS:ours.example,IP:{OURS},IP:{CARRIER}");
+    let long = world.authority().make(
+        "long",
+        "/CN=ours.example",
+        &["-days", "2", "-addext", &names, "-addext", &comment],
+    );
+    assert!(lab.read(&long.certificate).len() > 13_000, "PEM of 10 kB");
+    let verifies = format!(
+        "{}verify_client = yes\nrequire_client_cert = yes\nverify_server = yes\n",
+        pjsip::tls(&long, &world.authority)
+    );
+    let to = carrier("to", "tls", &format!("{CARRIER}:6000"));
+    let setup = ours().pjsip(&verifies).pjsip(PEER).pjsip(&to);
+    let ours = Asterisk::start(lab, &setup);
+    let protocols: Vec<String> = (0..64).map(|number| format!("{number:0>254}")).collect();
+    let protocols = protocols.join(",");
+    for version in ["-tls1_2", "-tls1_3"] {
+        for more in [&[][..], &["-alpn", &protocols]] {
+            let before = ours.count("TLS handshakes in");
+            let peer = address();
+            let mut words = vec![
+                "s_client",
+                version,
+                "-connect",
+                &peer,
+                "-cert",
+                &long.certificate,
+                "-key",
+                &long.key,
+                "-CAfile",
+                &world.authority,
+                "-verify_return_error",
+            ];
+            words.extend(more);
+            let output = lab.run("openssl", &words);
+            assert!(
+                output.status.success(),
+                "{version}: {}\n{}",
+                String::from_utf8_lossy(&output.stderr),
+                ours.log()
+            );
+            ours.wait_until("the handshake", |ours| {
+                (ours.count("TLS handshakes in") > before).then_some(())
+            });
+        }
+    }
+    let server = server(lab, 6000, &long, SslVersion::TLS1_3);
+    let mut connection = called(&ours, "to", &server);
+    asked(&ours, "to", &mut connection);
+    assert_eq!(said(&ours, " failed "), Vec::<String>::new());
 }
