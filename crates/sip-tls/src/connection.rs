@@ -8,7 +8,7 @@ use crate::counters::add;
 use crate::fault;
 use crate::frame::Item;
 use crate::host::Host;
-use crate::link::{Phase, Step};
+use crate::link::{Edge, Phase, Step};
 use crate::reactor::{Entry, Reactor};
 use crate::reason::{Code, Reason};
 
@@ -150,10 +150,10 @@ impl<H: Host> Reactor<H> {
     /// A renegotiation has as long as a handshake: nothing is written meanwhile.
     fn watch_renegotiation(&mut self, slot: usize) {
         let entry = &mut self.conns[slot];
-        match (entry.link.is_renegotiating(), entry.deadline) {
-            (true, None) => self.set_deadline(slot, self.core.config.handshake_timeout),
-            (false, Some(_)) => entry.deadline = None,
-            _ => {}
+        match entry.link.renegotiation() {
+            Some(Edge::Begun) => self.set_deadline(slot, self.core.config.handshake_timeout),
+            Some(Edge::Done) => entry.deadline = None,
+            None => {}
         }
     }
 

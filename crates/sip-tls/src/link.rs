@@ -33,6 +33,12 @@ pub(crate) enum Phase {
     Lingering,
 }
 
+/// What has become of a renegotiation.
+pub(crate) enum Edge {
+    Begun,
+    Done,
+}
+
 /// How far a step got.
 pub(crate) enum Step<T> {
     Done(T),
@@ -52,6 +58,8 @@ pub(crate) struct Link {
     heard: bool,
     /// Renegotiations that are done.
     renegotiated: c_long,
+    /// Whether [`Link::renegotiation`] has told of one that is not done.
+    told: bool,
 }
 
 impl Link {
@@ -69,6 +77,7 @@ impl Link {
             writing: None,
             heard: false,
             renegotiated: 0,
+            told: false,
         })
     }
 
@@ -129,6 +138,16 @@ impl Link {
     /// Whether the peer, whose client we are, has begun to renegotiate and is not done.
     pub(crate) fn is_renegotiating(&self) -> bool {
         renegotiations(self.stream.ssl()) != self.renegotiated
+    }
+
+    /// Whether one has begun or has come to its end since it was asked last.
+    pub(crate) fn renegotiation(&mut self) -> Option<Edge> {
+        let now = self.is_renegotiating();
+        match (std::mem::replace(&mut self.told, now), now) {
+            (false, true) => Some(Edge::Begun),
+            (true, false) => Some(Edge::Done),
+            _ => None,
+        }
     }
 
     /// Before a call: errors that an earlier one has left in the thread's queue would be taken for its own.

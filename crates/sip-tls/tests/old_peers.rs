@@ -2,10 +2,11 @@
 
 mod common;
 
-use std::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 
 use common::*;
-use openssl::ssl::{Ssl, SslContext, SslMethod, SslStream, SslVersion};
+use openssl::ssl::{Ssl, SslContext, SslFiletype, SslMethod, SslStream, SslVersion};
 use sip_tls::*;
 
 /// The version that a client of this version alone gets, which accepts everything that OpenSSL can do.
@@ -188,4 +189,62 @@ fn certificates_that_are_too_weak_for_today() {
             );
         }
     }
+}
+
+/// A server that speaks TLS 1.0 alone, whose client we are: it says so by an alert, or answers in its version. `method` by name lets us in.
+#[test]
+fn a_server_that_is_too_old() {
+    let pki = Pki::new();
+    let own = pki.server(&Spec::default());
+    let mut context = SslContext::builder(SslMethod::tls_server()).unwrap();
+    context.set_security_level(0);
+    context
+        .set_max_proto_version(Some(SslVersion::TLS1))
+        .unwrap();
+    context
+        .set_certificate_file(own.cert_file.unwrap(), SslFiletype::PEM)
+        .unwrap();
+    context
+        .set_private_key_file(own.priv_key_file.unwrap(), SslFiletype::PEM)
+        .unwrap();
+    let context = context.build();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let engine = Engine::new();
+    let accept = || {
+        let (tcp, _) = listener.accept().unwrap();
+        let mut stream = SslStream::new(Ssl::new(&context).unwrap(), tcp).unwrap();
+        stream.accept().map(|()| stream)
+    };
+
+    let _conn = engine.connect(address, "sip.example.com", &pki.client());
+    assert!(accept().is_err());
+    let reason = engine.failed();
+    assert_eq!(reason.code, Code::PeerVersion, "{reason}");
+    assert!(reason.to_string().contains("method = tlsv1"), "{reason}");
+
+    let _conn = engine.connect(address, "sip.example.com", &pki.client());
+    let (mut tcp, _) = listener.accept().unwrap();
+    assert!(tcp.read(&mut [0; 2048]).unwrap() > 0);
+    // ServerHello of TLS 1.0, TLS_RSA_WITH_AES_128_CBC_SHA.
+    let mut hello = vec![22, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 0x2F, 0]);
+    tcp.write_all(&hello).unwrap();
+    let reason = engine.failed();
+    assert_eq!(reason.code, Code::Version, "{reason}");
+    let said = reason.to_string();
+    assert!(
+        said.contains("the TLS version that it chose is TLS 1.0")
+            && said.contains("method = tlsv1,"),
+        "{said}"
+    );
+
+    let old = ProfileConfig {
+        method: Method::Tls10,
+        ..pki.client()
+    };
+    let _conn = engine.connect(address, "sip.example.com", &old);
+    let _stream = accept().expect("it is let in");
+    assert_eq!(engine.connected().version, "TLSv1");
 }
