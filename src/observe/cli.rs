@@ -39,7 +39,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         words: c"ciphertrunk show transports",
         summary: c"Show the TLS transports that are ours",
-        usage: c"Usage: ciphertrunk show transports\n       Shows a line for each protocol=tls transport that Ciphertrunk serves: where it listens\n       and with which certificate.\n",
+        usage: c"Usage: ciphertrunk show transports\n       Shows a line for each protocol=tls transport that Ciphertrunk serves: where it listens\n       and with which certificate. Below it is what in its configuration works and is probably not meant.\n",
         run: show_transports,
     },
     Command {
@@ -280,6 +280,9 @@ fn show_transports(console: &mut Console<'_>) -> Outcome {
             transport.address,
             transport.certificate
         );
+        for warning in &transport.warnings {
+            console!(console, "  WARNING: {warning}");
+        }
     }
     console!(console, "{} TLS transports", transports.len());
     Outcome::Done

@@ -280,7 +280,9 @@ impl Host for Sip {
                     "transport '{}': connection with {remote} ended: {reason}",
                     connection.name
                 );
-            } else if connection.direction == Direction::Outgoing && reason.stage != Stage::Open {
+            } else if connection.direction == Direction::Outgoing
+                && !matches!(reason.stage, Stage::Open | Stage::Renegotiation)
+            {
                 limited::log(
                     Level::Warn,
                     &format!("TLS to a peer failed, {:?}", reason.code),
@@ -392,6 +394,7 @@ fn told(reason: &Reason) -> String {
         Stage::Verify => "when verifying the certificate",
         Stage::Name => "when comparing the name in the certificate",
         Stage::Handshake => "in the handshake",
+        Stage::Renegotiation => "when it was renegotiated",
         Stage::Open => "while it was up",
         Stage::Message => "at a SIP message",
     };

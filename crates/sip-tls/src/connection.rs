@@ -8,7 +8,7 @@ use crate::counters::add;
 use crate::fault;
 use crate::frame::{FrameError, Item};
 use crate::host::Host;
-use crate::link::{Phase, Step};
+use crate::link::{Edge, Phase, Step};
 use crate::reactor::{Entry, Reactor};
 use crate::reason::{Code, Reason};
 
@@ -99,6 +99,7 @@ impl<H: Host> Reactor<H> {
             Ok(more) => more,
             Err(verdict) => return verdict,
         };
+        self.watch_renegotiation(slot);
         match self.flush(slot) {
             Step::Failed(reason) => return Verdict::End(reason),
             Step::Done(false) => return Verdict::Again,
@@ -213,6 +214,16 @@ impl<H: Host> Reactor<H> {
         }
     }
 
+    /// A renegotiation has as long as a handshake: nothing is written meanwhile.
+    fn watch_renegotiation(&mut self, slot: usize) {
+        let entry = &mut self.conns[slot];
+        match entry.link.renegotiation() {
+            Some(Edge::Begun) => self.set_deadline(slot, self.core.config.handshake_timeout),
+            Some(Edge::Done) => entry.deadline = None,
+            None => {}
+        }
+    }
+
     fn flush(&mut self, slot: usize) -> Step<bool> {
         let Entry {
             link, conn, data, ..
@@ -248,6 +259,7 @@ impl<H: Host> Reactor<H> {
             Phase::Connecting => Code::ConnectTimeout,
             Phase::Handshaking if link.is_silent() => Code::Silent,
             Phase::Handshaking => Code::HandshakeTimeout,
+            Phase::Open if link.is_renegotiating() => Code::RenegotiationTimeout,
             Phase::Open => Code::WriteQueueFull,
             Phase::Draining(reason) => return self.finish(slot, reason),
             Phase::Lingering => return self.remove(slot),

@@ -51,8 +51,8 @@ impl TlsTransport {
 /// Every transport with `protocol=tls`. In a thread of PJSIP's: reading a realtime configuration applies it.
 pub fn tls_transports(_: &SipThread) -> Vec<TlsTransport> {
     let flags = sys::AST_RETRIEVE_FLAG_MULTIPLE | sys::AST_RETRIEVE_FLAG_ALL;
-    // SAFETY: PJSIP's sorcery, which lives while res_pjsip is loaded, and our module needs that. NULL, or a new container
-    // of all objects of the type, with a reference for us.
+    // SAFETY: PJSIP's sorcery, which lives while res_pjsip is loaded, and `late::Kept` keeps it from our load to our unload. A
+    // `SipThread` is had only then. NULL, or a new container of all objects of the type, with a reference for us.
     let container = unsafe {
         let sorcery = sys::ast_sip_get_sorcery();
         let found =
@@ -193,7 +193,9 @@ pub struct Observing(());
 /// Registers the one observer. `None`: Asterisk did not take it.
 pub fn observe(observer: Arc<dyn Observer>) -> Option<Observing> {
     *OBSERVER.lock() = Some(observer);
-    // SAFETY: a static table; PJSIP's sorcery lives while res_pjsip is loaded, and our module needs that.
+    // SAFETY: a static table. PJSIP's sorcery lives while res_pjsip is loaded: one of our optional modules, to which the loader has a
+    // reference from our load, where `late::found` says that it is there, to our unload. Nobody has an observer but the transports,
+    // which are served only then.
     let failed = unsafe {
         sys::ast_sorcery_instance_observer_add(sys::ast_sip_get_sorcery(), CALLBACKS.0.get())
     };
