@@ -37,8 +37,20 @@ begin() {
     mkdir -p "$out.new/asterisk"
 }
 
+# What the module includes is there, and what that includes: in the set, or on this machine. $1 is who is to have it.
+whole() {
+    flags=
+    [ "$pjsip" = no ] || flags="-DCT_PJSIP $(sed 's/^/-D/' "$out.new/DEFINES")"
+    # shellcheck disable=SC2086
+    said=$(${CC:-cc} -E $flags -D_GNU_SOURCE -I"$here/../include" -isystem "$out.new/asterisk" -isystem "$out.new/pjproject" \
+        -xc "$here/../include/wrapper.h" 2>&1 >/dev/null) && return
+    said=$(printf '%s\n' "$said" | sed -n 's/.*error: //p' | head -n 1)
+    refuse "a header is missing in $1, or on this machine (${said:-the preprocessor failed}): if it is OpenSSL's or the C library's, install that development package; if it is Asterisk's or pjproject's, build it whole: make -C $1"
+}
+
 # The same set as before stays, so that nothing is compiled again.
-finish() {
+finish() { # what it was made from
+    whole "$1"
     if ! diff -rq "$out" "$out.new" >/dev/null 2>&1; then
         rm -rf "$out"
         mv "$out.new" "$out"
@@ -92,7 +104,7 @@ from_tree() {
             echo "pjproject none"
             (cd "$out.new" && find . -name buildopts.h -exec sha256sum {} +)
         } >"$out.new/MANIFEST"
-        finish
+        finish "$src"
         return
     fi
     option() { sed -n "s/^$1 *= *//p" "$src/makeopts"; }
@@ -128,7 +140,7 @@ from_tree() {
         echo "pjproject $kind $(pj_version)"
         (cd "$out.new" && find . -name buildopts.h -exec sha256sum {} +)
     } >"$out.new/MANIFEST"
-    finish
+    finish "$src"
 }
 
 # pjproject's version as its headers tell it.
@@ -148,7 +160,7 @@ from_root() {
             echo "pjproject none"
             (cd "$out.new" && find . -name buildopts.h -exec sha256sum {} +)
         } >"$out.new/MANIFEST"
-        finish
+        finish "$root"
         exit 0
     fi
     if [ -f "$out/MANIFEST" ] && [ -f "$out/DEFINES" ] && [ "$(head -n 1 "$out/MANIFEST")" = "Debian asterisk $version" ]; then
@@ -202,7 +214,7 @@ END
         echo "version $(chroot "$root" asterisk -V | sed 's/^Asterisk //')"
         (cd "$work/source" && sha256sum ./*.dsc ./*.tar.xz)
     } >"$out.new/MANIFEST"
-    finish
+    finish "$root"
 }
 
 case $1 in

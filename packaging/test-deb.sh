@@ -194,6 +194,29 @@ check "... and the call" sessions 2
 was=$(status_packets)
 more_packets() { [ "$(status_packets)" != "$was" ]; }
 check "... with packets" until_holds more_packets
+
+# Into force without a restart: by a drain.
+is_drained() { grep -q "the drain is done" "$root/var/log/asterisk/messages.log"; }
+refuses_new() { console 'ciphertrunk show status' | grep -qE '^ *Refused draining: *[1-9]'; }
+console 'ciphertrunk drain' >"$said" 2>&1
+check "a drain says what is left" says "Draining: yes, 2 calls, 2 SRTP sessions"
+console 'channel originate PJSIP/loop application Echo' >"$said" 2>&1
+check "... takes no new call" until_holds refuses_new
+was=$(status_packets)
+check "... and leaves the one that is up" until_holds more_packets
+console 'module unload res_ciphertrunk.so' >"$said" 2>&1
+check "... which holds the module" says "Unable to unload"
+check "... and the drain has no end as long as it lasts" not is_drained
+console 'channel request hangup all' >"$said" 2>&1
+check "... and is done when the call has ended" until_holds is_drained
+console 'module unload res_ciphertrunk.so' >"$said" 2>&1
+check "... so the module can be unloaded" [ -z "$(loaded_inode)" ]
+console 'module load res_ciphertrunk.so' >"$said" 2>&1
+check "... and the new one loaded" in_force
+check "... from the disk" [ "$(loaded_inode)" = "$(stat -c %i "$root$module")" ]
+check "... in the same Asterisk" alive
+console 'channel originate PJSIP/loop application Echo' >"$said" 2>&1
+check "... with an encrypted call" until_holds sessions 2
 stop
 start
 check "after a restart the new one is in force" in_force
