@@ -76,7 +76,7 @@ matrix: headers
 
 # --- Packages and installing: packaging/, debian/, docs/packaging.md ---------------------------------------------------
 
-.PHONY: install uninstall test-packaging reproducible sbom tarball deb test-deb rpm
+.PHONY: install uninstall test-packaging reproducible sbom tarball deb test-deb rpm test-rpm
 
 # No folder of this machine and no user's name gets into the module: packaging/cargo.sh.
 module test-module: override CARGO := REAL_CARGO="$(CARGO)" packaging/cargo.sh
@@ -84,7 +84,7 @@ module test-module: override CARGO := REAL_CARGO="$(CARGO)" packaging/cargo.sh
 # Beside the Asterisk that is on this machine: where its asterisk.conf says, or MODDIR=, CONFDIR=, DOCDIR= say. Below DESTDIR=
 # no Asterisk is looked for, and the folder of modules is Debian's if MODDIR= names no other.
 INSTALL := MODULE=$(MODULE) SAMPLE=conf/ciphertrunk.conf.sample BUILT=build/BUILT \
-	DOCS="README.md CHANGELOG.md LICENSE docs conf/modules.conf.sample conf/asterisk.service.d" packaging/install.sh
+	DOCS="README.md CHANGELOG.md LICENSE docs conf/modules.conf.sample conf/asterisk.service.d conf/apparmor.d" packaging/install.sh
 INSTALL_OPTIONS = $(if $(DESTDIR),--destdir "$(DESTDIR)" --moddir "$(or $(MODDIR),/usr/lib/$(shell gcc -print-multiarch)/asterisk/modules)", \
 	$(if $(MODDIR),--moddir "$(MODDIR)")) $(if $(CONFDIR),--confdir "$(CONFDIR)") $(if $(DOCDIR),--docdir "$(DOCDIR)") \
 	$(if $(PREFIX),--prefix "$(PREFIX)")
@@ -103,6 +103,7 @@ uninstall:
 # The script that installs, in made-up trees: seconds, and needs nothing; and the scripts of packages by shellcheck.
 test-packaging:
 	@packaging/test-install.sh
+	@packaging/test-apparmor.sh
 	@command -v shellcheck >/dev/null || { echo "shellcheck is not there: apt-get install shellcheck" >&2; exit 1; }
 	@shellcheck packaging/*.sh debian/*.postinst debian/*.postrm && echo "shellcheck: no remark"
 
@@ -135,6 +136,11 @@ test-deb:
 # For a host with rpm and an Asterisk from source: ASTERISK_SRC= is its tree, PREFIX= and MODDIR= where it was installed.
 rpm: headers $(CARGO_SBOM)
 	@PREFIX="$(PREFIX)" MODDIR="$(MODDIR)" packaging/rpm.sh asterisk-headers/fetched
+
+# What installing that rpm does, in an overlay over a throw-away root.
+test-rpm:
+	@$(MAKE) --no-print-directory ASTERISK_SRC= root
+	@packaging/test-rpm.sh $(ROOT)
 
 # ----------------------------------------------------------------------------------------------------------------------
 

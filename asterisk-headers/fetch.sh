@@ -37,15 +37,16 @@ begin() {
     mkdir -p "$out.new/asterisk"
 }
 
-# What the module includes is there, and what that includes: in the set, or on this machine. $1 is who is to have it.
+# What the module includes is there, and what that includes: in the set, or on this machine. $1 is where the set is from.
 whole() {
     flags=
     [ "$pjsip" = no ] || flags="-DCT_PJSIP $(sed 's/^/-D/' "$out.new/DEFINES")"
     # shellcheck disable=SC2086
-    said=$(${CC:-cc} -E $flags -D_GNU_SOURCE -I"$here/../include" -isystem "$out.new/asterisk" -isystem "$out.new/pjproject" \
-        -xc "$here/../include/wrapper.h" 2>&1 >/dev/null) && return
-    said=$(printf '%s\n' "$said" | sed -n 's/.*error: //p' | head -n 1)
-    refuse "a header is missing in $1, or on this machine (${said:-the preprocessor failed}): if it is OpenSSL's or the C library's, install that development package; if it is Asterisk's or pjproject's, build it whole: make -C $1"
+    missing=$(LC_ALL=C ${CC:-cc} -E $flags -D_GNU_SOURCE -DAST_MODULE_SELF_SYM=self -I"$here/../include" \
+        -isystem "$out.new/asterisk" -isystem "$out.new/pjproject" -xc "$here/../include/wrapper.h" 2>&1 >/dev/null |
+        sed -n "s/.*fatal error: '*\([^:']*\).*\(No such file\|not found\).*/\1/p" | head -n 1)
+    [ -z "$missing" ] ||
+        refuse "the header $missing is missing in $1, or on this machine. If it is Asterisk's or pjproject's, build the tree whole: make -C $1; if it is OpenSSL's or the C library's, install that development package"
 }
 
 # The same set as before stays, so that nothing is compiled again.
