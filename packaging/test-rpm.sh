@@ -21,22 +21,7 @@ mkdir "$root/upper" "$root/work" "$root/host"
 mount -t overlay overlay -o "lowerdir=$2,upperdir=$root/upper,workdir=$root/work" "$root/host"
 mount --bind /dev "$root/host/dev"
 host=$root/host
-said=$root/said
-passed=0 failed=0
-check() {
-    name=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok: $name"
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $name" >&2
-        sed 's/^/    /' "$said" >&2
-    fi
-}
-not() { ! "$@"; }
-says() { grep -qF -- "$1" "$said"; }
+. "$here/packaging/test-lib.sh"
 # What it needs of other packages (libc, OpenSSL) is there, and not known to this database.
 in_rpm() { rpm --root "$host" --dbpath /var/lib/rpm-test --nodeps "$@" >"$said" 2>&1; }
 
@@ -92,5 +77,4 @@ check "... and says what modules.conf still requires" says "still requires res_c
 check "... and the module is gone" [ ! -e "$host$module" ]
 check "... and the changed configuration is kept" grep -q '; changed here' "$host$conf.rpmsave"
 
-echo "test-rpm: $passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish test-rpm
