@@ -9,8 +9,10 @@ set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 if [ "${1-}" != --inside ]; then
     [ "$(id -u)" -eq 0 ] || { echo "test-tarball: it needs root" >&2; exit 1; }
-    [ $# -ge 2 ] && [ -f "$1" ] && [ -x "$2/sbin/asterisk" ] ||
-        { echo "usage: $0 TARBALL PREFIX [OTHER...], where PREFIX/sbin/asterisk is" >&2; exit 2; }
+    if [ $# -lt 2 ] || [ ! -f "$1" ] || [ ! -x "$2/sbin/asterisk" ]; then
+        echo "usage: $0 TARBALL PREFIX [OTHER...], where PREFIX/sbin/asterisk is" >&2
+        exit 2
+    fi
     exec unshare --mount --propagation private --mount-proc --net --pid --fork --uts --ipc "$0" --inside "$@"
 fi
 tarball=$(readlink -f "$2")
