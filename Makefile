@@ -76,7 +76,7 @@ matrix: headers
 
 # --- Packages and installing: packaging/, debian/, docs/packaging.md ---------------------------------------------------
 
-.PHONY: install uninstall test-packaging reproducible sbom tarball deb test-deb rpm test-rpm
+.PHONY: install uninstall test-packaging reproducible sbom tarball test-tarball deb test-deb rpm test-rpm
 
 # No folder of this machine and no user's name gets into the module: packaging/cargo.sh.
 module test-module: override CARGO := REAL_CARGO="$(CARGO)" packaging/cargo.sh
@@ -124,6 +124,13 @@ sbom: $(CARGO_SBOM)
 # For an Asterisk that was built from source: ASTERISK_SRC= is its tree.
 tarball: module $(CARGO_SBOM)
 	@packaging/tarball.sh $(MODULE) asterisk-headers/fetched
+
+# What that archive does on a host, with a call: in an overlay over ASTERISK_PREFIX=, where that Asterisk is installed. OTHERS= are
+# prefixes of Asterisks that it must not go into.
+OTHERS ?=
+
+test-tarball: tarball
+	@packaging/test-tarball.sh $$(ls -t build/ciphertrunk-*.tar.gz | head -n 1) "$(ASTERISK_PREFIX)" $(OTHERS)
 
 # Source package and packages for Debian's Asterisk, built and checked in a clean root without a network; and what
 # installing, upgrading and removing them does in a root with Debian's Asterisk.
@@ -261,8 +268,8 @@ instructions: PREREQS += valgrind
 instructions: prereqs
 	@$(CARGO) run --quiet --release --locked --manifest-path benches/instructions/Cargo.toml $(if $(UPDATE),update)
 
-# The tests of packet-crypto and srtp for aarch64, under qemu-user.
-test-aarch64: prereqs
+# The tests of packet-crypto and srtp for aarch64, under qemu-user; the module built for it.
+test-aarch64: headers
 	@CARGO="$(CARGO)" tests/aarch64.sh build/aarch64
 
 # The hand-over between SIP threads in every order of steps that its model has.
