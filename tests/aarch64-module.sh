@@ -6,7 +6,7 @@
 set -eu
 
 module=$1
-tool() { "aarch64-linux-gnu-$@"; }
+tool() { program=aarch64-linux-gnu-$1; shift; "$program" "$@"; }
 fail() {
     echo "aarch64: $module: $*" >&2
     exit 1
