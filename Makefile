@@ -225,7 +225,7 @@ bench-calls: module
 
 # --- Gates ------------------------------------------------------------------------------------------------------------
 
-.PHONY: gates fmt clippy deny check-benches instructions test-aarch64 loom
+.PHONY: gates fmt clippy deny check-benches instructions test-aarch64 test-aarch64-asterisk loom
 
 # What is asked of a change beside its tests, as CI runs it: each says its name and its seconds.
 gates:
@@ -271,6 +271,10 @@ instructions: prereqs
 # The tests of packet-crypto and srtp for aarch64, under qemu-user; the module built for it.
 test-aarch64: headers
 	@CARGO="$(CARGO)" tests/aarch64.sh build/aarch64
+
+# That module in Debian's Asterisk for aarch64, under qemu-user, with an encrypted call.
+test-aarch64-asterisk: test-aarch64
+	@tests/aarch64-asterisk.sh build/aarch64-asterisk build/aarch64
 
 # The hand-over between SIP threads in every order of steps that its model has.
 loom:
