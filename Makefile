@@ -63,13 +63,15 @@ test-module: headers
 	@$(CARGO) build --release -p res_ciphertrunk --features test-hooks
 	@install -D -m 0644 $(or $(CARGO_TARGET_DIR),target)/release/libres_ciphertrunk.so $(TEST_MODULE)
 
-# Compiles the module against every header set there is: Debian's, and yours (HEADER_SETS="DIR...", each made by
+# Compiles the module against every header set there is: those of Debian's 22 and 16, and yours (HEADER_SETS="DIR...", each made by
 # `asterisk-headers/fetch.sh --tree /usr/src/asterisk-... DIR`), each without its half for PJSIP, and with it if the set has pjproject's.
 # All are tried; any failure fails.
 HEADER_SETS ?=
 
 matrix: headers
-	@failed=; for set in asterisk-headers/fetched $(HEADER_SETS); do \
+	@$(MAKE) --no-print-directory ASTERISK=16 ASTERISK_SRC= root
+	@PJSIP=no asterisk-headers/fetch.sh --root $(ROOT)-16 build/headers-16
+	@failed=; for set in asterisk-headers/fetched build/headers-16 $(HEADER_SETS); do \
 		for half in "--no-default-features" $$([ ! -f $$set/DEFINES ] || echo --features=pjsip); do \
 			echo "$$set: $$(sed -n 's/^version //p' $$set/MANIFEST) $$half"; \
 			CIPHERTRUNK_HEADERS=$$(cd $$set && pwd) $(CARGO) check --quiet -p res_ciphertrunk $$half || failed="$$failed $$set($$half)"; \
@@ -232,7 +234,7 @@ bench-calls: module
 
 # What is asked of a change beside its tests, as CI runs it: each says its name and its seconds.
 gates:
-	@FUZZ_SECONDS=5 .ci/gates.sh fmt deny clippy check-benches instructions fuzz test-aarch64
+	@FUZZ_SECONDS=5 .ci/gates.sh fmt deny clippy matrix check-benches instructions fuzz test-aarch64
 
 # The quick gates: fmt, clippy, deny.
 check: fmt clippy deny
