@@ -261,6 +261,8 @@ fn bindings(flags: &[String]) -> String {
         .layout_tests(true)
         .merge_extern_blocks(true)
         .rust_edition(bindgen::RustEdition::Edition2024)
+        // Lines are read of it (`Has`, `late_names`), and rustfmt is not everywhere.
+        .formatter(bindgen::Formatter::Prettyplease)
         .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()));
     for pattern in FUNCTIONS.iter().chain(LATE_FUNCTIONS) {
         builder = builder.allowlist_function(pattern);
