@@ -30,7 +30,7 @@ const FUNCTIONS: &[&str] = &[
     "ast_rtp_engine_(un)?register_srtp",
     "ast_rtp_instance_add_srtp_policy",
     "ast_rtp_instance_get_srtp",
-    "ast_rtp_instance_get_ssrc",
+    "ast_rtp_instance_get_(prop|ssrc)",
     "ast_rtp_instance_get_channel_id",
     "ast_rtp_instance_get_incoming_source_address",
     "ast_sockaddr_stringify_fmt",
@@ -69,8 +69,7 @@ const LATE_FUNCTIONS: &[&str] = &[
     "pj_pool_(alloc|reset)",
     "pj_thread_(register|is_registered)",
     // pjmedia
-    "pjmedia_sdp_media_find_attr2",
-    "pjmedia_sdp_neg_(get_state|get_neg_remote|get_active_remote|was_answer_remote)",
+    "pjmedia_sdp_neg_(get_state|get_neg_remote|get_active_(local|remote)|was_answer_remote)",
     // pjsip
     "pjsip_endpt_(create|release)_pool",
     "pjsip_endpt_create_request",
@@ -87,6 +86,7 @@ const TYPES: &[&str] = &[
     "ast_sdp_crypto_api",
     "ast_sdp_srtp",
     "ast_srtp_suite",
+    "ast_rtp_property",
     "ast_cli_command",
     "ct_constant",
     "ast_sorcery_(retrieve|field_handler)_flags",
@@ -269,6 +269,8 @@ fn bindings(flags: &[String]) -> String {
         .layout_tests(true)
         .merge_extern_blocks(true)
         .rust_edition(bindgen::RustEdition::Edition2024)
+        // Lines are read of it (`Has`, `late_names`), and rustfmt is not everywhere.
+        .formatter(bindgen::Formatter::Prettyplease)
         .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()));
     for pattern in FUNCTIONS.iter().chain(LATE_FUNCTIONS) {
         builder = builder.allowlist_function(pattern);
@@ -280,9 +282,7 @@ fn bindings(flags: &[String]) -> String {
         builder = builder.allowlist_var(pattern);
     }
     if env::var_os("CARGO_FEATURE_TEST_HOOKS").is_some() {
-        builder = builder
-            .allowlist_function("ast_rtp_instance_set_prop")
-            .allowlist_type("ast_rtp_property");
+        builder = builder.allowlist_function("ast_rtp_instance_set_prop");
     }
     builder
         .generate()

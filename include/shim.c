@@ -15,6 +15,7 @@
 #include "asterisk/logger.h"
 #include "asterisk/module.h"
 #include "asterisk/options.h"
+#include "asterisk/pbx.h"
 #include "asterisk/utils.h"
 
 /* src/ffi/entry.rs */
@@ -37,6 +38,18 @@ struct ast_module *ct_module_ref(void)
 void ct_module_unref(void)
 {
 	ast_module_unref(AST_MODULE_SELF);
+}
+
+struct ast_module *ct_module_of_function(const char *name)
+{
+	struct ast_custom_function *function = ast_custom_function_find(name);
+
+	return function && function->mod ? ast_module_running_ref(function->mod) : NULL;
+}
+
+void ct_module_of_unref(struct ast_module *module)
+{
+	ast_module_unref(module);
 }
 
 int ct_debug_at_least(int level)
@@ -72,6 +85,19 @@ void ct_channel_lock(struct ast_channel *channel)
 void ct_channel_unlock(struct ast_channel *channel)
 {
 	ast_channel_unlock(channel);
+}
+
+void *ct_open_self(void)
+{
+	Dl_info self;
+
+	return dladdr((void *) ct_open_self, &self) && self.dli_fname
+		? dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD) : NULL;
+}
+
+void ct_close_self(void *handle)
+{
+	dlclose(handle);
 }
 
 /* libsrtp's own `srtp_init`, for a library at `path` that is loaded: found in it or in what it depends on. */
@@ -116,7 +142,5 @@ AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_LOAD_ORDER | AST_MODFLAG_GLOBAL_SY
 	.reload = ciphertrunk_reload,
 	.unload = ciphertrunk_unload,
 	/* After res_pjsip, its transports and chan_pjsip; calls are served only once Asterisk is fully booted. */
-	.load_pri = AST_MODPRI_APP_DEPEND,
-	/* Those of them that are there: without PJSIP the module is the SRTP engine alone. */
-	.optional_modules = "res_pjsip,res_pjsip_session,chan_pjsip",
+	.load_pri = AST_MODPRI_APP_DEPEND + 1,
 );

@@ -8,8 +8,9 @@ use crate::config::{self, InForce};
 use crate::drain;
 use crate::ffi::cli::{self, Registered};
 use crate::ffi::host::{self, Unloaded};
-use crate::ffi::late::{self, Absent};
+use crate::ffi::late::{self, Absent, Kept};
 use crate::ffi::libsrtp_guard::{self, StockRefused};
+use crate::ffi::mapped::Mapped;
 use crate::ffi::srtp::{self, Owner};
 use crate::ffi::sync::Mutex;
 use crate::ffi::{fault, module_ref, openssl, sdes};
@@ -32,6 +33,8 @@ struct Module {
     engine: Option<Engine>,
     openssl: Option<openssl::Held>,
     config: Option<InForce>,
+    pjsip: Option<Kept>,
+    _mapped: Option<Mapped>,
 }
 
 /// `None`: not loaded, or an unload has it. A drain holds the lock while PJSIP's threads and Asterisk work for it, so nobody
@@ -99,9 +102,13 @@ impl Module {
     ];
 
     /// Takes up everything, or ends at the first step that fails.
-    fn take_up() -> Result<Self, String> {
+    fn take_up(pjsip: Option<Kept>) -> Result<Self, String> {
         module_ref::open();
-        let mut module = Self::default();
+        let mut module = Self {
+            pjsip,
+            _mapped: Mapped::open(),
+            ..Self::default()
+        };
         for step in Self::STEPS {
             step(&mut module)?;
         }
@@ -151,7 +158,7 @@ impl Module {
 
     fn take_supplement(&mut self) -> Result<(), String> {
         #[cfg(feature = "pjsip")]
-        if late::found().is_some() && !drain::is_on() {
+        if self.pjsip.is_some() && !drain::is_on() {
             self.supplement
                 .get_or_insert_with(engine::register_supplement);
         }
@@ -165,7 +172,7 @@ impl Module {
 
     fn take_tls(&mut self) -> Result<(), String> {
         #[cfg(feature = "pjsip")]
-        if self.tls.is_none() && late::found().is_some() && !drain::is_on() {
+        if self.tls.is_none() && self.pjsip.is_some() && !drain::is_on() {
             // Where it fails the transports stay pjproject's, which is TLS too.
             self.tls = Serving::start()
                 .inspect_err(|reason| log::error!("the TLS transports stay pjproject's: {reason}"))
@@ -224,18 +231,21 @@ impl Module {
 ///
 /// A sentence for the log. Nothing is registered then.
 pub fn load() -> Result<(), String> {
+    if still_loaded() {
+        return Ok(());
+    }
     fault::arm_from_file();
     drain::end();
     if let Some(notice) = probe::asterisk().map_err(|unfit| unfit.to_string())? {
         log::info!("{notice}");
     }
-    find_pjsip()?;
+    let pjsip = find_pjsip()?;
     done("load-probe")?;
     packet_crypto::kernels()
         .self_test()
         .map_err(|error| format!("the packet-crypto self-test failed: {error}"))?;
     done("load-self-test")?;
-    let module = Module::take_up()?;
+    let module = Module::take_up(pjsip)?;
     *MODULE.lock() = Some(module);
     crate::ffi::log::verbose(
         2,
@@ -248,18 +258,33 @@ pub fn load() -> Result<(), String> {
     Ok(())
 }
 
+/// Whether Asterisk loads what has never gone: an unload by force (`module unload -h`) was refused, and Asterisk has closed
+/// its handle of the library all the same. It gets another one.
+fn still_loaded() -> bool {
+    let module = MODULE.lock();
+    if module.is_none() {
+        return false;
+    }
+    if let Some(mapped) = Mapped::open() {
+        mapped.for_the_loader();
+    }
+    log::info!("the module was never gone: an unload by force had been refused");
+    true
+}
+
 /// Finds PJSIP, if it is there.
-fn find_pjsip() -> Result<(), String> {
+fn find_pjsip() -> Result<Option<Kept>, String> {
     match late::find() {
-        #[cfg(feature = "pjsip")]
-        Ok(pjsip) => probe::pjproject(pjsip).map_err(|unfit| unfit.to_string()),
-        #[cfg(not(feature = "pjsip"))]
-        Ok(_) => Ok(()),
+        Ok(kept) => {
+            #[cfg(feature = "pjsip")]
+            probe::pjproject(kept.pjsip()).map_err(|unfit| unfit.to_string())?;
+            Ok(Some(kept))
+        }
         Err(Absent::Without(reason)) => {
             log::info!(
                 "{reason}: Ciphertrunk is the SRTP engine alone, and serves no SIP over TLS"
             );
-            Ok(())
+            Ok(None)
         }
         Err(lacks @ Absent::Lacks(_)) => Err(lacks.to_string()),
     }
@@ -331,7 +356,8 @@ pub fn unload() -> bool {
         return false;
     };
     let Some(mut module) = module else {
-        return true;
+        // An unload that panicked has dropped everything. The engine's drop leaves it where a session still has it.
+        return srtp::owner() != Owner::Ours && module_ref::close();
     };
     if let Err(reason) = module.give_up() {
         module.take_back();

@@ -9,6 +9,7 @@ use policy::chan_sip;
 use policy::config::parse;
 pub use policy::config::{Config, Srtp};
 use policy::modules::ModulesConf;
+use policy::rtp_conf::is_replay_protection_off;
 #[cfg(feature = "pjsip")]
 use sip_tls::KeyLog;
 
@@ -68,6 +69,7 @@ pub fn key_log() -> Option<KeyLog> {
 /// Reads the file and puts it in force. A bad file changes nothing: each problem is a line in the log, and the last good
 /// state stays (at the first load: the defaults).
 pub fn load() {
+    tell_of_rtp_conf();
     let read = match file::load(FILE) {
         Ok(sections) => parse(&sections).map_err(|problems| {
             for problem in problems {
@@ -94,6 +96,17 @@ pub fn load() {
             put(Config::default());
             log::error!("{FILE} is not used: the defaults are in force");
         }
+    }
+}
+
+/// Says what of `rtp.conf` is not honoured. What is wrong with that file is Asterisk's to say.
+fn tell_of_rtp_conf() {
+    if file::load("rtp.conf").is_ok_and(|sections| is_replay_protection_off(&sections)) {
+        log::warn!(
+            "rtp.conf: srtpreplayprotection = no is not honoured: Ciphertrunk always drops a packet that was received before. \
+             A phone that sets its sequence number back after a hold or a re-INVITE needs no option: it is heard where it has \
+             not been before under its key, and a WARNING tells where it has"
+        );
     }
 }
 

@@ -17,6 +17,7 @@ pub mod host;
 pub mod late;
 pub mod libsrtp_guard;
 pub mod log;
+pub mod mapped;
 pub mod module_ref;
 pub mod opaque;
 pub mod openssl;

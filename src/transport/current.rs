@@ -2,6 +2,7 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::thread;
 
 use crate::ffi::sync::Mutex;
 
@@ -71,12 +72,20 @@ impl Serving {
     }
 }
 
+/// A load that fails after this step. Whoever asks just now is waited for.
 impl Drop for Serving {
     fn drop(&mut self) {
-        let tls = CURRENT.lock().take();
-        if let Some(Ok(tls)) = tls.map(Arc::try_unwrap)
-            && !tls.stop()
-        {
+        let Some(mut tls) = CURRENT.lock().take() else {
+            return;
+        };
+        let tls = loop {
+            match Arc::try_unwrap(tls) {
+                Ok(tls) => break tls,
+                Err(asked) => tls = asked,
+            }
+            thread::yield_now();
+        };
+        if !tls.stop() {
             log::error!("PJSIP still points to a TLS connection that was closed");
         }
     }

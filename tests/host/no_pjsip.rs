@@ -1,4 +1,4 @@
-//! Where `res_pjsip` is not loaded, the module is the SRTP engine alone; SIP over TLS comes with it.
+//! Where `res_pjsip` is not loaded or did not start, the module is the SRTP engine alone; SIP over TLS comes with it.
 
 use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::lab::{self, Lab};
@@ -15,7 +15,14 @@ fn modules(noload: &str) -> String {
 
 #[test]
 fn the_engine_is_ours() {
-    for absent in ["res_pjsip.so", "res_pjsip_session.so"] {
+    // The last one: res_pjsip is in memory, and did not start without it.
+    let cases = [
+        ("res_pjsip.so", "res_pjsip.so"),
+        ("res_pjsip_session.so", "res_pjsip_session.so"),
+        ("chan_pjsip.so", "chan_pjsip.so"),
+        ("res_sorcery_memory.so", "res_pjsip.so"),
+    ];
+    for (absent, not_running) in cases {
         let lab = Lab::new("no_pjsip/the_engine_is_ours");
         let setup = Setup::ours("ours", OURS).modules_conf(&modules(&format!("noload = {absent}")));
         let ours = Asterisk::start(&lab, &setup);
@@ -25,7 +32,7 @@ fn the_engine_is_ours() {
             let told = ours.log_lines("Ciphertrunk is the SRTP engine alone");
             assert_eq!(told.len(), round, "{told:#?}");
             let reasons = [
-                format!("{absent} is not running"),
+                format!("{not_running} is not running"),
                 "the module was built without PJSIP".to_owned(),
             ];
             assert!(

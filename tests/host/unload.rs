@@ -1,4 +1,4 @@
-//! Unloading while a call is up is refused, forced or not, and the call does not notice.
+//! Unloading while a call is up is refused, forced in whatever way, and the call does not notice.
 
 use host_harness::asterisk::{Asterisk, User};
 use host_harness::capture::Capture;
@@ -25,6 +25,14 @@ fn refused(lab: &Lab, user: User, encryption: Encryption) {
         assert!(answer.contains("Unable to unload"), "{command}: {answer}");
         assert_eq!(ours.status("SRTP engine"), "ours", "after {command}");
     }
+    // Asterisk lets go of the module by force, though its unload is refused: it stays all the same, and can be loaded again.
+    ours.cli("module unload -h res_ciphertrunk.so");
+    assert_eq!(ours.all_log_lines("at user request").len(), 1);
+    assert_goes_on(&ours, CARRIER_TONE);
+    assert_eq!(ours.all_log_lines("was never gone").len(), 0);
+    ours.cli("module load res_ciphertrunk.so");
+    assert_eq!(ours.all_log_lines("was never gone").len(), 1);
+    assert_eq!(ours.status("SRTP engine"), "ours");
     assert_goes_on(&ours, CARRIER_TONE);
     carrier.wait_for_tone(OUR_TONE, 15);
     assert_served_by_us(&ours);

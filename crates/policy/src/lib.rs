@@ -4,6 +4,7 @@
 //! - [`config`]: the model of `ciphertrunk.conf`, its parser, and what is doubtful about a good file
 //! - [`limiter`]: which log lines are written when a peer can cause as many as it likes
 //! - [`modules`]: what `modules.conf` says of the module
+//! - [`rtp_conf`]: what `rtp.conf` asks of an SRTP engine
 
 #![forbid(unsafe_code)]
 
@@ -11,3 +12,4 @@ pub mod chan_sip;
 pub mod config;
 pub mod limiter;
 pub mod modules;
+pub mod rtp_conf;
