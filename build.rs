@@ -30,7 +30,7 @@ const FUNCTIONS: &[&str] = &[
     "ast_rtp_engine_(un)?register_srtp",
     "ast_rtp_instance_add_srtp_policy",
     "ast_rtp_instance_get_srtp",
-    "ast_rtp_instance_get_ssrc",
+    "ast_rtp_instance_get_(prop|ssrc)",
     "ast_rtp_instance_get_channel_id",
     "ast_rtp_instance_get_incoming_source_address",
     "ast_sockaddr_stringify_fmt",
@@ -44,6 +44,7 @@ const FUNCTIONS: &[&str] = &[
     "ast_func_write",
     "ast_get_channel_tech",
     "pbx_builtin_setvar_helper",
+    "ast_channel_snapshot_get_latest",
     "ast_codec_media_type2str",
     "ast_queue_hangup",
     "ast_set_hangupsource",
@@ -76,8 +77,7 @@ const LATE_FUNCTIONS: &[&str] = &[
     "pj_pool_(alloc|reset)",
     "pj_thread_(register|is_registered)",
     // pjmedia
-    "pjmedia_sdp_media_find_attr2",
-    "pjmedia_sdp_neg_(get_state|get_neg_remote|get_active_remote|was_answer_remote)",
+    "pjmedia_sdp_neg_(get_state|get_neg_remote|get_active_(local|remote)|was_answer_remote)",
     // pjsip
     "pjsip_endpt_(create|release)_pool",
     "pjsip_endpt_create_request",
@@ -94,6 +94,7 @@ const TYPES: &[&str] = &[
     "ast_sdp_crypto_api",
     "ast_sdp_srtp",
     "ast_srtp_suite",
+    "ast_rtp_property",
     "ast_cli_command",
     "ct_constant",
     "ast_sorcery_(retrieve|field_handler)_flags",
@@ -123,7 +124,13 @@ const VARIABLES: &[&str] = &[
     "RESULT_.*",
 ];
 
-/// What the headers differ in, and the `cfg` that says that these have it.
+/// What the core's headers differ in, and the `cfg` that says that these have it.
+const CORE_DIFFERENCES: &[(&str, Has)] = &[(
+    "channel_snapshot_has_base",
+    Has::Field("ast_channel_snapshot", "base"),
+)];
+
+/// The same of res_pjsip's and pjproject's.
 const DIFFERENCES: &[(&str, Has)] = &[
     (
         "pjsip_has_addr_name",
@@ -190,8 +197,9 @@ fn main() {
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let bindings = bindings(&flags);
+    differences(CORE_DIFFERENCES, &bindings);
     if pjsip {
-        differences(&bindings);
+        differences(DIFFERENCES, &bindings);
         fs::write(out.join("late_names.h"), late_names(&bindings)).expect("OUT_DIR can be written");
     }
     fs::write(out.join("sys.rs"), bindings).expect("OUT_DIR can be written");
@@ -212,8 +220,8 @@ fn late_names(bindings: &str) -> String {
 }
 
 /// Says what these headers have of what differs.
-fn differences(bindings: &str) {
-    for (name, has) in DIFFERENCES {
+fn differences(all: &[(&str, Has)], bindings: &str) {
+    for (name, has) in all {
         println!("cargo::rustc-check-cfg=cfg({name})");
         if has.is_in(bindings) {
             println!("cargo::rustc-cfg={name}");
@@ -273,6 +281,8 @@ fn bindings(flags: &[String]) -> String {
         .layout_tests(true)
         .merge_extern_blocks(true)
         .rust_edition(bindgen::RustEdition::Edition2024)
+        // Lines are read of it (`Has`, `late_names`), and rustfmt is not everywhere.
+        .formatter(bindgen::Formatter::Prettyplease)
         .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()));
     for pattern in FUNCTIONS.iter().chain(LATE_FUNCTIONS) {
         builder = builder.allowlist_function(pattern);
@@ -284,9 +294,7 @@ fn bindings(flags: &[String]) -> String {
         builder = builder.allowlist_var(pattern);
     }
     if env::var_os("CARGO_FEATURE_TEST_HOOKS").is_some() {
-        builder = builder
-            .allowlist_function("ast_rtp_instance_set_prop")
-            .allowlist_type("ast_rtp_property");
+        builder = builder.allowlist_function("ast_rtp_instance_set_prop");
     }
     builder
         .generate()

@@ -23,6 +23,8 @@ pub struct Call {
     pub peer: String,
     /// The media line asked about: its kind, and its number from 0. Empty if none was.
     pub media: String,
+    /// The number of that line.
+    pub stream: Option<usize>,
     /// Where the peer's latest description wants that line's media. `None`: no description, no address of a host, or the
     /// stream is off.
     pub media_address: Option<SocketAddr>,

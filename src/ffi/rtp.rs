@@ -62,6 +62,14 @@ impl RtpInstance<'_> {
         .unwrap_or_default()
     }
 
+    /// Whether it keeps what it sends, for a NACK of the peer's.
+    pub fn retransmits(self) -> bool {
+        // SAFETY: alive by the type's invariant; the function reads one number of it.
+        unsafe {
+            sys::ast_rtp_instance_get_prop(self.as_ptr(), sys::AST_RTP_PROPERTY_RETRANS_SEND) != 0
+        }
+    }
+
     /// Has it keep what it sends, for a NACK of the peer's.
     #[cfg(feature = "test-hooks")]
     pub fn retransmit(self) {

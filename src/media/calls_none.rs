@@ -24,6 +24,12 @@ pub fn call_of_stream(_: Stream<'_>) -> Option<Call> {
     None
 }
 
+/// There is no such call.
+pub fn look_at_answer(_: RtpInstance<'_>) {}
+
+/// There is no such call.
+pub fn look_at_answer_of(_channel_id: &str) {}
+
 /// `false`: there is no such call.
 pub fn offer_again(_channel_id: &str) -> bool {
     false

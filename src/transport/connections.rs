@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use sip_tls::{CertInfo, Close, Conn, Profile, TlsInfo};
+use log::Level;
+use sip_tls::frame::label;
+use sip_tls::{CertInfo, Close, Conn, Profile, SendError, TlsInfo};
 
 use crate::ffi::pjsip::transport::{Carrier, Security};
 use crate::ffi::sync::Mutex;
+use crate::limited;
 
 /// What a message begins with that begins a call, or changes one.
 const INVITE: &[u8] = b"INVITE ";
@@ -73,9 +76,24 @@ impl TlsCarrier {
 impl Carrier for TlsCarrier {
     fn send(&self, message: &[u8], token: u64) -> bool {
         self.passes(message);
-        self.conn
-            .get()
-            .is_some_and(|conn| conn.send(message, token).is_ok())
+        let Some(conn) = self.conn.get() else {
+            return false;
+        };
+        let sent = conn.send(message, token);
+        if sent == Err(SendError::QueueFull) {
+            limited::log(
+                Level::Warn,
+                "write queue full",
+                &conn.remote().ip().to_string(),
+                format_args!(
+                    "{} was not sent to {}: it reads too slowly, {} octets wait for it already (to change there)",
+                    label(message),
+                    conn.remote(),
+                    conn.queued()
+                ),
+            );
+        }
+        sent.is_ok()
     }
 
     fn security(&self) -> Security {

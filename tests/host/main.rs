@@ -3,7 +3,9 @@
 #[macro_use]
 mod world;
 
+mod answers;
 mod chan_sip;
+mod chan_sip_calls;
 mod config;
 mod crypto_lines;
 mod detectors;
@@ -18,6 +20,7 @@ mod log_flood;
 mod no_pjsip;
 mod other_modules;
 mod panic;
+mod peers;
 mod phone;
 mod plain_answer;
 mod require;
@@ -35,14 +38,19 @@ mod tls_adoption;
 mod tls_framing;
 mod tls_lifetimes;
 mod tls_loops;
+mod tls_malformed;
 mod tls_many;
+mod tls_old_peers;
 mod tls_options;
 mod tls_outgoing;
+mod tls_peers;
+mod tls_pressure;
 mod tls_reasons;
 mod tls_registration;
 mod tls_reload;
 mod tls_sipp;
 mod tls_soak;
+mod tls_torture;
 mod tls_world;
 mod unload;
 mod vicidial;

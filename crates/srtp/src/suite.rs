@@ -160,9 +160,13 @@ impl Suite {
 
     /// The suite of a registered or old name, exactly as written.
     pub fn from_name(name: &str) -> Option<Suite> {
-        Suite::ALL
-            .into_iter()
-            .find(|s| s.name() == name || s.old_name() == Some(name))
+        Suite::ALL.into_iter().find(|suite| {
+            let names = [Some(suite.name()), suite.old_name()];
+            names
+                .iter()
+                .flatten()
+                .any(|known| known.eq_ignore_ascii_case(name))
+        })
     }
 }
 
@@ -183,7 +187,7 @@ mod tests {
             if let Some(old) = s.old_name() {
                 assert_eq!(Suite::from_name(old), Some(s));
             }
-            assert_eq!(Suite::from_name(&s.name().to_lowercase()), None);
+            assert_eq!(Suite::from_name(&s.name().to_lowercase()), Some(s));
             assert_eq!(Suite::from_name(&s.name()[1..]), None);
         }
     }

@@ -50,6 +50,8 @@ pub struct Config {
     endpoints: BTreeMap<String, Srtp>,
     /// `require_...` of those sections: what is demanded of each call of theirs.
     demands: BTreeMap<String, Demand>,
+    /// Sections with `type = peer`, by the name of chan_sip's peer: what differs from `[srtp]`.
+    peers: BTreeMap<String, Srtp>,
     /// `[tls] leave_alone`: `protocol=tls` transports that stay pjproject's.
     pub leave_alone: Vec<String>,
     /// `[tls] io_threads`. Read when the module is loaded.
@@ -67,6 +69,7 @@ impl Default for Config {
             srtp: Srtp::default(),
             endpoints: BTreeMap::new(),
             demands: BTreeMap::new(),
+            peers: BTreeMap::new(),
             leave_alone: Vec::new(),
             io_threads: std::thread::available_parallelism()
                 .map_or(2, |cores| cores.get().clamp(2, 8)),
@@ -146,6 +149,20 @@ impl Config {
         self.demands.get(endpoint).unwrap_or(&NOTHING)
     }
 
+    /// What holds for a call of this peer of chan_sip's, whose names have no case.
+    pub fn srtp_of_peer(&self, peer: &str) -> &Srtp {
+        let same = |(name, _): &(&String, &Srtp)| name.eq_ignore_ascii_case(peer);
+        self.peers
+            .iter()
+            .find(same)
+            .map_or(&self.srtp, |(_, srtp)| srtp)
+    }
+
+    /// chan_sip's peers that have a section.
+    pub fn peers(&self) -> impl Iterator<Item = &str> {
+        self.peers.keys().map(String::as_str)
+    }
+
     /// The endpoints that have a section.
     pub fn endpoints(&self) -> impl Iterator<Item = &str> {
         self.endpoints.keys().map(String::as_str)
@@ -166,7 +183,7 @@ impl Config {
                 .collect::<Vec<_>>()
         };
         let mut all = of("srtp", &self.srtp);
-        for (name, srtp) in &self.endpoints {
+        for (name, srtp) in self.endpoints.iter().chain(&self.peers) {
             if srtp.offer != self.srtp.offer || srtp.accept != self.srtp.accept {
                 all.extend(of(name, srtp));
             }

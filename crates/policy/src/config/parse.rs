@@ -56,7 +56,7 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
             _ => {}
         }
     }
-    // Endpoints differ from [srtp], wherever that stands.
+    // Endpoints and peers differ from [srtp], wherever that stands.
     for section in sections
         .iter()
         .filter(|section| !matches!(section.name.as_str(), "general" | "srtp" | "tls"))
@@ -78,11 +78,23 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
                 }
                 config.endpoints.insert(section.name.clone(), srtp);
             }
+            Some(variable) if variable.value == "peer" => {
+                let mut srtp = config.srtp.clone();
+                each(section, &mut problems, |variable| match variable.name.as_str() {
+                    "type" => Ok(()),
+                    "offer" | "lifetime" => Err(
+                        "chan_sip does not say to whom an offer goes: it can stand in [srtp] and in sections of PJSIP endpoints".to_owned(),
+                    ),
+                    _ => set_srtp(&mut srtp, variable),
+                });
+                config.peers.insert(section.name.clone(), srtp);
+            }
             other => problems.push(Problem {
                 section: section.name.clone(),
                 line: other.or(section.variables.first()).map(|variable| variable.line),
                 option: other.map(|_| "type".to_owned()),
-                reason: "there are [general], [srtp], [tls], and sections for PJSIP endpoints, which say type = endpoint"
+                reason: "there are [general], [srtp], [tls], and sections for PJSIP endpoints, which say type = endpoint, and for \
+                         chan_sip's peers, which say type = peer"
                     .to_owned(),
             }),
         }

@@ -5,21 +5,23 @@
 //! Its functions are called by Asterisk, and as `asterisk/res_pjsip_session.h` has it: with a live session, and all but
 //! `destroy` in a task of its serializer.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 
+use crate::ffi::ao2::Ao2;
 use crate::ffi::call::SessionKey;
 use crate::ffi::guard::guard;
 use crate::ffi::opaque::Opaque;
 use crate::ffi::pjsip::gate::Over;
 use crate::ffi::sys;
 
-use super::{LIVE, Session};
+use super::{LIVE, Session, task};
 
 /// What is done when sessions end and are answered. Called in the session's serializer, except for `ended`.
 pub trait Supplement: 'static {
-    /// The peer accepted our INVITE, and its answer is applied.
-    fn answered(session: &Session<'_>);
+    /// A message came that may have had the peer's answer to our description, and if it had, Asterisk has applied it or has
+    /// failed to. `is_final`: the answer that counts is here: no other one can follow, as it can behind early media.
+    fn answered(session: &Session<'_>, is_final: bool);
 
     /// An INVITE of the peer's has come. `false`: it is refused, and has been answered.
     fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool;
@@ -82,28 +84,6 @@ unsafe extern "C" fn destroy<S: Supplement>(session: *mut sys::ast_sip_session) 
     });
 }
 
-unsafe extern "C" fn incoming_request<S: Supplement>(
-    session: *mut sys::ast_sip_session,
-    rdata: *mut sys::pjsip_rx_data,
-) -> c_int {
-    const REFUSED: c_int = -1;
-    guard(REFUSED, || {
-        // SAFETY: Asterisk hands a live session, in its serializer, and the request.
-        let Some(session) = (unsafe { Session::from_raw(session) }) else {
-            return 0;
-        };
-        let invite = Incoming {
-            data: rdata,
-            _alive: PhantomData,
-        };
-        if S::invited(&session, &invite) {
-            0
-        } else {
-            REFUSED
-        }
-    })
-}
-
 /// Calls `hook` with the session.
 ///
 /// # Safety
@@ -152,11 +132,52 @@ unsafe extern "C" fn incoming_response<S: Supplement>(
             };
             (session, (*(*rdata).msg_info.msg).line.status.code)
         };
-        if status / 100 == 2 {
-            S::answered(&session);
+        if status / 100 <= 2 {
+            S::answered(&session, status / 100 == 2);
         }
     });
 }
+
+/// A request: an INVITE; or an ACK or PRACK, which answers an offer that was in a response of ours (RFC 3261 section 13.2.1,
+/// RFC 3262 section 5).
+unsafe extern "C" fn incoming_request<S: Supplement>(
+    session: *mut sys::ast_sip_session,
+    rdata: *mut sys::pjsip_rx_data,
+) -> c_int {
+    /// Others have their turn.
+    const GO_ON: c_int = 0;
+    const REFUSED: c_int = -1;
+    guard(REFUSED, || {
+        // SAFETY: Asterisk hands a request that it has parsed.
+        let method = unsafe { (*(*rdata).msg_info.msg).line.req.method.id };
+        if method == sys::PJSIP_INVITE_METHOD {
+            // SAFETY: Asterisk hands a live session, in its serializer.
+            let Some(session) = (unsafe { Session::from_raw(session) }) else {
+                return GO_ON;
+            };
+            let invite = Incoming {
+                data: rdata,
+                _alive: PhantomData,
+            };
+            return if S::invited(&session, &invite) {
+                GO_ON
+            } else {
+                REFUSED
+            };
+        }
+        // PJSIP reads the description in a PRACK when this returns.
+        // SAFETY: Asterisk hands a live session, in its serializer.
+        unsafe {
+            if let Some(session) = Ao2::share(session.cast()) {
+                task::push(session, |session| S::answered(session, true));
+            }
+        }
+        GO_ON
+    })
+}
+
+/// The methods of what can bring an answer: responses to the first two, and the last two themselves.
+const METHODS: &CStr = c"INVITE,UPDATE,PRACK,ACK";
 
 /// Room for what later releases of a branch append to `ast_sip_session_supplement`: the core reads it in ours.
 #[repr(C)]
@@ -185,7 +206,7 @@ pub fn register<S: Supplement>() -> Registration {
     // is a plain value; zeros stand for "not used". The module is ours.
     unsafe {
         let supplement = &raw mut (*supplement).supplement;
-        (*supplement).method = c"INVITE".as_ptr();
+        (*supplement).method = METHODS.as_ptr();
         (*supplement).priority = sys::AST_SIP_SUPPLEMENT_PRIORITY_FIRST;
         (*supplement).response_priority = sys::AST_SIP_SESSION_AFTER_MEDIA;
         (*supplement).incoming_request = Some(incoming_request::<S>);
