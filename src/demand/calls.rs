@@ -252,8 +252,8 @@ pub fn judge_own_leg(channel: Channel<'_>, demand: &Demand) -> Result<(), Unmet>
         .map_or(Ok(()), |(link, media)| judge(&call.demand, link, media))
 }
 
-/// Takes from what may be negotiated in a call the suites that are too weak for its demands.
-pub fn restrict(call: &Call, srtp: &mut Srtp) {
+/// What may be negotiated in a call, without the suites that are too weak for its demands.
+pub fn restricted(call: &Call, mut srtp: Srtp) -> Srtp {
     let of_channel = OwnedChannel::find(&call.channel)
         .and_then(|channel| channel.get().map(super::demanded_of))
         .unwrap_or_default();
@@ -263,4 +263,5 @@ pub fn restrict(call: &Call, srtp: &mut Srtp) {
     if srtp.offer.iter().any(|suite| demand.permits(*suite)) {
         srtp.offer.retain(|suite| demand.permits(*suite));
     }
+    srtp
 }

@@ -18,7 +18,7 @@ use crate::ffi::late::Pjsip;
 use crate::ffi::pjsip::gate;
 use crate::ffi::technology::Hook;
 
-pub use calls::{answering, ended, ending, invited, inviting, look, restrict};
+pub use calls::{answering, ended, ending, invited, inviting, look, restricted};
 
 /// `${CIPHERTRUNK_REASON}`: why the latest call from this channel was refused, as a code.
 const REASON: &std::ffi::CStr = c"CIPHERTRUNK_REASON";

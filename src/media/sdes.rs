@@ -8,6 +8,8 @@ use srtp::sdes::{Entropy, KeyAge, NoEntropy, Rules, offered_suites};
 use zeroize::Zeroizing;
 
 use crate::config::{self, Srtp};
+#[cfg(feature = "pjsip")]
+use crate::demand;
 use crate::drain;
 use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::rtp::RtpInstance;
@@ -203,11 +205,12 @@ impl StreamNegotiator {
             (None, Some(side)) => config.srtp_of_peer(&side.peer),
             (None, None) => config.srtp_of(None),
         };
-        let mut rules = rules.clone();
+        let rules = rules.clone();
         #[cfg(feature = "pjsip")]
-        if let Some(call) = call {
-            crate::demand::restrict(call, &mut rules);
-        }
+        let rules = match call {
+            Some(call) => demand::restricted(call, rules),
+            None => rules,
+        };
         let rules = Arc::new(rules);
         if call.is_some() || rtp.is_some() {
             self.rules = Some(Arc::clone(&rules));

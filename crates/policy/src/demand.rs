@@ -670,7 +670,12 @@ mod tests {
         use TlsVersion::{V1_2, V1_3};
         let udp = Link::InClear("UDP".to_owned());
         let named: &[&str] = &["sip.example.net"];
-        let cases: [(&[(&str, &str)], Link, Option<&str>); 11] = [
+        type Case = (
+            &'static [(&'static str, &'static str)],
+            Link,
+            Option<&'static str>,
+        );
+        let cases: [Case; 11] = [
             (
                 &[("signaling", "yes")],
                 udp.clone(),
