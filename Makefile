@@ -3,6 +3,8 @@
 CARGO ?= cargo
 # A built Asterisk source tree to take the headers from, instead of Debian's packages.
 ASTERISK_SRC ?=
+# Where that one is installed (configure's --prefix).
+ASTERISK_PREFIX ?=
 # no: the SRTP half alone, for an Asterisk without PJSIP, or where pjproject's headers cannot be had.
 PJSIP ?= yes
 export PJSIP
@@ -63,20 +65,25 @@ test-module: headers
 	@$(CARGO) build --release -p res_ciphertrunk --features test-hooks
 	@install -D -m 0644 $(or $(CARGO_TARGET_DIR),target)/release/libres_ciphertrunk.so $(TEST_MODULE)
 
-# Compiles the module against every header set there is: those of the throw-away roots, and yours
-# (HEADER_SETS="DIR...", each made by `asterisk-headers/fetch.sh --tree /usr/src/asterisk-... DIR`). All are tried; any failure fails.
+# Compiles the module against every header set there is: those of Debian's 22 and 16, and yours (HEADER_SETS="DIR...", each made by
+# `asterisk-headers/fetch.sh --tree /usr/src/asterisk-... DIR`), each without its half for PJSIP, and with it if the set has pjproject's.
+# All are tried; any failure fails.
 HEADER_SETS ?=
 
 matrix: headers
-	@failed=; for set in asterisk-headers/fetched $(HEADER_SETS); do \
-		echo "$$set: $$(sed -n 's/^version //p' $$set/MANIFEST)"; \
-		CIPHERTRUNK_HEADERS=$$(cd $$set && pwd) $(CARGO) check --quiet -p res_ciphertrunk || failed="$$failed $$set"; \
+	@$(MAKE) --no-print-directory ASTERISK=16 ASTERISK_SRC= root
+	@PJSIP=no asterisk-headers/fetch.sh --root $(ROOT)-16 build/headers-16
+	@failed=; for set in asterisk-headers/fetched build/headers-16 $(HEADER_SETS); do \
+		for half in "--no-default-features" $$([ ! -f $$set/DEFINES ] || echo --features=pjsip); do \
+			echo "$$set: $$(sed -n 's/^version //p' $$set/MANIFEST) $$half"; \
+			CIPHERTRUNK_HEADERS=$$(cd $$set && pwd) $(CARGO) check --quiet -p res_ciphertrunk $$half || failed="$$failed $$set($$half)"; \
+		done; \
 	done; \
 	[ -z "$$failed" ] || { echo "matrix: does not compile against$$failed" >&2; exit 1; }
 
 # --- Packages and installing: packaging/, debian/, docs/packaging.md ---------------------------------------------------
 
-.PHONY: install uninstall test-packaging reproducible sbom tarball deb test-deb rpm
+.PHONY: install uninstall test-packaging reproducible sbom tarball test-tarball deb test-deb rpm test-rpm
 
 # No folder of this machine and no user's name gets into the module: packaging/cargo.sh.
 module test-module: override CARGO := REAL_CARGO="$(CARGO)" packaging/cargo.sh
@@ -84,7 +91,7 @@ module test-module: override CARGO := REAL_CARGO="$(CARGO)" packaging/cargo.sh
 # Beside the Asterisk that is on this machine: where its asterisk.conf says, or MODDIR=, CONFDIR=, DOCDIR=, DATADIR= say. Below DESTDIR=
 # no Asterisk is looked for, and the folder of modules is Debian's if MODDIR= names no other.
 INSTALL := MODULE=$(MODULE) SAMPLE=conf/ciphertrunk.conf.sample BUILT=build/BUILT XML=docs/xml/res_ciphertrunk-en_US.xml \
-	DOCS="README.md CHANGELOG.md LICENSE docs conf/modules.conf.sample conf/asterisk.service.d" packaging/install.sh
+	DOCS="README.md CHANGELOG.md LICENSE docs conf/modules.conf.sample conf/asterisk.service.d conf/apparmor.d" packaging/install.sh
 INSTALL_OPTIONS = $(if $(DESTDIR),--destdir "$(DESTDIR)" --moddir "$(or $(MODDIR),/usr/lib/$(shell gcc -print-multiarch)/asterisk/modules)", \
 	$(if $(MODDIR),--moddir "$(MODDIR)")) $(if $(CONFDIR),--confdir "$(CONFDIR)") $(if $(DOCDIR),--docdir "$(DOCDIR)") \
 	$(if $(DATADIR),--datadir "$(DATADIR)") \
@@ -104,6 +111,7 @@ uninstall:
 # The script that installs, in made-up trees: seconds, and needs nothing; and the scripts of packages by shellcheck.
 test-packaging:
 	@packaging/test-install.sh
+	@packaging/test-apparmor.sh
 	@command -v shellcheck >/dev/null || { echo "shellcheck is not there: apt-get install shellcheck" >&2; exit 1; }
 	@shellcheck packaging/*.sh debian/*.postinst debian/*.postrm && echo "shellcheck: no remark"
 
@@ -125,6 +133,13 @@ sbom: $(CARGO_SBOM)
 tarball: module $(CARGO_SBOM)
 	@packaging/tarball.sh $(MODULE) asterisk-headers/fetched
 
+# What that archive does on a host, with a call: in an overlay over ASTERISK_PREFIX=, where that Asterisk is installed. OTHERS= are
+# prefixes of Asterisks that it must not go into.
+OTHERS ?=
+
+test-tarball: tarball
+	@packaging/test-tarball.sh $$(ls -t build/ciphertrunk-*.tar.gz | head -n 1) "$(ASTERISK_PREFIX)" $(OTHERS)
+
 # Source package and packages for Debian's Asterisk, built and checked in a clean root without a network; and what
 # installing, upgrading and removing them does in a root with Debian's Asterisk.
 deb: headers $(CARGO_SBOM)
@@ -136,6 +151,11 @@ test-deb:
 # For a host with rpm and an Asterisk from source: ASTERISK_SRC= is its tree, PREFIX= and MODDIR= where it was installed.
 rpm: headers $(CARGO_SBOM)
 	@PREFIX="$(PREFIX)" MODDIR="$(MODDIR)" packaging/rpm.sh asterisk-headers/fetched
+
+# What installing that rpm does, in an overlay over a throw-away root.
+test-rpm:
+	@$(MAKE) --no-print-directory ASTERISK_SRC= root
+	@packaging/test-rpm.sh $(ROOT)
 
 # ----------------------------------------------------------------------------------------------------------------------
 
@@ -154,12 +174,18 @@ test: test-module module
 # Ten minutes of Asterisk as VICIdial runs it: a generated configuration, a reload after each edit, phones, long calls, bursts.
 VICIDIAL_SECONDS ?= 600
 
+# In yours: ASTERISK_SRC= and ASTERISK_PREFIX=, as for test-host.
+test-vicidial: export VICIDIAL_SECONDS := $(VICIDIAL_SECONDS)
+ifeq ($(ASTERISK_PREFIX),)
 test-vicidial: test-module
-	@VICIDIAL_SECONDS=$(VICIDIAL_SECONDS) $(CARGO) test --test host -- --nocapture vicidial
+	@$(CARGO) test --test host -- --nocapture vicidial
+else
+test-vicidial:
+	@$(MAKE) --no-print-directory test-host TESTS="--nocapture vicidial"
+endif
 
 # The host tests in an Asterisk that you built in ASTERISK_SRC and installed in ASTERISK_PREFIX; all, or those named in TESTS.
 # What it cannot have is named at the end: skipped is not passed.
-ASTERISK_PREFIX ?=
 TESTS ?=
 
 # ASTERISK=16: in bullseye's, whose module has no PJSIP half, because the archive no longer has pjproject's source for it.
@@ -186,7 +212,7 @@ bench: prereqs
 	@$(CARGO) build --quiet --release --manifest-path benches/Cargo.toml
 	@taskset -c $(BENCH_CPU) $(or $(CARGO_TARGET_DIR),benches/target)/release/media-bench build/bench/srtp.json
 
-# Every fuzz target for so many seconds, from the seeds in fuzz/corpus.
+# Every fuzz target for so many seconds, from the seeds in fuzz/corpus and those that fuzz/seeds.sh makes of tests/peers.
 # RUSTC_BOOTSTRAP: its sanitizer is an unstable option of the compiler.
 FUZZ_SECONDS ?= 60
 CARGO_FUZZ := build/tools/bin/cargo-fuzz
@@ -195,10 +221,20 @@ $(CARGO_FUZZ):
 	@$(CARGO) install --quiet --locked --root build/tools cargo-fuzz@0.13.2
 
 fuzz: prereqs $(CARGO_FUZZ)
+	@fuzz/seeds.sh build/fuzz
 	@for target in $$($(CARGO_FUZZ) list); do \
 		echo "$$target"; \
-		RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) run $$target -- -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=0 || exit 1; \
+		mkdir -p build/fuzz/$$target; \
+		RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) run $$target fuzz/corpus/$$target build/fuzz/$$target -- -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=0 || exit 1; \
 	done
+
+# Model peers over long calls (silence, loss, holds, new keys, replays), so many packets a model: a stream is heard again within
+# 2 seconds where that is safe, and no packet twice. `make test` has a few.
+PROPERTY_PACKETS ?= 10000000
+
+.PHONY: properties
+properties: prereqs
+	@PROPERTY_PACKETS=$(PROPERTY_PACKETS) nice -n 19 $(CARGO) test --quiet --release -p srtp --test properties -- --nocapture
 
 # Undefined behaviour in crates/srtp and in the portable kernels: takes an hour. Needs a nightly toolchain with Miri
 # (rustup toolchain install nightly -c miri,rust-src).
@@ -213,11 +249,11 @@ bench-calls: module
 
 # --- Gates ------------------------------------------------------------------------------------------------------------
 
-.PHONY: gates fmt clippy deny check-benches instructions test-aarch64 loom
+.PHONY: gates fmt clippy deny check-benches instructions test-aarch64 test-aarch64-asterisk loom
 
 # What is asked of a change beside its tests, as CI runs it: each says its name and its seconds.
 gates:
-	@FUZZ_SECONDS=5 .ci/gates.sh fmt deny clippy check-benches instructions fuzz test-aarch64
+	@FUZZ_SECONDS=5 .ci/gates.sh fmt deny clippy matrix check-benches instructions fuzz test-aarch64
 
 # The quick gates: fmt, clippy, deny.
 check: fmt clippy deny
@@ -256,9 +292,13 @@ instructions: PREREQS += valgrind
 instructions: prereqs
 	@$(CARGO) run --quiet --release --locked --manifest-path benches/instructions/Cargo.toml $(if $(UPDATE),update)
 
-# The tests of packet-crypto and srtp for aarch64, under qemu-user.
-test-aarch64: prereqs
+# The tests of packet-crypto and srtp for aarch64, under qemu-user; the module built for it.
+test-aarch64: headers
 	@CARGO="$(CARGO)" tests/aarch64.sh build/aarch64
+
+# That module in Debian's Asterisk for aarch64, under qemu-user, with an encrypted call.
+test-aarch64-asterisk: test-aarch64
+	@tests/aarch64-asterisk.sh build/aarch64-asterisk build/aarch64
 
 # The hand-over between SIP threads in every order of steps that its model has.
 loom:

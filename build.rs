@@ -30,7 +30,7 @@ const FUNCTIONS: &[&str] = &[
     "ast_rtp_engine_(un)?register_srtp",
     "ast_rtp_instance_add_srtp_policy",
     "ast_rtp_instance_get_srtp",
-    "ast_rtp_instance_get_ssrc",
+    "ast_rtp_instance_get_(prop|ssrc)",
     "ast_rtp_instance_get_channel_id",
     "ast_rtp_instance_get_glue",
     "ast_rtp_instance_get_incoming_source_address",
@@ -39,8 +39,13 @@ const FUNCTIONS: &[&str] = &[
     "ast_sdp_srtp_(alloc|destroy)",
     // Calls
     "ast_channel_(bridge_peer|get_by_name|hangupcause_set|name|tech|tech_pvt|uniqueid)",
-    "ast_get_channel_tech",
+    "ast_channel_iterator_(all_new|next|destroy)",
+    "ast_channel_(linkedid|datastore_find|datastore_add)",
     "ast_custom_function_unregister",
+    "ast_func_write",
+    "ast_get_channel_tech",
+    "pbx_builtin_setvar_helper",
+    "ast_channel_snapshot_get_latest",
     "ast_codec_media_type2str",
     "ast_queue_hangup",
     "ast_set_hangupsource",
@@ -60,6 +65,8 @@ const FUNCTIONS: &[&str] = &[
 const LATE_FUNCTIONS: &[&str] = &[
     // Asterisk's own, and what the macros of its headers call
     "(__)?ast_sip_push_task(_wait_servant)?",
+    "ast_sip_(un)?register_service",
+    "ast_sip_session_terminate",
     "ast_sip_get_(pjsip_endpoint|sorcery|transport_states?)",
     "ast_sip_session_(refresh|register_supplement_with_module|unregister_supplement)",
     // pjlib
@@ -71,8 +78,7 @@ const LATE_FUNCTIONS: &[&str] = &[
     "pj_pool_(alloc|reset)",
     "pj_thread_(register|is_registered)",
     // pjmedia
-    "pjmedia_sdp_media_find_attr2",
-    "pjmedia_sdp_neg_(get_state|get_neg_remote|get_active_remote|was_answer_remote)",
+    "pjmedia_sdp_neg_(get_state|get_neg_remote|get_active_(local|remote)|was_answer_remote)",
     // pjsip
     "pjsip_endpt_(create|release)_pool",
     "pjsip_endpt_create_request",
@@ -89,6 +95,7 @@ const TYPES: &[&str] = &[
     "ast_sdp_crypto_api",
     "ast_sdp_srtp",
     "ast_srtp_suite",
+    "ast_rtp_property",
     "ast_cli_command",
     "ct_constant",
     "ast_sorcery_(retrieve|field_handler)_flags",
@@ -96,11 +103,13 @@ const TYPES: &[&str] = &[
     "ast_sip_(supplement_priority|session_response_priority|session_refresh_method)",
     "ast_sip_transport_state",
     "ast_sorcery_instance_observer",
-    "pjsip_(role_e|transport_flags_e|transport|tpfactory|rx_data|tx_data|tls_state_info|transport_state_info|transport_state)",
+    "pjsip_(module|role_e|transport_flags_e|transport|tpfactory|rx_data|tx_data|tls_state_info|transport_state_info|transport_state)",
     "pj_ssl_(sock_info|cert_info|cert_verify_flag_t|cert_name_type)",
     "ast_cli_entry",
     "ast_cli_args",
     "ast_custom_function",
+    "ast_datastore(_info)?",
+    "ast_channel_tech",
 ];
 const VARIABLES: &[&str] = &[
     "res_srtp",
@@ -109,13 +118,20 @@ const VARIABLES: &[&str] = &[
     "ct_built_.*",
     "__LOG_.*",
     "AST_CAUSE_BEARERCAPABILITY_NOTAVAIL",
+    "AST_OPTION_SECURE_.*",
     "AST_SRTP_CRYPTO_.*",
     "AST_SOCKADDR_STR_.*",
     "CLI_.*",
     "RESULT_.*",
 ];
 
-/// What the headers differ in, and the `cfg` that says that these have it.
+/// What the core's headers differ in, and the `cfg` that says that these have it.
+const CORE_DIFFERENCES: &[(&str, Has)] = &[(
+    "channel_snapshot_has_base",
+    Has::Field("ast_channel_snapshot", "base"),
+)];
+
+/// The same of res_pjsip's and pjproject's.
 const DIFFERENCES: &[(&str, Has)] = &[
     (
         "pjsip_has_addr_name",
@@ -182,8 +198,9 @@ fn main() {
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let bindings = bindings(&flags);
+    differences(CORE_DIFFERENCES, &bindings);
     if pjsip {
-        differences(&bindings);
+        differences(DIFFERENCES, &bindings);
         fs::write(out.join("late_names.h"), late_names(&bindings)).expect("OUT_DIR can be written");
     }
     fs::write(out.join("sys.rs"), bindings).expect("OUT_DIR can be written");
@@ -204,8 +221,8 @@ fn late_names(bindings: &str) -> String {
 }
 
 /// Says what these headers have of what differs.
-fn differences(bindings: &str) {
-    for (name, has) in DIFFERENCES {
+fn differences(all: &[(&str, Has)], bindings: &str) {
+    for (name, has) in all {
         println!("cargo::rustc-check-cfg=cfg({name})");
         if has.is_in(bindings) {
             println!("cargo::rustc-cfg={name}");
@@ -270,6 +287,8 @@ fn bindings(flags: &[String]) -> String {
         .layout_tests(true)
         .merge_extern_blocks(true)
         .rust_edition(bindgen::RustEdition::Edition2024)
+        // Lines are read of it (`Has`, `late_names`), and rustfmt is not everywhere.
+        .formatter(bindgen::Formatter::Prettyplease)
         .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()));
     for pattern in FUNCTIONS.iter().chain(LATE_FUNCTIONS) {
         builder = builder.allowlist_function(pattern);
@@ -281,9 +300,7 @@ fn bindings(flags: &[String]) -> String {
         builder = builder.allowlist_var(pattern);
     }
     if env::var_os("CARGO_FEATURE_TEST_HOOKS").is_some() {
-        builder = builder
-            .allowlist_function("ast_rtp_instance_set_prop")
-            .allowlist_type("ast_rtp_property");
+        builder = builder.allowlist_function("ast_rtp_instance_set_prop");
     }
     builder
         .generate()

@@ -37,8 +37,21 @@ begin() {
     mkdir -p "$out.new/asterisk"
 }
 
+# What the module includes is there, and what that includes: in the set, or on this machine. $1 is where the set is from.
+whole() {
+    flags=
+    [ "$pjsip" = no ] || flags="-DCT_PJSIP $(sed 's/^/-D/' "$out.new/DEFINES")"
+    # shellcheck disable=SC2086
+    missing=$(LC_ALL=C ${CC:-cc} -E $flags -D_GNU_SOURCE -DAST_MODULE_SELF_SYM=self -I"$here/../include" \
+        -isystem "$out.new/asterisk" -isystem "$out.new/pjproject" -xc "$here/../include/wrapper.h" 2>&1 >/dev/null |
+        sed -n "s/.*fatal error: '*\([^:']*\).*\(No such file\|not found\).*/\1/p" | head -n 1)
+    [ -z "$missing" ] ||
+        refuse "the header $missing is missing in $1, or on this machine. If it is Asterisk's or pjproject's, build the tree whole: make -C $1; if it is OpenSSL's or the C library's, install that development package"
+}
+
 # The same set as before stays, so that nothing is compiled again.
-finish() {
+finish() { # what it was made from
+    whole "$1"
     if ! diff -rq "$out" "$out.new" >/dev/null 2>&1; then
         rm -rf "$out"
         mv "$out.new" "$out"
@@ -92,7 +105,7 @@ from_tree() {
             echo "pjproject none"
             (cd "$out.new" && find . -name buildopts.h -exec sha256sum {} +)
         } >"$out.new/MANIFEST"
-        finish
+        finish "$src"
         return
     fi
     option() { sed -n "s/^$1 *= *//p" "$src/makeopts"; }
@@ -128,7 +141,7 @@ from_tree() {
         echo "pjproject $kind $(pj_version)"
         (cd "$out.new" && find . -name buildopts.h -exec sha256sum {} +)
     } >"$out.new/MANIFEST"
-    finish
+    finish "$src"
 }
 
 # pjproject's version as its headers tell it.
@@ -148,7 +161,7 @@ from_root() {
             echo "pjproject none"
             (cd "$out.new" && find . -name buildopts.h -exec sha256sum {} +)
         } >"$out.new/MANIFEST"
-        finish
+        finish "$root"
         exit 0
     fi
     if [ -f "$out/MANIFEST" ] && [ -f "$out/DEFINES" ] && [ "$(head -n 1 "$out/MANIFEST")" = "Debian asterisk $version" ]; then
@@ -202,7 +215,7 @@ END
         echo "version $(chroot "$root" asterisk -V | sed 's/^Asterisk //')"
         (cd "$work/source" && sha256sum ./*.dsc ./*.tar.xz)
     } >"$out.new/MANIFEST"
-    finish
+    finish "$root"
 }
 
 case $1 in

@@ -83,6 +83,38 @@ int ct_function_register(struct ast_custom_function *function)
 	return ast_custom_function_register(function);
 }
 
+struct ast_datastore *ct_datastore_alloc(const struct ast_datastore_info *info)
+{
+	return ast_datastore_alloc(info, NULL);
+}
+
+static int write_function(struct ast_channel *channel, const char *function, char *data, const char *value)
+{
+	/* `CHANNEL` takes none of the locks that its caller holds here. */
+	char call[64];
+
+	snprintf(call, sizeof(call), "%s(%s)", function, data);
+	return ast_func_write(channel, call, value);
+}
+
+int ct_write_across(struct ast_channel *channel, const char *function)
+{
+	ast_chan_write_info_t info = {
+		.version = AST_CHAN_WRITE_INFO_T_VERSION,
+		.write_fn = write_function,
+		.chan = channel,
+		.function = "CHANNEL",
+		.value = "1",
+	};
+	char option[64];
+	const char *open = strchr(function, '(');
+
+	ast_copy_string(option, open ? open + 1 : function, sizeof(option));
+	option[strcspn(option, ")")] = '\0';
+	info.data = option;
+	return ast_channel_setoption(channel, AST_OPTION_CHANNEL_WRITE, &info, sizeof(info), 0);
+}
+
 void ct_channel_lock(struct ast_channel *channel)
 {
 	ast_channel_lock(channel);

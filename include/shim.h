@@ -14,6 +14,8 @@
 struct ast_channel;
 struct ast_cli_entry;
 struct ast_custom_function;
+struct ast_datastore;
+struct ast_datastore_info;
 struct ast_module;
 struct ast_rtp_instance;
 struct ast_srtp_policy_res;
@@ -76,6 +78,12 @@ int ct_sip_push_task(struct ast_taskprocessor *serializer, int (*task)(void *), 
 
 /* ast_custom_function_register: a macro over AST_MODULE_SELF. */
 int ct_function_register(struct ast_custom_function *function);
+
+/* ast_datastore_alloc: a macro over AST_MODULE_SELF. */
+struct ast_datastore *ct_datastore_alloc(const struct ast_datastore_info *info);
+
+/* Sets the function `CHANNEL(option)`, written so, to 1 on the other side of a Local channel, which is locked. 0: done. */
+int ct_write_across(struct ast_channel *channel, const char *function);
 
 /* ast_channel_lock/unlock: macros over ao2_lock. */
 void ct_channel_lock(struct ast_channel *channel);

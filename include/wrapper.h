@@ -14,15 +14,17 @@
 #include "asterisk/causes.h"
 #include "asterisk/channel.h"
 #include "asterisk/pbx.h"
+#include "asterisk/stasis_channels.h"
 
 #ifdef CT_PJSIP
 #include "late.h"
-#include "asterisk/res_pjsip.h"
-#include "asterisk/res_pjsip_session.h"
-#include "asterisk/sorcery.h"
+/* Before res_pjsip_session.h, which in 16 names types of theirs without including them. */
 #include <pjsip.h>
 #include <pjsip_ua.h>
 #include <pjmedia/sdp_neg.h>
+#include "asterisk/res_pjsip.h"
+#include "asterisk/res_pjsip_session.h"
+#include "asterisk/sorcery.h"
 
 /* Values that are macros over other macros, which bindgen cannot evaluate. */
 enum ct_constant {

@@ -52,7 +52,7 @@ packaging/vendor.sh "$tree/vendor"
 pack orig-vendor "$tree" vendor
 mkdir -p "$tree/pjproject"
 cp -R "$headers/pjproject" "$tree/pjproject/include"
-cp "$headers/MANIFEST" "$tree/pjproject/MANIFEST"
+cp "$headers/MANIFEST" "$headers/DEFINES" "$tree/pjproject/"
 pack orig-pjproject "$tree" pjproject
 
 mv "$out/debian" "$tree/debian"

@@ -174,8 +174,18 @@ if [ -z "$destdir" ]; then
         fi
         headers=$(first "${asterisk%/sbin/asterisk}/include/asterisk/buildopts.h")
         sum=$([ -z "$headers" ] || sed -n 's/^#define AST_BUILDOPT_SUM "\(.*\)".*/\1/p' "$headers")
-        if [ -n "$for_sum" ] && [ -n "$sum" ] && [ "$for_sum" != "$sum" ]; then
-            fail "this module was built with other compile options of Asterisk (AST_BUILDOPT_SUM $for_sum) than $asterisk was ($sum, in $headers): build it with that Asterisk's tree (make module ASTERISK_SRC=)"
+        # Without the header: the program has its own sum in it.
+        [ -n "$sum" ] || sum=$(grep -aqF -- "$for_sum" "$asterisk" && echo "$for_sum" || echo another)
+        if [ -n "$for_sum" ] && [ "$for_sum" != "$sum" ]; then
+            fail "this module was built with other compile options of Asterisk (AST_BUILDOPT_SUM $for_sum) than $asterisk was ($sum${headers:+, in $headers}): build it with that Asterisk's tree (make module ASTERISK_SRC=)"
+        fi
+        # The pjproject that Asterisk bundles is a library of its own, with its version as a string.
+        for_pjproject=$(word pjproject)
+        library=$(first "${asterisk%/sbin/asterisk}"/lib*/libasteriskpj.so.2 "${asterisk%/sbin/asterisk}"/lib/*/libasteriskpj.so.2)
+        pjproject=$([ -z "$library" ] || tr '\0' '\n' <"$library" | LC_ALL=C grep -aE '^2\.[0-9][0-9](\.[0-9]+)?$' | sort -u)
+        if [ -n "$for_pjproject" ] && [ "$(printf '%s' "$pjproject" | grep -c .)" = 1 ] &&
+            [ "$(printf '%s' "$for_pjproject" | cut -d. -f1,2)" != "$(printf '%s' "$pjproject" | cut -d. -f1,2)" ]; then
+            fail "this module was built for pjproject $for_pjproject, and $library is $pjproject: build it for that Asterisk (make module ASTERISK_SRC=)"
         fi
     fi
     # Names of libraries and of versions of libc that this machine lacks.

@@ -47,6 +47,7 @@ nodeps=$(rpm -q rpm >/dev/null 2>&1 || echo --nodeps)
 # shellcheck disable=SC2086
 rpmbuild --quiet $nodeps -ba --define "_topdir $out" --define "ct_version $version" --define "ct_asterisk $asterisk" \
     --define "ct_branch $(echo "$asterisk" | cut -d. -f1)" --define "ct_minor $(echo "$asterisk" | cut -d. -f2 | sed 's/[^0-9].*//')" \
+    --define "ct_sum $(packaging/built.sh "$headers" | sed -n 's/^buildopts //p')" \
     --define "ct_prefix $prefix" --define "ct_moddir $moddir" --define "ct_confdir $confdir" --define "ct_datadir $datadir" \
     --define "use_source_date_epoch_as_buildtime 1" --define "clamp_mtime_to_source_date_epoch 1" \
     packaging/rpm/asterisk-ciphertrunk.spec

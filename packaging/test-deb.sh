@@ -47,50 +47,14 @@ ip link set lo up
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" # no service is started by a package here
 chmod +x "$root/usr/sbin/policy-rc.d"
 
-passed=0 failed=0
-said=$(mktemp)
+. "$here/packaging/test-lib.sh"
 in_root() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }
 console() { in_root asterisk -rx "$1"; }
-check() {
-    name=$1
-    shift
-    if "$@"; then
-        passed=$((passed + 1))
-        echo "ok: $name"
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $name" >&2
-        sed 's/^/    /' "$said" >&2
-    fi
-}
-not() { ! "$@"; }
-says() { grep -qF -- "$1" "$said"; }
-# Until it holds, or 60 seconds, which only a hang reaches.
-until_holds() {
-    tries=600
-    until "$@"; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || { echo "waited in vain for: $*" >&2; return 1; }
-        sleep 0.1
-    done
-}
-answers() { console "$1" 2>/dev/null | grep -qE "$2"; }
-booted() { answers 'core show uptime' 'System uptime' && console 'core waitfullybooted' >/dev/null; }
-
 # As Debian's unit starts it. `-f` stays in the foreground.
 start() {
     chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin setsid /usr/sbin/asterisk -g -f -p -U asterisk -G asterisk >"$root/packages/console" 2>&1 &
     until_holds booted
 }
-stop() {
-    console 'core stop now' >/dev/null 2>&1 || :
-    until_holds not pidof asterisk >/dev/null
-}
-alive() { [ "$(pidof asterisk)" = "$pid" ]; }
-# The inode of the module that the running Asterisk has loaded.
-loaded_inode() { awk '/res_ciphertrunk\.so/ { print $5; exit }' "/proc/$(pidof asterisk)/maps"; }
-in_force() { console 'ciphertrunk show status' >"$said" 2>&1; grep -qi 'engine: ours' "$said" && [ -n "$(loaded_inode)" ]; }
-stock_in_force() { answers 'module show like res_srtp.so' 'Running' && [ -z "$(loaded_inode)" ]; }
 
 # --- Before -----------------------------------------------------------------------------------------------------------
 
@@ -130,47 +94,15 @@ check "... and its configuration was read by the user asterisk" not grep -q "cip
 
 # --- An upgrade with a call up ----------------------------------------------------------------------------------------
 
-# Asterisk calls itself over TLS, with SRTP required: two sessions of ours.
-in_root sh -euc '
-    mkdir -p /etc/asterisk/keys
-    openssl req -quiet -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -keyout /etc/asterisk/keys/key.pem -out /etc/asterisk/keys/cert.pem
-    chown -R asterisk: /etc/asterisk/keys
-    cat >>/etc/asterisk/pjsip.conf <<END
-
-[test-tls]
-type=transport
-protocol=tls
-bind=127.0.0.1:5061
-cert_file=/etc/asterisk/keys/cert.pem
-priv_key_file=/etc/asterisk/keys/key.pem
-[loop]
-type=endpoint
-context=test-loop
-disallow=all
-allow=ulaw
-media_encryption=sdes
-transport=test-tls
-aors=loop
-[loop]
-type=aor
-contact=sip:echo@127.0.0.1:5061\;transport=tls
-[loop]
-type=identify
-endpoint=loop
-match=127.0.0.1
-END
-    printf "\n[test-loop]\nexten = echo,1,Answer\nsame = n,Milliwatt\n" >>/etc/asterisk/extensions.conf
-' >"$said" 2>&1
+loop_call /etc/asterisk "$root/etc/asterisk"
+in_root chown -R asterisk: /etc/asterisk/keys
 stop
 start
 pid=$(pidof asterisk)
 check "its TLS transport is ours" answers 'ciphertrunk show transports' 'test-tls'
 console 'channel originate PJSIP/loop application Echo' >"$said" 2>&1
-# Both legs, with packets.
-sessions() { console 'ciphertrunk show sessions' | grep -c '127\.0\.0\.1' | grep -qx "$1"; }
 check "an encrypted call is up" until_holds sessions 2
 console 'ciphertrunk show sessions' | sed 's/^/    | /'
-status_packets() { console 'ciphertrunk show status' | grep -i 'RTP protected'; }
 
 before=$(loaded_inode)
 # The next version of the package: the same with another number and another byte in the module.
@@ -191,9 +123,31 @@ check "... and Asterisk goes on" alive
 check "... with the module that it had loaded" [ "$(loaded_inode)" = "$before" ]
 check "... which is not the one on the disk any more" [ "$(stat -c %i "$root$module")" != "$before" ]
 check "... and the call" sessions 2
-was=$(status_packets)
-more_packets() { [ "$(status_packets)" != "$was" ]; }
+was=$(protected)
 check "... with packets" until_holds more_packets
+
+# Into force without a restart: by a drain.
+is_drained() { grep -q "the drain is done" "$root/var/log/asterisk/messages.log"; }
+refuses_new() { console 'ciphertrunk show status' | grep -qE '^ *Refused draining: *[1-9]'; }
+console 'ciphertrunk drain' >"$said" 2>&1
+check "a drain says what is left" says "Draining: yes, 2 calls, 2 SRTP sessions"
+console 'channel originate PJSIP/loop application Echo' >"$said" 2>&1
+check "... takes no new call" until_holds refuses_new
+was=$(protected)
+check "... and leaves the one that is up" until_holds more_packets
+console 'module unload res_ciphertrunk.so' >"$said" 2>&1
+check "... which holds the module" says "Unable to unload"
+check "... and the drain has no end as long as it lasts" not is_drained
+console 'channel request hangup all' >"$said" 2>&1
+check "... and is done when the call has ended" until_holds is_drained
+console 'module unload res_ciphertrunk.so' >"$said" 2>&1
+check "... so the module can be unloaded" [ -z "$(loaded_inode)" ]
+console 'module load res_ciphertrunk.so' >"$said" 2>&1
+check "... and the new one loaded" in_force
+check "... from the disk" [ "$(loaded_inode)" = "$(stat -c %i "$root$module")" ]
+check "... in the same Asterisk" alive
+console 'channel originate PJSIP/loop application Echo' >"$said" 2>&1
+check "... with an encrypted call" until_holds sessions 2
 stop
 start
 check "after a restart the new one is in force" in_force
@@ -248,5 +202,4 @@ left=$(find "$root/etc" "$root/usr" "$root/var" -name '*ciphertrunk*' | grep -v 
 echo "$left" >"$said"
 check "... and leaves nothing" [ -z "$left" ]
 
-echo "test-deb: $passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish test-deb

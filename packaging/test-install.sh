@@ -47,7 +47,7 @@ archive() {
     echo '<docs/>' >"$work/my archive/res_ciphertrunk-en_US.xml"
     echo readme >"$work/my archive/README.md"
     echo page >"$work/my archive/docs/page.md"
-    printf 'asterisk %s\nmachine %s\nbuildopts aaaa\n' "$1" "$(uname -m)" >"$work/my archive/BUILT"
+    printf 'asterisk %s\nmachine %s\npjproject 2.17.0\nbuildopts aaaa\n' "$1" "$(uname -m)" >"$work/my archive/BUILT"
 }
 install() {
     result=0
@@ -123,6 +123,18 @@ host "$prefix" 22.10.1
 echo '#define AST_BUILDOPT_SUM "bbbb"' >"$prefix/include/asterisk/buildopts.h"
 check "other compile options are refused" refuses
 check "... with both sums" says "(AST_BUILDOPT_SUM aaaa) than $prefix/sbin/asterisk was (bbbb,"
+rm "$prefix/include/asterisk/buildopts.h"
+check "without their header they are refused when the program has another sum" refuses
+check "... as that" says "than $prefix/sbin/asterisk was (another)"
+echo '# the sum in the program: aaaa' >>"$prefix/sbin/asterisk"
+check "... and taken when it has that one" install
+# A library as a linker leaves it: its strings between zeros.
+pjproject() { printf 'ELF\0002.0\0%s\0pjlib %%s for POSIX\0' "$1" >"$prefix/lib64/libasteriskpj.so.2"; }
+pjproject 2.15.1
+check "another pjproject is refused" refuses
+check "... with both" says "built for pjproject 2.17.0, and $prefix/lib64/libasteriskpj.so.2 is 2.15.1"
+pjproject 2.17
+check "another way of writing the same is no other" install
 host "$prefix" 22.10.1
 rm "$prefix/sbin/asterisk"
 check "no asterisk to ask is refused" refuses

@@ -11,6 +11,7 @@
 //! - [`transport`] is SIP over TLS (`pjsip_tpfactory`, `pjsip_transport`) on `crates/sip-tls`
 //! - [`proof`] is what is known of how a call is encrypted: the dialplan's CIPHERTRUNK(...), CDR and CEL
 //! - [`observe`] is what an operator sees: the console
+//! - [`demand`] is what is demanded of calls, and that nothing of them leaves without it
 //! - [`drain`] has what is left look for its end, before an unload
 //! - [`module`] is load, reload, drain and unload
 //!
@@ -21,6 +22,8 @@
 #![cfg_attr(not(feature = "pjsip"), allow(dead_code, unused_variables))]
 
 mod config;
+#[cfg(feature = "pjsip")]
+mod demand;
 mod drain;
 #[allow(unsafe_code)]
 mod ffi;

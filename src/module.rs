@@ -5,6 +5,8 @@
 //! thread: it holds [`MODULE`] meanwhile, and an unload does not wait for that.
 
 use crate::config::{self, InForce};
+#[cfg(feature = "pjsip")]
+use crate::demand;
 use crate::drain;
 use crate::ffi::cli::{self, Registered};
 use crate::ffi::host::{self, Unloaded};
@@ -34,6 +36,8 @@ struct Module {
     recording: Option<Recording>,
     tls: Option<Serving>,
     supplement: Option<calls::Registration>,
+    #[cfg(feature = "pjsip")]
+    demands: Option<demand::Registration>,
     watch: Option<Watch>,
     sdes: Option<sdes::Registration>,
     engine: Option<Engine>,
@@ -101,6 +105,7 @@ impl Module {
         Self::take_engine,
         Self::take_sdes,
         Self::take_watch,
+        Self::take_demands,
         Self::take_supplement,
         Self::take_openssl,
         Self::take_tls,
@@ -162,6 +167,16 @@ impl Module {
             self.watch = Some(watch);
         }
         done("load-watch")
+    }
+
+    fn take_demands(&mut self) -> Result<(), String> {
+        #[cfg(feature = "pjsip")]
+        if let Some(pjsip) = &self.pjsip
+            && self.demands.is_none()
+        {
+            self.demands = Some(demand::register(pjsip.pjsip())?);
+        }
+        done("load-demands")
     }
 
     fn take_supplement(&mut self) -> Result<(), String> {
@@ -243,6 +258,10 @@ impl Module {
         fault::wait_for_a_user("unload-late");
         // Each session that has a copy of it is a use of the module: from here on there is no new one.
         self.supplement = None;
+        #[cfg(feature = "pjsip")]
+        {
+            self.demands = None;
+        }
         if calls::count() > 0 || module_ref::uses() > 0 || !module_ref::close() {
             return Err("a call has just begun");
         }

@@ -34,20 +34,21 @@ impl fmt::Display for Unfit {
             Self::Asterisk { built, running } => {
                 write!(
                     f,
-                    "it was built for Asterisk {built}, and this is {running}: build it for this branch"
+                    "it was built for Asterisk {built}, and this is {running}: build it for this one (make module ASTERISK_SRC=)"
                 )
             }
             Self::Earlier { built, running } => {
                 write!(
                     f,
-                    "it was built for Asterisk {built}, and this is the earlier {running}: build it for this one, or \
-                     update Asterisk to that release or a later one of its branch"
+                    "it was built for Asterisk {built}, and this is the earlier {running}: build it for this one \
+                     (make module ASTERISK_SRC=), or update Asterisk to that release or a later one of its branch"
                 )
             }
             Self::Pjproject { built, running } => {
                 write!(
                     f,
-                    "it was built for pjproject {built}, and this Asterisk has {running}: build it for this Asterisk"
+                    "it was built for pjproject {built}, and this Asterisk has {running}: build it for this one (make module \
+                     ASTERISK_SRC=)"
                 )
             }
             Self::MaxPacket { built, running } => write!(

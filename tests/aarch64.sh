@@ -1,7 +1,11 @@
 #!/bin/sh
-# The tests of crates/packet-crypto and crates/srtp, built for aarch64 and run under qemu-user.
+# The tests of crates/packet-crypto and crates/srtp, built for aarch64 and run under qemu-user; and the module, built for aarch64
+# (build/aarch64/target/...) and looked at: tests/aarch64-module.sh.
 #
 #   aarch64.sh DIR
+#
+# Headers are those in asterisk-headers/fetched: a Debian's Asterisk has the same on both, and pjproject's configuration differs in
+# the machine's name alone, for both are little-endian with 64-bit pointers.
 #
 # DIR is a throw-away Debian root with a Rust toolchain for aarch64, made when it is not there: rustup's would have to
 # come from its own servers, Debian's comes from the archive that everything else comes from. The sources and cargo's
@@ -12,7 +16,8 @@ set -eu
 
 dir=$1
 suite=forky
-packages="rustc cargo libstd-rust-dev:arm64 gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev:arm64 qemu-user"
+packages="rustc cargo libstd-rust-dev:arm64 gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev:arm64 qemu-user \
+libclang-dev pkgconf libssl-dev:arm64"
 
 recipe="$suite $packages"
 wanted() { [ "$(cat "$dir/.recipe" 2>/dev/null)" = "$recipe" ]; }
@@ -29,7 +34,7 @@ if ! wanted; then
     new=$dir.new
     trap 'rm -rf "$new"' EXIT
     rm -rf "$new"
-    echo "aarch64.sh: making $dir (about two minutes, 1.7 GB)"
+    echo "aarch64.sh: making $dir (some minutes, 2.5 GB)"
     # A snapshot of an archive may be older than its own Valid-Until.
     mmdebstrap --quiet --variant=minbase --components=main --architectures=amd64,arm64 \
         --aptopt='Acquire::Check-Valid-Until "false"' \
@@ -57,6 +62,11 @@ run='
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=qemu-aarch64
     export CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0
+    # The module first: its dependencies are then built without that flag once.
+    # Where libssl-dev:arm64 puts its headers and libraries.
+    export OPENSSL_INCLUDE_DIR=/usr/include OPENSSL_LIB_DIR=/usr/lib/aarch64-linux-gnu
+    cargo build --quiet --locked --release -p res_ciphertrunk
+    tests/aarch64-module.sh /target/aarch64-unknown-linux-gnu/release/libres_ciphertrunk.so
     export RUSTFLAGS="--cfg without_libsrtp"
     exec cargo test --locked --no-fail-fast -p packet-crypto -p srtp --features packet-crypto/batch,srtp/batch
 '

@@ -7,6 +7,22 @@ use std::process::Command;
 
 const PJ: &str = "third-party/pjproject/source";
 
+/// The headers of Asterisk and pjproject that the module includes first.
+fn included() -> Vec<String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("include/wrapper.h");
+    let text = fs::read_to_string(file).expect("it is there");
+    let names = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("#include "));
+    let mut names: Vec<String> = names
+        .map(|name| name.trim_matches(['"', '<', '>']).to_owned())
+        .filter(|name| name.starts_with("asterisk") || name.starts_with("pj"))
+        .collect();
+    assert!(names.contains(&"asterisk/cli.h".to_owned()) && names.contains(&"pjsip.h".to_owned()));
+    names.push("asterisk.h".to_owned());
+    names
+}
+
 /// A tree that is whole: built, with a bundled pjproject that has TLS.
 fn whole(name: &str) -> PathBuf {
     let tree = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -17,7 +33,12 @@ fn whole(name: &str) -> PathBuf {
         fs::write(file, text).expect("a file can be written");
     };
     put(".version", "18.21.0\n");
-    put("include/asterisk.h", "");
+    for header in included() {
+        match header.strip_prefix("pj") {
+            None => put(&format!("include/{header}"), ""),
+            Some(_) => put(&format!("{PJ}/pjlib/include/{header}"), ""),
+        }
+    }
     put("main/loader.c", "");
     put(
         "makeopts",
@@ -70,7 +91,6 @@ fn a_built_tree_is_taken() {
 fn a_pjproject_of_the_systems_is_taken() {
     let tree = whole("systems");
     let include = tree.join(PJ).join("pjlib/include");
-    fs::write(include.join("pjsip.h"), "").expect("a file can be written");
     let makeopts = format!(
         "PJPROJECT_INCLUDE=-I{} -DPJ_AUTOCONF=1\n",
         include.display()
@@ -87,7 +107,7 @@ fn others_are_refused_in_one_line_with_the_command() {
         move |tree: &Path| fs::write(tree.join(file), text)
     };
     type Spoil = Box<dyn Fn(&Path) -> std::io::Result<()>>;
-    let cases: [(&str, Spoil, &str, &str); 7] = [
+    let cases: [(&str, Spoil, &str, &str); 9] = [
         (
             "none",
             Box::new(remove("include/asterisk.h")),
@@ -128,6 +148,20 @@ fn others_are_refused_in_one_line_with_the_command() {
             }),
             "without pjproject",
             "--with-pjproject-bundled",
+        ),
+        (
+            "no_header",
+            Box::new(remove("include/asterisk/cli.h")),
+            "asterisk/cli.h",
+            "make -C",
+        ),
+        (
+            "no_header_of_pjproject",
+            Box::new(remove(
+                "third-party/pjproject/source/pjlib/include/pjsip_ua.h",
+            )),
+            "pjsip_ua.h",
+            "make -C",
         ),
         (
             "no_tls",

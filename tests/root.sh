@@ -49,10 +49,16 @@ new=$dir.new
 trap 'rm -rf --one-file-system "$new"' EXIT
 rm -rf --one-file-system "$new"
 echo "root.sh: making $dir (about a minute)"
-# A snapshot of an archive may be older than its own Valid-Until.
+# A snapshot of an archive may be older than its own Valid-Until. A mirror that answers nothing is asked three times more, and
+# all of it ends: what waits for a root fails then, with a line.
 # shellcheck disable=SC2086
-mmdebstrap --quiet --variant=minbase --components=main --aptopt='Acquire::Check-Valid-Until "false"' \
-    --include="$(echo $packages | tr ' ' ',')" "$suite" "$new" ${mirror:+"$mirror"}
+timeout --kill-after=30 900 mmdebstrap --quiet --variant=minbase --components=main \
+    --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Retries "3"' --aptopt='Acquire::http::Timeout "30"' \
+    --include="$(echo $packages | tr ' ' ',')" "$suite" "$new" ${mirror:+"$mirror"} || {
+    status=$?
+    [ $status -ne 124 ] || echo "root.sh: the Debian mirror gave not all of $suite in 15 minutes" >&2
+    exit $status
+}
 
 # Calls ask for the host's name and for the root of the DNS: without answers here each of them waits for a resolver.
 echo 127.0.0.1 localhost ciphertrunk A.ROOT-SERVERS.NET >"$new/etc/hosts"

@@ -58,7 +58,7 @@ fuzz_target!(|data: &[u8]| {
             (Err(_), Err(_)) => continue,
             (ours, theirs) => panic!("we say {ours:?}, libsrtp says {theirs:?}"),
         };
-        let mut arrived = sent;
+        let mut arrived = sent.clone();
         if kind & 1 != 0 {
             let at = usize::from(*kind >> 1) % arrived.len();
             arrived[at] ^= 0x40;
@@ -71,6 +71,11 @@ fuzz_target!(|data: &[u8]| {
             (Ok(len), Ok(theirs)) => assert_eq!(buffer[..len], theirs),
             // A stream that wrapped before it was heard: libsrtp never hears it.
             (Ok(_), Err(Status::AUTH_FAIL)) if rx.stats().remote_roc == Some(1) => return,
+            // A stream that jumped too far for libsrtp, and comes as it was sent: the two part here.
+            (Ok(len), Err(Status::AUTH_FAIL | Status::REPLAY_OLD)) if arrived == sent => {
+                assert_eq!(buffer[..len], *packet);
+                return;
+            }
             (Err(_), Err(_)) => assert_eq!(buffer, arrived),
             (ours, theirs) => panic!("we say {ours:?}, libsrtp says {theirs:?}"),
         }

@@ -5,9 +5,11 @@ mod key_log;
 
 use std::sync::Arc;
 
+use policy::chan_sip;
 use policy::config::parse;
 pub use policy::config::{Config, Srtp};
 use policy::modules::ModulesConf;
+use policy::rtp_conf::is_replay_protection_off;
 #[cfg(feature = "pjsip")]
 use sip_tls::KeyLog;
 
@@ -67,6 +69,7 @@ pub fn key_log() -> Option<KeyLog> {
 /// Reads the file and puts it in force. A bad file changes nothing: each problem is a line in the log, and the last good
 /// state stays (at the first load: the defaults).
 pub fn load() {
+    tell_of_rtp_conf();
     let read = match file::load(FILE) {
         Ok(sections) => parse(&sections).map_err(|problems| {
             for problem in problems {
@@ -93,6 +96,17 @@ pub fn load() {
             put(Config::default());
             log::error!("{FILE} is not used: the defaults are in force");
         }
+    }
+}
+
+/// Says what of `rtp.conf` is not honoured. What is wrong with that file is Asterisk's to say.
+fn tell_of_rtp_conf() {
+    if file::load("rtp.conf").is_ok_and(|sections| is_replay_protection_off(&sections)) {
+        log::warn!(
+            "rtp.conf: srtpreplayprotection = no is not honoured: Ciphertrunk always drops a packet that was received before. \
+             A phone that sets its sequence number back after a hold or a re-INVITE needs no option: it is heard where it has \
+             not been before under its key, and a WARNING tells where it has"
+        );
     }
 }
 
@@ -126,6 +140,7 @@ fn put(config: Config) {
             );
         }
     }
+    warn_of_peers(&config);
     #[cfg(feature = "pjsip")]
     let key_log = config.key_log.as_deref().and_then(key_log::open);
     let state = State {
@@ -134,6 +149,30 @@ fn put(config: Config) {
         key_log,
     };
     *CURRENT.lock() = Some(state);
+}
+
+/// Tells of the sections for peers of chan_sip's that are not there, if that is certain.
+fn warn_of_peers(config: &Config) {
+    if config.peers().next().is_none() {
+        return;
+    }
+    let read = |file: &str| match file::load(file) {
+        Ok(sections) => Some(sections),
+        Err(Unread::Missing) => Some(Vec::new()),
+        Err(Unread::Unreadable(_) | Unread::Invalid) => None,
+    };
+    let (Some(sip), Some(users), Some(ext)) =
+        (read("sip.conf"), read("users.conf"), read("extconfig.conf"))
+    else {
+        return;
+    };
+    for name in config.peers() {
+        if chan_sip::is_unknown_peer(name, &sip, &users, &ext) {
+            log::warn!(
+                "{FILE}: [{name}] is the section of a peer that sip.conf does not have, so it is used for no call"
+            );
+        }
+    }
 }
 
 /// Why no call is endpoint `name`'s; `None`: calls may be.

@@ -1,6 +1,6 @@
 //! Asterisk's reference-counted objects (`ao2`).
 
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
 
 use super::sys;
@@ -24,6 +24,18 @@ impl Ao2 {
     /// NULL, or an `ao2` object of which one reference is the caller's to give away.
     pub unsafe fn from_raw(object: *mut c_void) -> Option<Self> {
         NonNull::new(object).map(Self)
+    }
+
+    /// Another reference to an object that somebody else has one of; `None` for NULL.
+    ///
+    /// # Safety
+    ///
+    /// NULL, or an `ao2` object that lives during the call.
+    pub unsafe fn share(object: *mut c_void) -> Option<Self> {
+        let object = NonNull::new(object)?;
+        // SAFETY: alive, by the caller. The reference that is added here is the value's.
+        unsafe { count(object, 1) };
+        Some(Self(object))
     }
 
     /// The object. Good while this reference lives.
@@ -62,32 +74,26 @@ impl Ao2 {
     }
 }
 
-/// Takes a reference to an object, for the caller. `None` for NULL.
-///
-/// # Safety
-///
-/// NULL, or an `ao2` object that lives during the call.
-pub(super) unsafe fn count(object: *mut c_void) -> Option<*mut c_void> {
-    if object.is_null() {
-        return None;
-    }
-    // SAFETY: by the caller.
-    unsafe { sys::__ao2_ref(object, 1, ptr::null(), TAG.as_ptr(), 0, TAG.as_ptr()) };
-    Some(object)
-}
-
 impl Drop for Ao2 {
     fn drop(&mut self) {
         // SAFETY: by the invariant one reference is ours; it is given back here and nowhere else.
-        unsafe {
-            sys::__ao2_ref(
-                self.as_ptr(),
-                -1,
-                ptr::null(),
-                TAG.as_ptr(),
-                0,
-                TAG.as_ptr(),
-            );
-        }
+        unsafe { count(self.0, -1) };
+    }
+}
+
+/// # Safety
+///
+/// A live `ao2` object; for -1, one of whose references is the caller's to give away.
+unsafe fn count(object: NonNull<c_void>, change: c_int) {
+    // SAFETY: by the caller; the texts are static and for Asterisk's debug log.
+    unsafe {
+        sys::__ao2_ref(
+            object.as_ptr(),
+            change,
+            ptr::null(),
+            TAG.as_ptr(),
+            0,
+            TAG.as_ptr(),
+        );
     }
 }

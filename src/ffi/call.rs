@@ -15,12 +15,16 @@ pub struct Call {
     pub key: SessionKey,
     /// The PJSIP endpoint, as `pjsip.conf` names it.
     pub endpoint: String,
+    /// The unique id of its channel; empty before it has one.
+    pub channel: String,
     /// The `Call-ID` header's value.
     pub call_id: String,
     /// The peer's URI, and the address that its INVITE came from or went to where one is under way.
     pub peer: String,
     /// The media line asked about: its kind, and its number from 0. Empty if none was.
     pub media: String,
+    /// The number of that line.
+    pub stream: Option<usize>,
     /// Where the peer's latest description wants that line's media. `None`: no description, no address of a host, or the
     /// stream is off.
     pub media_address: Option<SocketAddr>,

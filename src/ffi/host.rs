@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::guard::guard;
 use super::{sys, text};
 
 /// The Asterisk version whose headers the module was built with.
@@ -42,12 +43,14 @@ pub fn is_module_running(name: &str) -> bool {
         wanted: *const c_char,
         _support: sys::ast_module_support_level,
     ) -> c_int {
-        // SAFETY: the name of a module in the list, which is locked, the one that was asked for, and a constant of the loader's.
-        let (module, wanted, status) = unsafe { (text(module), text(wanted), text(status)) };
-        if module == wanted && status.is_some_and(|status| status == "Running") {
-            RUNNING.store(true, Ordering::Relaxed);
-        }
-        0
+        guard(0, || {
+            // SAFETY: the name of a module in the list, which is locked, the one that was asked for, and a constant of the loader's.
+            let (module, wanted, status) = unsafe { (text(module), text(wanted), text(status)) };
+            if module == wanted && status.is_some_and(|status| status == "Running") {
+                RUNNING.store(true, Ordering::Relaxed);
+            }
+            0
+        })
     }
 
     let name = super::c_text(name);

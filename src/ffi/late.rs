@@ -27,7 +27,7 @@ impl fmt::Display for Absent {
             Self::Without(reason) => f.write_str(reason),
             Self::Lacks(function) => write!(
                 f,
-                "this Asterisk's PJSIP has no function {function}, which it was built with: build it for this Asterisk"
+                "this Asterisk's PJSIP has no function {function}, which it was built with: build it for this one (make module ASTERISK_SRC=)"
             ),
         }
     }

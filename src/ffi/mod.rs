@@ -11,6 +11,7 @@ pub mod cdr;
 pub mod channel;
 pub mod cli;
 pub mod config;
+pub mod datastore;
 pub mod entry;
 pub mod fault;
 pub mod function;
@@ -31,6 +32,7 @@ pub mod sdes;
 pub mod srtp;
 pub mod sync;
 mod sys;
+pub mod technology;
 pub mod thread;
 
 use std::ffi::{CStr, CString, c_char};

@@ -7,6 +7,7 @@
 use std::ffi::{c_char, c_int};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::guard::guard;
 use super::{sys, text};
 
 /// The top bit of [`HELD`]: nobody may enter.
@@ -82,11 +83,13 @@ pub fn uses() -> usize {
         _like: *const c_char,
         _support: sys::ast_module_support_level,
     ) -> c_int {
-        // SAFETY: the name of a module in the list, which is locked.
-        if unsafe { text(module) }.is_some_and(|name| name == MODULE) {
-            USES.store(usize::try_from(uses).unwrap_or(0), Ordering::Relaxed);
-        }
-        0
+        guard(0, || {
+            // SAFETY: the name of a module in the list, which is locked.
+            if unsafe { text(module) }.is_some_and(|name| name == MODULE) {
+                USES.store(usize::try_from(uses).unwrap_or(0), Ordering::Relaxed);
+            }
+            0
+        })
     }
 
     USES.store(0, Ordering::Relaxed);

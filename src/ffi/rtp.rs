@@ -91,6 +91,14 @@ impl RtpInstance<'_> {
         unsafe { sys::ct_rtp_is_dtls(self.as_ptr()) != 0 }
     }
 
+    /// Whether it keeps what it sends, for a NACK of the peer's.
+    pub fn retransmits(self) -> bool {
+        // SAFETY: alive by the type's invariant; the function reads one number of it.
+        unsafe {
+            sys::ast_rtp_instance_get_prop(self.as_ptr(), sys::AST_RTP_PROPERTY_RETRANS_SEND) != 0
+        }
+    }
+
     /// Has it keep what it sends, for a NACK of the peer's.
     #[cfg(feature = "test-hooks")]
     pub fn retransmit(self) {
@@ -123,6 +131,14 @@ impl OwnedRtp {
     pub(super) unsafe fn from_raw(instance: *mut sys::ast_rtp_instance) -> Option<Self> {
         // SAFETY: instances are `ao2` objects; the reference is the caller's.
         unsafe { Ao2::from_raw(instance.cast()) }.map(Self)
+    }
+
+    /// # Safety
+    ///
+    /// NULL, or an `ast_rtp_instance` that lives during the call.
+    pub(super) unsafe fn share(instance: *mut sys::ast_rtp_instance) -> Option<Self> {
+        // SAFETY: instances are `ao2` objects; alive, by the caller.
+        unsafe { Ao2::share(instance.cast()) }.map(Self)
     }
 
     /// The instance.

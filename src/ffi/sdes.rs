@@ -25,7 +25,10 @@ use super::{sys, text};
 const FAILED: c_int = -1;
 
 /// The negotiation of one stream. Asterisk uses a stream's from one thread at a time.
-pub trait Negotiator: Default + 'static {
+pub trait Negotiator: Sized + 'static {
+    /// Of a stream about which nothing is agreed. `None`: the module is being unloaded.
+    fn new() -> Option<Self>;
+
     /// For a stream that we are to describe first: an offer of ours. `None`: there is to be none, and Asterisk, which makes no
     /// call without, is left with nothing of ours.
     fn for_offer(stream: Stream<'_>) -> Option<Self>;
@@ -85,7 +88,11 @@ impl<N: Negotiator> Node<N> {
 }
 
 unsafe extern "C" fn alloc<N: Negotiator>() -> *mut sys::ast_sdp_crypto {
-    guard(ptr::null_mut(), || give(Node::first(N::default())).cast())
+    guard(ptr::null_mut(), || {
+        N::new().map_or(ptr::null_mut(), |negotiator| {
+            give(Node::first(negotiator)).cast()
+        })
+    })
 }
 
 unsafe extern "C" fn dtor<N: Negotiator>(crypto: *mut sys::ast_sdp_crypto) {
@@ -135,9 +142,7 @@ unsafe extern "C" fn parse_offer<N: Negotiator>(
         };
         // SAFETY: the stream's list, which its call uses from one thread at a time (PJSIP: the session's serializer;
         // chan_sip: under the dialog's lock).
-        let Some(Node::Negotiator { negotiator, .. }) =
-            (unsafe { node(list, || Some(N::default())) })
-        else {
+        let Some(Node::Negotiator { negotiator, .. }) = (unsafe { node(list, N::new) }) else {
             return FAILED;
         };
         if !negotiator.receive(rtp, &value) {
@@ -196,6 +201,9 @@ unsafe fn set_followers<N: Negotiator>(list: *mut sys::ast_sdp_srtp, lines: &[Ze
     }
     let mut last = list;
     for line in lines {
+        let Some(module) = ModuleRef::enter() else {
+            return;
+        };
         // SAFETY: Asterisk allocates the element, and frees it with the list; `last` is an element of the list, which is
         // ours during the call.
         unsafe {
@@ -203,8 +211,7 @@ unsafe fn set_followers<N: Negotiator>(list: *mut sys::ast_sdp_srtp, lines: &[Ze
             if element.is_null() {
                 return;
             }
-            (*element).crypto =
-                give(Node::<N>::Follower(Line::new(line), ModuleRef::take())).cast();
+            (*element).crypto = give(Node::<N>::Follower(Line::new(line), module)).cast();
             (*last).sdp_srtp_list.next = element;
             last = element;
         }

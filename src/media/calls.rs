@@ -2,6 +2,20 @@
 
 pub use crate::ffi::call::{Call, SessionKey};
 pub use crate::ffi::pjsip::session::{
-    Registration, Session, Supplement, call_of, call_of_stream, count, key_of, media_of,
+    Incoming, Registration, Session, Supplement, call_of, call_of_stream, count, key_of, media_of,
     offer_again, register,
 };
+
+use crate::ffi::pjsip::session::{later, later_by_channel};
+use crate::ffi::rtp::RtpInstance;
+
+/// A line of the peer's answer for `rtp` was refused: its call is looked at as soon as Asterisk is done with that answer.
+pub fn look_at_answer(rtp: RtpInstance<'_>) {
+    // Where there is no memory for it, the next message of the call brings it.
+    later(rtp, super::answer::look_at);
+}
+
+/// The same for the call of a channel, by its unique id.
+pub fn look_at_answer_of(channel_id: &str) {
+    later_by_channel(channel_id, super::answer::look_at_final);
+}

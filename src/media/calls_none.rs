@@ -35,6 +35,12 @@ pub fn media_of(_: Channel<'_>) -> [Option<OwnedRtp>; 2] {
     [None, None]
 }
 
+/// There is no such call.
+pub fn look_at_answer(_: RtpInstance<'_>) {}
+
+/// There is no such call.
+pub fn look_at_answer_of(_channel_id: &str) {}
+
 /// `false`: there is no such call.
 pub fn offer_again(_channel_id: &str) -> bool {
     false

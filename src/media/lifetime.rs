@@ -17,6 +17,10 @@ pub fn look() {
     for session in registry::live() {
         let aged = session.update_key_ages();
         let names = session.names();
+        if session.look_for_answer() {
+            // No message of Asterisk's brings the answer in the ACK of a re-INVITE that had no offer.
+            calls::look_at_answer_of(&names.channel);
+        }
         if aged.local.is_some_and(|age| age >= KeyAge::Old) && !calls::offer_again(&names.channel) {
             log::warn!(
                 "the local SRTP key of {names} is old, and the channel cannot offer a new one"

@@ -9,12 +9,15 @@ pub mod calls;
 #[cfg(not(feature = "pjsip"))]
 #[path = "calls_none.rs"]
 pub mod calls;
+pub mod chan_sip;
 pub mod engine;
 mod history;
 pub mod lifetime;
+pub mod outcome;
 mod policy;
 pub mod refusal;
 pub mod registry;
 mod sdes;
 pub mod session;
+mod unheard;
 pub mod watch;

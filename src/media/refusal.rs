@@ -5,13 +5,18 @@ use std::fmt;
 
 use log::Level;
 use srtp::sdes::SdesError;
-use srtp::sdes::negotiation::Refusal as Declined;
+use srtp::sdes::negotiation::{Refusal as Declined, Warning};
 
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::sync::Mutex;
 use crate::limited;
 
 use super::calls::{Call, SessionKey};
+use super::chan_sip;
+use super::outcome::Details;
+
+/// The hangup cause of a call whose answer is refused, as an operator reads it: Q.850's number (to SIP: 488) and its meaning.
+const CAUSE: &str = "58 (bearer capability not available)";
 
 /// Why an `a=crypto` line of the peer's, or its answer, is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +29,10 @@ pub enum Refusal {
     Draining,
     /// There is none: the peer answered in clear where the endpoint's `media_encryption = sdes` requires SRTP.
     AnsweredInClear,
+    /// The answer has another profile than the offer, so Asterisk does not apply it.
+    AnsweredProfile,
+    /// Asterisk did not apply the answer, for a reason of its own.
+    AnswerNotApplied,
 }
 
 impl Refusal {
@@ -44,6 +53,7 @@ impl Refusal {
                 SdesError::KeyTrailer => "key-trailer",
                 SdesError::Lifetime => "lifetime-syntax",
                 SdesError::LifetimeTooShort => "lifetime-too-short",
+                SdesError::LifetimeTooLong => "lifetime-too-long",
                 SdesError::Mki => "mki-syntax",
                 SdesError::MkiLength => "mki-length",
                 SdesError::MkiValue => "mki-value",
@@ -64,6 +74,8 @@ impl Refusal {
             }
             Refusal::Draining => "draining",
             Refusal::AnsweredInClear => "answered-in-clear",
+            Refusal::AnsweredProfile => "answered-profile",
+            Refusal::AnswerNotApplied => "answer-not-applied",
         }
     }
 }
@@ -84,6 +96,14 @@ impl fmt::Display for Refusal {
             ),
             Refusal::AnsweredInClear => f.write_str(
                 "it answers an offer of SRTP in clear; have the peer use SRTP, or change the endpoint's media_encryption",
+            ),
+            Refusal::AnsweredProfile => f.write_str(
+                "it answers with another RTP profile than was offered; have the peer use the offered one, or change the \
+                 endpoint's use_avpf or media_encryption",
+            ),
+            Refusal::AnswerNotApplied => f.write_str(
+                "Asterisk did not take it, and the keys in force are of an earlier answer; compare the endpoint's \
+                 accept_multiple_sdp_answers and follow_early_media_fork",
             ),
         }
     }
@@ -116,15 +136,13 @@ pub fn kept() -> Vec<(Call, Refusal)> {
     KEPT.lock().values().cloned().collect()
 }
 
-/// Tells a refused line: whose, which, why. `needed`: what would have been taken.
-pub fn report_line(
-    rtp: RtpInstance<'_>,
-    call: Option<&Call>,
-    value: &str,
-    refusal: Refusal,
-    needed: &str,
-) {
-    let (line, code) = (shown(value), refusal.code());
+/// Tells a refused line: whose, which, why.
+pub fn report_line(rtp: RtpInstance<'_>, call: Option<&Call>, details: &Details, refusal: Refusal) {
+    let Details {
+        shown: line,
+        needed,
+    } = details;
+    let code = refusal.code();
     let kind = format!("crypto line refused, {code}");
     match call {
         Some(call) => limited::log(
@@ -137,26 +155,42 @@ pub fn report_line(
                 call.endpoint, call.media, call.peer, call.call_id
             ),
         ),
-        // Not a call of PJSIP's, or a new one while draining: the stream's own names.
+        // Not a call of PJSIP's, or a new one while draining: by the stream.
         None => {
-            // Asterisk prints an address that is not set as "(null)", and has no channel before the first description stands.
-            let or_not = |name: String, not: &str| {
-                if matches!(name.as_str(), "" | "(null)") {
-                    not.to_owned()
-                } else {
-                    name
-                }
-            };
-            let peer = or_not(rtp.remote_address(), "not known yet");
-            let channel = or_not(rtp.channel_id(), "not made yet");
+            let (key, whose) = whose(rtp);
             limited::log(
                 Level::Warn,
                 &kind,
-                &peer,
+                &key,
                 format_args!(
-                    "a=crypto line ({line}) of channel {channel} refused, reason {code}: {refusal}{needed}. Media peer {peer}"
+                    "a=crypto line ({line}) of {whose} refused, reason {code}: {refusal}{needed}"
                 ),
             );
+        }
+    }
+}
+
+/// Names a stream of a call that is not known by itself: for the limiter, and for people.
+fn whose(rtp: RtpInstance<'_>) -> (String, String) {
+    // Asterisk prints an address that is not set as "(null)".
+    let address = match rtp.remote_address() {
+        none if matches!(none.as_str(), "" | "(null)") => String::new(),
+        address => format!(" at {address}"),
+    };
+    let id = rtp.channel_id();
+    match chan_sip::side_of(rtp) {
+        Some(side) => {
+            let text = format!("peer '{}'{address}, channel {},", side.peer, side.channel);
+            (side.peer, text)
+        }
+        None if id.is_empty() => {
+            let text =
+                format!("a new call{address} (its peer is not known before it has a channel)");
+            (address, text)
+        }
+        None => {
+            let text = format!("channel {id}{address}");
+            (address, text)
         }
     }
 }
@@ -174,12 +208,36 @@ pub fn report_draining(what: &str, who: &str) {
     );
 }
 
+/// Tells what is wrong with a line that was taken.
+pub fn report_warning(rtp: RtpInstance<'_>, call: Option<&Call>, value: &str, warning: Warning) {
+    let (line, peer) = (shown(value), rtp.remote_address());
+    let (who, subject) = match call {
+        Some(call) => (
+            format!("endpoint '{}'", call.endpoint),
+            format!(
+                "Media line {}, peer {}, Call-ID {}",
+                call.media, call.peer, call.call_id
+            ),
+        ),
+        None => (
+            format!("channel {}", rtp.channel_id()),
+            format!("Media peer {peer}"),
+        ),
+    };
+    limited::log(
+        Level::Warn,
+        "crypto line taken",
+        call.map_or(&peer, |call| &call.endpoint),
+        format_args!("a=crypto line ({line}) of {who}: {warning}. {subject}"),
+    );
+}
+
 /// A line for the log: its tag and suite if they look like such. What follows may be a key.
-fn shown(value: &str) -> String {
+pub fn shown(value: &str) -> String {
     let plain = |word: &&str| {
         word.len() <= 32 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     };
-    let mut words = value.split(' ').filter(|word| !word.is_empty());
+    let mut words = value.split([' ', '\t']).filter(|word| !word.is_empty());
     let tag = words
         .next()
         .filter(plain)
@@ -189,17 +247,24 @@ fn shown(value: &str) -> String {
     format!("tag {tag}, suite {suite}")
 }
 
-/// Counts and tells a refused answer: the call ends.
-pub fn report_answer(call: &Call, refusal: Refusal) {
+/// Counts and tells a refused answer, and whether the call ends. `details`: of what in it.
+pub fn report_answer(call: &Call, refusal: Refusal, details: &Details, ends: bool) {
+    let end = match ends {
+        true => format!("The call ends with hangup cause {CAUSE}"),
+        false => "The call goes on without SRTP, as the endpoint's options allow".to_owned(),
+    };
     count(refusal);
     limited::log(
         Level::Warn,
         &format!("answer refused, {}", refusal.code()),
         &call.endpoint,
         format_args!(
-            "the answer of endpoint '{}' refused, reason {}: {refusal}. The call ends. Peer {}, Call-ID {}",
+            "the answer ({}) of endpoint '{}' refused, reason {}: {refusal}{}. {end}. Peer {}, \
+             Call-ID {}",
+            details.shown,
             call.endpoint,
             refusal.code(),
+            details.needed,
             call.peer,
             call.call_id
         ),

@@ -8,6 +8,8 @@ use srtp::sdes::{Entropy, KeyAge, NoEntropy, Rules, offered_suites};
 use zeroize::Zeroizing;
 
 use crate::config::{self, Srtp};
+#[cfg(feature = "pjsip")]
+use crate::demand;
 use crate::drain;
 use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::rtp::RtpInstance;
@@ -15,13 +17,15 @@ use crate::ffi::sdes::{Negotiator, Stream};
 use crate::ffi::srtp::{self as engine, Attached};
 
 use super::calls::{self, Call};
+use super::chan_sip;
 use super::engine::add_keys;
+use super::outcome::{self, Details};
 use super::policy::PolicyBuilder;
 use super::refusal::{self, Refusal};
 use super::session::{LiveSession, Session};
 
-/// How many refused lines are remembered.
-const MOST_REFUSED: usize = 16;
+/// How many lines that were told are remembered.
+const MOST_TOLD: usize = 16;
 
 /// OpenSSL's random octets.
 struct OpenSsl;
@@ -41,30 +45,27 @@ pub struct StreamNegotiator {
     /// The session with the keys that were agreed.
     session: Weak<Attached<Session>>,
     rules: Option<Arc<Srtp>>,
-    /// The latest lines that were refused, so that each is told once though Asterisk asks again.
-    refused: Vec<u64>,
+    /// What was told of the latest lines, so that each is told once though Asterisk asks again.
+    told: Vec<u64>,
     /// It came while the module was being drained: it serves no call but one that had begun before.
     came_late: bool,
     _module: ModuleRef,
 }
 
-impl Default for StreamNegotiator {
-    /// Of a stream about which nothing is agreed.
-    fn default() -> Self {
-        Self {
+impl Negotiator for StreamNegotiator {
+    fn new() -> Option<Self> {
+        Some(Self {
             negotiation: Negotiation::new(),
             session: Weak::new(),
             rules: None,
-            refused: Vec::new(),
+            told: Vec::new(),
             came_late: drain::is_on(),
-            _module: ModuleRef::take(),
-        }
+            _module: ModuleRef::enter()?,
+        })
     }
-}
 
-impl Negotiator for StreamNegotiator {
     fn for_offer(stream: Stream<'_>) -> Option<Self> {
-        let negotiator = Self::default();
+        let negotiator = Self::new()?;
         if negotiator.is_late(calls::call_of_stream(stream).as_ref()) {
             refusal::report_draining("no SRTP is offered", "a call of ours");
             // PJSIP keeps the session of a call that cannot be offered: with a negotiator it would keep the module.
@@ -79,7 +80,7 @@ impl Negotiator for StreamNegotiator {
             self.refuse(rtp, call, value, Refusal::Draining);
             return false;
         }
-        let srtp = self.rules(call.as_ref());
+        let srtp = self.rules(call.as_ref(), Some(rtp));
         let session = self
             .live_session()
             // A stream can get another instance while the old one, and its session, still live.
@@ -101,11 +102,29 @@ impl Negotiator for StreamNegotiator {
                 return false;
             }
         };
+        if let Some(session) = &session {
+            session.renew();
+        }
         if !self.apply(&step.action, session, Some(rtp), &srtp) {
             self.refuse(rtp, call, value, Refusal::NotInForce);
             return false;
         }
+        if let Some(session) = self.live_session() {
+            session.set_offering(false);
+        }
+        let warning = step.warning;
         self.negotiation.enter(step);
+        if let Some(warning) = warning
+            && self.is_new(value, "taken")
+        {
+            refusal::report_warning(rtp, call.as_ref(), value, warning);
+        }
+        if let Some((call, stream)) = answer_of(call.as_ref()) {
+            for other in outcome::took(call.key, stream, value) {
+                refusal::count(other.reason);
+                refusal::report_line(rtp, Some(call), &other.details, other.reason);
+            }
+        }
         true
     }
 
@@ -115,7 +134,7 @@ impl Negotiator for StreamNegotiator {
             // Told when its offer was refused.
             return Vec::new();
         }
-        let srtp = self.rules(call.as_ref());
+        let srtp = self.rules(call.as_ref(), None);
         let session = self.live_session();
         if session.is_none() {
             self.negotiation.session_lost();
@@ -135,6 +154,12 @@ impl Negotiator for StreamNegotiator {
         };
         if !self.apply(&description.step.action, session, None, &srtp) {
             return Vec::new();
+        }
+        let exchange = exchange(call.as_ref());
+        if let Some(session) = self.live_session()
+            && !matches!(exchange, Exchange::TheirOffer | Exchange::Unknown)
+        {
+            session.set_offering(true);
         }
         self.negotiation.enter(description.step);
         description.lines.iter().map(|line| line.to_sdp()).collect()
@@ -164,14 +189,30 @@ impl StreamNegotiator {
         self.came_late && call.is_none() && drain::is_on()
     }
 
-    /// The configuration of the call: that of its begin, so that a reload is for new calls. One that is not known has today's.
-    fn rules(&mut self, call: Option<&Call>) -> Arc<Srtp> {
+    /// The configuration of the call: that of its begin, so that a reload is for new calls. A call of chan_sip's has its peer's
+    /// from the answer to our offer on; one that the peer makes is not known to be its, and has `[srtp]` to its end.
+    fn rules(&mut self, call: Option<&Call>, rtp: Option<RtpInstance<'_>>) -> Arc<Srtp> {
         if let Some(rules) = &self.rules {
             return Arc::clone(rules);
         }
-        let endpoint = call.map(|call| call.endpoint.as_str());
-        let rules = Arc::new(config::current().srtp_of(endpoint).clone());
-        if call.is_some() {
+        let config = config::current();
+        let side = match (call, rtp) {
+            (None, Some(rtp)) => chan_sip::side_of(rtp),
+            _ => None,
+        };
+        let rules = match (call, side) {
+            (Some(call), _) => config.srtp_of(Some(&call.endpoint)),
+            (None, Some(side)) => config.srtp_of_peer(&side.peer),
+            (None, None) => config.srtp_of(None),
+        };
+        let rules = rules.clone();
+        #[cfg(feature = "pjsip")]
+        let rules = match call {
+            Some(call) => demand::restricted(call, rules),
+            None => rules,
+        };
+        let rules = Arc::new(rules);
+        if call.is_some() || rtp.is_some() {
             self.rules = Some(Arc::clone(&rules));
         }
         rules
@@ -226,38 +267,69 @@ impl StreamNegotiator {
     }
 
     /// What would have been taken, where that is a matter of suites.
-    fn needed(&self, reason: Refusal) -> String {
-        let suites: Vec<&str> = match (reason, &self.rules) {
-            (Refusal::Declined(Declined::NotOffered), _) => self
+    fn needed(&self, reason: Refusal, answers: bool) -> String {
+        let Refusal::Declined(declined) = reason else {
+            return String::new();
+        };
+        let other_suite = match declined {
+            Declined::NotOffered => true,
+            Declined::Line(error) => error.is_other_suite(),
+            _ => false,
+        };
+        let needed: Vec<String> = match (other_suite, answers, &self.rules) {
+            (true, true, _) => self
                 .negotiation
                 .offered()
-                .map(|suite| suite.name())
+                .map(|(tag, suite)| format!("tag {tag} with {suite}"))
                 .collect(),
-            (Refusal::Declined(Declined::Line(error)), Some(rules)) if error.is_other_suite() => {
-                rules.accept.iter().map(|suite| suite.name()).collect()
-            }
-            _ => return String::new(),
+            (true, false, Some(rules)) => rules.accept.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
         };
-        format!("; needed: {}", suites.join(" or "))
+        match needed.is_empty() {
+            true => String::new(),
+            false => format!("; needed: {}", needed.join(" or ")),
+        }
     }
 
-    /// Kept with the call; and, once for each line, counted and told in the log: who, which line, why.
-    fn refuse(&mut self, rtp: RtpInstance<'_>, call: Option<Call>, value: &str, reason: Refusal) {
+    /// Whether something about this line is to be told: it has not been, though Asterisk asks more than once.
+    fn is_new(&mut self, value: &str, what: &str) -> bool {
         let mut hasher = DefaultHasher::new();
-        (value, reason.code()).hash(&mut hasher);
+        (value, what).hash(&mut hasher);
         let hash = hasher.finish();
-        let told = self.refused.contains(&hash);
-        if !told {
+        let is_new = !self.told.contains(&hash);
+        if is_new {
             // A peer that offers ever new lines gets a line in the log for each, but no memory of ours.
-            self.refused.truncate(MOST_REFUSED - 1);
-            self.refused.insert(0, hash);
+            self.told.truncate(MOST_TOLD - 1);
+            self.told.insert(0, hash);
+        }
+        is_new
+    }
+
+    /// Kept with the call; and, once for each line, counted and told in the log: who, which line, why. A line of an answer is
+    /// told with what becomes of the call, when all of that answer is read.
+    fn refuse(&mut self, rtp: RtpInstance<'_>, call: Option<Call>, value: &str, reason: Refusal) {
+        let answer = answer_of(call.as_ref());
+        let details = Details {
+            shown: refusal::shown(value),
+            needed: self.needed(reason, answer.is_some()),
+        };
+        if let Some((call, stream)) = answer {
+            outcome::refused(call.key, stream, value, reason, details);
+            calls::look_at_answer(rtp);
+        } else if self.is_new(value, reason.code()) {
             refusal::count(reason);
-            refusal::report_line(rtp, call.as_ref(), value, reason, &self.needed(reason));
+            refusal::report_line(rtp, call.as_ref(), &details, reason);
         }
         if let Some(call) = call {
             refusal::keep(call, reason);
         }
     }
+}
+
+/// The call and the number of its stream whose answer is being read, if one is.
+fn answer_of(call: Option<&Call>) -> Option<(&Call, usize)> {
+    let call = call.filter(|call| call.exchange == Exchange::TheirAnswer)?;
+    Some((call, call.stream?))
 }
 
 /// Makes the stream's session.

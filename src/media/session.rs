@@ -19,14 +19,13 @@ use crate::test_hooks;
 
 use super::history::History;
 use super::policy::PolicyBuilder;
+use super::unheard::{self, Source};
 
 /// A session as Asterisk, the registry and a negotiation share it.
 pub type LiveSession = Arc<Attached<Session>>;
 
-/// A first line after so many packets in a row that do not authenticate: a few are normal around a new key.
-const FIRST_LINE: u32 = 10;
-/// The next lines after so many more.
-const NEXT_LINES: u32 = 1500;
+/// Looks for the answer to an offer, one each two seconds: an INVITE and its ACK take 32 seconds at most (RFC 3261 section 17).
+const LOOKS: u32 = 20;
 
 /// How often the names are asked for again, in packets received: both can change during a call.
 const NAMES_EVERY: u64 = 4096;
@@ -88,6 +87,8 @@ pub struct Session {
     expired: AtomicU64,
     /// Asterisk has destroyed it: its keys are not to be used again.
     detached: AtomicBool,
+    /// How often it is still to be looked whether the answer to an offer of ours is here.
+    looks: AtomicU32,
     names: sync::Mutex<Names>,
     history: History,
     _module: ModuleRef,
@@ -110,6 +111,7 @@ impl Session {
             spent: [const { AtomicBool::new(false) }; 2],
             expired: AtomicU64::new(0),
             detached: AtomicBool::new(false),
+            looks: AtomicU32::new(0),
             names: sync::Mutex::default(),
             history: History::begin(rtp, remote),
             _module: ModuleRef::enter()?,
@@ -131,6 +133,22 @@ impl Session {
     /// Whether Asterisk has destroyed it.
     pub fn is_detached(&self) -> bool {
         self.detached.load(Ordering::Relaxed)
+    }
+
+    /// Whether a new offer of ours is out to which no answer was read. So many times after [`set_offering`], then not any more.
+    ///
+    /// [`set_offering`]: Self::set_offering
+    pub fn look_for_answer(&self) -> bool {
+        let one_less = |looks: u32| looks.checked_sub(1);
+        self.looks
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+            .is_ok()
+    }
+
+    /// One goes out, or a description of the peer's was read.
+    pub fn set_offering(&self, is_offering: bool) {
+        let looks = if is_offering { LOOKS } else { 0 };
+        self.looks.store(looks, Ordering::Relaxed);
     }
 
     /// Its names, as of late.
@@ -183,7 +201,13 @@ impl Session {
     /// Takes the keys that this side sends with, for the policy's SSRC. `false`: logged, and nothing has changed.
     pub fn set_local(&self, rtp: RtpInstance<'_>, builder: &PolicyBuilder) -> bool {
         let ssrc = builder.ssrc().map_or(LocalSsrc::Any, LocalSsrc::Specific);
+        // A stream bundled on this transport, which has an instance of its own that cannot be asked: Asterisk bundles for
+        // browsers alone.
+        let is_bundled = builder.ssrc().is_some_and(|ssrc| ssrc != rtp.ssrc());
         self.negotiate(rtp, |inner, _| {
+            if is_bundled {
+                inner.keep_sent();
+            }
             let policies = builder.build()?;
             self.history.local(&policies);
             inner.set_local(ssrc, &policies[0])
@@ -220,6 +244,13 @@ impl Session {
         })
     }
 
+    /// A description of the peer's came, whatever it says.
+    pub fn renew(&self) {
+        if let Ok(mut inner) = self.inner.lock() {
+            inner.renew();
+        }
+    }
+
     /// What was proposed was refused: as if it had never come.
     pub fn cancel(&self) {
         self.history.cancel();
@@ -241,9 +272,13 @@ impl Session {
         rtp: RtpInstance<'_>,
         step: impl FnOnce(&mut srtp::Session, u64) -> Result<(), PolicyError>,
     ) -> bool {
+        let retransmits = rtp.retransmits();
         let Ok(mut inner) = self.inner.lock() else {
             return false;
         };
+        if retransmits {
+            inner.keep_sent();
+        }
         let done = step(&mut inner, host::monotonic_ms());
         drop(inner);
         if let Err(reason) = &done {
@@ -344,6 +379,12 @@ impl Session {
             Kind::Rtcp => inner.unprotect_rtcp(packet, host::monotonic_ms()),
         };
         let received = inner.counters().received_rtp;
+        let missed = match (kind, &opened) {
+            (Kind::Rtp, Err(_)) => {
+                Source::of(packet).map(|source| (inner.missed(source.ssrc), source))
+            }
+            _ => None,
+        };
         drop(inner);
         match opened {
             Ok(length) => {
@@ -356,7 +397,19 @@ impl Session {
                 Some(length)
             }
             Err(reason) => {
-                self.report_failure(rtp, kind, reason);
+                match (reason, missed) {
+                    (UnprotectError::AuthFailed, _) => {
+                        let failing = self.failing.fetch_add(1, Ordering::Relaxed) + 1;
+                        unheard::report_key(failing, kind, || self.refresh_names(rtp));
+                    }
+                    (
+                        UnprotectError::Replayed | UnprotectError::IndexTooOld,
+                        Some((missed, source)),
+                    ) => {
+                        unheard::report_index(missed.into(), source, || self.refresh_names(rtp));
+                    }
+                    _ => {}
+                }
                 None
             }
         }
@@ -369,27 +422,5 @@ impl Session {
             self.expired.fetch_add(1, Ordering::Relaxed);
         }
         expires
-    }
-
-    /// A line for the operator when a stream keeps failing, not one for each packet.
-    fn report_failure(&self, rtp: RtpInstance<'_>, kind: Kind, reason: UnprotectError) {
-        if reason != UnprotectError::AuthFailed {
-            return;
-        }
-        let failing = self.failing.fetch_add(1, Ordering::Relaxed) + 1;
-        if failing == FIRST_LINE
-            || (failing > FIRST_LINE && (failing - FIRST_LINE).is_multiple_of(NEXT_LINES))
-        {
-            let names = self.refresh_names(rtp);
-            limited::log(
-                Level::Warn,
-                "packets not authenticated",
-                &names.peer,
-                format_args!(
-                    "{failing} packets in a row do not authenticate ({kind}, {names}): the peer does not use the key that it \
-                     announced, or somebody else sends to this port"
-                ),
-            );
-        }
     }
 }

@@ -59,6 +59,8 @@ pub fn start() -> io::Result<Watch> {
             engine.look();
             limited::summarise();
             drain::look();
+            #[cfg(feature = "pjsip")]
+            crate::demand::look();
             if last_lifetimes.elapsed() >= lifetime::INTERVAL {
                 last_lifetimes = Instant::now();
                 lifetime::look();

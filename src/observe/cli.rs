@@ -39,7 +39,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         words: c"ciphertrunk show transports",
         summary: c"Show the TLS transports that are ours",
-        usage: c"Usage: ciphertrunk show transports\n       Shows a line for each protocol=tls transport that Ciphertrunk serves: where it listens\n       and with which certificate.\n",
+        usage: c"Usage: ciphertrunk show transports\n       Shows a line for each protocol=tls transport that Ciphertrunk serves: where it listens\n       and with which certificate. Below it is what in its configuration works and is probably not meant.\n",
         run: show_transports,
     },
     Command {
@@ -159,6 +159,18 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
         console!(console, "SIP messages in: {}", counts.messages_in);
         console!(console, "SIP messages out: {}", counts.messages_out);
         console!(console, "Keepalives answered: {}", counts.pings);
+        console!(console, "Malformed messages skipped: {}", counts.faults);
+        console!(
+            console,
+            "Octets between messages skipped: {}",
+            counts.skipped
+        );
+        console!(console, "Reading paused: {}", counts.pauses);
+        console!(
+            console,
+            "Messages refused, write queue full: {}",
+            counts.refused
+        );
         let loads: Vec<_> = loads.iter().map(usize::to_string).collect();
         console!(console, "TLS connections of each loop: {}", loads.join(" "));
         console!(console, "I/O loop restarts: {}", counts.loop_restarts);
@@ -268,6 +280,9 @@ fn show_transports(console: &mut Console<'_>) -> Outcome {
             transport.address,
             transport.certificate
         );
+        for warning in &transport.warnings {
+            console!(console, "  WARNING: {warning}");
+        }
     }
     console!(console, "{} TLS transports", transports.len());
     Outcome::Done

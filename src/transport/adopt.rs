@@ -21,11 +21,15 @@ use crate::ffi::sync::Mutex;
 
 use super::endpoint::{Endpoint, State};
 use super::engine::{ListenerData, Sip};
+use super::options::Loaded;
 use super::{factories, options};
 
 /// Tries to bind an address that stock has just closed.
 const BIND_TRIES: u32 = 10;
-/// Between them.
+/// The options that name files, which are read again at each reload, also where the transport has `allow_reload = no`.
+const FILES: [&str; 4] = ["cert_file", "priv_key_file", "ca_list_file", "ca_list_path"];
+
+/// Between the tries to bind.
 const BIND_PAUSE: Duration = Duration::from_millis(20);
 
 /// One transport that is ours.
@@ -34,6 +38,8 @@ struct Adopted {
     factory: FactoryRef,
     /// As it was configured when it was last adopted or renewed.
     transport: TlsTransport,
+    /// What was said of that.
+    warnings: Vec<String>,
 }
 
 /// Whose the transports are to be.
@@ -63,6 +69,8 @@ pub struct Listening {
     pub address: String,
     /// Its certificate: subject, and the SHA-256 of the certificate in hexadecimal.
     pub certificate: String,
+    /// What in its configuration works and is probably not meant, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 impl Adopter {
@@ -108,8 +116,8 @@ impl Adopter {
                 continue;
             };
             let ours = state.is_ours();
-            let profile = match options::profile(transport, config::key_log()) {
-                Ok(profile) => Arc::new(profile),
+            let loaded = match options::profile(transport, config::key_log()) {
+                Ok(loaded) => loaded,
                 Err(reason) => {
                     let stays = if ours {
                         "the old certificate stays"
@@ -121,9 +129,9 @@ impl Adopter {
                 }
             };
             if ours {
-                self.renew(transport, profile);
+                self.renew(transport, loaded);
             } else if let Some(stock) = state.stock() {
-                self.take_over(thread, transport, &state, stock, profile);
+                self.take_over(thread, transport, &state, stock, loaded);
             }
         }
     }
@@ -141,15 +149,36 @@ impl Adopter {
             let state = TransportState::of(thread, &name);
             if !state.is_some_and(|state| state.points_to(factory.factory())) {
                 let replaced = self.adopted.lock().remove(&name);
+                // What replaced it may have closed it or not: nothing listens with it, and pjsip has it in no list, from here on.
+                factory.retire(thread.pj());
                 drop(replaced);
             }
         }
     }
 
-    fn renew(&self, transport: &TlsTransport, profile: Arc<Profile>) {
-        if let Some(adopted) = self.adopted.lock().get_mut(&transport.name) {
-            adopted.endpoint.set_profile(profile);
-            adopted.transport = transport.clone();
+    fn renew(&self, transport: &TlsTransport, loaded: Loaded) {
+        let before = {
+            let mut all = self.adopted.lock();
+            let Some(adopted) = all.get_mut(&transport.name) else {
+                return;
+            };
+            adopted.endpoint.set_profile(loaded.profile);
+            adopted.warnings = loaded.warnings;
+            std::mem::replace(&mut adopted.transport, transport.clone())
+        };
+        // Asterisk says at the same reload that it has not done that.
+        let changed: Vec<&str> = FILES
+            .into_iter()
+            .filter(|option| before.option(option) != transport.option(option))
+            .collect();
+        if !changed.is_empty() && !transport.flag("allow_reload") {
+            log::info!(
+                "transport '{}': {} changed in pjsip.conf and is in force for new connections. Where Asterisk says that the transport \
+                 cannot be restarted for it, or that its TLS options are not reloaded, it speaks of pjproject's listener, which does not \
+                 serve this transport",
+                transport.name,
+                changed.join(", ")
+            );
         }
     }
 
@@ -159,7 +188,7 @@ impl Adopter {
         transport: &TlsTransport,
         state: &TransportState<'_>,
         stock: StockFactory<'_>,
-        profile: Arc<Profile>,
+        loaded: Loaded,
     ) {
         let name = &transport.name;
         let Some(address) = state.address() else {
@@ -171,7 +200,7 @@ impl Adopter {
             name: name.as_str().into(),
             bind: address,
             options: options::socket(transport),
-            state: Mutex::new(State::new(profile)),
+            state: Mutex::new(State::new(loaded.profile)),
         });
         let Some(factory) = factories::for_transport(thread, name, &stock, &endpoint) else {
             log::error!("transport '{name}': no memory; it stays pjproject's");
@@ -187,6 +216,7 @@ impl Adopter {
             endpoint,
             factory,
             transport: transport.clone(),
+            warnings: loaded.warnings,
         };
         self.adopted.lock().insert(name.clone(), adopted);
         log::info!("transport '{name}' ({address}) is Ciphertrunk's");
@@ -273,6 +303,7 @@ impl Adopter {
                     name: name.clone(),
                     address: address.unwrap_or_else(|| "-".to_owned()),
                     certificate: certificate.unwrap_or_else(|| "none".to_owned()),
+                    warnings: adopted.warnings.clone(),
                 }
             })
             .collect()

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use sip_tls::{Close, Conn, TlsInfo};
+use log::Level;
+use sip_tls::frame::label;
+use sip_tls::{CertInfo, Close, Conn, Profile, SendError, TlsInfo};
 
-use crate::ffi::pjsip::transport::Carrier;
+use crate::ffi::pjsip::transport::{Carrier, Security};
 use crate::ffi::sync::Mutex;
+use crate::limited;
 
 /// What a message begins with that begins a call, or changes one.
 const INVITE: &[u8] = b"INVITE ";
@@ -21,6 +24,8 @@ pub struct TlsCarrier {
     tls: OnceLock<Arc<TlsInfo>>,
     /// An INVITE has passed, in or out.
     has_carried_call: AtomicBool,
+    /// Of an outgoing one, what its handshake will give at the least.
+    least: Security,
 }
 
 impl TlsCarrier {
@@ -29,7 +34,18 @@ impl TlsCarrier {
         Self {
             conn: OnceLock::from(conn.clone()),
             tls: OnceLock::from(tls),
-            has_carried_call: AtomicBool::new(false),
+            ..Self::default()
+        }
+    }
+
+    /// An outgoing one is to be begun: what it will have at the least.
+    pub fn to_be(profile: &Profile, peer: &str) -> Self {
+        Self {
+            least: Security {
+                version: profile.method().name(),
+                verified: profile.verifies_servers().then(|| vec![peer.to_owned()]),
+            },
+            ..Self::default()
         }
     }
 
@@ -55,9 +71,39 @@ impl TlsCarrier {
 impl Carrier for TlsCarrier {
     fn send(&self, message: &[u8], token: u64) -> bool {
         self.passes(message);
-        self.conn
-            .get()
-            .is_some_and(|conn| conn.send(message, token).is_ok())
+        let Some(conn) = self.conn.get() else {
+            return false;
+        };
+        let sent = conn.send(message, token);
+        if sent == Err(SendError::QueueFull) {
+            limited::log(
+                Level::Warn,
+                "write queue full",
+                &conn.remote().ip().to_string(),
+                format_args!(
+                    "{} was not sent to {}: it reads too slowly, {} octets wait for it already (to change there)",
+                    label(message),
+                    conn.remote(),
+                    conn.queued()
+                ),
+            );
+        }
+        sent.is_ok()
+    }
+
+    fn security(&self) -> Security {
+        let Some(tls) = self.tls.get() else {
+            return self.least.clone();
+        };
+        Security {
+            version: tls.version,
+            // A certificate that was verified and not found good has faults.
+            verified: tls
+                .peer
+                .as_ref()
+                .filter(|_| tls.faults.is_empty())
+                .map(CertInfo::names),
+        }
     }
 
     fn close(&self) {

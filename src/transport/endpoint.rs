@@ -80,7 +80,12 @@ impl Connector for Endpoint {
         };
         let local = self.local();
         let shown = local.unwrap_or(self.bind);
-        let carrier = Arc::new(TlsCarrier::default());
+        let wanted = if name.is_empty() {
+            remote.ip().to_string()
+        } else {
+            name.to_owned()
+        };
+        let carrier = Arc::new(TlsCarrier::to_be(&profile, &wanted));
         let registered = factory.transport(
             thread,
             Direction::Outgoing,
@@ -93,11 +98,6 @@ impl Connector for Endpoint {
             !fault::fires("outgoing"),
             "a deliberate fault of a test: a transport was made and its connection not begun"
         );
-        let wanted = if name.is_empty() {
-            remote.ip().to_string()
-        } else {
-            name.to_owned()
-        };
         let target = Target {
             remote,
             local,

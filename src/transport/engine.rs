@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use log::Level;
+use sip_tls::frame::Fault;
 use sip_tls::{
     Close, Code, Conn, Host, ListenerEvent, LoopFailure, Pool, PoolConfig, Reason, Side, Stage,
     TlsInfo,
@@ -252,6 +253,22 @@ impl Host for Sip {
         }
     }
 
+    fn malformed(&self, connection: &Connection, fault: &Fault<'_>) {
+        guard((), || {
+            let remote = connection.conn.remote();
+            limited::log(
+                Level::Warn,
+                &format!("malformed, {:?}", fault.kind),
+                &remote.ip().to_string(),
+                format_args!(
+                    "transport '{}': {remote} sent {}",
+                    connection.name,
+                    skipped(fault)
+                ),
+            );
+        });
+    }
+
     fn write_done(&self, connection: &Connection, token: u64, result: Result<(), Reason>) {
         guard((), || {
             let result = result.map_err(|reason| status::of(&reason));
@@ -267,7 +284,9 @@ impl Host for Sip {
                     "transport '{}': connection with {remote} ended: {reason}",
                     connection.name
                 );
-            } else if connection.direction == Direction::Outgoing && reason.stage != Stage::Open {
+            } else if connection.direction == Direction::Outgoing
+                && !matches!(reason.stage, Stage::Open | Stage::Renegotiation)
+            {
                 limited::log(
                     Level::Warn,
                     &format!("TLS to a peer failed, {:?}", reason.code),
@@ -347,6 +366,29 @@ fn is_quiet(reason: &Reason) -> bool {
     reason.side == Side::Nobody || reason.code == Code::LoopFailed
 }
 
+/// What it was, which message, what was done about it, where in the stream, and who can change it.
+fn skipped(fault: &Fault<'_>) -> String {
+    let which = fault.label();
+    let which = if which.is_none() {
+        String::new()
+    } else {
+        format!(" ({which})")
+    };
+    let answered = fault.status().map_or_else(
+        || "it is skipped".to_owned(),
+        |status| format!("it is answered {status} and skipped"),
+    );
+    let next = if fault.is_end_known {
+        ""
+    } else {
+        "; where it ends is not known, so the next message is looked for where a TLS record begins"
+    };
+    format!(
+        "{}{which}, {}: {answered}, the connection stays{next} (to change there)",
+        fault.kind, fault.place
+    )
+}
+
 /// Stage, sentence, and who can change it.
 fn told(reason: &Reason) -> String {
     let stage = match reason.stage {
@@ -356,6 +398,7 @@ fn told(reason: &Reason) -> String {
         Stage::Verify => "when verifying the certificate",
         Stage::Name => "when comparing the name in the certificate",
         Stage::Handshake => "in the handshake",
+        Stage::Renegotiation => "when it was renegotiated",
         Stage::Open => "while it was up",
         Stage::Message => "at a SIP message",
     };

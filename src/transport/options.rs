@@ -1,6 +1,7 @@
 //! From the words of `pjsip.conf` to a TLS profile and socket options.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sip_tls::{Keepalive, KeyLog, Method, Profile, ProfileConfig, SocketOptions};
@@ -9,12 +10,19 @@ use zeroize::Zeroizing;
 use crate::ffi::host;
 use crate::ffi::pjsip::sorcery::TlsTransport;
 
+/// A transport's profile, and what in it works and is probably not meant.
+pub struct Loaded {
+    pub profile: Arc<Profile>,
+    /// Sentences.
+    pub warnings: Vec<String>,
+}
+
 /// Loads the transport's profile. Warnings are logged.
 ///
 /// # Errors
 ///
 /// A sentence that names the option, the file and the reason.
-pub fn profile(transport: &TlsTransport, key_log: Option<KeyLog>) -> Result<Profile, String> {
+pub fn profile(transport: &TlsTransport, key_log: Option<KeyLog>) -> Result<Loaded, String> {
     let path = |name: &str| transport.option(name).map(PathBuf::from);
     let word = transport.option("method").unwrap_or_default();
     let (method, warning) = Method::from_word(word)
@@ -45,10 +53,18 @@ pub fn profile(transport: &TlsTransport, key_log: Option<KeyLog>) -> Result<Prof
             error.to_string()
         }
     })?;
-    for warning in warning.into_iter().chain(warnings) {
+    let warnings: Vec<String> = warning
+        .into_iter()
+        .chain(warnings)
+        .map(|warning| warning.to_string())
+        .collect();
+    for warning in &warnings {
         log::warn!("transport '{}': {warning}", transport.name);
     }
-    Ok(profile)
+    Ok(Loaded {
+        profile: Arc::new(profile),
+        warnings,
+    })
 }
 
 /// `tos`, `cos` and `tcp_keepalive_*`.

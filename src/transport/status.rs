@@ -10,7 +10,7 @@ pub fn of(reason: &Reason) -> Status {
         Code::ConnectTimeout | Code::HandshakeTimeout | Code::Silent => Status::TIMED_OUT,
         Code::ClosedHere => Status::CANCELLED,
         _ if reason.fault.is_some() => Status::TLS_CERT_VERIFY,
-        _ if reason.stage == Stage::Open => Status::NOT_CONNECTED,
+        _ if matches!(reason.stage, Stage::Open | Stage::Renegotiation) => Status::NOT_CONNECTED,
         _ => Status::TLS_CONNECT,
     }
 }

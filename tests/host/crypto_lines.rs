@@ -99,6 +99,68 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
         "1 AES_CM_128_HMAC_SHA1_80",
         "key-missing",
     ),
+    // A key of a real peer (rtpengine PR #328): its last digit has spare bits.
+    (
+        "spare-bits",
+        "1 AES_CM_256_HMAC_SHA1_80 inline:NazjxRMjncLYVcuMYzIK80qsiDFswLT70gDEYn1qW+QtqETm67c07hXD72WI1O==",
+        "1 AES_CM_256_HMAC_SHA1_80 inline:NazjxRMjncLYVcuMYzIK80qsiDFswLT70gDEYn1qW+QtqETm67c07hXD72WI1OA==",
+        "key-length",
+    ),
+    // Another (rtpengine issue #657): and no padding.
+    (
+        "spare-bits-unpadded",
+        "1 AES_CM_256_HMAC_SHA1_80 inline:CYkq/gl8W1Bik8xvqlmJxnznqfDD5fGg13aLsjTOku/ILo8K3RgOQaxlq1KYFe",
+        "1 AES_CM_256_HMAC_SHA1_80 inline:CYkq/gl8W1Bik8xvqlmJxnznqfDD5fGg13aLsjTOku/ILo8K3RgOQaxlq1KYF*",
+        "key-encoding",
+    ),
+    (
+        "padding",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}==",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}===",
+        "key-encoding",
+    ),
+    (
+        "lifetime-limit",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^48",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^49",
+        "lifetime-too-long",
+    ),
+    (
+        "lifetime-beyond-64-bits",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|281474976710656",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|18446744073709551616",
+        "lifetime-too-long",
+    ),
+    (
+        "lifetime-exponent",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^31",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^99999",
+        "lifetime-too-long",
+    ),
+    (
+        "order",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1:4|2^31",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1:4|1:4",
+        "key-trailer",
+    ),
+    (
+        "blanks-and-case",
+        " 1 aes_cm_128_hmac_sha1_80 Inline: {key} | 2^31 wsh=64 ",
+        " 1 aes_cm_128_hmac_sha1_80 Inline: {key} | 2 31 wsh=64 ",
+        "lifetime-too-short",
+    ),
+    (
+        "vendors-parameters",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key} WSH=64,-vendor=1",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key} WSH=64,vendor=1",
+        "param-unknown",
+    ),
+    (
+        "vendors-hiding",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key} -vendor=1,64",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key} -vendor=1,unencrypted_srtp",
+        "param-unencrypted-srtp",
+    ),
     (
         "garbage",
         "1 AES_CM_128_HMAC_SHA1_80 inline:{key}",

@@ -69,8 +69,10 @@ fn with_the_sample_configuration(lab: &Lab, user: User) {
     assert!(options >= 5, "{options} options in the sample");
     let ours = Asterisk::start(
         lab,
-        // Its endpoint `carrier` is one of Asterisk's.
-        &world::ours(user, Encryption::Sdes).file("ciphertrunk.conf", &all),
+        // Its endpoint `carrier` is one of Asterisk's, and its peer is in chan_sip's file.
+        &world::ours(user, Encryption::Sdes)
+            .file("ciphertrunk.conf", &all)
+            .file("sip.conf", "[oldcarrier]\ntype = peer\n"),
     );
     assert_is_loaded(&ours);
     // Where the module has no half for PJSIP, that section is used for no call, and this is said.

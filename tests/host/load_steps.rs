@@ -6,6 +6,7 @@ use std::fs;
 use host_harness::asterisk::{Asterisk, TEST_MODULE, User};
 use host_harness::capture::Capture;
 use host_harness::certificates::Authority;
+use host_harness::host;
 use host_harness::lab::Lab;
 use host_harness::pjsip::{self, Encryption};
 use host_harness::process::Process;
@@ -108,6 +109,13 @@ fn each_step_fails(lab: &Lab, user: User) {
         assert_tls_is_served(lab);
         // It declined, so this only has Asterisk close the library.
         ours.cli(&format!("module unload {NAME}"));
+        let kept = format!("Unload failed, '{NAME}' is not loaded");
+        if !ours.all_log_lines(&kept).is_empty() {
+            return host::skip(
+                "load_steps::each_step_fails",
+                "this Asterisk keeps the library of a module that declined to load",
+            );
+        }
         assert!(!ours.maps().contains(NAME), "{step}: still mapped");
         // Stock's module registers what ours would still hold, and a call would find our supplement.
         let answer = ours.cli("module load res_srtp.so");

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use host_harness::asterisk::{Asterisk, Setup, User};
 use host_harness::capture::Capture;
+use host_harness::host;
 use host_harness::lab::{Lab, repository};
 use host_harness::pjsip::Encryption;
 use host_harness::wait;
@@ -19,15 +20,18 @@ as_root_and_as_asterisk!(
 
 const NAME: &str = "res_ciphertrunk.so";
 
-/// Compiles `tests/host/modules/NAME.c` for the Asterisk of the root, into the modules of `asterisk`.
+/// Compiles `tests/host/modules/NAME.c` for the Asterisk of this run, into the modules of `asterisk`.
 fn add_module(asterisk: &Asterisk<'_>, name: &str, libraries: &[&str]) {
-    let headers = repository().join("asterisk-headers/fetched/asterisk");
+    let headers = std::env::var_os("CIPHERTRUNK_HEADERS").map_or_else(
+        || repository().join("asterisk-headers/fetched"),
+        std::path::PathBuf::from,
+    );
     let compiled = Command::new("cc")
         .args(["-shared", "-fPIC", "-O1", "-D_GNU_SOURCE"])
         .arg(format!("-DAST_MODULE=\"{name}\""))
         .arg(format!("-DAST_MODULE_SELF_SYM=__internal_{name}_self"))
         .arg("-isystem")
-        .arg(headers)
+        .arg(headers.join("asterisk"))
         .arg(repository().join(format!("tests/host/modules/{name}.c")))
         .arg("-o")
         .arg(asterisk.path(&format!("modules/{name}.so")))
@@ -157,6 +161,15 @@ fn stock_was_refused_and_we_go(lab: &Lab, user: User) {
     for round in 1..=3 {
         stock_is_refused(&ours, round);
         unload(lab, &ours);
+        if !ours
+            .all_log_lines("Unload failed, 'res_srtp.so' is not loaded")
+            .is_empty()
+        {
+            return host::skip(
+                "other_modules::stock_was_refused_and_we_go",
+                "this Asterisk keeps the library of a module that declined to load",
+            );
+        }
         assert!(!ours.maps().contains(NAME), "{}", ours.log());
         load(&ours, NAME);
     }

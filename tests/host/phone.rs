@@ -5,6 +5,7 @@ use host_harness::asterisk::{Asterisk, Setup, User};
 use host_harness::baresip::{Baresip, Media, Phone};
 use host_harness::capture::Capture;
 use host_harness::certificates::Authority;
+use host_harness::host;
 use host_harness::lab::Lab;
 use host_harness::pjsip::{self, Encryption, TLS_PORT};
 
@@ -71,6 +72,17 @@ fn dtls(lab: &Lab, user: User) {
     let capture = Capture::start(lab, "call");
     ours.cli("channel originate PJSIP/alice extension say@default");
     assert_talk(&ours, &phone, None);
+    // The core of these sends before the handshake has ended; later ones wait ("Don't send RTP if DTLS hasn't finished yet").
+    let version = ours.cli("core show version");
+    if ["Asterisk 16.", "Asterisk 18."]
+        .iter()
+        .any(|branch| version.starts_with(branch))
+    {
+        return host::skip(
+            "phone::dtls (nothing in clear before the handshake has ended)",
+            "this Asterisk does not wait for it",
+        );
+    }
     // baresip does not wait for the end of the handshake with its first packet.
     assert_sends_encrypted(&capture.stop(), OURS);
 }

@@ -42,7 +42,9 @@ struct Seen {
 }
 
 /// A browser calls a plain phone, sees its video, and asks for one packet once more.
-fn retransmission(lab: &Lab, abs_send_time: bool) -> Seen {
+///
+/// It asks when so many packets have come behind that one.
+fn retransmission(lab: &Lab, abs_send_time: bool, behind: u16) -> Seen {
     let capture = Capture::start(lab, "call");
     let mut browser = Phone::new(lab, WEB, PBX);
     let mut phone = Phone::new(lab, PLAIN, PBX);
@@ -94,6 +96,10 @@ fn retransmission(lab: &Lab, abs_send_time: bool) -> Seen {
     };
     begun();
     let (video, first) = begun();
+    let mut last = first.sequence;
+    while last.wrapping_sub(first.sequence) < behind {
+        last = begun().1.sequence;
+    }
     web.settle();
     web.nack(&first);
     let again = web.settle();
@@ -129,10 +135,10 @@ fn retransmission(lab: &Lab, abs_send_time: bool) -> Seen {
 /// Where the time is in a packet with abs-send-time: behind the extension's header and the element's.
 const TIME: std::ops::Range<usize> = 17..20;
 
-fn is_encrypted_again(abs_send_time: bool) {
-    let lab = Lab::new(&format!("srtp-nack-{abs_send_time}"));
+fn is_encrypted_again(abs_send_time: bool, behind: u16) {
+    let lab = Lab::new(&format!("srtp-nack-{abs_send_time}-{behind}"));
     let pbx = Asterisk::start(&lab, &with_video(Setup::ours("pbx", PBX)));
-    let seen = retransmission(&lab, abs_send_time);
+    let seen = retransmission(&lab, abs_send_time, behind);
     let [again] = &seen.again[..] else {
         panic!("{} packets came", seen.again.len())
     };
@@ -162,12 +168,19 @@ fn is_encrypted_again(abs_send_time: bool) {
 
 #[test]
 fn under_aes_cm_the_same_packet_is_encrypted_again() {
-    is_encrypted_again(false);
+    is_encrypted_again(false, 0);
 }
 
 #[test]
 fn under_aes_cm_one_with_another_header_is_encrypted_again() {
-    is_encrypted_again(true);
+    is_encrypted_again(true, 0);
+}
+
+/// At 260 packets a second a browser asks for what is 64 and more packets behind; Asterisk keeps 250.
+#[test]
+fn under_aes_cm_one_far_behind_is_encrypted_again() {
+    is_encrypted_again(false, 64);
+    is_encrypted_again(true, 248);
 }
 
 /// Stock sends it in clear: shows that the tests above would find it.
@@ -175,7 +188,7 @@ fn under_aes_cm_one_with_another_header_is_encrypted_again() {
 fn stock_lets_it_out_in_clear() {
     let lab = Lab::new("srtp-nack-stock");
     let _pbx = Asterisk::start(&lab, &with_video(Setup::stock("pbx", PBX)));
-    let seen = retransmission(&lab, true);
+    let seen = retransmission(&lab, true, 0);
     assert_eq!(seen.open, (1, 1));
     assert!(seen.again.iter().any(|again| again.shows(&seen.video)));
 }
@@ -205,6 +218,54 @@ fn with_sdes(lab: &Lab, pbx: &Asterisk<'_>, suite: Suite) -> Vec<bool> {
 fn retransmitting(lab: &Lab) -> Asterisk<'_> {
     let setup = srtp_call::with_endpoints(Setup::ours("pbx", PBX)).module(TEST_MODULE);
     Asterisk::start(lab, &setup)
+}
+
+/// Audio of a call with SDES, each of these so many packets behind the latest one when it is asked for once more. How far
+/// behind those are that came.
+fn far_behind(lab: &Lab, pbx: &Asterisk<'_>, suite: Suite, behind: &[u16]) -> Vec<u16> {
+    pbx.cli("ciphertrunk test retransmit");
+    let mut call = Call::new(lab);
+    call.dial("echo", &Key::new(suite, 1));
+    let heard: Vec<Heard> = (0..260)
+        .map(|_| call.media.echo().expect("an echo"))
+        .collect();
+    let key = call.theirs.clone().expect("a call");
+    let latest = heard.last().expect("260").sequence;
+    let mut came = Vec::new();
+    for &behind in behind {
+        let sequence = latest.wrapping_sub(behind);
+        let first = heard.iter().find(|heard| heard.sequence == sequence);
+        let first = first.expect("it was heard");
+        call.media.nack(first);
+        call.media.settle_rtcp();
+        for again in call.media.settle() {
+            assert_eq!(again.sequence, sequence);
+            let audio = first.payload.as_ref().expect("it opened");
+            assert!(!again.shows(audio), "in clear");
+            assert_eq!(again.opened_anew(&key).as_ref(), Some(audio));
+            came.push(behind);
+        }
+    }
+    assert_eq!(call.media.echoes(10), 10, "the call goes on");
+    came
+}
+
+#[test]
+fn all_that_asterisk_keeps_can_be_had_again() {
+    let lab = Lab::new("srtp-nack-far");
+    let pbx = retransmitting(&lab);
+    let behind = [1, 63, 64, 65, 127, 128, 129, 200, 248];
+    assert_eq!(far_behind(&lab, &pbx, AES_80, &behind), behind);
+    assert_eq!(pbx.count("Used indexes dropped"), 0);
+}
+
+/// An AEAD's nonce is used once, however far behind.
+#[test]
+fn under_an_aead_none_can_be_had_again() {
+    let lab = Lab::new("srtp-nack-far-gcm");
+    let pbx = retransmitting(&lab);
+    assert_eq!(far_behind(&lab, &pbx, GCM_128, &[1, 64, 200]), []);
+    assert_eq!(pbx.count("Used indexes dropped"), 3);
 }
 
 /// An AEAD's nonce is used once.

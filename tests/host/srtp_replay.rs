@@ -1,10 +1,11 @@
 //! Replayed and forged packets.
 
+use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::lab::Lab;
 use host_harness::peer::srtp::AES_80;
 use host_harness::peer::{Heard, Key};
 
-use crate::srtp_call::{self, Call};
+use crate::srtp_call::{self, Call, PBX};
 
 /// How many of ten replays of one packet are handed up as audio, ciphertext and tag included, and come back.
 fn replays_handed_up(call: &mut Call) -> usize {
@@ -75,4 +76,90 @@ fn stock_hands_replays_up() {
     call.dial("echo", &Key::new(AES_80, 1));
     assert_eq!(call.media.echoes(5), 5);
     assert_eq!(replays_handed_up(&mut call), 10);
+}
+
+/// An Asterisk whose operator has phones that set their sequence numbers back.
+fn without_protection(lab: &Lab, setup: Setup) -> Asterisk<'_> {
+    let rtp =
+        "[general]\nrtpstart = 20000\nrtpend = 29999\nicesupport = no\nsrtpreplayprotection = no\n";
+    Asterisk::start(lab, &srtp_call::with_endpoints(setup).file("rtp.conf", rtp))
+}
+
+/// The line about a stream that is not heard for its index.
+const NOT_HEARD: &str = "packets in a row of SSRC";
+
+/// A phone that was heard up to 33074, holds, resumes, and goes on at `next` with the key that it had: how many of `packets`
+/// come back.
+fn echoes_set_back(call: &mut Call, next: u16, packets: usize) -> usize {
+    let key = Key::new(AES_80, 1);
+    call.media.sequence = 33_000;
+    call.dial("echo", &key);
+    while call.media.sequence <= 33_074 {
+        assert!(call.media.echo().is_some(), "before the hold");
+    }
+    for _hold_and_resume in 0..2 {
+        assert!(
+            call.reoffer(&key.line(1, "")).expect("accepted"),
+            "our key stays"
+        );
+    }
+    call.media.sequence = next;
+    // A new session: the old one would count on.
+    call.media.send_with(&key, 0);
+    call.media.echoes(packets)
+}
+
+#[test]
+fn a_phone_that_sets_its_sequence_back_is_heard_where_it_never_was() {
+    let lab = Lab::new("srtp-set-back");
+    let pbx = without_protection(&lab, Setup::ours("pbx", PBX));
+    assert_eq!(
+        pbx.all_log_lines("srtpreplayprotection = no is not honoured")
+            .len(),
+        1
+    );
+    let mut call = Call::new(&lab);
+    assert_eq!(echoes_set_back(&mut call, 23_080, 200), 200);
+    assert_eq!(pbx.all_log_lines(NOT_HEARD).len(), 0);
+    // Replays stay out, whatever the option says.
+    assert_eq!(replays_handed_up(&mut call), 0);
+    assert_eq!(pbx.count("Replays dropped"), 10);
+    call.hang_up();
+}
+
+/// Without the option it is the same; and where the phone was before it is not heard, and a line says why. Behind it, it is.
+#[test]
+fn a_phone_that_begins_again_where_it_was_heard_has_a_line() {
+    let lab = Lab::new("srtp-set-back-used");
+    let pbx = srtp_call::ours(&lab);
+    let mut call = Call::new(&lab);
+    assert_eq!(echoes_set_back(&mut call, 23_080, 200), 200);
+    assert_eq!(pbx.all_log_lines("srtpreplayprotection").len(), 0);
+    call.hang_up();
+    drop(call);
+
+    let mut call = Call::new(&lab);
+    // 33020 to 33074 were heard; the five behind them were not.
+    assert_eq!(echoes_set_back(&mut call, 33_020, 60), 5);
+    let lines = pbx.all_log_lines(NOT_HEARD);
+    let [line] = &lines[..] else {
+        panic!("one line: {lines:?}")
+    };
+    assert!(line.contains("sequence number 33029"), "{line}");
+    call.hang_up();
+}
+
+#[test]
+fn stock_hears_it_with_the_option_alone() {
+    let lab = Lab::new("srtp-set-back-stock");
+    {
+        let _pbx = without_protection(&lab, Setup::stock("pbx", PBX));
+        let mut call = Call::new(&lab);
+        assert_eq!(echoes_set_back(&mut call, 23_080, 200), 200);
+        call.hang_up();
+    }
+    let lab = Lab::new("srtp-set-back-stock-on");
+    let _pbx = srtp_call::stock(&lab);
+    let mut call = Call::new(&lab);
+    assert_eq!(echoes_set_back(&mut call, 23_080, 200), 0);
 }

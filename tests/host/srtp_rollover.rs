@@ -139,3 +139,59 @@ fn in_stock_it_ends_there() {
     assert_eq!(echoes_after(&lab, Some(Peer::KeepsCounter)), 0);
     assert_eq!(echoes_after(&lab, Some(Peer::ResetsCounter)), 0);
 }
+
+/// Where a peer's packets are: rollover counter and sequence number.
+type Index = (u32, u16);
+
+/// Packets that a second of audio has, twice: after so many a stream is to be heard again.
+const TWO_SECONDS: usize = 100;
+
+/// Packets that come back, of 100, when a peer goes on at `next` that was heard last at `last`, with the same key and SSRC:
+/// it counted while nothing of it arrived. What comes behind the first one that is heard is heard.
+fn echoes_beyond(lab: &Lab, last: Index, next: Index) -> usize {
+    let mut call = Call::new(lab);
+    let key = Key::new(AES_80, 1);
+    // Half a turn before, so that the counter is that of `last`, too.
+    call.media.sequence = last.1.wrapping_sub(20_000);
+    call.dial("echo", &key);
+    assert_eq!(call.media.echoes(5), 5, "the call itself");
+    call.media.sequence = last.1 - 5;
+    assert_eq!(call.media.echoes(6), 6, "before the silence");
+    call.media.sequence = next.1;
+    call.media.send_with(&key, next.0);
+    let heard: Vec<_> = (0..TWO_SECONDS)
+        .map(|_| call.media.echo().is_some())
+        .collect();
+    call.hang_up();
+    let deaf = heard.iter().take_while(|heard| !**heard).count();
+    assert!(heard[deaf..].iter().all(|heard| *heard), "{heard:?}");
+    heard.len() - deaf
+}
+
+#[test]
+fn a_peer_that_counts_while_nothing_arrives_is_heard_again() {
+    let lab = Lab::new("srtp-gaps");
+    let pbx = srtp_call::ours(&lab);
+    // Of these the packet's place says that it is none of those heard: nothing is lost.
+    assert_eq!(echoes_beyond(&lab, (1, 1000), (1, 46_000)), 100);
+    assert_eq!(echoes_beyond(&lab, (0, 60_000), (1, 40_000)), 100);
+    assert_eq!(pbx.count("Authentication failures"), 0);
+    // A turn, and ten: it looks like the next packet.
+    assert_eq!(echoes_beyond(&lab, (0, 30_000), (1, 30_006)), 96);
+    assert!(echoes_beyond(&lab, (0, 30_000), (10, 30_006)) >= 74);
+    // And further than anybody looks, with its line.
+    assert_eq!(echoes_beyond(&lab, (0, 30_000), (48, 30_006)), 0);
+    let lines = pbx.all_log_lines("packets in a row do not authenticate");
+    assert_eq!(lines.len(), 2, "the ten turns and the 48: {lines:?}");
+}
+
+#[test]
+fn in_stock_a_peer_that_counts_while_nothing_arrives_is_lost() {
+    let lab = Lab::new("srtp-gaps-stock");
+    let _pbx = srtp_call::stock(&lab);
+    assert_eq!(echoes_beyond(&lab, (1, 1000), (1, 46_000)), 0);
+    assert_eq!(echoes_beyond(&lab, (0, 60_000), (1, 40_000)), 0);
+    assert_eq!(echoes_beyond(&lab, (0, 30_000), (1, 30_006)), 0);
+    // Its detector: without a gap it is heard.
+    assert_eq!(echoes_beyond(&lab, (0, 30_000), (0, 30_006)), 100);
+}

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use host_harness::asterisk::Asterisk;
+use host_harness::host;
 use host_harness::lab::Lab;
 use host_harness::sip::{Client, Connection, header, status};
 use openssl::ssl::SslContext;
@@ -49,6 +50,12 @@ fn subscribe(connection: &mut Connection, call: &str) {
 #[test]
 fn a_subscription_outlives_its_connection_and_the_module() {
     let world = World::new("subscription");
+    if !world.lab.host().has_module("res_pjsip_pidf_body_generator") {
+        return host::skip(
+            "tls_lifetimes::a_subscription_outlives_its_connection_and_the_module",
+            "this Asterisk was built without res_pjsip_pidf_body_generator",
+        );
+    }
     let setup = ours()
         .pjsip(&world.transport(""))
         .pjsip(SUBSCRIBER)

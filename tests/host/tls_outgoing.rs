@@ -2,6 +2,7 @@
 
 use host_harness::asterisk::Asterisk;
 use host_harness::certificates::{Authority, Certificate};
+use host_harness::host;
 use host_harness::names::Names;
 use host_harness::sip::{Connection, Server};
 use openssl::ssl::{SslVerifyMode, SslVersion};
@@ -309,9 +310,16 @@ fn versions_and_where_nobody_listens() {
     let version = |connection: &Connection| connection.stream.ssl().version_str();
     let first = assert_accepted(&ours, "old", &old);
     assert_eq!(version(&first), "TLSv1.2");
-    assert_eq!(version(&assert_accepted(&ours, "new", &new)), "TLSv1.3");
     assert!(assert_refused(&ours, "too_old", CARRIER, &too_old).contains("TLS version"));
-    assert!(assert_refused(&ours, "old_by_new", CARRIER, &old).contains("TLS version"));
+    if ours.log_lines("Error parsing method=tlsv1_3").is_empty() {
+        assert_eq!(version(&assert_accepted(&ours, "new", &new)), "TLSv1.3");
+        assert!(assert_refused(&ours, "old_by_new", CARRIER, &old).contains("TLS version"));
+    } else {
+        host::skip(
+            "tls_outgoing::versions_and_where_nobody_listens (method = tlsv1_3)",
+            "this Asterisk has no such method",
+        );
+    }
     ours.cli("pjsip qualify nobody");
     ours.wait_for_log(
         "TLS to 127.0.0.22 (127.0.0.22:6000) failed when connecting: nothing listens",

@@ -96,8 +96,8 @@ fn handshakes_that_fail() {
         &ours,
         &local,
         &[
-            "no TLS version that both sides allow",
-            "method",
+            "the newest TLS version that it speaks is TLS 1.1",
+            "with method = tlsv1_1,",
             "(here or there)",
         ],
     );

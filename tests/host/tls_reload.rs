@@ -2,6 +2,7 @@
 
 use host_harness::asterisk::Asterisk;
 use host_harness::pjsip;
+use host_harness::setup::Setup;
 use host_harness::sip::{self, Client, Connection, Server};
 
 use crate::tls_world::{
@@ -133,6 +134,66 @@ fn a_touched_certificate_without_allow_reload() {
     let mut third = world.connect();
     assert_eq!(third.server_sha256(), good);
     assert_serves(&ours, &mut third);
+}
+
+/// Another file in `pjsip.conf`, which Asterisk says it cannot load: it is in force, and a NOTICE says so beside that. Stock keeps the old
+/// one.
+#[test]
+fn another_certificate_file_without_allow_reload() {
+    let world = World::new("reload_file");
+    let second = world.authority().issue("second", "ours.example", OURS);
+    let other = pjsip::tls(&second, &world.authority);
+    for is_stock in [false, true] {
+        let setup = if is_stock {
+            Setup::stock("stock", OURS)
+                .pjsip(&world.transport(""))
+                .pjsip(PEER)
+        } else {
+            world.setup("")
+        };
+        let asterisk = Asterisk::start(&world.lab, &setup);
+        let mut old = world.connect();
+        let first = old.server_sha256();
+        configure(&asterisk, &other);
+        reload(&asterisk);
+        asterisk
+            .wait_for_log("Unable to restart TLS transport 'tls' as certificate or private key");
+        let mut new = world.connect();
+        assert_eq!(new.server_sha256() == first, is_stock, "stock: {is_stock}");
+        assert_eq!(new.options().expect("an answer"), 200);
+        if is_stock {
+            continue;
+        }
+        assert_serves(&asterisk, &mut old);
+        assert_serves(&asterisk, &mut new);
+        let told =
+            "cert_file, priv_key_file changed in pjsip.conf and is in force for new connections";
+        let lines = asterisk.all_log_lines(told);
+        assert!(
+            lines.len() == 1 && lines[0].contains("NOTICE") && lines[0].contains("'tls'"),
+            "{lines:?}"
+        );
+        assert!(
+            listening(&asterisk, "tls")
+                .expect("ours")
+                .contains(&new.server_sha256())
+        );
+        // Said once: nothing has changed since.
+        reload(&asterisk);
+        assert_eq!(asterisk.all_log_lines(told).len(), 1);
+        // A file that is no certificate changes nothing, and is said; the next good one is in force again.
+        let rubbish = other.replace(&second.certificate, "/srv/tls/rubbish.pem");
+        world.lab.write("tls/rubbish.pem", "rubbish");
+        configure(&asterisk, &rubbish);
+        reload(&asterisk);
+        asterisk.wait_for_log("the old certificate stays");
+        assert_eq!(world.connect().server_sha256(), new.server_sha256());
+        assert_eq!(asterisk.all_log_lines("is in force for new").len(), 1);
+        configure(&asterisk, &world.transport(""));
+        reload(&asterisk);
+        assert_eq!(world.connect().server_sha256(), first);
+        assert_eq!(asterisk.all_log_lines("is in force for new").len(), 2);
+    }
 }
 
 #[test]

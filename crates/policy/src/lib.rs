@@ -1,13 +1,21 @@
 //! What Ciphertrunk decides without its host, so that it can be tested and fuzzed without one.
 //!
+//! - [`chan_sip`]: what the names of chan_sip's channels and files say
 //! - [`config`]: the model of `ciphertrunk.conf`, its parser, and what is doubtful about a good file
+//! - [`demand`]: what is demanded of a call, and whether it has that
 //! - [`facts`]: what is known of how a call is encrypted, as the dialplan and the CDR tell it
 //! - [`limiter`]: which log lines are written when a peer can cause as many as it likes
+//! - [`message`]: what a SIP message on its way says of its call
 //! - [`modules`]: what `modules.conf` says of the module
+//! - [`rtp_conf`]: what `rtp.conf` asks of an SRTP engine
 
 #![forbid(unsafe_code)]
 
+pub mod chan_sip;
 pub mod config;
+pub mod demand;
 pub mod facts;
 pub mod limiter;
+pub mod message;
 pub mod modules;
+pub mod rtp_conf;

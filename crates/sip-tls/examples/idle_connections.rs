@@ -34,6 +34,7 @@ impl Host for Quiet {
     }
     fn connected(&self, _: &Conn, _: TlsInfo) {}
     fn message(&self, (): &mut (), _: &Conn, _: &[u8]) {}
+    fn malformed(&self, _: &Conn, _: &sip_tls::frame::Fault<'_>) {}
     fn write_done(&self, _: &Conn, _: u64, _: Result<(), Reason>) {}
     fn closed(&self, _: &Conn, _: Reason) {}
     fn listener_event(&self, (): &(), event: ListenerEvent) {

@@ -57,6 +57,20 @@ pub struct CertInfo {
 }
 
 impl CertInfo {
+    /// Every name that it has, as text: those of its subjectAltName extension, and the subject's common name where there is no
+    /// such extension (RFC 5922 section 7.1).
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        if !self.has_alt_names {
+            return vec![self.subject.cn.clone()];
+        }
+        let name = |name: &AltName| match name {
+            AltName::Dns(name) | AltName::Uri(name) | AltName::Email(name) => name.clone(),
+            AltName::Ip(address) => address.to_string(),
+        };
+        self.alt_names.iter().map(name).collect()
+    }
+
     /// Reads a certificate.
     ///
     /// # Errors

@@ -74,6 +74,14 @@ impl CipherLists {
         Ok(())
     }
 
+    /// The security level that it asks for; the last word counts.
+    pub(crate) fn security_level(&self) -> Option<u32> {
+        self.up_to_tls12.iter().rev().find_map(|word| {
+            let (_, level) = word.rsplit_once("@SECLEVEL=")?;
+            level.parse().ok()
+        })
+    }
+
     pub(crate) fn warning(&self) -> Option<Warning> {
         let names_a_suite = self
             .up_to_tls12
@@ -122,5 +130,21 @@ mod tests {
         let lists = CipherLists::parse("@SECLEVEL=0").unwrap();
         assert_eq!(lists.up_to_tls12, ["DEFAULT", "@SECLEVEL=0"]);
         assert_eq!(lists.warning(), None);
+    }
+
+    #[test]
+    fn security_levels() {
+        for (text, level) in [
+            ("", None),
+            ("AES128-SHA", None),
+            ("@SECLEVEL=0", Some(0)),
+            ("AES128-SHA, @SECLEVEL=1", Some(1)),
+            ("DEFAULT@SECLEVEL=0", Some(0)),
+            ("DEFAULT:@SECLEVEL=2,@SECLEVEL=0", Some(0)),
+            ("TLS_AES_128_GCM_SHA256", None),
+        ] {
+            let lists = CipherLists::parse(text).unwrap();
+            assert_eq!(lists.security_level(), level, "{text}");
+        }
     }
 }

@@ -4,10 +4,17 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::head;
 use crate::reason::{Code, Reason};
 use crate::sync::{Mutex, MutexGuard};
 use crate::waker::Waker;
+
+const RESPONSE: &[u8] = b"SIP/2.0 ";
+
+/// Requests that may be without an answer before no more are read. An INVITE does not count: its answer is a person's.
+const MAX_UNANSWERED: usize = 256;
 
 /// A handle to a connection: to send and to close, from any thread, without ever blocking. It outlives the connection harmlessly.
 ///
@@ -18,7 +25,7 @@ pub struct Conn(pub(crate) Arc<Shared>);
 /// Why a message was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendError {
-    /// The peer does not read: the queue is full, and the connection is being closed for it.
+    /// The peer reads too slowly: this message does not fit into the queue.
     QueueFull,
     /// The connection is closed or closing.
     Closed,
@@ -27,7 +34,7 @@ pub enum SendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            SendError::QueueFull => "the peer does not read and the write queue is full",
+            SendError::QueueFull => "the peer reads too slowly and the write queue is full",
             SendError::Closed => "the connection is closed",
         })
     }
@@ -52,25 +59,26 @@ impl Conn {
     /// # Errors
     /// See [`SendError`]. No `write_done` follows.
     pub fn send(&self, bytes: &[u8], token: u64) -> Result<(), SendError> {
+        // Requests are not sent to who has closed its side: it cannot answer.
+        let is_response = bytes.starts_with(RESPONSE);
         let mut outbox = self.0.outbox();
-        if outbox.closed || outbox.ending.is_some() {
+        if outbox.closed || outbox.ending.is_some() || outbox.no_requests && !is_response {
             return Err(SendError::Closed);
         }
-        let full = outbox.bytes > 0 && outbox.bytes.saturating_add(bytes.len()) > self.0.limit;
-        if full {
-            outbox.ending = Some(Ending::Now(Code::WriteQueueFull.into()));
-        } else {
-            outbox.push(Out {
-                bytes: bytes.into(),
-                token: Some(token),
-            });
+        if outbox.bytes > 0 && outbox.bytes.saturating_add(bytes.len()) > self.0.limit {
+            drop(outbox);
+            self.0.refused.fetch_add(1, Relaxed);
+            return Err(SendError::QueueFull);
         }
+        if is_response {
+            outbox.owed.answer(bytes);
+        }
+        outbox.push(Out {
+            bytes: bytes.into(),
+            token: Some(token),
+        });
         self.0.schedule(outbox);
-        if full {
-            Err(SendError::QueueFull)
-        } else {
-            Ok(())
-        }
+        Ok(())
     }
 
     /// Closes the connection. [`closed`](crate::Host::closed) follows from its I/O thread.
@@ -127,6 +135,52 @@ pub(crate) enum Ending {
     Now(Reason),
 }
 
+/// Requests of the peer that have no final response yet.
+#[derive(Default)]
+struct Owed {
+    invites: usize,
+    others: usize,
+    /// Final responses so far.
+    answers: u64,
+}
+
+impl Owed {
+    fn of(&mut self, method: &[u8]) -> &mut usize {
+        if method == b"INVITE" {
+            &mut self.invites
+        } else {
+            &mut self.others
+        }
+    }
+
+    fn request(&mut self, message: &[u8]) {
+        if let Some(method) = head::method(message).filter(|method| *method != b"ACK") {
+            *self.of(method) += 1;
+        }
+    }
+
+    fn answer(&mut self, response: &[u8]) {
+        if let Some(method) = head::answered(response) {
+            let owed = self.of(method);
+            *owed = owed.saturating_sub(1);
+            self.answers += 1;
+        }
+    }
+}
+
+/// How much a connection has to do, as the loop sees it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pressure {
+    /// Below the low mark.
+    Low,
+    /// Between the marks: it goes on as it was.
+    Between,
+    /// Too many requests have no answer yet.
+    Unanswered,
+    /// Too much waits to be written.
+    Full,
+}
+
 #[derive(Default)]
 pub(crate) struct Outbox {
     queue: VecDeque<Out>,
@@ -134,6 +188,9 @@ pub(crate) struct Outbox {
     bytes: usize,
     pub(crate) ending: Option<Ending>,
     closed: bool,
+    /// The peer cannot answer any more.
+    no_requests: bool,
+    owed: Owed,
     /// Its loop and its slot there, while it has them.
     place: Option<(Arc<Waker>, usize)>,
     /// Whether the loop knows that there is something to do.
@@ -150,14 +207,17 @@ impl Outbox {
 pub(crate) struct Shared {
     remote: SocketAddr,
     limit: usize,
+    /// The engine's counter of messages that did not fit.
+    refused: Arc<AtomicU64>,
     outbox: Mutex<Outbox>,
 }
 
 impl Shared {
-    pub(crate) fn new(remote: SocketAddr, limit: usize) -> Self {
+    pub(crate) fn new(remote: SocketAddr, limit: usize, refused: Arc<AtomicU64>) -> Self {
         Shared {
             remote,
             limit,
+            refused,
             outbox: Mutex::default(),
         }
     }
@@ -215,17 +275,57 @@ impl Shared {
         }
     }
 
-    /// Answers a keepalive; `false` if the peer sends them without reading the answers.
-    pub(crate) fn pong(&self) -> bool {
+    /// Queues an answer of our own, if there is room. There is none for a peer that does not read.
+    pub(crate) fn reply(&self, bytes: &[u8]) {
         let mut outbox = self.outbox();
-        let room = outbox.bytes + 2 <= self.limit;
-        if room {
+        if outbox.bytes + bytes.len() <= self.limit {
             outbox.push(Out {
-                bytes: b"\r\n".as_slice().into(),
+                bytes: bytes.into(),
                 token: None,
             });
         }
-        room
+    }
+
+    /// The host is about to get a message.
+    pub(crate) fn received(&self, message: &[u8]) {
+        if !message.starts_with(RESPONSE) {
+            self.outbox().owed.request(message);
+        }
+    }
+
+    pub(crate) fn pressure(&self) -> Pressure {
+        let outbox = self.outbox();
+        let high = self.limit / 16;
+        if outbox.bytes > high {
+            Pressure::Full
+        } else if outbox.owed.others > MAX_UNANSWERED {
+            Pressure::Unanswered
+        } else if outbox.bytes > high / 2 {
+            Pressure::Between
+        } else {
+            Pressure::Low
+        }
+    }
+
+    /// Final responses so far.
+    pub(crate) fn answers(&self) -> u64 {
+        self.outbox().owed.answers
+    }
+
+    /// Does not wait any longer for answers to requests.
+    pub(crate) fn forget_unanswered(&self) {
+        self.outbox().owed.others = 0;
+    }
+
+    /// Whether anything is still to be written or answered.
+    pub(crate) fn is_owing(&self) -> bool {
+        let outbox = self.outbox();
+        outbox.bytes > 0 || outbox.owed.invites + outbox.owed.others > 0
+    }
+
+    /// From now on only responses are taken.
+    pub(crate) fn refuse_requests(&self) {
+        self.outbox().no_requests = true;
     }
 
     /// Ends the queue; what is in it comes back.

@@ -6,9 +6,9 @@ use crate::conn::Ending;
 use crate::core::Core;
 use crate::counters::add;
 use crate::fault;
-use crate::frame::Item;
+use crate::frame::{FrameError, Item};
 use crate::host::Host;
-use crate::link::{Phase, Step};
+use crate::link::{Edge, Phase, Step};
 use crate::reactor::{Entry, Reactor};
 use crate::reason::{Code, Reason};
 
@@ -38,6 +38,7 @@ impl<H: Host> Reactor<H> {
             },
             (_, Some(Ending::Now(reason))) => Verdict::End(reason),
             (Phase::Open, Some(Ending::Graceful)) => self.close_gracefully(slot),
+            (Phase::Draining(reason), ending) => self.drain(slot, reason, ending.is_some()),
             (_, Some(Ending::Graceful)) => Verdict::End(Code::ClosedHere.into()),
             (Phase::Connecting, None) => match entry.link.connecting() {
                 Step::Done(()) => {
@@ -94,55 +95,132 @@ impl<H: Host> Reactor<H> {
 
     /// Reads, hands messages up, writes.
     fn read_and_write(&mut self, slot: usize, local: &mut H::Local) -> Verdict {
-        let Entry {
-            link, conn, data, ..
-        } = &mut self.conns[slot];
-        let Core { host, counters, .. } = &*self.core;
-        let Some(data) = data else {
-            return Verdict::End(Code::Internal.into());
+        let more = match self.read(slot, local) {
+            Ok(more) => more,
+            Err(verdict) => return verdict,
         };
-        let mut more = true;
+        self.watch_renegotiation(slot);
+        match self.flush(slot) {
+            Step::Failed(reason) => return Verdict::End(reason),
+            Step::Done(false) => return Verdict::Again,
+            _ => {}
+        }
+        let Entry { conn, watch, .. } = &mut self.conns[slot];
+        let (holds, begins) = watch.holds(&conn.0);
+        if begins {
+            add(&self.core.counters.pauses, 1);
+        }
+        self.watch(slot);
+        // What is there is not told a second time by the system: whoever may be read is, until nothing is left.
+        if more && !holds {
+            Verdict::Again
+        } else {
+            Verdict::Wait
+        }
+    }
+
+    /// Reads as much as a turn may. `false`: nothing is left to be read.
+    fn read(&mut self, slot: usize, local: &mut H::Local) -> Result<bool, Verdict> {
+        let Entry {
+            link,
+            conn,
+            data,
+            watch,
+            ..
+        } = &mut self.conns[slot];
+        let Some(data) = data else {
+            return Err(Verdict::End(Code::Internal.into()));
+        };
+        let Core { host, counters, .. } = &*self.core;
         for _ in 0..READS {
+            let (holds, begins) = watch.holds(&conn.0);
+            if begins {
+                add(&counters.pauses, 1);
+            }
+            if holds && !watch.takes_a_sip() {
+                break;
+            }
             let count = match link.read(&mut self.buffer) {
                 Step::Done(count) => count,
-                Step::Failed(reason) => return Verdict::End(reason),
-                Step::Wait => {
-                    more = false;
-                    break;
+                Step::Failed(reason)
+                    if matches!(reason.code, Code::PeerClosed | Code::PeerEof)
+                        && conn.0.is_owing() =>
+                {
+                    conn.0.refuse_requests();
+                    return Err(self.begin_to_drain(slot, reason));
                 }
+                Step::Failed(reason) => return Err(Verdict::End(reason)),
+                Step::Wait => return Ok(false),
             };
             add(&counters.bytes_in, count);
-            let mut overflow = false;
             fault::panic_if(fault::FRAMER);
             let flow = link.framer.push(&self.buffer[..count], |item| {
                 match item {
                     Item::Message(message) => {
                         add(&counters.messages_in, 1);
+                        conn.0.received(message);
                         host.message(local, data, message);
                     }
                     Item::Ping => {
                         add(&counters.pings, 1);
-                        overflow |= !conn.0.pong();
+                        conn.0.reply(b"\r\n");
+                    }
+                    Item::Fault(fault) => {
+                        add(&counters.faults, 1);
+                        if let Some(answer) = fault.answer() {
+                            conn.0.reply(&answer);
+                        }
+                        host.malformed(data, &fault);
                     }
                 }
-                if overflow || conn.0.is_ending() {
+                if conn.0.is_ending() {
                     ControlFlow::Break(())
                 } else {
                     ControlFlow::Continue(())
                 }
             });
+            add(&counters.skipped, link.framer.take_skipped());
             match flow {
-                Err(error) => return Verdict::End(error.into()),
-                Ok(_) if overflow => return Verdict::End(Code::WriteQueueFull.into()),
-                Ok(ControlFlow::Break(())) => return Verdict::Again,
+                Err(error) => {
+                    let octet = link.framer.octet().filter(|_| error == FrameError::NotSip);
+                    let reason = Reason {
+                        place: Some(link.framer.place(octet)),
+                        ..error.into()
+                    };
+                    return Err(self.begin_to_drain(slot, reason));
+                }
+                Ok(ControlFlow::Break(())) => return Err(Verdict::Again),
                 Ok(ControlFlow::Continue(())) => {}
             }
         }
+        Ok(true)
+    }
+
+    /// Nothing more will be read. What came before is still answered.
+    fn begin_to_drain(&mut self, slot: usize, reason: Reason) -> Verdict {
+        self.conns[slot].link.phase = Phase::Draining(reason);
+        self.set_deadline(slot, self.core.config.drain);
+        Verdict::Again
+    }
+
+    fn drain(&mut self, slot: usize, reason: Reason, is_ending: bool) -> Verdict {
         match self.flush(slot) {
-            Step::Failed(reason) => Verdict::End(reason),
+            Step::Done(true) if is_ending || !self.conns[slot].conn.0.is_owing() => {
+                Verdict::End(reason)
+            }
+            Step::Done(true) | Step::Wait => Verdict::Wait,
             Step::Done(false) => Verdict::Again,
-            _ if more => Verdict::Again,
-            _ => Verdict::Wait,
+            Step::Failed(_) => Verdict::End(reason),
+        }
+    }
+
+    /// A renegotiation has as long as a handshake: nothing is written meanwhile.
+    fn watch_renegotiation(&mut self, slot: usize) {
+        let entry = &mut self.conns[slot];
+        match entry.link.renegotiation() {
+            Some(Edge::Begun) => self.set_deadline(slot, self.core.config.handshake_timeout),
+            Some(Edge::Done) => entry.deadline = None,
+            None => {}
         }
     }
 
@@ -181,7 +259,9 @@ impl<H: Host> Reactor<H> {
             Phase::Connecting => Code::ConnectTimeout,
             Phase::Handshaking if link.is_silent() => Code::Silent,
             Phase::Handshaking => Code::HandshakeTimeout,
+            Phase::Open if link.is_renegotiating() => Code::RenegotiationTimeout,
             Phase::Open => Code::WriteQueueFull,
+            Phase::Draining(reason) => return self.finish(slot, reason),
             Phase::Lingering => return self.remove(slot),
         };
         self.finish(slot, code.into());

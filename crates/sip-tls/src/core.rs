@@ -24,8 +24,16 @@ pub struct PoolConfig {
     pub loops: usize,
     /// From the TCP connection's begin, in or out, to the end of the TLS handshake.
     pub handshake_timeout: Duration,
-    /// Bytes that may wait to be written to one connection.
+    /// Bytes that may wait to be written to one connection; what does not fit is refused. From a sixteenth of it on the connection is not read
+    /// until half of that is left.
     pub write_queue: usize,
+    /// A connection that is not read for its write queue ends when its peer has read nothing for so long.
+    pub stall: Duration,
+    /// How long the answers to what was received may take when nothing more will be read: the peer has closed its side, or its stream
+    /// broke.
+    pub drain: Duration,
+    /// How long the rest of a message that is skipped may take.
+    pub skip: Duration,
     /// How long a connection that is being closed may take to write what is queued, and after that to hear the peer close too.
     pub linger: Duration,
 }
@@ -35,7 +43,10 @@ impl Default for PoolConfig {
         PoolConfig {
             loops: 2,
             handshake_timeout: Duration::from_secs(10),
-            write_queue: 256 * 1024,
+            write_queue: 1024 * 1024,
+            stall: Duration::from_secs(10),
+            drain: Duration::from_secs(10),
+            skip: Duration::from_secs(32),
             linger: Duration::from_secs(2),
         }
     }
@@ -261,7 +272,12 @@ impl<H: Host> Core<H> {
     }
 
     pub(crate) fn conn(&self, remote: SocketAddr) -> Conn {
-        Conn(Arc::new(Shared::new(remote, self.config.write_queue)))
+        let refused = Arc::clone(&self.counters.refused);
+        Conn(Arc::new(Shared::new(
+            remote,
+            self.config.write_queue,
+            refused,
+        )))
     }
 
     /// Ends a connection that has never begun. It does not unwind.

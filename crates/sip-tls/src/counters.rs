@@ -1,5 +1,6 @@
 //! What the engine counts.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::reason::Code;
@@ -8,24 +9,39 @@ macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// The running counters; they only grow, except `open`.
         #[derive(Debug)]
-        pub(crate) struct Counters { $(pub(crate) $name: AtomicU64,)* ended: Vec<AtomicU64> }
+        pub(crate) struct Counters {
+            $(pub(crate) $name: AtomicU64,)*
+            /// The handles of connections have it too, and may outlive the engine.
+            pub(crate) refused: Arc<AtomicU64>,
+            ended: Vec<AtomicU64>,
+        }
 
         /// A reading of a pool's counters.
         #[derive(Debug, Clone, Default, PartialEq, Eq)]
         pub struct Counts {
             $($(#[$doc])* pub $name: u64,)*
+            /// Messages not taken to be sent, because too many waited.
+            pub refused: u64,
             /// How often connections and handshakes ended for each reason, those that never did left out.
             pub ended: Vec<(Code, u64)>,
         }
 
         impl Counters {
             pub(crate) fn new() -> Self {
-                Counters { $($name: AtomicU64::new(0),)* ended: Code::ALL.iter().map(|_| AtomicU64::new(0)).collect() }
+                Counters {
+                    $($name: AtomicU64::new(0),)*
+                    refused: Arc::default(),
+                    ended: Code::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+                }
             }
 
             pub(crate) fn read(&self) -> Counts {
                 let ended = Code::ALL.iter().zip(&self.ended).map(|(&code, count)| (code, count.load(Relaxed)));
-                Counts { $($name: self.$name.load(Relaxed),)* ended: ended.filter(|(_, count)| *count > 0).collect() }
+                Counts {
+                    $($name: self.$name.load(Relaxed),)*
+                    refused: self.refused.load(Relaxed),
+                    ended: ended.filter(|(_, count)| *count > 0).collect(),
+                }
             }
         }
     };
@@ -52,6 +68,12 @@ counters! {
     bytes_out,
     /// Keepalives answered.
     pings,
+    /// Bytes received that belonged to no message, keepalives that were answered left out.
+    skipped,
+    /// Messages, and runs of what is none, that were not handed on.
+    faults,
+    /// How often a connection was not read for a while, because too much was to be written to it or answered.
+    pauses,
     /// How often an I/O loop failed and was to start again.
     loop_restarts,
 }

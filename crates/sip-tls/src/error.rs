@@ -57,8 +57,10 @@ pub enum Fault {
     WrongPassword,
     /// `priv_key_file` is not the key of the first certificate in `cert_file`.
     KeyMismatch,
-    /// OpenSSL refuses the certificate or key, mostly because it is too weak for the system's security level.
+    /// OpenSSL refuses the certificate or key.
     Refused,
+    /// The certificate, its key or one in its chain is too weak for the security level.
+    TooWeak,
     /// No such cipher; its name is given.
     UnknownCipher(String),
     /// The names are known but leave nothing to use.
@@ -141,6 +143,10 @@ impl fmt::Display for ProfileError {
                 f.write_str("the private key does not belong to the certificate in cert_file")
             }
             Fault::Refused => f.write_str("OpenSSL refuses it"),
+            Fault::TooWeak => f.write_str(
+                "its key or signature is too weak for OpenSSL's security level here; install one with RSA 2048 or P-256 and SHA-256 \
+                 (method = tlsv1, or '@SECLEVEL=0' behind a comma in cipher, would accept it)",
+            ),
             Fault::UnknownCipher(name) => write!(f, "OpenSSL knows no cipher '{name}'"),
             Fault::NoCipherLeft => f.write_str("no usable cipher is left"),
             Fault::UnknownWord(word) => write!(f, "'{word}' is not one of its words"),
@@ -173,8 +179,14 @@ impl std::error::Error for ProfileError {
 pub enum Warning {
     /// `method` names SSL 2 or 3, which do not exist any more; TLS 1.2 and later are used.
     SslIsGone,
-    /// `method` allows TLS 1.0 or 1.1.
+    /// `method` allows TLS 1.0 or 1.1, for which the security level is 0.
     OldTls,
+    /// `method` asks for TLS 1.0 or 1.1, and `cipher` for a security level that has neither.
+    OldTlsBarred(u32),
+    /// `cipher` asks for security level 0, and `method` for TLS 1.2 at least.
+    LevelZero,
+    /// The certificate in `cert_file` is weaker than RSA 2048 and SHA-256; what it has.
+    WeakCertificate(String),
     /// The certificate in `cert_file` has expired.
     Expired,
     /// The certificate in `cert_file` is not valid yet.
@@ -194,8 +206,27 @@ pub enum Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Warning::SslIsGone => "method: SSL 2 and 3 are gone; TLS 1.2 and 1.3 are used",
-            Warning::OldTls => "method: TLS 1.0 and 1.1 are broken; OpenSSL 3 does them only with '@SECLEVEL=0' in cipher",
+            Warning::SslIsGone => "method: OpenSSL has no SSL 2 and 3 any more; TLS 1.2 and 1.3 are used (for a phone that speaks TLS 1.0 alone: tlsv1)",
+            Warning::OldTls => {
+                "method: old TLS (1.0 or 1.1) is allowed, which is broken, and for it weak keys and SHA-1 are accepted from all peers of this \
+                 transport (OpenSSL's security level 0); give old phones a transport of their own"
+            }
+            Warning::OldTlsBarred(level) => {
+                return write!(
+                    f,
+                    "method asks for TLS 1.0 or 1.1, which '@SECLEVEL={level}' in cipher bars; leave it out, or write '@SECLEVEL=0'"
+                );
+            }
+            Warning::LevelZero => {
+                "cipher: '@SECLEVEL=0' accepts weak keys and SHA-1 from all peers of this transport, but not TLS 1.0 and 1.1; those take \
+                 method = tlsv1"
+            }
+            Warning::WeakCertificate(what) => {
+                return write!(
+                    f,
+                    "cert_file: the certificate is weak ({what}); peers with today's settings refuse it"
+                );
+            }
             Warning::Expired => "cert_file: the certificate has expired; peers that verify it will refuse us",
             Warning::NotYetValid => "cert_file: the certificate is not valid yet; check the clock",
             Warning::NothingTrusted => "peers are to be verified, but ca_list_file and ca_list_path name no CA: every peer will be refused",

@@ -7,13 +7,27 @@ use openssl::ssl::{Error, ErrorCode};
 use openssl_sys as ffi;
 
 use crate::ossl_ext::{ERR_LIB_SSL, ssl_r};
-use crate::reason::{Code, Reason};
+use crate::reason::{Code, HelloVersion, Reason, Stage};
 use crate::verify::CertFault;
+
+/// How far the handshake was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It was going on.
+    Handshaking,
+    /// It was done for us. A server of TLS 1.3, whose client we are, has not said yet what it thinks of our certificate.
+    Unconfirmed,
+    /// It was done.
+    Open,
+    /// It was done, and another one is going on.
+    Renegotiating,
+}
 
 /// What we know beside OpenSSL's error.
 pub(crate) struct Evidence<'a> {
-    /// Whether the handshake was done.
-    pub open: bool,
+    pub progress: Progress,
+    /// Whether we have refused the peer a renegotiation.
+    pub refused: bool,
     /// Whether the peer connected to us.
     pub incoming: bool,
     /// The first bytes that the peer sent.
@@ -25,9 +39,30 @@ pub(crate) struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
+    fn open(&self) -> bool {
+        self.progress != Progress::Handshaking
+    }
+
+    /// The version in the peer's hello, if its first bytes are one: a record of a handshake (RFC 8446 5.1) with ClientHello or ServerHello
+    /// (4).
+    fn hello(&self) -> Option<HelloVersion> {
+        const HANDSHAKE: u8 = 22;
+        const CLIENT_HELLO: u8 = 1;
+        const SERVER_HELLO: u8 = 2;
+        let &[HANDSHAKE, _, _, _, _, kind, _, _, _, major, minor] = self.first else {
+            return None;
+        };
+        [CLIENT_HELLO, SERVER_HELLO]
+            .contains(&kind)
+            .then(|| HelloVersion {
+                from_client: kind == CLIENT_HELLO,
+                number: u16::from_be_bytes([major, minor]),
+            })
+    }
+
     /// TCP was closed, without an alert.
     fn closed(&self) -> Code {
-        if self.open {
+        if self.open() {
             Code::PeerEof
         } else if self.incoming && self.first.is_empty() {
             Code::NothingSent
@@ -38,7 +73,7 @@ impl Evidence<'_> {
 
     /// The socket died.
     fn died(&self, error: &io::Error) -> Reason {
-        let reason = Reason::io(error, self.open);
+        let reason = Reason::io(error, self.open());
         if reason.code == Code::ResetInHandshake && self.incoming && self.first.is_empty() {
             return Code::NothingSent.into();
         }
@@ -48,13 +83,31 @@ impl Evidence<'_> {
 
 /// Turns a failed call into a reason.
 pub(crate) fn explain(error: &Error, evidence: &Evidence<'_>) -> Reason {
-    if !evidence.open
+    let reason = of_call(error, evidence);
+    match evidence.progress {
+        Progress::Handshaking => reason,
+        Progress::Unconfirmed if reason.stage == Stage::Hello => Reason {
+            stage: Stage::Handshake,
+            ..reason
+        },
+        Progress::Unconfirmed => reason,
+        Progress::Open if evidence.refused && reason.is_peers_end() => Reason {
+            alert: reason.alert,
+            ..Code::RenegotiationRefused.into()
+        },
+        Progress::Open => reason.of_open(false),
+        Progress::Renegotiating => reason.of_open(true),
+    }
+}
+
+fn of_call(error: &Error, evidence: &Evidence<'_>) -> Reason {
+    if !evidence.open()
         && let Some(code) = not_tls(evidence.first)
     {
         return code.into();
     }
     if error.code() == ErrorCode::ZERO_RETURN {
-        return if evidence.open {
+        return if evidence.open() {
             Code::PeerClosed
         } else {
             Code::ClosedInHandshake
@@ -120,7 +173,16 @@ fn ssl_reason(number: c_int, evidence: &Evidence<'_>) -> Option<Reason> {
         | ssl_r::UNSUPPORTED_PROTOCOL
         | ssl_r::WRONG_SSL_VERSION
         | ssl_r::WRONG_VERSION_NUMBER
-        | ssl_r::INAPPROPRIATE_FALLBACK => Code::Version.into(),
+        | ssl_r::INAPPROPRIATE_FALLBACK => of_version(evidence),
+        // Before TLS 1.2 the signature's algorithm is not negotiated: where there is none, the security level bars the version.
+        ssl_r::NO_SUITABLE_DIGEST_ALGORITHM | ssl_r::NO_SUITABLE_SIGNATURE_ALGORITHM
+            if evidence
+                .hello()
+                .is_some_and(|hello| c_int::from(hello.number) < ffi::TLS1_2_VERSION) =>
+        {
+            of_version(evidence)
+        }
+        ssl_r::UNSAFE_LEGACY_RENEGOTIATION_DISABLED => Code::NoSecureRenegotiation.into(),
         ssl_r::NO_CERTIFICATE_ASSIGNED | ssl_r::NO_CERTIFICATE_SET => {
             Code::NoCertificateHere.into()
         }
@@ -138,6 +200,13 @@ fn ssl_reason(number: c_int, evidence: &Evidence<'_>) -> Option<Reason> {
         }
         _ => return None,
     })
+}
+
+fn of_version(evidence: &Evidence<'_>) -> Reason {
+    Reason {
+        version: evidence.hello(),
+        ..Code::Version.into()
+    }
 }
 
 /// Whether the first bytes cannot be TLS, and what they are. A TLS record begins with its type (20 to 23); a hello in the format

@@ -1,17 +1,36 @@
 //! Cutting a byte stream into SIP messages (RFC 3261 7.5 and 18.3) and CRLF keepalives (RFC 5626 3.5.1).
 //!
 //! No I/O: bytes go in by [`Framer::push`], whole messages and keepalives come out, in order. Every byte is looked at a bounded
-//! number of times, however the stream is split. A [`FrameError`] is final: the stream has no message boundary any more,
-//! and whoever reads on would take a body for a request.
+//! number of times, however the stream is split.
+//!
+//! What is wrong with one message is its own affair ([`Item::Fault`]) as long as it is known where the next begins: the calls of a
+//! whole trunk may be on the stream. A [`FrameError`] is final: nothing says any more where a message begins, and whoever reads on
+//! would take a body for a request. docs/sip-over-tls.md has the rules with their numbers.
 
-use std::fmt;
+mod scan;
+
 use std::ops::ControlFlow;
+
+pub use crate::head::Label;
+use crate::head::{self, Head};
+pub use crate::malformed::{Fault, FaultKind, FrameError};
+use crate::reason::Place;
 
 /// Longest message, start line, header and body together. PJSIP's packet buffer is as long.
 pub const MAX_MESSAGE: usize = 65_535;
 
-/// Longest method name taken for one. RFC 3261 sets no limit; the longest registered (SUBSCRIBE) has nine letters.
-const MAX_METHOD: usize = 32;
+/// Longest message that is skipped because it is longer than [`MAX_MESSAGE`]. Who says that he sends more is not believed.
+pub const MAX_SKIPPED: usize = 1024 * 1024;
+
+/// Line ends, NULs and blanks that may come without a message between them; keepalives that are answered do not count. At two
+/// octets every 90 seconds, what a peer's answers to our keepalives come to, that is a year and a half.
+pub const MAX_FILLER: usize = 1024 * 1024;
+
+/// Octets that belong to no message and may come without a message between them.
+pub const MAX_JUNK: usize = MAX_MESSAGE;
+
+/// Plaintext of a TLS record that is full (RFC 8446 5.1): what was written goes on in the next.
+const FULL_RECORD: usize = 1 << 14;
 
 /// What the stream held.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,53 +39,45 @@ pub enum Item<'a> {
     Message(&'a [u8]),
     /// A double CRLF between messages: the peer waits for a single CRLF (RFC 5626 4.4.1).
     Ping,
+    /// Something that is not handed on.
+    Fault(Fault<'a>),
 }
-
-/// Why a stream cannot be cut into messages. All of them are the peer's doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FrameError {
-    /// The bytes where a message must begin are not a SIP start line.
-    NotSip,
-    /// The message is, or says it is, longer than [`MAX_MESSAGE`].
-    TooLong,
-    /// No Content-Length. RFC 3261 20.14 demands it on streams. Taking it for 0 would make a request of the body, which is how
-    /// a request is smuggled past a filter; and PJSIP drops such a message, so no peer that worked before is lost.
-    NoContentLength,
-    /// A Content-Length that is not a plain number (RFC 3261 25.1: `1*DIGIT`).
-    BadContentLength,
-    /// Two Content-Length fields that differ.
-    TwoContentLengths,
-}
-
-impl fmt::Display for FrameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            FrameError::NotSip => "what it sent does not begin like a SIP message",
-            FrameError::TooLong => "its message is longer than 65535 bytes",
-            FrameError::NoContentLength => {
-                "its message has no Content-Length, which SIP demands over TLS"
-            }
-            FrameError::BadContentLength => "its message has a Content-Length that is not a number",
-            FrameError::TwoContentLengths => "its message has two different Content-Length fields",
-        })
-    }
-}
-
-impl std::error::Error for FrameError {}
 
 /// Where in a message the next unread byte is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Between messages; the number is how many bytes of CR LF CR LF have been seen.
-    Between(u8),
+    /// Between messages.
+    Between,
     /// In the first word of the start line.
     Method,
     /// In the start line, after the first word, whose length this is.
     StartLine(usize),
-    /// In the header, looking for the empty line.
-    Header,
+    /// In the header, looking for the empty line; of a message that is not handed on, if there is a fault.
+    Header(Option<FaultKind>),
     /// In the body; the number is the length of the whole message.
     Body(usize),
+    /// In so many octets that are a message's for certain, and are not handed on.
+    Skip(usize),
+    /// In a line that belongs to no message.
+    Junk,
+    /// In a message whose end is not known.
+    Doubt(FrameError),
+    /// It is over.
+    Lost(FrameError),
+}
+
+/// What a scan of a message came to.
+enum Scan {
+    /// The rest has not come yet.
+    More,
+    /// It is whole, and so long.
+    Message(usize),
+    /// Its head, so long, is whole: it has no Content-Length, and no body.
+    WithoutLength(usize),
+    /// Its head, so long, is whole, and is not handed on; what follows is `State`'s.
+    Fault(FaultKind, usize, State),
+    /// It is no start line; so many octets of it are looked at.
+    NotSip(usize),
 }
 
 /// The framing state of one stream. It holds no buffer while no partial message waits.
@@ -76,14 +87,43 @@ pub struct Framer {
     partial: Vec<u8>,
     /// How much of the message is already scanned.
     scanned: usize,
+    /// How much of CR LF CR LF has been seen.
+    ping: u8,
+    /// Of [`MAX_FILLER`], and of [`MAX_JUNK`].
+    filler: usize,
+    junk: usize,
+    /// Whether there has been a message at all.
+    begun: bool,
+    /// What goes on if what is being read is no message after all.
+    back: Option<State>,
+    /// How much is left to skip while nothing of it has come.
+    untouched: usize,
+    /// Whether the bytes before filled a TLS record.
+    record_was_full: bool,
+    last: Label,
+    /// The message that is being read, once its head is whole.
+    current: Label,
+    octet: Option<u8>,
+    skipped: usize,
 }
 
 impl Default for Framer {
     fn default() -> Self {
         Framer {
-            state: State::Between(0),
+            state: State::Between,
             partial: Vec::new(),
             scanned: 0,
+            ping: 0,
+            filler: 0,
+            junk: 0,
+            begun: false,
+            back: None,
+            untouched: 0,
+            record_was_full: false,
+            last: Label::NONE,
+            current: Label::NONE,
+            octet: None,
+            skipped: 0,
         }
     }
 }
@@ -92,12 +132,35 @@ impl Framer {
     /// Takes the stream's next bytes and hands out what they complete. `sink` answers `Break` to have no more: the rest of the
     /// bytes is dropped, and the framer must not be used again.
     ///
+    /// The bytes are those of one TLS record. It matters after a message whose end is not known alone, or whose body, which is to be
+    /// skipped, has not begun: the next record that begins with a start line begins a message, unless the record before was full.
+    ///
     /// # Errors
     /// See [`FrameError`]; what came before the error has been handed out.
     pub fn push<F>(&mut self, input: &[u8], mut sink: F) -> Result<ControlFlow<()>, FrameError>
     where
         F: FnMut(Item<'_>) -> ControlFlow<()>,
     {
+        let continues = std::mem::replace(&mut self.record_was_full, input.len() >= FULL_RECORD);
+        match self.state {
+            State::Doubt(_) if !continues => {
+                self.back = Some(std::mem::replace(&mut self.state, State::Between));
+            }
+            // Where a body was to begin, in a record of its own: perhaps there is none.
+            State::Skip(left) if left == self.untouched && !continues => {
+                self.untouched = 0;
+                self.back = Some(std::mem::replace(&mut self.state, State::Method));
+                self.scanned = 0;
+            }
+            // Then its start line is in that record too.
+            State::Method | State::StartLine(_) => {
+                if let Some(body @ State::Skip(_)) = self.back {
+                    self.back = None;
+                    self.state = body;
+                }
+            }
+            _ => {}
+        }
         if self.partial.is_empty() {
             let (used, flow) = self.run(input, &mut sink)?;
             if flow.is_continue() && used < input.len() {
@@ -122,6 +185,39 @@ impl Framer {
         self.partial.len()
     }
 
+    /// Whether the rest of a message that is not handed on is still to come.
+    #[must_use]
+    pub fn is_skipping(&self) -> bool {
+        matches!(self.state, State::Skip(_))
+    }
+
+    /// Does not wait any longer for the rest of what is skipped: the next message is looked for where a TLS record begins.
+    pub fn give_up_skipping(&mut self) {
+        if self.is_skipping() {
+            self.state = State::Doubt(FrameError::TooLong);
+        }
+    }
+
+    /// Where it is: behind which message; after an error, at which octet.
+    #[must_use]
+    pub fn place(&self, octet: Option<u8>) -> Place {
+        Place {
+            octet,
+            after: self.last,
+        }
+    }
+
+    /// After an error: the octet that could not be, if it was one.
+    #[must_use]
+    pub fn octet(&self) -> Option<u8> {
+        self.octet
+    }
+
+    /// Bytes that belonged to no message, since the last call; keepalives do not count.
+    pub fn take_skipped(&mut self) -> usize {
+        std::mem::take(&mut self.skipped)
+    }
+
     /// Works through `data`, which begins where the current message does. Returns how many bytes are done with.
     fn run<F>(&mut self, data: &[u8], sink: &mut F) -> Result<(usize, ControlFlow<()>), FrameError>
     where
@@ -130,168 +226,166 @@ impl Framer {
         let mut start = 0;
         loop {
             let rest = &data[start..];
-            if let State::Between(seen) = self.state {
-                let Some(&byte) = rest.first() else {
-                    return Ok((start, ControlFlow::Continue(())));
-                };
-                let seen = match (byte, seen) {
-                    (b'\r', 0 | 2) | (b'\n', 1 | 3) => seen + 1,
-                    (b'\r' | b'\n', _) | (_, 1 | 3) => return Err(FrameError::NotSip),
-                    _ => {
+            let flow = match self.state {
+                State::Lost(error) => return Err(error),
+                _ if rest.is_empty() => return Ok((start, ControlFlow::Continue(()))),
+                State::Between => {
+                    if !is_filler(rest[0]) {
                         self.state = State::Method;
                         self.scanned = 0;
                         continue;
                     }
-                };
-                start += 1;
-                self.state = State::Between(seen % 4);
-                if seen == 4 && sink(Item::Ping).is_break() {
-                    return Ok((start, ControlFlow::Break(())));
-                }
-                continue;
-            }
-            match self.message(rest)? {
-                None => return Ok((start, ControlFlow::Continue(()))),
-                Some(length) => {
-                    self.state = State::Between(0);
-                    start += length;
-                    if sink(Item::Message(&rest[..length])).is_break() {
-                        return Ok((start, ControlFlow::Break(())));
+                    start += 1;
+                    match self.filler(rest[0])? {
+                        true => sink(Item::Ping),
+                        false => ControlFlow::Continue(()),
                     }
                 }
+                State::Skip(left) => {
+                    let count = left.min(rest.len());
+                    start += count;
+                    self.untouched = 0;
+                    self.state = match left - count {
+                        0 => State::Between,
+                        left => State::Skip(left),
+                    };
+                    continue;
+                }
+                State::Junk => {
+                    let line = rest.iter().position(|&byte| byte == b'\n');
+                    let count = line.map_or(rest.len(), |lf| lf + 1);
+                    start += count;
+                    if line.is_some() {
+                        self.state = State::Between;
+                    }
+                    self.junk(count, FrameError::NotSip)?;
+                    continue;
+                }
+                State::Doubt(error) => {
+                    self.junk(rest.len(), error)?;
+                    return Ok((data.len(), ControlFlow::Continue(())));
+                }
+                _ => match self.message(rest) {
+                    Ok(Scan::More) => return Ok((start, ControlFlow::Continue(()))),
+                    Ok(Scan::Message(length)) => {
+                        start += length;
+                        self.good();
+                        sink(Item::Message(&rest[..length]))
+                    }
+                    Ok(Scan::WithoutLength(length)) => {
+                        start += length;
+                        let message = head::without_body(&rest[..length]);
+                        self.good();
+                        sink(Item::Message(&message))
+                    }
+                    Ok(Scan::Fault(kind, length, then)) => {
+                        start += length;
+                        self.fresh_start(then);
+                        if let (FaultKind::TooLong, State::Skip(left)) = (kind, then) {
+                            self.untouched = left;
+                        }
+                        sink(Item::Fault(Fault {
+                            kind,
+                            head: &rest[..length],
+                            is_end_known: !matches!(then, State::Doubt(_) | State::Lost(_)),
+                            // Another protocol's message is told by its first octet.
+                            place: self.place((kind == FaultKind::NotSip).then_some(rest[0])),
+                        }))
+                    }
+                    Ok(Scan::NotSip(length)) => {
+                        // A line that is none as a whole is told by its first octet.
+                        let octet = rest.get(length).filter(|&&byte| byte != b'\n');
+                        self.octet = octet.or(rest.first()).copied();
+                        if let Some(back) = self.back.take() {
+                            self.state = back;
+                            continue;
+                        }
+                        if !self.begun {
+                            return Err(FrameError::NotSip);
+                        }
+                        self.state = State::Junk;
+                        let is_first = self.junk == 0;
+                        start += length;
+                        self.junk(length, FrameError::NotSip)?;
+                        if !is_first {
+                            continue;
+                        }
+                        // So that the rest of the line is not told once more.
+                        self.junk = self.junk.max(1);
+                        sink(Item::Fault(Fault {
+                            kind: FaultKind::NotSip,
+                            head: &rest[..length],
+                            is_end_known: true,
+                            place: self.place(self.octet),
+                        }))
+                    }
+                    Err(error) => match self.back.take() {
+                        Some(back) => {
+                            self.state = back;
+                            continue;
+                        }
+                        None => return Err(error),
+                    },
+                },
+            };
+            if flow.is_break() {
+                return Ok((start, flow));
             }
         }
     }
 
-    /// Scans on in the message that `data` begins with; its length once it is whole.
-    fn message(&mut self, data: &[u8]) -> Result<Option<usize>, FrameError> {
-        loop {
-            match self.state {
-                State::Between(_) => return Ok(None),
-                State::Body(length) => return Ok((data.len() >= length).then_some(length)),
-                State::Header => {
-                    let Some(end) = self.header_end(data) else {
-                        return if data.len() > MAX_MESSAGE {
-                            Err(FrameError::TooLong)
-                        } else {
-                            Ok(None)
-                        };
-                    };
-                    let length = end.saturating_add(content_length(&data[..end])?);
-                    if length > MAX_MESSAGE {
-                        return Err(FrameError::TooLong);
-                    }
-                    self.state = State::Body(length);
-                }
-                State::Method | State::StartLine(_) => {
-                    let Some(&byte) = data.get(self.scanned) else {
-                        return if data.len() > MAX_MESSAGE {
-                            Err(FrameError::TooLong)
-                        } else {
-                            Ok(None)
-                        };
-                    };
-                    self.start_line_byte(byte, data)?;
-                }
-            }
+    /// Takes a byte between messages; `true`: it is the last of a keepalive.
+    fn filler(&mut self, byte: u8) -> Result<bool, FrameError> {
+        self.ping = match (byte, self.ping) {
+            (b'\r', 2) => 3,
+            (b'\r', _) => 1,
+            (b'\n', 1 | 3) => self.ping + 1,
+            _ => 0,
+        };
+        self.filler += 1;
+        self.skipped += 1;
+        if self.ping == 4 {
+            self.ping = 0;
+            self.filler = self.filler.saturating_sub(4);
+            self.skipped = self.skipped.saturating_sub(4);
+            return Ok(true);
         }
+        if self.filler > MAX_FILLER {
+            return Err(FrameError::Filler);
+        }
+        Ok(false)
     }
 
-    fn start_line_byte(&mut self, byte: u8, data: &[u8]) -> Result<(), FrameError> {
-        match self.state {
-            State::Method if byte == b' ' => {
-                let word = &data[..self.scanned];
-                if word.is_empty() || word.contains(&b'/') && !word.eq_ignore_ascii_case(b"SIP/2.0")
-                {
-                    return Err(FrameError::NotSip);
-                }
-                self.state = State::StartLine(self.scanned);
-            }
-            State::Method if (is_token(byte) || byte == b'/') && self.scanned < MAX_METHOD => {}
-            State::StartLine(word) if byte == b'\n' => {
-                if !is_start_line(&data[..self.scanned], word) {
-                    return Err(FrameError::NotSip);
-                }
-                self.state = State::Header;
-                // The line's own LF may begin the empty line.
-                return Ok(());
-            }
-            State::StartLine(_)
-                if byte >= b' ' && byte != 0x7f || byte == b'\t' || byte == b'\r' => {}
-            _ => return Err(FrameError::NotSip),
+    fn junk(&mut self, count: usize, error: FrameError) -> Result<(), FrameError> {
+        self.junk += count;
+        self.skipped += count;
+        if self.junk > MAX_JUNK {
+            return Err(error);
         }
-        self.scanned += 1;
         Ok(())
     }
 
-    /// The length of start line and header with the empty line, found as `pjsip_find_msg` finds it: LF CR LF.
-    fn header_end(&mut self, data: &[u8]) -> Option<usize> {
-        while let Some(lf) = data[self.scanned..].iter().position(|&byte| byte == b'\n') {
-            let at = self.scanned + lf;
-            match data.get(at + 1..at + 3) {
-                Some(b"\r\n") => return Some(at + 3),
-                Some(_) => self.scanned = at + 1,
-                None => {
-                    self.scanned = at;
-                    return None;
-                }
-            }
-        }
-        self.scanned = data.len();
-        None
+    /// A message has been found where one was expected.
+    fn fresh_start(&mut self, then: State) {
+        self.state = then;
+        self.begun = true;
+        self.back = None;
+        (self.ping, self.filler, self.junk) = (0, 0, 0);
+    }
+
+    fn good(&mut self) {
+        self.fresh_start(State::Between);
+        self.last = self.current;
     }
 }
 
-/// RFC 3261 25.1 `token`.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
+/// What to call a whole message in a log.
+#[must_use]
+pub fn label(message: &[u8]) -> Label {
+    Label::new(message, Head::read(message).call_id)
 }
 
-/// `line` without its LF; its first word ends at `word`.
-fn is_start_line(line: &[u8], word: usize) -> bool {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let after = &line[word.min(line.len())..];
-    if line[..word].contains(&b'/') {
-        return matches!(after, [b' ', a, b, c, rest @ ..]
-            if [a, b, c].iter().all(|d| d.is_ascii_digit()) && rest.first().is_none_or(|&s| s == b' '));
-    }
-    let Some(at) = after.len().checked_sub(b" SIP/2.0".len()) else {
-        return false;
-    };
-    at > 1 && after[at..].eq_ignore_ascii_case(b" SIP/2.0")
-}
-
-/// The body length that the header fields name; lines may be folded, names are in any case, `l` is the compact form.
-fn content_length(head: &[u8]) -> Result<usize, FrameError> {
-    let mut found: Option<usize> = None;
-    let mut lines = head.split(|&byte| byte == b'\n').peekable();
-    while let Some(line) = lines.next() {
-        let Some(colon) = line.iter().position(|&byte| byte == b':') else {
-            continue;
-        };
-        let name = line[..colon].trim_ascii_end();
-        if !name.eq_ignore_ascii_case(b"content-length") && !name.eq_ignore_ascii_case(b"l") {
-            continue;
-        }
-        let mut value = line[colon + 1..].trim_ascii().to_vec();
-        while let Some(more) = lines.next_if(|next| matches!(next.first(), Some(b' ' | b'\t'))) {
-            let more = more.trim_ascii();
-            if !more.is_empty() && !value.is_empty() {
-                value.push(b' ');
-            }
-            value.extend_from_slice(more);
-        }
-        if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-            return Err(FrameError::BadContentLength);
-        }
-        let length = value.iter().fold(0usize, |sum, digit| {
-            sum.saturating_mul(10)
-                .saturating_add(usize::from(digit - b'0'))
-        });
-        if found.is_some_and(|other| other != length) {
-            return Err(FrameError::TwoContentLengths);
-        }
-        found = Some(length);
-    }
-    found.ok_or(FrameError::NoContentLength)
+/// RFC 3261 7.5 lets CRLF pass before a start line; peers send more, and none of it can begin a message.
+fn is_filler(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | b'\0' | b' ' | b'\t')
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::cert_info::CertInfo;
 use crate::conn::Conn;
+use crate::frame::Fault;
 use crate::reason::Reason;
 use crate::verify::{CertFault, PeerName};
 
@@ -125,6 +126,9 @@ pub trait Host: Send + Sync + Sized + 'static {
 
     /// A whole SIP message, of at most [`MAX_MESSAGE`](crate::frame::MAX_MESSAGE) bytes.
     fn message(&self, local: &mut Self::Local, conn: &Self::Conn, message: &[u8]);
+
+    /// Something that the peer sent was not handed on, and is answered if it can be ([`Fault::answer`]). The connection stays.
+    fn malformed(&self, conn: &Self::Conn, fault: &Fault<'_>);
 
     /// The message sent with `token` was handed to the network, or will not be.
     fn write_done(&self, conn: &Self::Conn, token: u64, result: Result<(), Reason>);

@@ -210,6 +210,7 @@ impl<H: Host> Reactor<H> {
                         listener.unpark();
                     }
                 }
+                Timer::Watch(slot, serial) => self.on_watch(slot, serial),
                 Timer::Conn(slot, serial) => {
                     let due = self.conns.get(slot).is_some_and(|entry| {
                         entry.serial == serial

@@ -1,18 +1,19 @@
 //! One connection's TLS stream: handshake, reading, writing, close_notify. It knows no host and no loop.
 
+use std::ffi::c_long;
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{Error, ErrorCode, NameType, Ssl, SslStream};
+use openssl::ssl::{Error, ErrorCode, NameType, Ssl, SslStream, SslVersion};
 
 use crate::cert_info::CertInfo;
 use crate::conn::{Out, Shared};
-use crate::explain::{Evidence, explain};
+use crate::explain::{Evidence, Progress, explain};
 use crate::frame::Framer;
 use crate::host::TlsInfo;
-use crate::ossl_ext::negotiated_group;
+use crate::ossl_ext::{negotiated_group, renegotiations};
 use crate::profile::Profile;
 use crate::reason::{Code, Reason};
 use crate::socket::Sock;
@@ -27,9 +28,17 @@ pub(crate) enum Phase {
     Connecting,
     Handshaking,
     Open,
+    /// Nothing more is read; what is owed is still answered and written.
+    Draining(Reason),
     /// Over for the host. The socket stays until the peer closes too, for what it has sent and we have not read would make the
     /// kernel reset the connection and throw away what we wrote last.
     Lingering,
+}
+
+/// What has become of a renegotiation.
+pub(crate) enum Edge {
+    Begun,
+    Done,
 }
 
 /// How far a step got.
@@ -47,6 +56,14 @@ pub(crate) struct Link {
     pub(crate) framer: Framer,
     /// The message that is being written, and how much of it is.
     writing: Option<(Out, usize)>,
+    /// Bytes that the socket has taken.
+    pub(crate) written: u64,
+    /// Whether anything of the peer's has been read since the handshake.
+    heard: bool,
+    /// Renegotiations that are done.
+    renegotiated: c_long,
+    /// Whether [`Link::renegotiation`] has told of one that is not done.
+    told: bool,
 }
 
 impl Link {
@@ -62,6 +79,10 @@ impl Link {
             phase,
             framer: Framer::default(),
             writing: None,
+            written: 0,
+            heard: false,
+            renegotiated: 0,
+            told: false,
         })
     }
 
@@ -96,13 +117,42 @@ impl Link {
         Step::Failed(explain(
             error,
             &Evidence {
-                open: self.phase == Phase::Open,
+                progress: self.progress(),
+                refused: self.stream.ssl().is_server() && socket.alerted(),
                 incoming: self.stream.ssl().is_server(),
                 first: socket.first(),
                 faults: &self.verifier.faults(),
                 socket: socket.errno(),
             },
         ))
+    }
+
+    fn progress(&self) -> Progress {
+        let ssl = self.stream.ssl();
+        if !self.is_up() {
+            Progress::Handshaking
+        } else if self.is_renegotiating() {
+            Progress::Renegotiating
+        } else if !self.heard && !ssl.is_server() && ssl.version2() == Some(SslVersion::TLS1_3) {
+            Progress::Unconfirmed
+        } else {
+            Progress::Open
+        }
+    }
+
+    /// Whether the peer, whose client we are, has begun to renegotiate and is not done.
+    pub(crate) fn is_renegotiating(&self) -> bool {
+        renegotiations(self.stream.ssl()) != self.renegotiated
+    }
+
+    /// Whether one has begun or has come to its end since it was asked last.
+    pub(crate) fn renegotiation(&mut self) -> Option<Edge> {
+        let now = self.is_renegotiating();
+        match (std::mem::replace(&mut self.told, now), now) {
+            (false, true) => Some(Edge::Begun),
+            (true, false) => Some(Edge::Done),
+            _ => None,
+        }
     }
 
     /// Before a call: errors that an earlier one has left in the thread's queue would be taken for its own.
@@ -119,21 +169,20 @@ impl Link {
             Err(_) => Step::Wait,
             Ok(()) => {
                 self.phase = Phase::Open;
+                self.stream.get_mut().open = true;
                 self.info(profile, remote)
             }
         }
     }
 
-    fn info(&self, profile: &Profile, remote: SocketAddr) -> Step<TlsInfo> {
+    /// The peer's certificate, if a handshake that is done has shown none that is not to be accepted.
+    fn peer(&self) -> Result<Option<CertInfo>, Reason> {
         let ssl = self.stream.ssl();
-        let peer = match ssl
+        let peer = ssl
             .peer_certificate()
             .map(|certificate| CertInfo::of(&certificate))
             .transpose()
-        {
-            Ok(peer) => peer,
-            Err(_) => return Step::Failed(CertFault::InvalidFormat.into()),
-        };
+            .map_err(|_| CertFault::InvalidFormat)?;
         // The verifier is not called for a resumed session, nor for a cipher without certificates.
         if peer.is_some()
             && ssl.session_reused()
@@ -142,10 +191,18 @@ impl Link {
             self.verifier.add(fault);
         }
         self.verifier.check_name(peer.as_ref());
-        let faults = self.verifier.faults();
-        if let (true, Some(&fault)) = (self.verifier.enforces(), faults.first()) {
-            return Step::Failed(fault.into());
+        match self.verifier.faults().first() {
+            Some(&fault) if self.verifier.enforces() => Err(fault.into()),
+            _ => Ok(peer),
         }
+    }
+
+    fn info(&self, profile: &Profile, remote: SocketAddr) -> Step<TlsInfo> {
+        let ssl = self.stream.ssl();
+        let peer = match self.peer() {
+            Ok(peer) => peer,
+            Err(reason) => return Step::Failed(reason),
+        };
         let local = match self.stream.get_ref().tcp.local_addr() {
             Ok(local) => local,
             Err(error) => return Step::Failed(Reason::io(&error, false)),
@@ -167,7 +224,7 @@ impl Link {
             remote,
             own: profile.own_certificate().cloned(),
             peer,
-            faults,
+            faults: self.verifier.faults(),
             wanted: self.verifier.name().cloned(),
             resumed: ssl.session_reused(),
         })
@@ -175,15 +232,46 @@ impl Link {
 
     /// Reads once into `buffer`.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Step<usize> {
-        match self.fresh().ssl_read(buffer) {
-            Ok(count) => Step::Done(count),
-            Err(error) => self.failed(&error),
+        let step = match self.fresh().ssl_read(buffer) {
+            Ok(count) => {
+                self.heard = true;
+                Step::Done(count)
+            }
+            Err(error) => match self.failed(&error) {
+                Step::Wait if self.stream.get_ref().is_finished() => {
+                    Step::Failed(Code::PeerEof.into())
+                }
+                step => step,
+            },
+        };
+        match (step, self.renegotiated()) {
+            (Step::Failed(reason), _) | (_, Err(reason)) => Step::Failed(reason),
+            (step, Ok(())) => step,
         }
+    }
+
+    /// Whether the host has it.
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Draining(_))
+    }
+
+    /// If a renegotiation has come to its end meanwhile: whether the peer is still the one that was asked for.
+    fn renegotiated(&mut self) -> Result<(), Reason> {
+        if !self.is_renegotiating() || !self.stream.ssl().is_init_finished() {
+            return Ok(());
+        }
+        let peer = self.peer();
+        self.renegotiated = renegotiations(self.stream.ssl());
+        peer.map(drop).map_err(|reason| reason.of_open(true))
     }
 
     /// Writes what is queued, as far as the socket and the budget allow; `done` gets each message that is out. `Done(true)`: the queue is
     /// empty; `Done(false)`: the budget is used up.
     pub(crate) fn flush(&mut self, shared: &Shared, mut done: impl FnMut(Out)) -> Step<bool> {
+        if self.is_renegotiating() {
+            // OpenSSL would read the handshake's messages in a call that writes, and fail at a message of SIP between them.
+            return Step::Wait;
+        }
         let mut written = 0;
         loop {
             let (out, mut at) = match self.writing.take() {
@@ -202,6 +290,7 @@ impl Link {
                     Ok(count) => {
                         at += count;
                         written += count;
+                        self.written += count as u64;
                     }
                     Err(error) => {
                         self.writing = Some((out, at));
@@ -242,7 +331,7 @@ impl Link {
 
     /// Sends close_notify if the stream is intact, and shuts our half of TCP. What cannot be written at once is not.
     pub(crate) fn close_notify(&mut self, reason: &Reason) {
-        let intact = self.phase == Phase::Open
+        let intact = self.is_up()
             && !matches!(
                 reason.code,
                 Code::PeerReset

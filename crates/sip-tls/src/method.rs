@@ -8,12 +8,18 @@ use crate::error::Warning;
 ///
 /// PJSIP reads `method` as "this version only". Here it is a floor: the word was written when its version was the newest, and
 /// nobody means to shut newer peers out by it.
+///
+/// OpenSSL 3 does TLS 1.0 and 1.1 only at security level 0. Whoever asks for them by name gets that level, as in PJSIP, unless
+/// `cipher` names another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
-    /// TLS 1.0 to 1.3. OpenSSL 3 does 1.0 and 1.1 only at security level 0, which `cipher` can ask for.
+    /// TLS 1.0 to 1.3.
     Tls10,
-    /// TLS 1.1 to 1.3, under the same condition.
+    /// TLS 1.1 to 1.3.
     Tls11,
+    /// Every version that the security level has, which it does not change: TLS 1.0 to 1.3 with `@SECLEVEL=0` in `cipher`, TLS 1.2 and
+    /// 1.3 without.
+    Any,
     /// TLS 1.2 and 1.3.
     #[default]
     Tls12,
@@ -33,22 +39,42 @@ impl Method {
     pub fn from_word(word: &str) -> Result<(Method, Option<Warning>), UnknownMethod> {
         let word = word.trim().to_ascii_lowercase();
         Ok(match word.as_str() {
-            "" | "unspecified" | "default" | "sslv23" | "tlsv1_2" => (Method::Tls12, None),
+            "" | "unspecified" | "tlsv1_2" => (Method::Tls12, None),
+            "sslv23" => (Method::Any, None),
             "sslv2" | "sslv3" => (Method::Tls12, Some(Warning::SslIsGone)),
-            "tlsv1" => (Method::Tls10, Some(Warning::OldTls)),
-            "tlsv1_1" => (Method::Tls11, Some(Warning::OldTls)),
+            // Asterisk's `default` comes back from it as `tlsv1`.
+            "tlsv1" | "default" => (Method::Tls10, None),
+            "tlsv1_1" => (Method::Tls11, None),
             "tlsv1_3" => (Method::Tls13, None),
             _ => return Err(UnknownMethod),
         })
     }
 
-    pub(crate) fn floor(self) -> SslVersion {
+    /// As OpenSSL writes the version.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Any | Method::Tls10 => "TLSv1",
+            Method::Tls11 => "TLSv1.1",
+            Method::Tls12 => "TLSv1.2",
+            Method::Tls13 => "TLSv1.3",
+        }
+    }
+
+    /// The lowest version, where `cipher` asks for security level `level`.
+    pub(crate) fn floor(self, level: Option<u32>) -> SslVersion {
         match self {
             Method::Tls10 => SslVersion::TLS1,
             Method::Tls11 => SslVersion::TLS1_1,
-            Method::Tls12 => SslVersion::TLS1_2,
+            Method::Any if level == Some(0) => SslVersion::TLS1,
+            Method::Any | Method::Tls12 => SslVersion::TLS1_2,
             Method::Tls13 => SslVersion::TLS1_3,
         }
+    }
+
+    /// Whether it asks by name for a version that needs security level 0.
+    pub(crate) fn is_old(self) -> bool {
+        matches!(self, Method::Tls10 | Method::Tls11)
     }
 }
 
@@ -58,22 +84,32 @@ mod tests {
 
     #[test]
     fn words() {
-        for word in ["", "unspecified", "Default", "sslv23", "tlsv1_2"] {
-            assert_eq!(Method::from_word(word), Ok((Method::Tls12, None)), "{word}");
+        for (word, method, warning) in [
+            ("", Method::Tls12, None),
+            ("unspecified", Method::Tls12, None),
+            ("tlsv1_2", Method::Tls12, None),
+            ("tlsv1_3", Method::Tls13, None),
+            ("TLSv1", Method::Tls10, None),
+            ("Default", Method::Tls10, None),
+            ("tlsv1_1", Method::Tls11, None),
+            ("sslv23", Method::Any, None),
+            ("sslv2", Method::Tls12, Some(Warning::SslIsGone)),
+            ("sslv3", Method::Tls12, Some(Warning::SslIsGone)),
+        ] {
+            assert_eq!(Method::from_word(word), Ok((method, warning)), "{word}");
         }
-        assert_eq!(Method::from_word("tlsv1_3"), Ok((Method::Tls13, None)));
-        assert_eq!(
-            Method::from_word("tlsv1"),
-            Ok((Method::Tls10, Some(Warning::OldTls)))
-        );
-        assert_eq!(
-            Method::from_word("tlsv1_1"),
-            Ok((Method::Tls11, Some(Warning::OldTls)))
-        );
-        assert_eq!(
-            Method::from_word("sslv3"),
-            Ok((Method::Tls12, Some(Warning::SslIsGone)))
-        );
         assert_eq!(Method::from_word("tls1.2"), Err(UnknownMethod));
+    }
+
+    #[test]
+    fn floors() {
+        for level in [None, Some(0), Some(1), Some(2)] {
+            assert_eq!(Method::Tls10.floor(level), SslVersion::TLS1);
+            assert_eq!(Method::Tls11.floor(level), SslVersion::TLS1_1);
+            assert_eq!(Method::Tls12.floor(level), SslVersion::TLS1_2);
+            assert_eq!(Method::Tls13.floor(level), SslVersion::TLS1_3);
+            let any = Method::Any.floor(level);
+            assert_eq!(any == SslVersion::TLS1, level == Some(0), "{level:?}");
+        }
     }
 }

@@ -5,6 +5,8 @@
 use std::ffi::{c_int, c_long};
 use std::ptr;
 
+use foreign_types::ForeignTypeRef;
+use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::ssl::{SslContextBuilder, SslRef};
 use openssl::x509::X509VerifyResult;
@@ -31,13 +33,11 @@ pub(crate) fn set_max_cert_list(context: &mut SslContextBuilder, octets: c_long)
 
 /// `SSL_get_negotiated_group`, as a name. Before OpenSSL 3.0 it is not told.
 pub(crate) fn negotiated_group(ssl: &SslRef) -> Option<String> {
-    // What a reference to a foreign type is: OpenSSL's own pointer (`foreign_types::ForeignTypeRef::as_ptr`).
-    let connection = ptr::from_ref(ssl).cast_mut().cast();
     // SAFETY: the connection lives; this control reads the group and never the NULL pointer. An OpenSSL that does not know it
     // answers 0.
     let number = unsafe {
         ffi::SSL_ctrl(
-            connection,
+            ssl.as_ptr(),
             SSL_CTRL_GET_NEGOTIATED_GROUP,
             0,
             ptr::null_mut(),
@@ -52,6 +52,22 @@ pub(crate) fn negotiated_group(ssl: &SslRef) -> Option<String> {
     Nid::from_raw(number).short_name().ok().map(str::to_owned)
 }
 
+/// `SSL_total_renegotiations`: how many have begun on this connection.
+pub(crate) fn renegotiations(ssl: &SslRef) -> c_long {
+    // SAFETY: the connection lives; this control reads a number and never the NULL pointer. It wants a mutable pointer like all
+    // controls, and writes nothing.
+    unsafe {
+        ffi::SSL_ctrl(
+            ssl.as_ptr(),
+            SSL_CTRL_GET_TOTAL_RENEGOTIATIONS,
+            0,
+            ptr::null_mut(),
+        )
+    }
+}
+
+/// `openssl/ssl.h`
+const SSL_CTRL_GET_TOTAL_RENEGOTIATIONS: c_int = 12;
 /// `openssl/ssl.h`
 const SSL_CTRL_SET_MAX_CERT_LIST: c_int = 51;
 /// `openssl/ssl.h`, since 3.0
@@ -67,6 +83,17 @@ const GROUPS: [(c_int, &str); 3] = [
 
 /// `openssl/err.h`
 pub(crate) const ERR_LIB_SSL: c_int = 20;
+
+/// Whether OpenSSL said that a certificate, a key or a digest is too weak for the security level.
+pub(crate) fn is_too_weak(stack: &ErrorStack) -> bool {
+    stack.errors().iter().any(|error| {
+        error.library_code() == ERR_LIB_SSL
+            && matches!(
+                error.reason_code(),
+                ssl_r::CA_KEY_TOO_SMALL | ssl_r::CA_MD_TOO_WEAK | ssl_r::EE_KEY_TOO_SMALL
+            )
+    })
+}
 
 /// `openssl/x509_vfy.h`: since OpenSSL 3.0; before it the number was `X509_V_ERR_INVALID_CA`.
 pub(crate) const X509_V_ERR_NO_ISSUER_PUBLIC_KEY: c_int = 24;
@@ -95,6 +122,7 @@ pub(crate) mod ssl_r {
     pub(crate) const UNEXPECTED_EOF_WHILE_READING: c_int = 294;
     pub(crate) const NO_SUITABLE_GROUPS: c_int = 295;
     pub(crate) const NO_SUITABLE_DIGEST_ALGORITHM: c_int = 297;
+    pub(crate) const UNSAFE_LEGACY_RENEGOTIATION_DISABLED: c_int = 338;
     pub(crate) const WRONG_SIGNATURE_TYPE: c_int = 370;
     pub(crate) const INAPPROPRIATE_FALLBACK: c_int = 373;
     pub(crate) const NO_SHARED_SIGNATURE_ALGORITHMS: c_int = 376;

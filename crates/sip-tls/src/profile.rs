@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use openssl::asn1::Asn1Time;
+use openssl::error::ErrorStack;
 use openssl::hash::{MessageDigest, hash};
+use openssl::nid::Nid;
 use openssl::ssl::{
     Ssl, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslMode, SslOptions,
     SslSessionCacheMode, SslVerifyMode, SslVersion,
@@ -20,7 +22,7 @@ use crate::cert_info::CertInfo;
 use crate::cipher::CipherLists;
 use crate::error::{ConfigOption, Fault, ProfileError, Warning};
 use crate::method::Method;
-use crate::ossl_ext::set_max_cert_list;
+use crate::ossl_ext::{is_too_weak, set_max_cert_list};
 use crate::pem;
 use crate::unreadable::Unreadable;
 use crate::verify::{PeerName, Verifier};
@@ -90,6 +92,7 @@ pub struct Profile {
     verify_server: bool,
     verify_client: bool,
     wildcards: bool,
+    method: Method,
     own: Option<Arc<CertInfo>>,
 }
 
@@ -111,6 +114,8 @@ impl Profile {
         let mut warnings = Vec::new();
         let ciphers = CipherLists::parse(config.cipher.as_deref().unwrap_or_default())?;
         warnings.extend(ciphers.warning());
+        let level = ciphers.security_level();
+        warnings.extend(about_old_tls(config.method, level));
         let chain = match &config.cert_file {
             Some(file) => pem::certificates(ConfigOption::CertFile, file)?,
             None => {
@@ -126,7 +131,7 @@ impl Profile {
         let mut client = SslContext::builder(SslMethod::tls_client())?;
         let mut server = SslContext::builder(SslMethod::tls_server())?;
         for context in [&mut client, &mut server] {
-            common(context, config)?;
+            common(context, config, level)?;
             ciphers.apply(context)?;
             trust(context, config, &trusted)?;
             if let Some(certificate) = chain.first() {
@@ -134,6 +139,9 @@ impl Profile {
             }
         }
 
+        // No client may renegotiate: it costs us more than the client, and TLS 1.3 has done away with it. A server of TLS 1.2 may, if it is
+        // a carrier's wish; who it is is looked at again.
+        server.set_options(SslOptions::NO_RENEGOTIATION);
         let mut mode = SslVerifyMode::NONE;
         if config.verify_client || config.require_client_cert {
             mode |= SslVerifyMode::PEER;
@@ -162,6 +170,7 @@ impl Profile {
             verify_server: config.verify_server,
             verify_client: config.verify_client,
             wildcards: config.allow_wildcard_certs,
+            method: config.method,
             own: own.map(Arc::new),
         };
         Ok((profile, warnings))
@@ -179,10 +188,20 @@ impl Profile {
         self.server.is_some()
     }
 
+    /// The lowest version that a connection can get.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// Whether a server whose certificate or name is not good is refused.
+    #[must_use]
+    pub fn verifies_servers(&self) -> bool {
+        self.verify_server
+    }
+
     /// The TLS side of an accepted connection; `None` without a certificate.
-    pub(crate) fn accept(
-        &self,
-    ) -> Option<Result<(Ssl, Arc<Verifier>), openssl::error::ErrorStack>> {
+    pub(crate) fn accept(&self) -> Option<Result<(Ssl, Arc<Verifier>), ErrorStack>> {
         let context = self.server.as_ref()?;
         let verifier = Arc::new(Verifier::new(self.verify_client, None, false));
         Some(Ssl::new(context).map(|mut ssl| {
@@ -193,10 +212,7 @@ impl Profile {
     }
 
     /// The TLS side of a connection to `name`. SNI has DNS names only (RFC 6066 3).
-    pub(crate) fn connect(
-        &self,
-        name: PeerName,
-    ) -> Result<(Ssl, Arc<Verifier>), openssl::error::ErrorStack> {
+    pub(crate) fn connect(&self, name: PeerName) -> Result<(Ssl, Arc<Verifier>), ErrorStack> {
         let mut ssl = Ssl::new(&self.client)?;
         if let PeerName::Dns(host) = &name {
             // A name that cannot be sent (over 255 bytes) is not: the certificate decides.
@@ -213,11 +229,30 @@ impl Profile {
     }
 }
 
+/// What an operator should know about the versions.
+fn about_old_tls(method: Method, level: Option<u32>) -> Option<Warning> {
+    match level {
+        Some(level) if level > 0 && method.is_old() => Some(Warning::OldTlsBarred(level)),
+        _ if method.is_old() => Some(Warning::OldTls),
+        Some(0) if method == Method::Any => Some(Warning::OldTls),
+        Some(0) => Some(Warning::LevelZero),
+        _ => None,
+    }
+}
+
 /// What both directions share.
-fn common(context: &mut SslContextBuilder, config: &ProfileConfig) -> Result<(), ProfileError> {
+fn common(
+    context: &mut SslContextBuilder,
+    config: &ProfileConfig,
+    level: Option<u32>,
+) -> Result<(), ProfileError> {
     // A stricter system policy (openssl.cnf) stands, unless an older version was asked for by name.
-    if config.method != Method::Tls12 || context.min_proto_version() != Some(SslVersion::TLS1_3) {
-        context.set_min_proto_version(Some(config.method.floor()))?;
+    let floor = config.method.floor(level);
+    if floor != SslVersion::TLS1_2 || context.min_proto_version() != Some(SslVersion::TLS1_3) {
+        context.set_min_proto_version(Some(floor))?;
+    }
+    if config.method.is_old() && level.is_none() {
+        context.set_security_level(0);
     }
     // Idle connections hold no record buffers; a write may go out in parts and from a moved buffer.
     context.set_mode(
@@ -229,12 +264,7 @@ fn common(context: &mut SslContextBuilder, config: &ProfileConfig) -> Result<(),
     // the peer's whole chain in it, 20,480 of them for each profile.
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
     set_max_cert_list(context, MAX_CERTIFICATES as c_long);
-    // Renegotiation is gone in TLS 1.3 and would let a peer change its certificate under us in 1.2.
-    context.set_options(
-        SslOptions::NO_RENEGOTIATION
-            | SslOptions::CIPHER_SERVER_PREFERENCE
-            | SslOptions::NO_COMPRESSION,
-    );
+    context.set_options(SslOptions::CIPHER_SERVER_PREFERENCE | SslOptions::NO_COMPRESSION);
     if let Some(sink) = &config.key_log {
         set_key_log(context, Arc::clone(sink));
     }
@@ -294,13 +324,19 @@ fn present(
             Fault::KeyMismatch,
         ));
     }
-    context
-        .set_certificate(certificate)
-        .map_err(|stack| cert_fault(Fault::Refused).because(stack))?;
+    let refused = |stack| {
+        let fault = if is_too_weak(&stack) {
+            Fault::TooWeak
+        } else {
+            Fault::Refused
+        };
+        cert_fault(fault).because(stack)
+    };
+    context.set_certificate(certificate).map_err(refused)?;
     for certificate in chain {
         context
             .add_extra_chain_cert(certificate.clone())
-            .map_err(|stack| cert_fault(Fault::Refused).because(stack))?;
+            .map_err(refused)?;
     }
     context.set_private_key(&key).map_err(|stack| {
         ProfileError::new(option, Some(file.clone()), Fault::Refused).because(stack)
@@ -316,6 +352,7 @@ fn questions(
     let mut warnings = Vec::new();
     if let Some(certificate) = own {
         warnings.extend(validity(certificate)?);
+        warnings.extend(weakness(certificate)?.map(Warning::WeakCertificate));
     }
     if (config.verify_server || config.verify_client)
         && trusted.is_empty()
@@ -343,6 +380,22 @@ fn questions(
         }
     }
     Ok(warnings)
+}
+
+/// A certificate's key and signature, if either is weaker than 112 bits, the level that OpenSSL's distributors set (NIST SP 800-131A).
+fn weakness(certificate: &X509Ref) -> Result<Option<String>, ProfileError> {
+    const ENOUGH: u32 = 112;
+    let key = certificate.public_key()?;
+    let mut what = Vec::new();
+    if key.security_bits() < ENOUGH {
+        what.push(format!("a key of {} bits", key.bits()));
+    }
+    let signature = certificate.signature_algorithm().object().nid();
+    let digest = signature.signature_algorithms().map(|pair| pair.digest);
+    if let Some(digest @ (Nid::MD5 | Nid::SHA1)) = digest {
+        what.push(format!("signed with {}", digest.short_name()?));
+    }
+    Ok((!what.is_empty()).then(|| what.join(", ")))
 }
 
 fn validity(certificate: &X509Ref) -> Result<Option<Warning>, ProfileError> {

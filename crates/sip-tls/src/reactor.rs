@@ -23,6 +23,7 @@ use crate::listener;
 use crate::profile::Profile;
 use crate::reason::{Code, Reason, Stage};
 use crate::socket::{self, Sock};
+use crate::watch::Watch;
 
 pub(crate) const WAKER: Token = Token(usize::MAX);
 /// Set in the tokens of listeners.
@@ -42,12 +43,14 @@ pub(crate) struct Entry<H: Host> {
     /// Tells it from those that had its slot before.
     pub(crate) serial: u64,
     pub(crate) queued: bool,
+    pub(crate) watch: Watch,
     _load: Load,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
     Conn(usize, u64),
+    Watch(usize, u64),
     Listener(usize),
 }
 
@@ -190,6 +193,7 @@ impl<H: Host> Reactor<H> {
             deadline: None,
             serial: self.serial,
             queued: false,
+            watch: Watch::new(),
             _load: load,
         };
         let waker = Arc::clone(&self.core.shards[self.index].waker);
@@ -225,7 +229,7 @@ impl<H: Host> Reactor<H> {
                 ..Code::PeerResetMidway.into()
             };
         }
-        if reason.code == Code::LoopFailed && entry.link.phase != Phase::Open {
+        if reason.code == Code::LoopFailed && !entry.link.is_up() {
             reason.stage = Stage::Handshake;
         }
         entry.link.close_notify(&reason);

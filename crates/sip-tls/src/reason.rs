@@ -9,7 +9,7 @@ use std::io;
 use openssl_sys as ffi;
 
 use crate::alert;
-use crate::frame::FrameError;
+use crate::frame::{FrameError, Label};
 use crate::verify::CertFault;
 
 /// How far the connection had come.
@@ -27,6 +27,8 @@ pub enum Stage {
     Name,
     /// The rest of the handshake.
     Handshake,
+    /// The connection was up, and the peer, whose client we are, renegotiated it (TLS 1.2 and older).
+    Renegotiation,
     /// The connection was up.
     Open,
     /// A SIP message was being read.
@@ -90,6 +92,8 @@ codes! {
     NotTls = Hello, Theirs, "what it sent is not TLS";
     /// No TLS version in common.
     Version = Hello, Either, "there is no TLS version that both sides allow; compare method here with its setting";
+    /// A server without RFC 5746.
+    NoSecureRenegotiation = Hello, Theirs, "it has no secure renegotiation (RFC 5746), without which others can put their words before ours on the connection; its TLS software is of before 2010, or has that extension switched off: to update or switch on there";
     /// No cipher in common, or none that fits our certificate.
     NoSharedCipher = Hello, Either, "there is no cipher that both sides allow; compare cipher and the certificate's key type here with its settings";
     /// No key exchange group or signature algorithm in common.
@@ -131,13 +135,19 @@ codes! {
     /// Alert handshake_failure, insufficient_security.
     PeerHandshakeFailure = Hello, Either, "it found nothing both sides allow, or demands a client certificate; compare cipher here with its settings";
     /// Alert protocol_version, inappropriate_fallback.
-    PeerVersion = Hello, Either, "it does not speak a TLS version that we allow; compare method here with its setting";
+    PeerVersion = Hello, Either, "it does not speak a TLS version that we allow; compare method here with its setting (one that speaks TLS 1.0 or 1.1 alone takes method = tlsv1)";
     /// Alert unrecognized_name.
     PeerUnknownName = Hello, Ours, "it does not know the server name that we asked for";
     /// Alert access_denied.
     PeerDenied = Certificate, Either, "it denied us access";
     /// Any other alert.
     PeerAlert = Handshake, Theirs, "it gave up with a TLS alert";
+    /// A fatal alert on a connection that was up.
+    PeerAborted = Open, Theirs, "its own log should tell why";
+    /// A client wanted to renegotiate, was told that it may not, and ended the connection.
+    RenegotiationRefused = Open, Theirs, "it wanted to renegotiate the connection, which no client may here, and ended it; its renegotiation can be switched off, or TLS 1.3 used, which has none";
+    /// It began to renegotiate and did not come to an end.
+    RenegotiationTimeout = Renegotiation, Theirs, "it began to renegotiate the connection and did not finish in time";
     /// The peer broke the TLS protocol.
     Protocol = Handshake, Theirs, "what it sent breaks the TLS protocol or was damaged on the way";
     /// A setup call of OpenSSL failed on our side.
@@ -159,11 +169,13 @@ codes! {
     /// [`FrameError::NotSip`]
     NotSip = Message, Theirs, "what it sent does not begin like a SIP message";
     /// [`FrameError::TooLong`]
-    MessageTooLong = Message, Theirs, "its message is longer than 65535 bytes";
+    MessageTooLong = Message, Theirs, "its message is longer than 65535 bytes, and its end is not known or did not come";
+    /// [`FrameError::Filler`]
+    Filler = Message, Theirs, "it sent more than 1 MiB of line ends, NULs and blanks without a message";
     /// [`FrameError::NoContentLength`]
-    NoContentLength = Message, Theirs, "its message has no Content-Length, which SIP demands over TLS";
+    NoContentLength = Message, Theirs, "its message has no Content-Length, which SIP demands over TLS, and its end was not found";
     /// [`FrameError::BadContentLength`] or [`FrameError::TwoContentLengths`]
-    BadContentLength = Message, Theirs, "its message has no usable Content-Length";
+    BadContentLength = Message, Theirs, "its message has no usable Content-Length, and its end was not found";
     /// The host closed it.
     ClosedHere = Open, Nobody, "we closed the connection";
     /// The pool is shutting down.
@@ -193,6 +205,57 @@ pub struct Reason {
     pub openssl: Option<(i32, i32)>,
     /// The system's error number.
     pub errno: Option<i32>,
+    /// Where the stream of messages broke.
+    pub place: Option<Place>,
+    /// The TLS version of the peer's hello, where that is the reason: the newest that a client speaks, or the one that a server chose.
+    pub version: Option<HelloVersion>,
+}
+
+/// Where a stream of messages broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The octet that cannot begin, or be in, a message.
+    pub octet: Option<u8>,
+    /// The last good message before it.
+    pub after: Label,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.octet {
+            Some(octet) if octet.is_ascii_graphic() => {
+                write!(f, "octet 0x{octet:02x} '{}', ", char::from(octet))?;
+            }
+            Some(octet) => write!(f, "octet 0x{octet:02x}, ")?,
+            None => {}
+        }
+        if self.after.is_none() {
+            f.write_str("before any message")
+        } else {
+            write!(f, "after its {}", self.after)
+        }
+    }
+}
+
+/// The version in a hello (`legacy_version` of RFC 8446 4.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HelloVersion {
+    /// Whose hello it is.
+    pub from_client: bool,
+    /// As it is on the wire: 0x0301 is TLS 1.0.
+    pub number: u16,
+}
+
+impl HelloVersion {
+    /// Its name, and the word of `method` that allows it.
+    fn words(self) -> Option<(&'static str, &'static str)> {
+        Some(match i32::from(self.number) {
+            ffi::TLS1_VERSION => ("TLS 1.0", "tlsv1"),
+            ffi::TLS1_1_VERSION => ("TLS 1.1", "tlsv1_1"),
+            ffi::TLS1_2_VERSION => ("TLS 1.2", "tlsv1_2"),
+            _ => return None,
+        })
+    }
 }
 
 impl From<Code> for Reason {
@@ -206,6 +269,8 @@ impl From<Code> for Reason {
             fault: None,
             openssl: None,
             errno: None,
+            place: None,
+            version: None,
         }
     }
 }
@@ -215,6 +280,7 @@ impl From<FrameError> for Reason {
         Reason::from(match error {
             FrameError::NotSip => Code::NotSip,
             FrameError::TooLong => Code::MessageTooLong,
+            FrameError::Filler => Code::Filler,
             FrameError::NoContentLength => Code::NoContentLength,
             FrameError::BadContentLength | FrameError::TwoContentLengths => Code::BadContentLength,
         })
@@ -274,6 +340,39 @@ impl Reason {
         }
     }
 
+    /// Whether the peer ended the connection, in whatever way.
+    pub(crate) fn is_peers_end(&self) -> bool {
+        self.alert.is_some()
+            || matches!(
+                self.code,
+                Code::PeerClosed | Code::PeerEof | Code::PeerReset
+            )
+    }
+
+    /// The same on a connection whose handshake was done. While it renegotiates there is a handshake again; else an alert ends the
+    /// connection, and says nothing about how it began.
+    pub(crate) fn of_open(self, renegotiates: bool) -> Reason {
+        if matches!(self.stage, Stage::Open | Stage::Message) {
+            return self;
+        }
+        if renegotiates {
+            return Reason {
+                stage: Stage::Renegotiation,
+                ..self
+            };
+        }
+        let code = match self.alert {
+            Some(_) => Code::PeerAborted,
+            None => Code::Protocol,
+        };
+        Reason {
+            code,
+            stage: Stage::Open,
+            side: Side::Theirs,
+            ..self
+        }
+    }
+
     /// The peer sent an alert.
     pub(crate) fn alert(number: u8) -> Reason {
         let code = match c_int::from(number) {
@@ -308,9 +407,26 @@ impl fmt::Display for Reason {
                 alert::name(alert)
             )?;
         }
-        f.write_str(self.code.facts().2)?;
+        match self.version.and_then(|hello| Some((hello, hello.words()?))) {
+            Some((hello, (version, word))) if self.code == Code::Version => {
+                let what = if hello.from_client {
+                    "the newest TLS version that it speaks is"
+                } else {
+                    "the TLS version that it chose is"
+                };
+                write!(
+                    f,
+                    "{what} {version}, and method and cipher here allow none so old; to update there, or to give a transport of its own here \
+                     with method = {word}, whose peers are protected less well"
+                )?;
+            }
+            _ => f.write_str(self.code.facts().2)?,
+        }
         if let Some(CertFault::Other(number)) = self.fault {
             write!(f, " (X509_V_ERR {number})")?;
+        }
+        if let Some(place) = &self.place {
+            write!(f, " ({place})")?;
         }
         if let Some(errno) = self.errno {
             write!(f, " ({})", io::Error::from_raw_os_error(errno))?;

@@ -104,24 +104,40 @@ pub(crate) fn connect(
     }
 }
 
+/// What is kept of the peer's first bytes: as far as the version in a hello (RFC 8446 5.1, 4.1.2).
+const FIRST: usize = 11;
+
 /// A connection's socket under OpenSSL. It remembers how the peer's bytes began, and what the socket died of: OpenSSL does not
 /// always pass that on.
 #[derive(Debug)]
 pub(crate) struct Sock {
     pub(crate) tcp: TcpStream,
-    first: [u8; 8],
+    first: [u8; FIRST],
     first_len: usize,
+    /// Whether an alert was sent.
+    alerted: bool,
     errno: Option<i32>,
+    /// The handshake is done: a FIN of the peer is not an error of TLS, for it may still read.
+    pub(crate) open: bool,
+    fin: bool,
 }
 
 impl Sock {
     pub(crate) fn new(tcp: TcpStream) -> Self {
         Sock {
             tcp,
-            first: [0; 8],
+            first: [0; FIRST],
             first_len: 0,
+            alerted: false,
             errno: None,
+            open: false,
+            fin: false,
         }
+    }
+
+    /// Whether the peer has closed its side of TCP.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.fin
     }
 
     /// The error that ended it.
@@ -141,7 +157,12 @@ impl Sock {
         result
     }
 
-    /// Up to eight bytes that the peer sent first.
+    /// Whether we have sent an alert. On a connection that goes on that is one to a client: it may not renegotiate.
+    pub(crate) fn alerted(&self) -> bool {
+        self.alerted
+    }
+
+    /// Up to [`FIRST`] bytes that the peer sent first.
     pub(crate) fn first(&self) -> &[u8] {
         &self.first[..self.first_len]
     }
@@ -151,6 +172,11 @@ impl Read for Sock {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let result = self.tcp.read(buffer);
         let count = self.watch(result)?;
+        if count == 0 && self.open && !buffer.is_empty() {
+            // OpenSSL would take a FIN without close_notify for a fatal error, and write nothing any more.
+            self.fin = true;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let more = count.min(self.first.len() - self.first_len);
         self.first[self.first_len..self.first_len + more].copy_from_slice(&buffer[..more]);
         self.first_len += more;
@@ -158,8 +184,17 @@ impl Read for Sock {
     }
 }
 
+/// Whether these are one whole record with an alert (RFC 5246 6.2.1). TLS 1.3 hides what its records are.
+fn is_alert(bytes: &[u8]) -> bool {
+    const ALERT: u8 = 21;
+    const HEADER: usize = 5;
+    matches!(*bytes, [ALERT, 3, _, high, low, ..]
+        if usize::from(u16::from_be_bytes([high, low])) == bytes.len() - HEADER)
+}
+
 impl Write for Sock {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.alerted |= is_alert(bytes);
         let result = self.tcp.write(bytes);
         self.watch(result)
     }

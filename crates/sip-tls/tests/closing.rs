@@ -87,6 +87,7 @@ fn messages_stop_when_the_host_closes() {
             self.0.send("message").unwrap();
             conn.close(Close::Graceful);
         }
+        fn malformed(&self, _: &Conn, _: &sip_tls::frame::Fault<'_>) {}
         fn write_done(&self, _: &Conn, _: u64, _: Result<(), Reason>) {}
         fn closed(&self, _: &Conn, _: Reason) {
             self.0.send("closed").unwrap();

@@ -36,27 +36,59 @@ fn keepalives_are_answered() {
 }
 
 #[test]
-fn what_is_not_sip_is_closed_with_a_reason() {
+fn what_ends_the_stream_ends_it_with_a_reason() {
     let pki = Pki::new();
     let engine = Engine::new();
     let listener = engine.listen(&pki.server(&Spec::default()));
-    for (bytes, code) in [
-        (&b"GET / HTTP/1.1\r\n\r\n"[..], Code::NotSip),
-        (b"OPTIONS sip:a SIP/2.0\r\n\r\n", Code::NoContentLength),
+    // Before anything good.
+    let mut scanner = client(listener.address());
+    scanner.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let reason = engine.closed();
+    assert_eq!((reason.code, reason.stage), (Code::NotSip, Stage::Message));
+    assert!(
+        reason
+            .to_string()
+            .ends_with("(octet 0x47 'G', before any message)"),
+        "{reason}"
+    );
+    assert_eq!(scanner.read(&mut [0; 1]).unwrap(), 0, "close_notify");
+
+    let junk = b"\x07unk\r\n".repeat(20_000);
+    let header = [
+        b"OPTIONS sip:a SIP/2.0\r\n",
+        &b"X: y\r\n".repeat(20_000)[..],
+    ]
+    .concat();
+    for (bytes, code, end) in [
         (
-            b"OPTIONS sip:a SIP/2.0\r\nl: x\r\n\r\n",
-            Code::BadContentLength,
+            &junk[..],
+            Code::NotSip,
+            " (octet 0x07, after its OPTIONS, Call-ID none)",
         ),
         (
-            b"OPTIONS sip:a SIP/2.0\r\nl: 70000\r\n\r\n",
+            &header,
             Code::MessageTooLong,
+            " (after its OPTIONS, Call-ID none)",
+        ),
+        (
+            b"OPTIONS sip:a SIP/2.0\r\nl: 99999999999\r\n\r\n",
+            Code::MessageTooLong,
+            " (after its OPTIONS, Call-ID none)",
         ),
     ] {
         let mut phone = client(listener.address());
         phone.write_all(&[OPTIONS, bytes].concat()).unwrap();
-        assert_eq!(engine.message(), OPTIONS, "what came before is good");
+        // What came before is good, and is answered though nothing is read any more.
+        let conn = engine.until(|event| match event {
+            Event::Message(conn, message) => Some((conn, message)),
+            _ => None,
+        });
+        assert_eq!(conn.1, OPTIONS);
+        conn.0.send(OK, 1).unwrap();
+        hear(&mut phone, OK);
         let reason = engine.closed();
         assert_eq!((reason.code, reason.stage), (code, Stage::Message));
+        assert!(reason.to_string().ends_with(end), "{reason}");
         assert_eq!(
             phone.read(&mut [0; 1]).unwrap(),
             0,
@@ -65,12 +97,156 @@ fn what_is_not_sip_is_closed_with_a_reason() {
     }
 }
 
+/// A message of which it is known where it ends is answered and skipped; its connection stays.
+#[test]
+fn a_bad_message_is_answered_and_skipped() {
+    let pki = Pki::new();
+    let engine = Engine::new();
+    let listener = engine.listen(&pki.server(&Spec::default()));
+    let mut phone = client(listener.address());
+    let head = "MESSAGE sip:a SIP/2.0\r\nVia: v\r\nFrom: f\r\nTo: t;tag=1\r\nCall-ID: c\r\nCSeq: 1 MESSAGE\r\n";
+    for (field, length, status) in [
+        ("l: 70000", 70_000, "513 Message Too Large"),
+        ("l: 7 x", 7, "400 Bad Content-Length"),
+    ] {
+        let body = "x".repeat(length);
+        phone
+            .write_all(format!("{head}{field}\r\n\r\n{body}").as_bytes())
+            .unwrap();
+        phone.write_all(OPTIONS).unwrap();
+        let answer = format!(
+            "SIP/2.0 {status}\r\nVia: v\r\nFrom: f\r\nTo: t;tag=1\r\nCall-ID: c\r\nCSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n"
+        );
+        hear(&mut phone, answer.as_bytes());
+        assert_eq!(engine.message(), OPTIONS);
+    }
+    assert_eq!(engine.pool.counts().faults, 2);
+    // Whose end does not come in time.
+    let engine = Engine::with(
+        PoolConfig {
+            skip: Duration::from_millis(200),
+            ..PoolConfig::default()
+        },
+        |_| {},
+    );
+    let listener = engine.listen(&pki.server(&Spec::default()));
+    let mut phone = client(listener.address());
+    phone
+        .write_all(format!("{head}l: 70000\r\n\r\nnot all").as_bytes())
+        .unwrap();
+    hear(&mut phone, b"SIP/2.0 513 ");
+    let end = Instant::now() + PATIENCE;
+    while engine.pool.counts().messages_in == 0 {
+        assert!(Instant::now() < end, "no message is read any more");
+        phone.write_all(OPTIONS).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A peer that closes its side behind a request gets the answer, by close_notify and by a bare FIN.
+#[test]
+fn half_closed_peers_get_their_answers() {
+    let pki = Pki::new();
+    let engine = Engine::new();
+    let listener = engine.listen(&pki.server(&Spec::default()));
+    for (is_clean, code) in [(true, Code::PeerClosed), (false, Code::PeerEof)] {
+        let mut phone = client(listener.address());
+        phone.write_all(OPTIONS).unwrap();
+        if is_clean {
+            phone.shutdown().unwrap();
+        } else {
+            phone.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
+        }
+        let conn = engine.until(|event| match event {
+            Event::Message(conn, _) => Some(conn),
+            _ => None,
+        });
+        // It is known to be half closed once no request is taken any more.
+        let end = Instant::now() + PATIENCE;
+        let request = b"NOTIFY sip:a SIP/2.0\r\n\r\n";
+        while conn.send(request, 1) != Err(SendError::Closed) {
+            assert!(Instant::now() < end, "the half-close was not seen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // Provisional ones do not end the wait.
+        conn.send(b"SIP/2.0 100 Trying\r\nCSeq: 1 OPTIONS\r\n\r\n", 2)
+            .unwrap();
+        let answer = b"SIP/2.0 200 OK\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+        conn.send(answer, 3).unwrap();
+        let mut heard = Vec::new();
+        let _ = phone.read_to_end(&mut heard);
+        let heard = String::from_utf8_lossy(&heard).into_owned();
+        assert!(
+            heard.ends_with(std::str::from_utf8(answer).unwrap()),
+            "{heard:?}"
+        );
+        assert_eq!(engine.closed().code, code);
+    }
+    // An answer that does not come is not waited for, for ever.
+    let engine = Engine::with(
+        PoolConfig {
+            drain: Duration::from_millis(200),
+            ..PoolConfig::default()
+        },
+        |_| {},
+    );
+    let listener = engine.listen(&pki.server(&Spec::default()));
+    let mut phone = client(listener.address());
+    phone.write_all(OPTIONS).unwrap();
+    phone.shutdown().unwrap();
+    assert_eq!(engine.closed().code, Code::PeerClosed);
+}
+
+/// However much a client asks for, it is not read while it does not read; then it gets every answer.
+#[test]
+fn a_peer_that_pauses_gets_every_answer() {
+    const COUNT: usize = 20_000;
+    let pki = Pki::new();
+    let config = PoolConfig {
+        loops: 1,
+        ..PoolConfig::default()
+    };
+    let engine = Engine::with(config, |recorder| {
+        recorder.quiet = true;
+        recorder.answer = true;
+    });
+    let listener = engine.listen(&pki.server(&Spec::default()));
+    let mut phone = client(listener.address());
+    let (conn, _) = engine.accepted();
+    phone.get_ref().set_nonblocking(true).unwrap();
+    // As much as fits while nobody reads.
+    let requests = OPTIONS.repeat(COUNT);
+    let mut sent = 0;
+    let end = Instant::now() + PATIENCE;
+    while sent < requests.len() && engine.pool.counts().pauses == 0 {
+        assert!(Instant::now() < end, "it is neither read nor paused");
+        let piece = requests.len().min(sent + 8192);
+        sent += phone.ssl_write(&requests[sent..piece]).unwrap_or(0);
+    }
+    assert!(conn.queued() <= 1024 * 1024);
+    // And the rest, reading.
+    let mut heard = 0;
+    let mut buffer = [0; 16_384];
+    let end = Instant::now() + PATIENCE;
+    while heard < OK.len() * COUNT {
+        assert!(Instant::now() < end, "{heard} bytes of the answers came");
+        if sent < requests.len() {
+            let piece = requests.len().min(sent + 8192);
+            sent += phone.ssl_write(&requests[sent..piece]).unwrap_or(0);
+        }
+        heard += phone.ssl_read(&mut buffer).unwrap_or(0);
+    }
+    assert_eq!(engine.pool.counts().refused, 0);
+    assert_eq!(engine.pool.counts().of(Code::WriteQueueFull), 0);
+}
+
 #[test]
 fn a_slow_reader_is_closed_and_nobody_else_notices() {
     let pki = Pki::new();
     let config = PoolConfig {
         loops: 1,
         write_queue: 100_000,
+        stall: Duration::from_millis(500),
         ..PoolConfig::default()
     };
     let engine = Engine::with(config, |_| {});
@@ -81,20 +257,22 @@ fn a_slow_reader_is_closed_and_nobody_else_notices() {
     let (good_conn, _) = engine.accepted();
 
     let big = vec![b'x'; 10_000];
-    let mut taken = 0;
+    let (mut taken, mut refused) = (0, 0);
     let start = Instant::now();
-    let refused = loop {
+    loop {
         match deaf_conn.send(&big, taken) {
             Ok(()) => taken += 1,
-            Err(error) => break error,
+            // It is the message alone that is refused; a peer that reads nothing for longer is closed.
+            Err(SendError::QueueFull) => refused += 1,
+            Err(SendError::Closed) => break,
         }
         assert!(start.elapsed() < PATIENCE);
         // The other is served all the while.
         good_conn.send(OPTIONS, 1_000_000).unwrap();
         hear(&mut good, OPTIONS);
-    };
-    assert_eq!(refused, SendError::QueueFull);
-    assert_eq!(deaf_conn.send(OPTIONS, 0), Err(SendError::Closed));
+    }
+    assert!(refused > 0);
+    assert_eq!(engine.pool.counts().refused, refused);
     // Each message that was taken is accounted for, in order, before `closed`.
     let (mut next, mut failed) = (0, 0);
     let reason = engine.until(|event| match event {
@@ -131,6 +309,7 @@ fn a_pinger_that_does_not_read_is_closed() {
     let engine = Engine::with(
         PoolConfig {
             write_queue: 1000,
+            stall: Duration::from_millis(500),
             ..PoolConfig::default()
         },
         |_| {},

@@ -95,7 +95,7 @@ fn method_is_a_floor() {
 }
 
 #[test]
-fn tls_1_1_by_name_and_level_only() {
+fn tls_1_1_by_name_only() {
     let pki = Pki::new();
     let try_11 = |method, cipher: Option<&str>| {
         let ours = Engine::new();
@@ -128,7 +128,8 @@ fn tls_1_1_by_name_and_level_only() {
         Ok("TLSv1.1")
     );
     assert!(try_11(Method::Tls12, Some("ALL:@SECLEVEL=0")).is_err());
-    assert!(try_11(Method::Tls11, None).is_err());
+    assert_eq!(try_11(Method::Tls11, None), Ok("TLSv1.1"));
+    assert!(try_11(Method::Tls12, None).is_err());
 }
 
 #[test]

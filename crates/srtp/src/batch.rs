@@ -214,7 +214,8 @@ fn unprotect(jobs: &mut [UnprotectRtp], now_ms: u64) {
         let opened = match verified {
             None => receiver.unprotect_rtp(job.packet, now_ms),
             Some(of) if authentic.next() == Some(true) => Ok(receiver.accept_rtp(&of, now_ms)),
-            Some(_) => Err(UnprotectError::AuthFailed),
+            // It may yet have another index.
+            Some(_) => receiver.unprotect_rtp(job.packet, now_ms),
         };
         job.result = counters.unprotected_rtp(opened);
     }

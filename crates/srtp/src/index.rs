@@ -4,6 +4,8 @@
 pub(crate) const RTP_INDEXES: u64 = 1 << 48;
 /// Number of indexes of one key: RTCP packets, 2^31 (RFC 3711 section 9.2).
 pub(crate) const RTCP_INDEXES: u64 = 1 << 31;
+/// Indexes between two packets with the same sequence number: one step of the rollover counter.
+pub(crate) const TURN: u64 = 1 << 16;
 
 /// The index that a packet with sequence number `seq` most likely has when `highest` is the
 /// highest index known (RFC 3711 appendix A). `None` when it would lie beyond the last index.

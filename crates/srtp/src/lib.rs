@@ -31,6 +31,8 @@
 //! - New remote keys are tried beside the old ones, with the counter that the SSRC had and with
 //!   zero ([`Session::set_remote`]). A stream whose sequence numbers wrapped before its first
 //!   packet was received is heard.
+//! - A stream is heard again after a silence in which its counter went on by any number of turns up to 46, or when its sequence
+//!   number went back to where it never was ([`Session::unprotect_rtp`]).
 //! - An announced MKI may be missing. SRTCP has the RFCs' tag length in every suite, and the
 //!   short tag of libsrtp's `_32` and GCM_8 policies is accepted.
 //! - The first SRTCP index is 0 (RFC 3711 section 3.4), not 1.

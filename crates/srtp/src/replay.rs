@@ -59,6 +59,13 @@ impl Window {
         }
     }
 
+    /// Marks the index that lies so far ahead of the highest one, less than [`WINDOW`].
+    #[inline]
+    pub(crate) fn advance(&mut self, ahead: u64) {
+        self.set_used(self.used() << (ahead % WINDOW));
+        self.highest += ahead;
+    }
+
     /// Looks an index up, and marks it if it is new.
     #[inline]
     pub(crate) fn take(&mut self, index: u64) -> Seen {

@@ -69,6 +69,12 @@ impl Session {
         self.sender.change_source(from, to);
     }
 
+    /// The host sends lost packets again when the peer asks (a NACK, RFC 4585): from now on streams under AES-CM remember
+    /// the latest 512 packets, not 64. Takes 4 KiB for each stream that sends; what was sent before is not sent again.
+    pub fn keep_sent(&mut self) {
+        self.sender.keep_sent();
+    }
+
     /// Receives with these keys: one, or several with different MKIs of one length.
     ///
     /// The set in force again (same keys, suites, MKIs, parameters) changes nothing, and takes
@@ -88,12 +94,18 @@ impl Session {
             .set(self.kernels, policies, peer_moved, now_ms)
     }
 
+    /// The peer sent a description (a hold, a session refresh), whatever it says: one of its streams may go back, once, to
+    /// indexes that were never heard. [`set_remote`](Self::set_remote) says that, too.
+    pub fn renew(&mut self) {
+        self.receiver.renew();
+    }
+
     /// Protects an RTP packet; the SRTP packet is `dst[..n]`. `dst` needs room for
     /// [`MAX_TRAILER`](crate::MAX_TRAILER) more octets.
     ///
     /// After an error `dst` holds nothing that may be sent. A packet whose index was used before
-    /// is protected again only under AES-CM, only if it is among the latest 64, and only if it is
-    /// the packet sent then: the same octets or, with a header extension in both, the same
+    /// is protected again only under AES-CM, only if it is among the latest 64 (512 after
+    /// [`keep_sent`](Self::keep_sent)), and only if it is the packet sent then: the same octets or, with a header extension in both, the same
     /// payload. (Asterisk writes the time of sending into the extension of a retransmission.)
     pub fn protect_rtp(&mut self, src: &[u8], dst: &mut [u8]) -> Result<usize, ProtectError> {
         let placed = self.sender.place_rtp(self.kernels, src, dst.len());
@@ -114,6 +126,11 @@ impl Session {
     /// Checks and decrypts an SRTP packet in place; the RTP packet is `packet[..n]`.
     ///
     /// After an error the buffer and every context are as before; only counters have moved.
+    ///
+    /// The index is the one that RFC 3711 appendix A guesses. Where that was heard, is older than the window, or does not
+    /// fit a few packets in a row, others are tried that were never heard: up to 46 turns of the sequence number ahead;
+    /// behind, when the SSRC was not heard for a second of such packets, or after a description ([`renew`](Self::renew)). Without a
+    /// tag nothing is tried.
     pub fn unprotect_rtp(
         &mut self,
         packet: &mut [u8],
@@ -133,6 +150,12 @@ impl Session {
         let len = opened.inspect_err(|e| self.counters.unreceived(*e))?;
         self.counters.received_rtcp += 1;
         Ok(len)
+    }
+
+    /// How many RTP packets of this SSRC in a row were not heard, before the next one that is (or up to a bound, beyond which
+    /// it counts on from a small number).
+    pub fn missed(&self, ssrc: u32) -> u16 {
+        self.receiver.missed(ssrc)
     }
 
     /// Packets, counted since the session began.

@@ -106,6 +106,12 @@ impl Suite {
         }
     }
 
+    /// Whether neither the key nor the tag of RTP packets is shorter than `least`'s. There are suites of which neither is at
+    /// least the other.
+    pub const fn is_at_least(self, least: Self) -> bool {
+        self.key_len() >= least.key_len() && self.rtp_tag_len() >= least.rtp_tag_len()
+    }
+
     /// Octets of an RTCP packet's tag as we send it: the `_32` suites have 80 bits there
     /// (RFC 4568 section 6.2.2), every AEAD suite 16 octets (RFC 7714 section 13).
     pub const fn rtcp_tag_len(self) -> usize {
@@ -154,9 +160,13 @@ impl Suite {
 
     /// The suite of a registered or old name, exactly as written.
     pub fn from_name(name: &str) -> Option<Suite> {
-        Suite::ALL
-            .into_iter()
-            .find(|s| s.name() == name || s.old_name() == Some(name))
+        Suite::ALL.into_iter().find(|suite| {
+            let names = [Some(suite.name()), suite.old_name()];
+            names
+                .iter()
+                .flatten()
+                .any(|known| known.eq_ignore_ascii_case(name))
+        })
     }
 }
 
@@ -177,7 +187,7 @@ mod tests {
             if let Some(old) = s.old_name() {
                 assert_eq!(Suite::from_name(old), Some(s));
             }
-            assert_eq!(Suite::from_name(&s.name().to_lowercase()), None);
+            assert_eq!(Suite::from_name(&s.name().to_lowercase()), Some(s));
             assert_eq!(Suite::from_name(&s.name()[1..]), None);
         }
     }

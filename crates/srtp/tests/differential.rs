@@ -213,16 +213,18 @@ fn bad_network(setup: &Setup<'_>, r: &mut Random) {
     let mut link = Link::new(setup);
     let mut next = SSRCS.map(|_| 200 + r.below(65_000) as u64);
     let mut started = SSRCS.map(|_| false);
+    // From further ahead of what it heard than half a turn, libsrtp never hears a stream again.
+    let mut heard = next;
     let mut late: Vec<(u32, u64)> = Vec::new();
     let mut delayed: Vec<(Vec<u8>, bool)> = Vec::new();
     let mut old: Vec<(Vec<u8>, bool)> = Vec::new();
     let mut verdicts = [0; 4];
     for _ in 0..500 {
         let who = r.below(SSRCS.len());
-        let (sent, rtcp) = if r.one_in(5) {
+        let (sent, rtcp, at) = if r.one_in(5) {
             let words = r.below(40);
             let packet = r.rtcp(SSRCS[who], words);
-            (link.send_rtcp(&packet), true)
+            (link.send_rtcp(&packet), true, 0)
         } else {
             let mut index = next[who];
             if r.one_in(6) && !late.is_empty() {
@@ -239,18 +241,20 @@ fn bad_network(setup: &Setup<'_>, r: &mut Random) {
                     1 | 2 => 2 + r.below(5) as u64,
                     _ => 1,
                 };
+                let jump = jump.min((heard[who] + 32_766).saturating_sub(index).max(1));
                 late.extend((index + 1..index + jump.min(5)).map(|i| (SSRCS[who], i)));
                 next[who] += jump;
             }
             let size = r.below(300);
             let packet = r.rtp(SSRCS[who], index as u16, size);
-            (link.send_rtp(&packet), false)
+            (link.send_rtp(&packet), false, index)
         };
         // What comes first must come whole: it tells the receiver where the stream begins.
         if !started[who] {
             started[who] = true;
             if !rtcp {
                 link.receive(&sent, rtcp).unwrap();
+                heard[who] = at;
                 continue;
             }
             started[who] = false;
@@ -279,6 +283,7 @@ fn bad_network(setup: &Setup<'_>, r: &mut Random) {
             _ => (),
         }
         verdict(&mut verdicts, &link.receive(&sent, rtcp));
+        heard[who] = heard[who].max(at);
         if r.one_in(4) {
             let again = &old[r.below(old.len())];
             verdict(&mut verdicts, &link.receive(&again.0, again.1));

@@ -34,10 +34,17 @@ fn local_ssrc(r: &mut Random) -> LocalSsrc {
     }
 }
 
-/// A sequence number: the next one mostly, an old one, a jump.
+/// A sequence number: the next one mostly, an old one, a jump, seldom one of half a turn and more.
 fn step(r: &mut Random, seq: &mut u16) -> u16 {
     match r.below(10) {
-        0 => seq.wrapping_sub(r.below(150) as u16),
+        0 if r.one_in(10) => {
+            *seq = seq.wrapping_add(r.next() as u16);
+            *seq
+        }
+        0 => {
+            let most = if r.one_in(3) { 600 } else { 150 };
+            seq.wrapping_sub(r.below(most) as u16)
+        }
         1 => {
             *seq = seq.wrapping_add(r.below(0x7000) as u16);
             *seq
@@ -91,6 +98,9 @@ fn no_key_stream_is_used_twice() {
         let mut r = Random(seed);
         let mut s = Session::new(kernels());
         s.set_local(LocalSsrc::Any, &policy(&mut r)).unwrap();
+        if seed % 2 == 1 {
+            s.keep_sent();
+        }
         let mut seqs = SSRCS.map(|_| r.next() as u16);
         let mut used: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
         let (mut sent, mut refused) = (0, 0);
@@ -182,6 +192,9 @@ fn no_packet_is_handed_up_twice() {
                     }
                 }
                 2 => rx.commit(),
+                4 => rx.renew(),
+                // Nothing arrives for long.
+                5 => now += 1 << r.below(24),
                 3 => rx
                     .set_remote(std::slice::from_ref(&sending), false, now)
                     .unwrap(),

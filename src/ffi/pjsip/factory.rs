@@ -100,8 +100,9 @@ impl Factory {
     /// A factory for the transport `name`, idle, of stock's type. `None`: no memory.
     pub fn new(_: PjThread, name: &str, stock: &StockFactory<'_>) -> Option<&'static Self> {
         const OBJECT: &CStr = c"ciphertrunk-lis";
-        // SAFETY: PJSIP's endpoint, which lives while PJSIP runs, and our module needs PJSIP. A pool for the lock, and for
-        // what pjsip may put into it; it stays, as the factory does.
+        // SAFETY: PJSIP's endpoint, which lives while res_pjsip is loaded: one of our optional modules, to which the loader has a
+        // reference from our load, where `late::found` says that it is there, to our unload. A `PjThread` is had only then. A pool
+        // for the lock, and for what pjsip may put into it; it stays, as the factory does.
         let (endpoint, pool) = unsafe {
             let endpoint = sys::ast_sip_get_pjsip_endpoint();
             let pool = sys::pjsip_endpt_create_pool(endpoint, OBJECT.as_ptr(), 512, 512);

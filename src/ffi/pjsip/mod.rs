@@ -11,6 +11,7 @@ mod address;
 mod cert;
 pub mod endpoint;
 pub mod factory;
+pub mod gate;
 pub mod hangup;
 pub mod pjproject;
 pub mod rx;

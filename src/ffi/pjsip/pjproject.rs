@@ -3,6 +3,7 @@
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
+use crate::ffi::guard::guard;
 use crate::ffi::late::Pjsip;
 use crate::ffi::{sys, text};
 
@@ -21,9 +22,11 @@ pub fn built_branch() -> String {
 /// `PJSIP_MAX_PKT_LEN`, as built and as the running one has it (`None`: it could not be asked).
 pub fn max_packet(_: Pjsip) -> (u32, Option<u32>) {
     extern "C" fn probe(found: *mut c_void) -> c_int {
-        // SAFETY: the address of the caller's `found`, which waits for this task; a servant thread is known to pjlib.
-        unsafe { *found.cast::<u32>() = sys::ct_probe_pjsip_max_pkt_len() };
-        0
+        guard(-1, || {
+            // SAFETY: the address of the caller's `found`, which waits for this task; a servant thread is known to pjlib.
+            unsafe { *found.cast::<u32>() = sys::ct_probe_pjsip_max_pkt_len() };
+            0
+        })
     }
     let mut found = 0u32;
     // SAFETY: waits until `probe` is done with `found`.

@@ -27,8 +27,9 @@ impl RxBuffer {
     pub fn new(thread: PjThread) -> Option<Self> {
         // SAFETY: made where it will stay, because it is too big for a stack; `Opaque` takes any octets.
         let rdata = unsafe { Box::<Opaque<sys::pjsip_rx_data>>::new_zeroed().assume_init() };
-        // SAFETY: PJSIP's endpoint, which lives while PJSIP runs, and our module needs PJSIP. A pool of PJSIP's usual sizes
-        // for received data, with a static name; pjlib knows the thread.
+        // SAFETY: PJSIP's endpoint, which lives while res_pjsip is loaded: one of our optional modules, to which the loader has a
+        // reference from our load, where `late::found` says that it is there, to our unload. A `PjThread` is had only then. A pool
+        // of PJSIP's usual sizes for received data, with a static name; pjlib knows the thread.
         let (endpoint, pool) = unsafe {
             let endpoint = sys::ast_sip_get_pjsip_endpoint();
             let name = c"ciphertrunk-rx".as_ptr();

@@ -1,4 +1,5 @@
-//! The `transport` objects of `pjsip.conf`, which Asterisk keeps in its store of configuration ("sorcery").
+//! The objects of `pjsip.conf`, which Asterisk keeps in its store of configuration ("sorcery"): `transport`s, and any one's
+//! options.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -50,13 +51,13 @@ impl TlsTransport {
 /// Every transport with `protocol=tls`. In a thread of PJSIP's: reading a realtime configuration applies it.
 pub fn tls_transports(_: &SipThread) -> Vec<TlsTransport> {
     let flags = sys::AST_RETRIEVE_FLAG_MULTIPLE | sys::AST_RETRIEVE_FLAG_ALL;
-    // SAFETY: PJSIP's sorcery, which lives while res_pjsip is loaded, and our module needs that. NULL, or a new container
-    // of all objects of the type, with a reference for us.
-    let (sorcery, container) = unsafe {
+    // SAFETY: PJSIP's sorcery, which lives while res_pjsip is loaded, and `late::Kept` keeps it from our load to our unload. A
+    // `SipThread` is had only then. NULL, or a new container of all objects of the type, with a reference for us.
+    let container = unsafe {
         let sorcery = sys::ast_sip_get_sorcery();
         let found =
             sys::ast_sorcery_retrieve_by_fields(sorcery, TYPE.as_ptr(), flags, ptr::null_mut());
-        (sorcery, Ao2::from_raw(found))
+        Ao2::from_raw(found)
     };
     let Some(container) = container else {
         return Vec::new();
@@ -70,7 +71,7 @@ pub fn tls_transports(_: &SipThread) -> Vec<TlsTransport> {
             let (name, options) = unsafe {
                 (
                     text(sys::ast_sorcery_object_get_id(object.as_ptr())).unwrap_or_default(),
-                    options(sorcery, object.as_ptr()),
+                    options(object.as_ptr()),
                 )
             };
             let is_tls = options
@@ -81,17 +82,21 @@ pub fn tls_transports(_: &SipThread) -> Vec<TlsTransport> {
         .collect()
 }
 
+/// All options of an object of PJSIP's, as `pjsip show` prints them. Empty: there is no memory.
+///
 /// # Safety
 ///
-/// A live sorcery and a live object of it.
-unsafe fn options(
-    sorcery: *const sys::ast_sorcery,
-    object: *const c_void,
-) -> BTreeMap<String, Zeroizing<String>> {
+/// A live object of PJSIP's sorcery.
+pub(super) unsafe fn options(object: *const c_void) -> BTreeMap<String, Zeroizing<String>> {
     let mut options = BTreeMap::new();
-    // SAFETY: both live, by the caller. The list that comes back is ours to destroy.
+    // SAFETY: the object lives, by the caller, and so does PJSIP's sorcery, without which there would be none. The list that
+    // comes back is ours to destroy.
     let list = unsafe {
-        sys::ast_sorcery_objectset_create2(sorcery, object, sys::AST_HANDLER_ONLY_STRING)
+        sys::ast_sorcery_objectset_create2(
+            sys::ast_sip_get_sorcery(),
+            object,
+            sys::AST_HANDLER_ONLY_STRING,
+        )
     };
     let mut variable = list;
     // SAFETY: NULL or a node of the list, which is nobody else's and stays until it is destroyed below.
@@ -188,7 +193,9 @@ pub struct Observing(());
 /// Registers the one observer. `None`: Asterisk did not take it.
 pub fn observe(observer: Arc<dyn Observer>) -> Option<Observing> {
     *OBSERVER.lock() = Some(observer);
-    // SAFETY: a static table; PJSIP's sorcery lives while res_pjsip is loaded, and our module needs that.
+    // SAFETY: a static table. PJSIP's sorcery lives while res_pjsip is loaded: one of our optional modules, to which the loader has a
+    // reference from our load, where `late::found` says that it is there, to our unload. Nobody has an observer but the transports,
+    // which are served only then.
     let failed = unsafe {
         sys::ast_sorcery_instance_observer_add(sys::ast_sip_get_sorcery(), CALLBACKS.0.get())
     };

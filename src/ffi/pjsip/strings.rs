@@ -38,7 +38,8 @@ pub(super) fn pointing_to(text: &CStr) -> sys::pj_str_t {
 pub(super) unsafe fn fill<const N: usize>(field: *mut [c_char; N], text: &str) {
     let mut filled = [0; N];
     for (to, from) in filled[..N.saturating_sub(1)].iter_mut().zip(text.bytes()) {
-        *to = from.cast_signed();
+        // A char of C's is signed on x86-64 and unsigned on aarch64.
+        *to = c_char::from_ne_bytes([from]);
     }
     // SAFETY: by the caller.
     unsafe { field.write(filled) };

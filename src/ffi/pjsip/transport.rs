@@ -29,8 +29,35 @@ use crate::ffi::opaque::Opaque;
 use crate::ffi::sync::Mutex;
 use crate::ffi::sys;
 
+/// How a connection protects what goes over it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Security {
+    /// The version of TLS, as OpenSSL writes it (`TLSv1.3`); before the handshake the least that it can get.
+    pub version: &'static str,
+    /// The names of the peer's certificate if that was verified, or cannot but be in the handshake to come.
+    pub verified: Option<Vec<String>>,
+}
+
+/// How a transport of ours protects; `None` for one of somebody else's.
+///
+/// # Safety
+///
+/// The transport lives during the call.
+pub(super) unsafe fn security_of(transport: *mut sys::pjsip_transport) -> Option<Security> {
+    // SAFETY: alive, by the caller; the function does not change.
+    let send_msg = unsafe { (*transport).send_msg }?;
+    let ours: callbacks::SendMsg = callbacks::send_msg;
+    if !ptr::fn_addr_eq(send_msg, ours) {
+        return None;
+    }
+    // SAFETY: the function is ours, so it is the first member of a `Raw`; what C changes in that is `Opaque`.
+    Some(unsafe { &*transport.cast::<Raw>() }.carrier.security())
+}
+
 /// What carries a transport's messages: the TLS connection.
 pub trait Carrier: Send + Sync {
+    /// How it protects them.
+    fn security(&self) -> Security;
     /// Queues a message; `token` comes back by [`SipTransport::sent`]. `false`: it cannot, and no token comes.
     fn send(&self, message: &[u8], token: u64) -> bool;
     /// pjsip has no more use for the connection.

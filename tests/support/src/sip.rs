@@ -1,9 +1,12 @@
 //! SIP over TLS by hand, for what no real peer does. The TLS is OpenSSL's, the TCP connection is on the lab's network.
 
+use std::ffi::{c_int, c_void};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
+use foreign_types::ForeignTypeRef as _;
 use openssl::pkey::PKey;
 use openssl::ssl::{
     NameType, Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVersion,
@@ -13,6 +16,11 @@ use openssl::x509::X509;
 use crate::certificates::Certificate;
 use crate::lab::Lab;
 use crate::wait;
+
+unsafe extern "C" {
+    fn SSL_renegotiate(ssl: *mut c_void) -> c_int;
+    fn SSL_set_SSL_CTX(ssl: *mut c_void, context: *mut c_void) -> *mut c_void;
+}
 
 /// A TLS client to be.
 pub struct Client {
@@ -199,6 +207,50 @@ impl Connection {
         })
     }
 
+    /// Asks for a new handshake (TLS 1.2): a server sends HelloRequest, a client begins and waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// What TLS said.
+    pub fn renegotiate(&mut self) -> Result<(), String> {
+        // SAFETY: a live connection, of which this is the only use.
+        let begun = unsafe { SSL_renegotiate(self.stream.ssl().as_ptr().cast()) };
+        assert_eq!(begun, 1, "OpenSSL does not renegotiate");
+        self.stream
+            .do_handshake()
+            .map_err(|error| error.to_string())
+    }
+
+    /// Ends it by a TCP reset.
+    pub fn reset(self) {
+        let now = libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        // SAFETY: an open socket, and a value of the size that is said, which lives during the call.
+        let set = unsafe {
+            libc::setsockopt(
+                self.stream.get_ref().as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_LINGER,
+                (&raw const now).cast(),
+                size_of_val(&now) as libc::socklen_t,
+            )
+        };
+        assert_eq!(set, 0, "{}", io::Error::last_os_error());
+    }
+
+    /// At its next handshake it shows the certificate of another server.
+    pub fn become_other(&mut self, other: &Server) {
+        // SAFETY: a live connection, of which this is the only use, and a live context, which it counts.
+        unsafe {
+            SSL_set_SSL_CTX(
+                self.stream.ssl().as_ptr().cast(),
+                other.context.as_ptr().cast(),
+            )
+        };
+    }
+
     /// The server name that the client asked for.
     pub fn sni(&self) -> Option<&str> {
         self.stream.ssl().servername(NameType::HOST_NAME)
@@ -271,13 +323,8 @@ impl Connection {
     /// The connection ended.
     pub fn receive(&mut self) -> io::Result<String> {
         loop {
-            // PJSIP's keepalives (RFC 5626 section 3.5.1), every 90 seconds.
-            let is_empty = |octet: &&u8| matches!(**octet, b'\r' | b'\n');
-            let keepalive = self.received.iter().take_while(is_empty).count();
-            self.received.drain(..keepalive);
-            if let Some(length) = message_length(&self.received) {
-                let message: Vec<u8> = self.received.drain(..length).collect();
-                return Ok(String::from_utf8_lossy(&message).into_owned());
+            if let Some(message) = self.take_message() {
+                return Ok(message);
             }
             let mut buffer = [0; 16384];
             match self.stream.read(&mut buffer) {
@@ -290,6 +337,31 @@ impl Connection {
                     String::from_utf8_lossy(&self.received)
                 ),
                 Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A message that is there already.
+    fn take_message(&mut self) -> Option<String> {
+        // PJSIP's keepalives (RFC 5626 section 3.5.1), every 90 seconds.
+        let is_empty = |octet: &&u8| matches!(**octet, b'\r' | b'\n');
+        let keepalive = self.received.iter().take_while(is_empty).count();
+        self.received.drain(..keepalive);
+        let length = message_length(&self.received)?;
+        let message: Vec<u8> = self.received.drain(..length).collect();
+        Some(String::from_utf8_lossy(&message).into_owned())
+    }
+
+    /// Reads one message, if it comes within the stream's read timeout.
+    pub fn try_receive(&mut self) -> Option<String> {
+        loop {
+            if let Some(message) = self.take_message() {
+                return Some(message);
+            }
+            let mut buffer = [0; 16384];
+            match self.stream.read(&mut buffer) {
+                Ok(0) | Err(_) => return None,
+                Ok(count) => self.received.extend_from_slice(&buffer[..count]),
             }
         }
     }

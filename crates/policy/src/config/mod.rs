@@ -8,11 +8,14 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use packet_crypto::Kernels;
 use srtp::sdes::MkiRule;
 use srtp::{SessionParams, Suite};
+
+use crate::demand::Demand;
 
 pub use parse::{Problem, parse};
 
@@ -49,6 +52,10 @@ pub struct Config {
     srtp: Srtp,
     /// Sections with `type = endpoint`, by the endpoint's name: what differs from `[srtp]`.
     endpoints: BTreeMap<String, Srtp>,
+    /// `require_...` of those sections: what is demanded of each call of theirs.
+    demands: BTreeMap<String, Demand>,
+    /// Sections with `type = peer`, by the name of chan_sip's peer: what differs from `[srtp]`.
+    peers: BTreeMap<String, Srtp>,
     /// `[tls] leave_alone`: `protocol=tls` transports that stay pjproject's.
     pub leave_alone: Vec<String>,
     /// `[tls] io_threads`. Read when the module is loaded.
@@ -67,6 +74,8 @@ impl Default for Config {
             cel: false,
             srtp: Srtp::default(),
             endpoints: BTreeMap::new(),
+            demands: BTreeMap::new(),
+            peers: BTreeMap::new(),
             leave_alone: Vec::new(),
             io_threads: std::thread::available_parallelism()
                 .map_or(2, |cores| cores.get().clamp(2, 8)),
@@ -140,6 +149,26 @@ impl Config {
             .unwrap_or(&self.srtp)
     }
 
+    /// What is demanded of each call of this PJSIP endpoint.
+    pub fn demand_of(&self, endpoint: &str) -> &Demand {
+        static NOTHING: LazyLock<Demand> = LazyLock::new(Demand::default);
+        self.demands.get(endpoint).unwrap_or(&NOTHING)
+    }
+
+    /// What holds for a call of this peer of chan_sip's, whose names have no case.
+    pub fn srtp_of_peer(&self, peer: &str) -> &Srtp {
+        let same = |(name, _): &(&String, &Srtp)| name.eq_ignore_ascii_case(peer);
+        self.peers
+            .iter()
+            .find(same)
+            .map_or(&self.srtp, |(_, srtp)| srtp)
+    }
+
+    /// chan_sip's peers that have a section.
+    pub fn peers(&self) -> impl Iterator<Item = &str> {
+        self.peers.keys().map(String::as_str)
+    }
+
     /// The endpoints that have a section.
     pub fn endpoints(&self) -> impl Iterator<Item = &str> {
         self.endpoints.keys().map(String::as_str)
@@ -160,7 +189,7 @@ impl Config {
                 .collect::<Vec<_>>()
         };
         let mut all = of("srtp", &self.srtp);
-        for (name, srtp) in &self.endpoints {
+        for (name, srtp) in self.endpoints.iter().chain(&self.peers) {
             if srtp.offer != self.srtp.offer || srtp.accept != self.srtp.accept {
                 all.extend(of(name, srtp));
             }

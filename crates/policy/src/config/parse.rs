@@ -8,6 +8,8 @@ use packet_crypto::Kernels;
 use srtp::sdes::{MAX_LIFETIME, MIN_LIFETIME, MkiRule};
 use srtp::{SessionParams, Suite};
 
+use crate::demand::Demand;
+
 use super::{Config, Section, Srtp, Variable};
 
 /// One thing wrong with the file.
@@ -54,7 +56,7 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
             _ => {}
         }
     }
-    // Endpoints differ from [srtp], wherever that stands.
+    // Endpoints and peers differ from [srtp], wherever that stands.
     for section in sections
         .iter()
         .filter(|section| !matches!(section.name.as_str(), "general" | "srtp" | "tls"))
@@ -63,16 +65,36 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
         match section.variables.iter().find(is_type) {
             Some(variable) if variable.value == "endpoint" => {
                 let mut srtp = config.srtp.clone();
+                let mut demand = Demand::default();
                 each(section, &mut problems, |variable| {
-                    if variable.name == "type" { Ok(()) } else { set_srtp(&mut srtp, variable) }
+                    match variable.name.strip_prefix("require_") {
+                        Some(word) => set_demand(&mut demand, word, variable),
+                        None if variable.name == "type" => Ok(()),
+                        None => set_srtp(&mut srtp, variable),
+                    }
                 });
+                if !demand.is_nothing() {
+                    config.demands.insert(section.name.clone(), demand);
+                }
                 config.endpoints.insert(section.name.clone(), srtp);
+            }
+            Some(variable) if variable.value == "peer" => {
+                let mut srtp = config.srtp.clone();
+                each(section, &mut problems, |variable| match variable.name.as_str() {
+                    "type" => Ok(()),
+                    "offer" | "lifetime" => Err(
+                        "chan_sip does not say to whom an offer goes: it can stand in [srtp] and in sections of PJSIP endpoints".to_owned(),
+                    ),
+                    _ => set_srtp(&mut srtp, variable),
+                });
+                config.peers.insert(section.name.clone(), srtp);
             }
             other => problems.push(Problem {
                 section: section.name.clone(),
                 line: other.or(section.variables.first()).map(|variable| variable.line),
                 option: other.map(|_| "type".to_owned()),
-                reason: "there are [general], [srtp], [tls], and sections for PJSIP endpoints, which say type = endpoint"
+                reason: "there are [general], [srtp], [tls], and sections for PJSIP endpoints, which say type = endpoint, and for \
+                         chan_sip's peers, which say type = peer"
                     .to_owned(),
             }),
         }
@@ -131,6 +153,16 @@ fn set_srtp(srtp: &mut Srtp, variable: &Variable) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn set_demand(demand: &mut Demand, word: &str, variable: &Variable) -> Result<(), String> {
+    if word == "both_legs" {
+        return Err(
+            "an endpoint's demands are of its own calls; both_legs is for the dialplan".to_owned(),
+        );
+    }
+    let more = Demand::parse(word, &variable.value).map_err(|reason| reason.to_string())?;
+    demand.add(&more).map_err(|reason| reason.to_string())
 }
 
 /// A number of packets, or `2^n`. Empty is none.

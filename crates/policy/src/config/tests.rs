@@ -225,6 +225,33 @@ fn an_endpoint_differs_from_srtp_wherever_that_stands() {
 }
 
 #[test]
+fn a_peer_of_chan_sip_differs_too_and_not_in_what_is_offered() {
+    let config = parse(&[
+        section("carrier", &["type = endpoint", "offer = AEAD_AES_256_GCM"]),
+        section("carrier", &["type = peer", "mki = yes"]),
+        section("srtp", &["offer = AEAD_AES_128_GCM"]),
+    ])
+    .expect("it is good");
+    for name in ["carrier", "Carrier"] {
+        let carrier = config.srtp_of_peer(name);
+        assert_eq!(carrier.mki, MkiRule::Any);
+        assert_eq!(carrier.offer, [Suite::AeadAes128Gcm]);
+    }
+    assert_eq!(config.srtp_of_peer("phone").mki, MkiRule::One);
+    assert_eq!(config.srtp_of(Some("carrier")).mki, MkiRule::One);
+    assert_eq!(config.peers().collect::<Vec<_>>(), ["carrier"]);
+    for line in ["offer = AEAD_AES_128_GCM", "lifetime = 2^20"] {
+        let problems = read("carrier", &["type = peer", line]).expect_err("nobody could use it");
+        assert!(
+            problems[0].to_string().contains("to whom an offer goes"),
+            "{}",
+            problems[0]
+        );
+    }
+    read("carrier", &["type = peer", "strict_lifetime = yes"]).expect("the twin");
+}
+
+#[test]
 fn all_problems_are_told_at_once() {
     let problems = parse(&[
         section("general", &["kernel = quantum"]),

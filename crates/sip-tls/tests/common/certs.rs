@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use openssl::asn1::Asn1Time;
+use openssl::asn1::{Asn1Object, Asn1OctetString, Asn1Time};
 use openssl::bn::BigNum;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
@@ -12,7 +12,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use openssl::symm::Cipher;
 use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName};
-use openssl::x509::{X509, X509Name, X509NameBuilder};
+use openssl::x509::{X509, X509Extension, X509Name, X509NameBuilder};
 
 /// A directory that is gone when dropped.
 pub struct Dir(PathBuf);
@@ -54,12 +54,19 @@ pub struct Spec {
     pub dns: &'static [&'static str],
     pub uri: &'static [&'static str],
     pub ip: &'static [&'static str],
+    pub server_only: bool,
     pub from_days: i64,
     pub to_days: i64,
     pub v1: bool,
     pub ca: bool,
     pub rsa: bool,
+    /// Of an RSA key.
+    pub bits: u32,
+    /// Signed with SHA-1.
+    pub sha1: bool,
     pub client_only: bool,
+    /// Octets of an extension that means nothing, to make it long.
+    pub ballast: usize,
 }
 
 impl Default for Spec {
@@ -69,12 +76,16 @@ impl Default for Spec {
             dns: &["sip.example.com"],
             uri: &[],
             ip: &[],
+            server_only: false,
             from_days: -1,
             to_days: 30,
             v1: false,
             ca: false,
             rsa: false,
+            bits: 2048,
+            sha1: false,
             client_only: false,
+            ballast: 0,
         }
     }
 }
@@ -88,14 +99,24 @@ fn name(cn: &str) -> X509Name {
     let mut name = X509NameBuilder::new().unwrap();
     name.append_entry_by_nid(Nid::ORGANIZATIONNAME, "Test")
         .unwrap();
-    name.append_entry_by_nid(Nid::COMMONNAME, cn).unwrap();
+    if !cn.is_empty() {
+        name.append_entry_by_nid(Nid::COMMONNAME, cn).unwrap();
+    }
     name.build()
+}
+
+/// An IA5String of this length in DER.
+fn ia5(length: usize) -> Vec<u8> {
+    let size = u16::try_from(length).unwrap().to_be_bytes();
+    let mut der = vec![0x16, 0x82, size[0], size[1]];
+    der.resize(4 + length, b'x');
+    der
 }
 
 impl Cert {
     pub fn make(spec: &Spec, issuer: Option<&Cert>) -> Cert {
         let key = if spec.rsa {
-            PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap()
+            PKey::from_rsa(Rsa::generate(spec.bits).unwrap()).unwrap()
         } else {
             PKey::ec_gen("prime256v1").unwrap()
         };
@@ -134,6 +155,11 @@ impl Cert {
                     .append_extension(ExtendedKeyUsage::new().client_auth().build().unwrap())
                     .unwrap();
             }
+            if spec.server_only {
+                builder
+                    .append_extension(ExtendedKeyUsage::new().server_auth().build().unwrap())
+                    .unwrap();
+            }
             let mut alt = SubjectAlternativeName::new();
             spec.dns.iter().for_each(|dns| _ = alt.dns(dns));
             spec.uri.iter().for_each(|uri| _ = alt.uri(uri));
@@ -143,11 +169,20 @@ impl Cert {
                 builder.append_extension(alt).unwrap();
             }
         }
+        if spec.ballast > 0 {
+            // netscape-comment, an IA5String
+            let text = Asn1OctetString::new_from_bytes(&ia5(spec.ballast)).unwrap();
+            let oid = Asn1Object::from_str("2.16.840.1.113730.1.13").unwrap();
+            let comment = X509Extension::new_from_der(&oid, false, &text).unwrap();
+            builder.append_extension(comment).unwrap();
+        }
+        let digest = if spec.sha1 {
+            MessageDigest::sha1()
+        } else {
+            MessageDigest::sha256()
+        };
         builder
-            .sign(
-                issuer.map_or(&key, |issuer| &issuer.key),
-                MessageDigest::sha256(),
-            )
+            .sign(issuer.map_or(&key, |issuer| &issuer.key), digest)
             .unwrap();
         Cert {
             x509: builder.build(),

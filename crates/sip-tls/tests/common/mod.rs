@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use openssl::ssl::{SslConnector, SslContext, SslMethod, SslStream, SslVerifyMode};
+use sip_tls::frame::{Fault, FaultKind};
 use sip_tls::verify::PeerName;
 use sip_tls::*;
 
@@ -22,7 +23,8 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub const OPTIONS: &[u8] =
     b"OPTIONS sip:a@example.com SIP/2.0\r\nVia: SIP/2.0/TLS x\r\nContent-Length: 0\r\n\r\n";
-pub const OK: &[u8] = b"SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS x\r\nContent-Length: 0\r\n\r\n";
+pub const OK: &[u8] =
+    b"SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS x\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
 
 #[derive(Debug)]
 pub enum Event {
@@ -30,6 +32,7 @@ pub enum Event {
     Connected(Box<TlsInfo>),
     Refused(SocketAddr, Reason),
     Message(Conn, Vec<u8>),
+    Malformed(FaultKind, Place),
     WriteDone(u64, Result<(), Reason>),
     Closed(Conn, Reason),
     Listener(ListenerEvent),
@@ -114,6 +117,10 @@ impl Host for Recorder {
         if !self.quiet {
             self.tell(Event::Message(conn.clone(), message.to_vec()));
         }
+    }
+
+    fn malformed(&self, _: &Conn, fault: &Fault<'_>) {
+        self.tell(Event::Malformed(fault.kind, fault.place));
     }
 
     fn write_done(&self, _: &Conn, token: u64, result: Result<(), Reason>) {

@@ -39,6 +39,8 @@ impl Host for Loopback {
         *self.messages.lock().expect("no panic") += 1;
         end.0.close(Close::Graceful);
     }
+    fn malformed(&self, _: &End, _: &sip_tls::frame::Fault<'_>) {}
+
     fn write_done(&self, _: &End, _: u64, _: Result<(), Reason>) {}
     fn closed(&self, end: &End, _: Reason) {
         if end.1 {

@@ -26,8 +26,8 @@ impl Receiver {
     #[inline]
     pub(crate) fn open_job<'a>(&'a self, packet: &'a mut [u8]) -> Option<(CmOpen<'a>, Verified)> {
         let header = RtpHeader::parse(packet).ok()?;
-        let (key, peer_moved) = self.sole_key()?;
-        let Ok((index, None)) = self.rtp_indexes(key, peer_moved, &header) else {
+        let (key, generation) = self.sole_key()?;
+        let Ok((index, None)) = self.rtp_indexes(key, generation, &header) else {
             return None;
         };
         let job = key.transform.open_job(&header, index, packet)?;

@@ -4,7 +4,11 @@
 
 #[cfg(feature = "batch")]
 mod batch;
+mod heard;
+mod search;
 mod trial;
+
+use std::num::NonZero;
 
 use packet_crypto::Kernels;
 
@@ -18,6 +22,7 @@ use crate::rtp::RtpHeader;
 use crate::stats::KeyUsage;
 use crate::suite::Suite;
 use crate::transform::Transform;
+use heard::Heard;
 use trial::Verified;
 
 /// Most remote keys in force together; a packet that nobody sent costs one try for each.
@@ -34,13 +39,44 @@ const REMEMBERED_KEYS: usize = 8;
 /// How long the old key is still tried after the new one has taken over: packets under way.
 pub const OLD_KEY_MS: u64 = 2_000;
 
+/// Milliseconds in a tick: so many bits.
+const TICK: u32 = 6;
+
+/// Ticks, one second, after which a stream may go on before the packets that were heard, when nothing of it was heard
+/// meanwhile. While it is heard, what is older than the window is late or held back by somebody.
+const MAY_GO_BACK: u16 = 1000 >> TICK;
+
 /// What was received from one SSRC under one key.
+#[repr(C)]
 struct Stream {
     ssrc: u32,
-    rtp: Option<Window>,
-    rtcp: Option<Window>,
+    /// Packets in a row that failed, of RTP.
+    missed: u16,
+    /// When the first of them came, in ticks. (Each 70 minutes it looks like now, for a second.)
+    missed_at: u16,
+    rtp: Option<Heard>,
     /// Greater for a stream heard later.
     heard: u64,
+    rtcp: Option<Window>,
+}
+
+impl Stream {
+    /// A packet of RTP failed.
+    fn miss(&mut self, now_ms: u64) {
+        if self.missed == 0 {
+            self.missed_at = ticks(now_ms);
+        }
+        self.missed = search::count(self.missed);
+    }
+
+    /// Whether RTP has been failing for so long that the peer may have gone back.
+    fn is_unheard(&self, now_ms: u64) -> bool {
+        self.missed > 0 && ticks(now_ms).wrapping_sub(self.missed_at) >= MAY_GO_BACK
+    }
+}
+
+fn ticks(now_ms: u64) -> u16 {
+    (now_ms >> TICK) as u16
 }
 
 /// Everything received under one master key.
@@ -49,7 +85,6 @@ pub(crate) struct KeyRecord {
     // What a packet touches comes first.
     streams: Few<Stream>,
     packets: KeyUsage,
-    heard: u64,
     id: KeyId,
 }
 
@@ -65,6 +100,10 @@ struct Generation {
     keys: Few<RemoteKey>,
     /// The peer's address changed with it: a counter from zero is the likelier one.
     peer_moved: bool,
+    /// It came again, and no stream has gone back since: a peer may begin its sequence numbers anew with a description.
+    renewed: bool,
+    /// Packets that failed since it came, for the SSRCs that were not heard yet.
+    missed: u16,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,7 +122,10 @@ pub(crate) struct Receiver {
     old: Option<Box<(Generation, u64)>>,
     records: Few<KeyRecord>,
     clock: u64,
-    last: Option<(u32, u32)>,
+    /// SSRC of the last RTP packet.
+    last_ssrc: u32,
+    /// The place of its key in `records`, plus one.
+    last_record: Option<NonZero<u16>>,
     /// The last description brought new keys, and may still be refused.
     unsettled: bool,
 }
@@ -121,7 +163,15 @@ impl Receiver {
             // Also the peer's way to take back a description that is still pending.
             self.pending = None;
             self.unsettled = false;
+            self.renew();
             return Ok(());
+        }
+        if !self.unsettled
+            && let Some(agreed) = self.pending.take()
+        {
+            // It stands, though nothing was heard under it: should the new description be refused, it is what is in force.
+            let before = self.current.replace(*agreed);
+            self.retire(before, now_ms);
         }
         self.pending = None;
         self.forget_idle_records();
@@ -134,7 +184,13 @@ impl Receiver {
                 mki: policy.mki().cloned(),
             });
         }
-        let generation = Generation { keys, peer_moved };
+        let generation = Generation {
+            keys,
+            peer_moved,
+            // Under a key that comes back, too, the peer may begin anew.
+            renewed: self.current.is_some(),
+            missed: 0,
+        };
         if self.current.is_none() {
             self.current = Some(generation);
         } else {
@@ -142,6 +198,13 @@ impl Receiver {
             self.unsettled = true;
         }
         Ok(())
+    }
+
+    /// See [`Session::renew`](crate::Session::renew).
+    pub(crate) fn renew(&mut self) {
+        if let Some(current) = &mut self.current {
+            current.renewed = true;
+        }
     }
 
     /// The description stands: it can no longer be refused.
@@ -184,7 +247,6 @@ impl Receiver {
         self.records.reserve_exact(1);
         self.records.push(KeyRecord {
             id,
-            heard: self.clock,
             packets: KeyUsage::default(),
             streams: Few::new(),
         });
@@ -214,7 +276,7 @@ impl Receiver {
                 .filter(|&i| !self.in_use(i))
                 .collect();
             let empty = idle.iter().find(|&&i| self.records[i].streams.is_empty());
-            let oldest = idle.iter().min_by_key(|&&i| self.records[i].heard);
+            let oldest = idle.iter().min_by_key(|&&i| self.records[i].heard());
             let oldest = match (empty, oldest) {
                 (Some(&empty), _) => empty,
                 (None, Some(&oldest)) if idle.len() > REMEMBERED_KEYS => oldest,
@@ -228,11 +290,11 @@ impl Receiver {
             };
             self.current.iter_mut().for_each(shift);
             self.old.iter_mut().for_each(|old| shift(&mut old.0));
-            self.last = match self.last {
-                Some((r, _)) if r as usize == oldest => None,
-                Some((r, ssrc)) => Some((r - u32::from(r as usize > oldest), ssrc)),
-                None => None,
-            };
+            match self.last() {
+                Some((record, _)) if record == oldest => self.last_record = None,
+                Some((record, ssrc)) => self.set_last(record - usize::from(record > oldest), ssrc),
+                None => (),
+            }
         }
     }
 
@@ -244,17 +306,57 @@ impl Receiver {
     ) -> Result<usize, UnprotectError> {
         self.expire(now_ms);
         let header = RtpHeader::parse(packet)?;
-        let verified = self.open_rtp(&header, packet)?;
-        Ok(self.accept_rtp(&verified, now_ms))
+        match self.open_rtp(&header, packet, now_ms) {
+            Ok(verified) => Ok(self.accept_rtp(&verified, now_ms)),
+            Err(why) => {
+                self.miss(header.ssrc, now_ms);
+                Err(why)
+            }
+        }
+    }
+
+    /// An RTP packet of this SSRC failed.
+    #[cold]
+    fn miss(&mut self, ssrc: u32, now_ms: u64) {
+        let streams = self.records.iter_mut().flat_map(|r| &mut r.streams);
+        for stream in streams.filter(|s| s.ssrc == ssrc) {
+            stream.miss(now_ms);
+        }
+        let records = &self.records;
+        let is_heard = |key: &RemoteKey| records[key.record].heard_rtp(ssrc).is_some();
+        for generation in self.current.iter_mut().chain(self.pending.as_deref_mut()) {
+            if !generation.keys.iter().any(is_heard) {
+                generation.missed = search::count(generation.missed);
+            }
+        }
+    }
+
+    /// Packets in a row of this SSRC that failed; of all that were never heard, where it is one.
+    pub(crate) fn missed(&self, ssrc: u32) -> u16 {
+        let streams = self.records.iter().flat_map(|r| &r.streams);
+        let of_ssrc = streams.filter(|s| s.ssrc == ssrc && s.rtp.is_some());
+        let latest = of_ssrc.max_by_key(|s| s.heard).map(|s| s.missed);
+        latest.unwrap_or(self.current.as_ref().map_or(0, |current| current.missed))
     }
 
     /// What a verified RTP packet changes; returns its length.
     #[inline]
     pub(crate) fn accept_rtp(&mut self, verified: &Verified, now_ms: u64) -> usize {
-        let record = self.commit(verified, now_ms);
-        mark(&mut record.stream(verified.ssrc).rtp, verified.index);
+        let (record, clock) = self.commit(verified, now_ms);
+        let stream = record.stream(verified.ssrc, clock);
+        stream.missed = 0;
+        let went_back = match &mut stream.rtp {
+            Some(heard) => heard.take(verified.index),
+            new => {
+                *new = Some(Heard::starting_at(verified.index));
+                false
+            }
+        };
         record.packets.rtp += 1;
-        self.last = Some((verified.record as u32, verified.ssrc));
+        if went_back && let Some(current) = &mut self.current {
+            current.renewed = false;
+        }
+        self.set_last(verified.record, verified.ssrc);
         verified.len
     }
 
@@ -267,15 +369,18 @@ impl Receiver {
         self.expire(now_ms);
         let ssrc = rtcp::parse(packet)?;
         let verified = self.open_rtcp(kernels, ssrc, packet)?;
-        let record = self.commit(&verified, now_ms);
-        mark(&mut record.stream(ssrc).rtcp, verified.index);
+        let (record, clock) = self.commit(&verified, now_ms);
+        match &mut record.stream(ssrc, clock).rtcp {
+            Some(window) => _ = window.take(verified.index),
+            window => *window = Some(Window::starting_at(verified.index)),
+        }
         record.packets.rtcp += 1;
         Ok(verified.len)
     }
 
     /// What a verified packet changes for its key: it is in use now.
     #[inline]
-    fn commit(&mut self, verified: &Verified, now_ms: u64) -> &mut KeyRecord {
+    fn commit(&mut self, verified: &Verified, now_ms: u64) -> (&mut KeyRecord, u64) {
         if verified.role == Role::Pending {
             let new = self.pending.take().map(|g| *g);
             let old = std::mem::replace(&mut self.current, new);
@@ -283,38 +388,49 @@ impl Receiver {
         }
         self.clock += 1;
         let record = &mut self.records.as_mut_slice()[verified.record];
-        record.heard = self.clock;
-        record
+        (record, self.clock)
+    }
+
+    #[inline]
+    fn set_last(&mut self, record: usize, ssrc: u32) {
+        self.last_ssrc = ssrc;
+        self.last_record = NonZero::new(record as u16 + 1);
+    }
+
+    /// Record and SSRC of the last RTP packet.
+    fn last(&self) -> Option<(usize, u32)> {
+        let record = usize::from(self.last_record?.get()) - 1;
+        Some((record, self.last_ssrc))
     }
 
     /// Suite and packets of the remote key heard last, or of the first one set.
     pub(crate) fn key_in_use(&self) -> Option<(Suite, KeyUsage)> {
         let keys = &self.current.as_ref()?.keys;
         let heard = self
-            .last
-            .and_then(|(record, _)| keys.iter().find(|k| k.record == record as usize));
+            .last()
+            .and_then(|(record, _)| keys.iter().find(|k| k.record == record));
         let key = heard.or(keys.first())?;
         Some((key.transform.suite(), self.records[key.record].packets))
     }
 
     /// Rollover counter of the SSRC from which RTP came last.
     pub(crate) fn roc(&self) -> Option<u32> {
-        let (record, ssrc) = self.last?;
-        let window = self.records.get(record as usize)?.rtp_window(ssrc)?;
-        Some((window.highest() >> 16) as u32)
+        let (record, ssrc) = self.last()?;
+        let heard = self.records.get(record)?.heard_rtp(ssrc)?;
+        Some((heard.highest() >> 16) as u32)
     }
 }
 
 impl KeyRecord {
     /// The SSRC's stream, which is new if this is its first packet.
     #[inline]
-    fn stream(&mut self, ssrc: u32) -> &mut Stream {
+    fn stream(&mut self, ssrc: u32, clock: u64) -> &mut Stream {
         let place = match self.streams.iter().position(|s| s.ssrc == ssrc) {
             Some(known) => known,
             None => self.new_stream(ssrc),
         };
         let stream = &mut self.streams.as_mut_slice()[place];
-        stream.heard = self.heard;
+        stream.heard = clock;
         stream
     }
 
@@ -323,9 +439,11 @@ impl KeyRecord {
     fn new_stream(&mut self, ssrc: u32) -> usize {
         let new = Stream {
             ssrc,
+            missed: 0,
+            missed_at: 0,
             rtp: None,
-            rtcp: None,
             heard: 0,
+            rtcp: None,
         };
         let unheard = (0..self.streams.len()).min_by_key(|&i| self.streams[i].heard);
         match unheard {
@@ -341,21 +459,24 @@ impl KeyRecord {
         }
     }
 
+    /// Greater for a key heard later.
+    fn heard(&self) -> u64 {
+        self.streams.iter().map(|s| s.heard).max().unwrap_or(0)
+    }
+
+    /// The SSRC's stream, when RTP was heard from it.
+    fn stream_of(&self, ssrc: u32) -> Option<(&Stream, &Heard)> {
+        let stream = self.streams.iter().find(|s| s.ssrc == ssrc)?;
+        Some((stream, stream.rtp.as_ref()?))
+    }
+
     #[inline]
-    fn rtp_window(&self, ssrc: u32) -> Option<&Window> {
+    fn heard_rtp(&self, ssrc: u32) -> Option<&Heard> {
         self.streams.iter().find(|s| s.ssrc == ssrc)?.rtp.as_ref()
     }
 
     fn rtcp_window(&self, ssrc: u32) -> Option<&Window> {
         self.streams.iter().find(|s| s.ssrc == ssrc)?.rtcp.as_ref()
-    }
-}
-
-#[inline]
-fn mark(window: &mut Option<Window>, index: u64) {
-    match window {
-        Some(window) => _ = window.take(index),
-        None => *window = Some(Window::starting_at(index)),
     }
 }
 

@@ -2,11 +2,11 @@
 
 use packet_crypto::Kernels;
 
-use super::{Generation, Receiver, RemoteKey, Role};
+use super::{Generation, Receiver, RemoteKey, Role, search};
 use crate::error::{Malformed, UnprotectError};
 use crate::index::guess;
 use crate::policy::Mki;
-use crate::replay::{Seen, Window};
+use crate::replay::Seen;
 use crate::rtcp;
 use crate::rtp::RtpHeader;
 
@@ -49,16 +49,23 @@ impl Receiver {
         &self,
         header: &RtpHeader,
         packet: &mut [u8],
+        now_ms: u64,
     ) -> Result<Verified, UnprotectError> {
-        if let Some((key, peer_moved)) = self.sole_key() {
+        if let Some((key, generation)) = self.sole_key() {
             // Nearly every packet: what follows would try this and nothing else.
-            return self.try_rtp(Role::Current, key, peer_moved, header, packet, 0);
+            let key = (Role::Current, generation, key);
+            return self.try_rtp(key, header, packet, 0, now_ms);
         }
-        self.try_all(header, packet)
+        self.try_all(header, packet, now_ms)
     }
 
     #[cold]
-    fn try_all(&self, header: &RtpHeader, packet: &mut [u8]) -> Result<Verified, UnprotectError> {
+    fn try_all(
+        &self,
+        header: &RtpHeader,
+        packet: &mut [u8],
+        now_ms: u64,
+    ) -> Result<Verified, UnprotectError> {
         if self.current.is_none() {
             return Err(UnprotectError::NoKey);
         }
@@ -75,8 +82,8 @@ impl Receiver {
                 if (key.transform.rtp_tag_len() == 0) != tagless {
                     continue;
                 }
-                let moved = generation.peer_moved;
-                match self.try_rtp(role, key, moved, header, packet, mki_len) {
+                let key = (role, generation, key);
+                match self.try_rtp(key, header, packet, mki_len, now_ms) {
                     Ok(verified) => return Ok(verified),
                     Err(why) => verdict.note(why),
                 }
@@ -86,14 +93,14 @@ impl Receiver {
     }
 
     /// The key that every packet is tried with, if there is one only and packets need not carry
-    /// its MKI; and whether the peer moved with it.
+    /// its MKI; with its generation.
     #[inline]
-    pub(super) fn sole_key(&self) -> Option<(&RemoteKey, bool)> {
+    pub(super) fn sole_key(&self) -> Option<(&RemoteKey, &Generation)> {
         let (Some(current), None, None) = (&self.current, &self.pending, &self.old) else {
             return None;
         };
         match &current.keys[..] {
-            [key] if key.mki.is_none() => Some((key, current.peer_moved)),
+            [key] if key.mki.is_none() => Some((key, current)),
             _ => None,
         }
     }
@@ -101,29 +108,53 @@ impl Receiver {
     #[inline]
     fn try_rtp(
         &self,
-        role: Role,
-        key: &RemoteKey,
-        peer_moved: bool,
+        (role, generation, key): (Role, &Generation, &RemoteKey),
         header: &RtpHeader,
         packet: &mut [u8],
         mki_len: usize,
+        now_ms: u64,
     ) -> Result<Verified, UnprotectError> {
         if packet.len() < header.len + mki_len + key.transform.rtp_tag_len() {
             return Err(Malformed::TooShort.into());
         }
-        let (mut index, mut other) = self.rtp_indexes(key, peer_moved, header)?;
-        loop {
-            if let Ok(len) = key.transform.open_rtp(header, index, packet, mki_len) {
-                return Ok(Verified {
-                    role,
-                    record: key.record,
-                    ssrc: header.ssrc,
-                    index,
-                    len,
-                });
-            }
-            index = other.take().ok_or(UnprotectError::AuthFailed)?;
-        }
+        let verified = |index, len| Verified {
+            role,
+            record: key.record,
+            ssrc: header.ssrc,
+            index,
+            len,
+        };
+        let why = match self.rtp_indexes(key, generation, header) {
+            Ok((mut index, mut other)) => loop {
+                if let Ok(len) = key.transform.open_rtp(header, index, packet, mki_len) {
+                    return Ok(verified(index, len));
+                }
+                match other.take() {
+                    Some(next) => index = next,
+                    None => break UnprotectError::AuthFailed,
+                }
+            },
+            Err(why) => why,
+        };
+        let found = self.try_further((generation, key), header, packet, mki_len, now_ms);
+        found.map(|(index, len)| verified(index, len)).ok_or(why)
+    }
+
+    /// Tries the packet with the [further indexes](Self::further_indexes); which one fits, and the packet's length then.
+    #[cold]
+    fn try_further(
+        &self,
+        (generation, key): (&Generation, &RemoteKey),
+        header: &RtpHeader,
+        packet: &mut [u8],
+        mki_len: usize,
+        now_ms: u64,
+    ) -> Option<(u64, usize)> {
+        self.further_indexes(key, generation, header, now_ms)
+            .find_map(|index| {
+                let len = key.transform.open_rtp(header, index, packet, mki_len);
+                Some((index, len.ok()?))
+            })
     }
 
     /// The index the packet has under `key`, and another one that it may have.
@@ -134,14 +165,51 @@ impl Receiver {
     pub(super) fn rtp_indexes(
         &self,
         key: &RemoteKey,
-        peer_moved: bool,
+        generation: &Generation,
         header: &RtpHeader,
     ) -> Result<(u64, Option<u64>), UnprotectError> {
-        if let Some(window) = self.records.as_slice()[key.record].rtp_window(header.ssrc) {
-            let index = guess(window.highest(), header.seq).ok_or(UnprotectError::KeyExhausted)?;
-            return not_used(Some(window), index).map(|()| (index, None));
+        if let Some(heard) = self.records.as_slice()[key.record].heard_rtp(header.ssrc) {
+            let index = guess(heard.highest(), header.seq).ok_or(UnprotectError::KeyExhausted)?;
+            return not_used(heard.look_up(index)).map(|()| (index, None));
         }
-        Ok(self.first_indexes(peer_moved, header))
+        Ok(self.first_indexes(generation.peer_moved, header))
+    }
+
+    /// Where else the packet may lie: at most two indexes, none of which was heard. See [`search`].
+    fn further_indexes(
+        &self,
+        key: &RemoteKey,
+        generation: &Generation,
+        header: &RtpHeader,
+        now_ms: u64,
+    ) -> impl Iterator<Item = u64> + use<> {
+        let tries = match self.records[key.record].stream_of(header.ssrc) {
+            // What has no tag fits everywhere.
+            _ if key.transform.rtp_tag_len() == 0 => [None; 2],
+            Some((stream, heard)) => {
+                let may_go_back = generation.renewed || stream.is_unheard(now_ms);
+                let is_new = |index: &u64| match heard.look_up(*index) {
+                    Seen::New => true,
+                    Seen::Used => false,
+                    Seen::TooOld => may_go_back && heard.is_new_behind(*index),
+                };
+                let guess = guess(heard.highest(), header.seq);
+                let further = |missed| search::further(guess?, missed, may_go_back);
+                let tries = match guess.map(|index| heard.look_up(index)) {
+                    Some(Seen::TooOld) => [guess, further(stream.missed)],
+                    _ => [search::patient(stream.missed).and_then(further), None],
+                };
+                tries.map(|index| index.filter(is_new))
+            }
+            None => {
+                let (kept, zero) = (self.kept_index(header), u64::from(header.seq));
+                match search::patient(generation.missed) {
+                    Some(missed) => search::first(kept, zero, missed),
+                    None => [None; 2],
+                }
+            }
+        };
+        tries.into_iter().flatten()
     }
 
     /// The indexes of an SSRC's first packet under a key, the likelier one first: peers either go
@@ -166,8 +234,8 @@ impl Receiver {
         let streams = self.records.iter().flat_map(|r| &r.streams);
         let of_ssrc = streams.filter(|s| s.ssrc == header.ssrc);
         let heard = of_ssrc.filter_map(|s| Some((s.heard, s.rtp.as_ref()?)));
-        let (_, window) = heard.max_by_key(|(heard, _)| *heard)?;
-        guess(window.highest(), header.seq)
+        let (_, rtp) = heard.max_by_key(|(heard, _)| *heard)?;
+        guess(rtp.highest(), header.seq)
     }
 
     pub(super) fn open_rtcp(
@@ -221,7 +289,9 @@ impl Receiver {
             return Err(UnprotectError::Unencrypted);
         }
         let index = u64::from(word & !rtcp::E_FLAG);
-        not_used(self.records[key.record].rtcp_window(ssrc), index)?;
+        if let Some(window) = self.records[key.record].rtcp_window(ssrc) {
+            not_used(window.look_up(index))?;
+        }
         match transform.open_rtcp(kernels, ssrc, word, packet, mki_len, tag_len) {
             Ok(len) => Ok((index, len)),
             Err(_) => Err(UnprotectError::AuthFailed),
@@ -271,10 +341,10 @@ fn rtcp_tag_len(key: &RemoteKey, short: bool) -> Option<usize> {
 }
 
 #[inline]
-fn not_used(window: Option<&Window>, index: u64) -> Result<(), UnprotectError> {
-    match window.map(|w| w.look_up(index)) {
-        None | Some(Seen::New) => Ok(()),
-        Some(Seen::Used) => Err(UnprotectError::Replayed),
-        Some(Seen::TooOld) => Err(UnprotectError::IndexTooOld),
+fn not_used(seen: Seen) -> Result<(), UnprotectError> {
+    match seen {
+        Seen::New => Ok(()),
+        Seen::Used => Err(UnprotectError::Replayed),
+        Seen::TooOld => Err(UnprotectError::IndexTooOld),
     }
 }

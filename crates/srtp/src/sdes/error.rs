@@ -33,6 +33,8 @@ pub enum SdesError {
     Lifetime,
     /// The lifetime is shorter than 2^20 packets.
     LifetimeTooShort,
+    /// The lifetime is longer than 2^48 packets (RFC 3711 section 9.2).
+    LifetimeTooLong,
     /// The MKI is not `value:length`.
     Mki,
     /// The MKI's length is not 1 to 128.
@@ -89,6 +91,9 @@ impl fmt::Display for SdesError {
             SdesError::KeyTrailer => "the key has fields behind lifetime and MKI",
             SdesError::Lifetime => "the key lifetime is not a number or a power of two",
             SdesError::LifetimeTooShort => "the key lifetime is shorter than 2^20 packets",
+            SdesError::LifetimeTooLong => {
+                "the key lifetime is longer than 2^48 packets, more than any key may have (RFC 3711 section 9.2)"
+            }
             SdesError::Mki => "the MKI is not written as value:length",
             SdesError::MkiLength => "the MKI length is not between 1 and 128",
             SdesError::MkiValue => "the MKI value does not fit into the MKI length",

@@ -13,7 +13,7 @@ mod tests;
 mod write;
 
 pub use age::{KeyAge, KeyLifetimes};
-pub use description::MediaLine;
+pub use description::{Fault, MediaLine};
 pub use error::SdesError;
 pub use lines::{Entropy, NoEntropy, offered_suites};
 
@@ -29,7 +29,7 @@ pub const MAX_LINE: usize = 4_096;
 /// would ask for a new key in the middle of a call.
 pub const MIN_LIFETIME: u64 = 1 << 20;
 
-/// Longest lifetime (RFC 3711 section 9.2). A peer's longer one counts as this.
+/// Longest lifetime accepted: no key may be used for more (RFC 3711 section 9.2).
 pub const MAX_LIFETIME: u64 = 1 << 48;
 
 /// Which MKIs a peer may announce.

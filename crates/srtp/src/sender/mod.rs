@@ -61,10 +61,12 @@ struct Staged {
 pub(crate) struct Sender {
     /// Record and stream of the last RTP packet, for the statistics.
     last: Option<(u32, u32)>,
+    /// The host sends lost packets again: more of the latest ones are told from others.
+    keeps: bool,
     active: Few<Active>,
     records: Few<KeyRecord>,
-    keys_set: u64,
-    staged: Vec<Staged>,
+    keys_set: u32,
+    staged: Box<[Staged]>,
 }
 
 impl Sender {
@@ -90,8 +92,9 @@ impl Sender {
     ) -> Result<(), PolicyError> {
         self.check_room(ssrc)?;
         let staged = Staged::new(kernels, ssrc, policy)?;
-        self.staged.retain(|s| s.ssrc != ssrc);
-        self.staged.push(staged);
+        let before = std::mem::take(&mut self.staged).into_iter();
+        let others = before.filter(|s| s.ssrc != ssrc);
+        self.staged = others.chain([staged]).collect();
         Ok(())
     }
 
@@ -102,7 +105,15 @@ impl Sender {
     }
 
     pub(crate) fn cancel(&mut self) {
-        self.staged.clear();
+        self.staged = Box::default();
+    }
+
+    /// See [`Session::keep_sent`](crate::Session::keep_sent).
+    pub(crate) fn keep_sent(&mut self) {
+        self.keeps = true;
+        for active in &self.active {
+            self.records[active.record].keep_if(active.transform.may_repeat());
+        }
     }
 
     /// Lets the policy of `from` protect `to` instead.
@@ -169,6 +180,7 @@ impl Sender {
             }
         };
         self.records[record].age = age;
+        self.records[record].keep_if(self.keeps && transform.may_repeat());
         self.active.push(Active {
             ssrc,
             record,

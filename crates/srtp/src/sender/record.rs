@@ -16,6 +16,10 @@ use super::fingerprint::{Fingerprint, PayloadKey};
 /// index used and nothing to compare with.
 pub(super) const KNOWN: usize = 64;
 
+/// How many are, of a session whose host sends lost packets again. Asterisk keeps 250 of video, and up to 450 when a peer
+/// has asked for older ones (`MAXIMUM_RTP_SEND_BUFFER_SIZE`).
+const KEPT: usize = 512;
+
 /// Everything sent under one master key. It outlives the key's use: should the key come back,
 /// no index is used twice.
 #[repr(C)]
@@ -25,7 +29,9 @@ pub(crate) struct KeyRecord {
     pub(super) streams: Few<Stream>,
     pub(super) payload_key: PayloadKey,
     /// Greater for a key set later.
-    pub(super) age: u64,
+    pub(super) age: u32,
+    /// Its streams remember more packets: [`KEPT`].
+    keeps: bool,
     pub(super) id: KeyId,
 }
 
@@ -36,10 +42,34 @@ pub(super) struct Stream {
     /// The next SRTCP index.
     rtcp_next: u32,
     rtp: Option<Window>,
+    /// In place of the fingerprints below, where the host sends lost packets again.
+    kept: Option<Kept>,
     /// Of the latest indexes, by index modulo [`KNOWN`]; what stands for one that an AEAD used
     /// fits no packet but by chance. Here and not behind a pointer: that
     /// would be one more place in memory to wait for.
     pub(super) fingerprints: [Fingerprint; KNOWN],
+}
+
+/// Of the latest [`KEPT`] indexes, by index modulo that: the lower half of the index that was used, and the fingerprint.
+/// 4 KiB, for streams alone that need it.
+struct Kept(Box<[(u32, Fingerprint); KEPT]>);
+
+impl Kept {
+    fn new() -> Self {
+        // Each place has an index that belongs into another one.
+        let place = |i| (i as u32 + 1, Fingerprint::default());
+        Kept(Box::new(std::array::from_fn(place)))
+    }
+
+    /// Where the fingerprint of `index` is. None when it was used and the place is not its own: it never was, or a later
+    /// one has it.
+    fn slot(&mut self, index: u64, used: bool) -> Option<&mut Fingerprint> {
+        let (of, fingerprint) = &mut self.0[index as usize % KEPT];
+        if !used {
+            *of = index as u32;
+        }
+        (*of == index as u32).then_some(fingerprint)
+    }
 }
 
 /// Where an RTP packet belongs. Its index counts as used.
@@ -90,9 +120,21 @@ impl KeyRecord {
         KeyRecord {
             id,
             age: 0,
+            keeps: false,
             payload_key,
             packets: KeyUsage::default(),
             streams: Few::new(),
+        }
+    }
+
+    /// Whether its streams remember the latest [`KEPT`] packets from now on.
+    pub(super) fn keep_if(&mut self, keeps: bool) {
+        if !keeps || self.keeps {
+            return;
+        }
+        self.keeps = true;
+        for stream in &mut self.streams {
+            stream.kept.get_or_insert_with(Kept::new);
         }
     }
 
@@ -108,36 +150,38 @@ impl KeyRecord {
         if *packets >= RTP_INDEXES {
             return Err(ProtectError::KeyExhausted);
         }
-        let stream = stream(&mut self.streams, ssrc)?;
-        let (index, used, latest) = match &mut stream.rtp {
+        let stream = stream(&mut self.streams, ssrc, self.keeps)?;
+        let (index, refused, latest) = match &mut stream.rtp {
             None => {
                 let index = u64::from(seq);
                 stream.rtp = Some(Window::starting_at(index));
-                (index, false, true)
+                (index, None, true)
             }
             Some(window) => {
                 let index = next_index(window.highest(), seq)?;
-                let used = match window.take(index) {
-                    Seen::New => false,
-                    Seen::Used => true,
-                    Seen::TooOld => return Err(ProtectError::IndexTooOld),
+                let refused = match window.take(index) {
+                    Seen::New => None,
+                    Seen::Used => Some(ProtectError::ReusedIndex),
+                    Seen::TooOld => Some(ProtectError::IndexTooOld),
                 };
-                (index, used, window.highest() - index < KNOWN as u64)
+                (index, refused, window.highest() - index < KNOWN as u64)
             }
         };
+        let used = refused.is_some();
         let fingerprint = match again {
             Again::SamePayload(kernels, payload) => {
                 Some(self.payload_key.fingerprint(kernels, index, payload))
             }
             Again::SamePacket | Again::Never => None,
         };
-        let slot = match again {
-            Again::Never => None,
-            _ if !latest => None,
-            _ => Some(&mut stream.fingerprints[index as usize % KNOWN]),
+        let slot = match (again, &mut stream.kept) {
+            (Again::Never, _) => None,
+            (_, Some(kept)) => kept.slot(index, used),
+            (_, None) if !latest => None,
+            (_, None) => Some(&mut stream.fingerprints[index as usize % KNOWN]),
         };
-        if used && slot.is_none() {
-            return Err(ProtectError::ReusedIndex);
+        if let (Some(why), None) = (refused, &slot) {
+            return Err(why);
         }
         *packets += u64::from(!used);
         Ok(RtpPlace {
@@ -155,7 +199,7 @@ impl KeyRecord {
         if self.packets.rtcp >= RTCP_INDEXES {
             return Err(ProtectError::KeyExhausted);
         }
-        let stream = stream(&mut self.streams, ssrc)?;
+        let stream = stream(&mut self.streams, ssrc, self.keeps)?;
         let index = stream.rtcp_next;
         stream.rtcp_next += 1;
         self.packets.rtcp += 1;
@@ -170,15 +214,19 @@ impl KeyRecord {
 
 /// The SSRC's stream, which is new if this is its first packet.
 #[inline]
-fn stream(streams: &mut Few<Stream>, ssrc: u32) -> Result<&mut Stream, ProtectError> {
+fn stream(streams: &mut Few<Stream>, ssrc: u32, keeps: bool) -> Result<&mut Stream, ProtectError> {
     match streams.iter().position(|s| s.ssrc == ssrc) {
         Some(known) => Ok(&mut streams.as_mut_slice()[known]),
-        None => new_stream(streams, ssrc),
+        None => new_stream(streams, ssrc, keeps),
     }
 }
 
 #[cold]
-fn new_stream(streams: &mut Few<Stream>, ssrc: u32) -> Result<&mut Stream, ProtectError> {
+fn new_stream(
+    streams: &mut Few<Stream>,
+    ssrc: u32,
+    keeps: bool,
+) -> Result<&mut Stream, ProtectError> {
     if streams.len() >= MAX_LOCAL_SOURCES {
         return Err(ProtectError::TooManySources);
     }
@@ -187,6 +235,7 @@ fn new_stream(streams: &mut Few<Stream>, ssrc: u32) -> Result<&mut Stream, Prote
         ssrc,
         rtcp_next: 0,
         rtp: None,
+        kept: keeps.then(Kept::new),
         fingerprints: [Fingerprint::default(); KNOWN],
     });
     let new = streams.len() - 1;

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "batch")]
 mod batch;
+mod gaps;
 mod local;
 mod mki;
 #[path = "../../tests/common/protect.rs"]

@@ -235,6 +235,23 @@ fn a_refused_offer_whose_key_was_already_used_is_taken_back() {
 }
 
 #[test]
+fn a_key_that_stands_and_was_not_heard_survives_a_refused_offer() {
+    // A hold with a new key, under which nothing is sent; then an offer with another one, which is refused.
+    let (mut s, mut r) = past_the_wrap();
+    set(&mut r, policy(CM, 2), 0);
+    r.commit();
+    set(&mut r, policy(CM, 3), 60_000);
+    let late = protect(&mut s, &rtp(0x11)).unwrap();
+    assert_eq!(unprotect_at(&mut r, &late, 60_000), Ok(rtp(0x11)));
+    r.cancel(60_000);
+    let refused = protect(&mut sender(&policy(CM, 3)), &rtp(0x12)).unwrap();
+    let refused = unprotect_at(&mut r, &refused, 70_000);
+    assert_eq!(refused, Err(UnprotectError::AuthFailed));
+    let out = protect(&mut sender(&policy(CM, 2)), &rtp(0x12)).unwrap();
+    assert_eq!(unprotect_at(&mut r, &out, 70_000), Ok(rtp(0x12)));
+}
+
+#[test]
 fn what_stands_cannot_be_refused() {
     let (mut s, mut r) = past_the_wrap();
     set(&mut r, policy(CM, 2), 0);

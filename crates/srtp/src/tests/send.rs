@@ -181,6 +181,71 @@ fn of_the_same_payload_under_another_index_nothing_follows() {
 }
 
 #[test]
+fn a_session_that_keeps_what_it_sent_knows_the_latest_512() {
+    let mut known = Vec::new();
+    for keeps in [false, true] {
+        let mut s = sender(&policy(CM, 1));
+        if keeps {
+            s.keep_sent();
+        }
+        // Past a wrap, every third one lost in front of us.
+        let seqs: Vec<u16> = (0..700_u16)
+            .map(|n| 64_900_u16.wrapping_add(3 * n / 2))
+            .collect();
+        let first: Vec<_> = seqs
+            .iter()
+            .map(|seq| protect(&mut s, &rtp(*seq)).unwrap())
+            .collect();
+        let latest = *seqs.last().unwrap();
+        let mut oldest = 0;
+        for (seq, first) in seqs.iter().zip(&first) {
+            let behind = latest.wrapping_sub(*seq);
+            let other = rtp_from(SSRC, *seq, b"other");
+            assert!(protect(&mut s, &other).is_err(), "{keeps} {behind}");
+            match protect(&mut s, &rtp(*seq)) {
+                Ok(again) => {
+                    assert_eq!(again, *first, "{keeps} {behind}");
+                    oldest = oldest.max(behind);
+                }
+                Err(why) => assert!(
+                    matches!(why, ProtectError::ReusedIndex | ProtectError::IndexTooOld),
+                    "{keeps} {behind}: {why}"
+                ),
+            }
+        }
+        known.push(oldest);
+        // An index that was left out, in the window and before it.
+        let skipped = |behind: u16| {
+            let left_out = |seq: &u16| !seqs.contains(seq);
+            let before = (behind..).map(|behind| latest.wrapping_sub(behind));
+            before.into_iter().find(left_out).unwrap()
+        };
+        assert!(protect(&mut s, &rtp(skipped(20))).is_ok());
+        let late = protect(&mut s, &rtp(skipped(140)));
+        assert_eq!(late, Err(ProtectError::IndexTooOld));
+    }
+    // Where packets were lost in front of us, places are kept for longer.
+    assert_eq!(known[0], 63);
+    assert!(known[1] >= 510, "{known:?}");
+}
+
+#[test]
+fn keeping_takes_memory_for_streams_that_may_repeat() {
+    let mut s = sender(&policy(GCM, 1));
+    s.keep_sent();
+    protect(&mut s, &rtp(10)).unwrap();
+    for seq in 11..200 {
+        protect(&mut s, &rtp(seq)).unwrap();
+    }
+    assert_eq!(protect(&mut s, &rtp(20)), Err(ProtectError::IndexTooOld));
+    assert_eq!(protect(&mut s, &rtp(199)), Err(ProtectError::ReusedIndex));
+    // Under another suite it may.
+    s.set_local(LocalSsrc::Any, &policy(CM, 1)).unwrap();
+    protect(&mut s, &rtp(200)).unwrap();
+    assert!(protect(&mut s, &rtp(200)).is_ok());
+}
+
+#[test]
 fn an_aead_never_sees_an_index_twice() {
     let mut s = sender(&policy(GCM, 1));
     protect(&mut s, &rtp(10)).unwrap();

@@ -31,6 +31,8 @@ pub struct Setup<'a> {
     pub short_rtcp_tag: bool,
     /// A used index is encrypted again.
     pub allow_repeat: bool,
+    /// One SSRC alone, and the rollover counter of its next packet.
+    pub stream: Option<(u32, u32)>,
 }
 
 impl<'a> Setup<'a> {
@@ -43,6 +45,7 @@ impl<'a> Setup<'a> {
             inbound,
             short_rtcp_tag: false,
             allow_repeat: false,
+            stream: None,
         }
     }
 }
@@ -91,6 +94,10 @@ impl LibSrtp {
         } else {
             c::srtp_ssrc_type_t_ssrc_any_outbound
         };
+        if let Some((ssrc, _)) = setup.stream {
+            policy.ssrc.type_ = c::srtp_ssrc_type_t_ssrc_specific;
+            policy.ssrc.value = ssrc;
+        }
         policy.window_size = 128;
         policy.allow_repeat_tx = c_int::from(setup.allow_repeat);
         if setup.mki.is_some() {
@@ -103,6 +110,11 @@ impl LibSrtp {
         // SAFETY: policy, keys and MKI live until the call returns; libsrtp copies them.
         let status = unsafe { c::srtp_create(&raw mut session, &raw const policy) };
         assert_eq!(status, 0, "srtp_create for {}", setup.suite);
+        if let Some((ssrc, roc)) = setup.stream.filter(|(_, roc)| *roc > 0) {
+            // SAFETY: a live session with this stream.
+            let status = unsafe { c::srtp_set_stream_roc(session, ssrc, roc) };
+            assert_eq!(status, 0, "srtp_set_stream_roc");
+        }
         LibSrtp {
             session,
             use_mki: c_uint::from(setup.mki.is_some()),

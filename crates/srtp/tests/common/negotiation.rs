@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use srtp::sdes::negotiation::{Action, Exchange, Keys, Negotiation, Terms};
+use srtp::sdes::negotiation::{Action, Exchange, Keys, Negotiation, Terms, Warning};
 use srtp::sdes::{CryptoLine, Entropy, KeyAge, MkiRule, NoEntropy, Rules};
 use srtp::{LocalSsrc, Session, SessionParams, Suite};
 
@@ -50,8 +50,8 @@ struct World {
     negotiation: Negotiation,
     session: Option<Session>,
     entropy: Counting,
-    /// Every local key that was in a description of ours.
-    told: BTreeSet<Vec<u8>>,
+    /// Every local key that was in a description of ours, and the suite there.
+    told: BTreeSet<(Vec<u8>, &'static str)>,
     /// Every local key that a session had.
     used: BTreeSet<Vec<u8>>,
     in_force: Option<Keys>,
@@ -152,7 +152,8 @@ fn line(script: &mut Script<'_>) -> String {
         " WSH=64",
         " KDR=1",
     ][usize::from(more & 0x0f) % 7];
-    let fields = ["", "|2^20", "|2^10", "|1:4", "|2:4"][usize::from(more >> 4) % 5];
+    let fields =
+        ["", "|2^20", "|2^10", "|1:4", "|2:4", "|2^49", " | 2^31"][usize::from(more >> 4) % 7];
     format!("{tag} {suite} inline:{key}{fields}{params}")
 }
 
@@ -177,10 +178,28 @@ impl World {
         let Ok(step) = received else {
             return;
         };
+        if matches!(step.warning, Some(Warning::StaysAsItWas(_))) {
+            assert!(self.in_force.is_some(), "there is nothing to stay");
+            assert!(matches!(step.action, Action::None | Action::Cancel));
+            assert!(CryptoLine::parse(&value, &TERMS.rules).is_err());
+            if !fails {
+                let action = step.action.clone();
+                self.negotiation.enter(step);
+                self.apply(action, exchange);
+            }
+            return;
+        }
         let parsed = CryptoLine::parse(&value, &TERMS.rules).expect("it was taken");
         if let Action::Begin(keys) | Action::Propose(keys) | Action::PutInForce(keys) = &step.action
         {
             self.check(keys, &parsed);
+            // An answer brings no other suite than the one that our key was offered under.
+            if exchange == Exchange::TheirAnswer {
+                let is_in_force = |now: &Keys| {
+                    local_key(now) == local_key(keys) && now.local.suite() == keys.local.suite()
+                };
+                assert!(self.has_told(keys) || self.in_force.as_ref().is_some_and(is_in_force));
+            }
         }
         if fails {
             return;
@@ -219,7 +238,7 @@ impl World {
             Action::Begin(keys) => {
                 assert!(self.session.is_none(), "keys are in force");
                 let key = local_key(&keys);
-                let answers_us = self.told.contains(&key);
+                let answers_us = self.has_told(&keys);
                 assert!(answers_us || exchange != Exchange::TheirAnswer);
                 assert!(!self.used.contains(&key), "a key stream would begin again");
                 let mut session = Session::new(srtp::kernels());
@@ -263,12 +282,17 @@ impl World {
         }
     }
 
+    fn has_told(&self, keys: &Keys) -> bool {
+        self.told
+            .contains(&(local_key(keys), keys.local.suite().name()))
+    }
+
     /// The local key never changes without the peer being told.
     fn local_may_become(&self, keys: &Keys) {
         let now = self.in_force.as_ref().map(local_key);
         let next = local_key(keys);
         assert!(
-            now.as_ref() == Some(&next) || self.told.contains(&next),
+            now.as_ref() == Some(&next) || self.has_told(keys),
             "the peer does not know our new key"
         );
     }
@@ -305,7 +329,8 @@ impl World {
         }
         for line in lines {
             assert_eq!(line.keys.len(), 1);
-            self.told.insert(line.keys[0].key.key_salt().to_vec());
+            let key = line.keys[0].key.key_salt().to_vec();
+            self.told.insert((key, line.suite.name()));
         }
         self.answered |= answers;
         let action = description.step.action.clone();

@@ -5,7 +5,7 @@ use std::ptr;
 use crate::ffi::call::SessionKey;
 use crate::ffi::channel::Channel;
 use crate::ffi::rtp::OwnedRtp;
-use crate::ffi::{ao2, sys};
+use crate::ffi::sys;
 
 /// The session of a channel, NULL if it is not PJSIP's or is hung up. Good while the channel is locked, by which chan_pjsip gives
 /// it up.
@@ -50,8 +50,7 @@ pub fn media_of(channel: Channel<'_>) -> [Option<OwnedRtp>; 2] {
         }
         [sys::AST_MEDIA_TYPE_AUDIO, sys::AST_MEDIA_TYPE_VIDEO].map(|kind| {
             let media = *(*state).default_session.get(kind as usize)?;
-            let instance = media.as_ref()?.rtp;
-            OwnedRtp::from_raw(ao2::count(instance.cast())?.cast())
+            OwnedRtp::share(media.as_ref()?.rtp)
         })
     }
 }

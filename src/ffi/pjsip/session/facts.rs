@@ -3,16 +3,19 @@
 //! Its structures are read here. Their fields lie where the headers say in every release of a branch (bit fields that were
 //! added share a word); `ast_sip_endpoint` is the exception, and is asked through sorcery.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 use std::ptr::{self, NonNull};
 
 use srtp::sdes::MediaLine;
 use srtp::sdes::negotiation::Exchange;
+use zeroize::Zeroizing;
 
 use crate::ffi::call::{Call, SessionKey};
+use crate::ffi::channel::Channel;
 use crate::ffi::pjsip::address::to_socket_addr;
-use crate::ffi::pjsip::{Status, strings};
+use crate::ffi::pjsip::{Status, sorcery, strings};
 use crate::ffi::{sys, text};
 
 /// A live session, in its serializer.
@@ -35,6 +38,11 @@ impl Session<'_> {
             raw,
             _alive: PhantomData,
         })
+    }
+
+    /// The raw pointer, for calls in this folder.
+    pub(super) fn as_ptr(&self) -> *mut sys::ast_sip_session {
+        self.raw.as_ptr()
     }
 
     /// Names it.
@@ -121,8 +129,12 @@ impl Session<'_> {
         Call {
             key: self.key(),
             endpoint: endpoint.unwrap_or_default(),
+            channel: self.channel().map(Channel::unique_id).unwrap_or_default(),
             call_id,
             peer,
+            stream: line
+                .as_ref()
+                .and_then(|(_, number)| usize::try_from(*number).ok()),
             media: line.map_or_else(String::new, |(kind, number)| format!("{kind} {number}")),
             media_address,
             exchange: self.exchange(),
@@ -208,11 +220,9 @@ impl Session<'_> {
     /// Where the peer wants the media of line `number`.
     fn media_address(&self, number: usize) -> Option<SocketAddr> {
         let description = self.remote_description()?;
-        // SAFETY: a description in the dialog's pool, which does not change in this task; the first `media_count` elements
-        // of the array are its media lines, and connection lines may be missing.
+        // SAFETY: a description in the dialog's pool, which does not change in this task; connection lines may be missing.
         let (host, port) = unsafe {
-            let count = usize::try_from((*description).media_count).ok()?;
-            let media = *(*description).media.get(..count)?.get(number)?;
+            let media = *media_of(&*description).get(number)?;
             let own = (*media).conn;
             let connection = if own.is_null() {
                 (*description).conn
@@ -226,78 +236,116 @@ impl Session<'_> {
         (!host.is_unspecified() && port != 0).then(|| SocketAddr::new(host, port))
     }
 
-    /// The media lines of the peer's latest description.
-    pub fn remote_media(&self) -> Vec<MediaLine> {
-        let Some(description) = self.remote_description() else {
+    /// The media lines of the peer's answer to our latest description. None while it has not answered.
+    pub fn answer(&self) -> Vec<MediaLine> {
+        if self.exchange() != Exchange::TheirAnswer {
+            return Vec::new();
+        }
+        let (Some(remote), Some((negotiator, _))) = (self.remote_description(), self.negotiator())
+        else {
             return Vec::new();
         };
-        // SAFETY: a description in the dialog's pool, which does not change in this task; the first `media_count` elements
-        // of the array are its media lines.
-        unsafe {
-            let count = usize::try_from((*description).media_count).unwrap_or(0);
-            let media = (*description).media.get(..count).unwrap_or_default();
-            media
-                .iter()
-                .map(|media| {
-                    let line = &(**media).desc;
-                    let crypto =
-                        sys::pjmedia_sdp_media_find_attr2(*media, c"crypto".as_ptr(), ptr::null());
-                    MediaLine {
-                        kind: strings::to_text(line.media),
-                        port: line.port,
-                        transport: strings::to_text(line.transport),
-                        has_crypto: !crypto.is_null(),
-                    }
-                })
-                .collect()
+        let mut local = ptr::null();
+        // SAFETY: the session's negotiator, in its serializer; with an answer it has both descriptions.
+        let status = unsafe { sys::pjmedia_sdp_neg_get_active_local(negotiator, &raw mut local) };
+        if status != Status::SUCCESS || local.is_null() {
+            return Vec::new();
         }
+        // SAFETY: descriptions in the dialog's pool, which do not change in this task.
+        let (remote, local) = unsafe { (media_of(&*remote), media_of(&*local)) };
+        let lines = remote.iter().zip(local).enumerate();
+        lines
+            .map(|(number, (theirs, ours))| {
+                // SAFETY: media lines of these descriptions, whose texts lie in the same pool.
+                unsafe {
+                    MediaLine {
+                        kind: strings::to_text((**theirs).desc.media),
+                        port: (**theirs).desc.port,
+                        transport: strings::to_text((**theirs).desc.transport),
+                        offered: strings::to_text((**ours).desc.transport),
+                        is_offered_sdes: (**ours).desc.port != 0 && !crypto_of(&**ours).is_empty(),
+                        crypto: crypto_of(&**theirs),
+                        is_bundled: self.is_bundled(number),
+                    }
+                }
+            })
+            .collect()
     }
 
-    /// Options of the session's endpoint, as `pjsip show endpoint` prints them; `None` for one that there is not.
+    /// Whether the packets of line `number` go over the transport of a line before it.
+    fn is_bundled(&self, number: usize) -> bool {
+        let group = |wanted: &dyn Fn(usize) -> bool| {
+            self.media().find_map(|media| {
+                // SAFETY: a media line of this session, which does not change in this task.
+                let media = unsafe { &*media };
+                let is_it =
+                    media.bundled != 0 && usize::try_from(media.stream_num).is_ok_and(wanted);
+                is_it.then_some(media.bundle_group)
+            })
+        };
+        let own = group(&|other| other == number);
+        own.is_some() && own == group(&|other| other < number)
+    }
+
+    /// An option of the session's endpoint, as `pjsip show endpoint` prints them.
     ///
     /// Through sorcery and not from the structure: `media_encryption` lies elsewhere in 22.0 than in 22.1, which cannot be
     /// told apart at load.
-    pub fn endpoint_options<const N: usize>(&self, names: [&str; N]) -> [Option<String>; N] {
-        let mut values = [const { None }; N];
-        // SAFETY: alive; the endpoint is a sorcery object that the session holds a reference to. The list is ours.
-        let list = unsafe {
+    pub fn endpoint_options(&self) -> BTreeMap<String, Zeroizing<String>> {
+        // SAFETY: alive; the endpoint is a sorcery object that the session holds a reference to.
+        unsafe {
             let endpoint = (*self.raw.as_ptr()).endpoint;
-            if endpoint.is_null() {
-                return values;
+            match endpoint.is_null() {
+                true => BTreeMap::new(),
+                false => sorcery::options(endpoint.cast()),
             }
-            sys::ast_sorcery_objectset_create2(
-                sys::ast_sip_get_sorcery(),
-                endpoint.cast(),
-                sys::AST_HANDLER_ONLY_STRING,
-            )
-        };
-        let mut variable = list;
-        // SAFETY: the list lives until it is destroyed below, and nobody else has it.
-        while let Some(node) = unsafe { variable.as_ref() } {
-            // SAFETY: a text inside the node.
-            let name = unsafe { text(node.name) }.unwrap_or_default();
-            if let Some(place) = names.iter().position(|wanted| *wanted == name) {
-                // SAFETY: a text inside the node.
-                values[place] = unsafe { text(node.value) };
-            }
-            variable = node.next;
         }
-        // SAFETY: the list made above; nothing of it is referred to any more.
-        unsafe { sys::ast_variables_destroy(list) };
-        values
+    }
+
+    /// Its channel, once it has one.
+    pub fn channel(&self) -> Option<Channel<'_>> {
+        // SAFETY: alive; the channel is the session's own while this value is used, of which the session holds a reference.
+        unsafe { Channel::from_raw((*self.raw.as_ptr()).channel) }
+    }
+
+    /// Refuses the INVITE that began it, with a status of SIP.
+    pub fn refuse(&self, status: u16) {
+        // SAFETY: alive, in its serializer, and whoever called us holds a reference.
+        unsafe { sys::ast_sip_session_terminate(self.raw.as_ptr(), status.into()) };
     }
 
     /// Hangs the session's channel up, as res_pjsip_session does when media cannot be negotiated.
     pub fn hang_up(&self) {
-        // SAFETY: alive, and the channel is the session's own while its serializer runs this task; the functions lock it.
-        unsafe {
-            let channel = (*self.raw.as_ptr()).channel;
-            if !channel.is_null() {
-                let cause = sys::AST_CAUSE_BEARERCAPABILITY_NOTAVAIL.cast_signed();
-                sys::ast_channel_hangupcause_set(channel, cause);
-                sys::ast_set_hangupsource(channel, sys::ast_channel_name(channel), 0);
-                sys::ast_queue_hangup(channel);
-            }
+        if let Some(channel) = self.channel() {
+            channel.hang_up();
         }
     }
+}
+
+/// The media lines of a description.
+fn media_of(description: &sys::pjmedia_sdp_session) -> &[*mut sys::pjmedia_sdp_media] {
+    let count = usize::try_from(description.media_count).unwrap_or(0);
+    description.media.get(..count).unwrap_or_default()
+}
+
+/// The values of a line's `a=crypto` attributes.
+///
+/// # Safety
+///
+/// A media line of a description, which does not change during the call.
+unsafe fn crypto_of(media: &sys::pjmedia_sdp_media) -> Vec<Zeroizing<String>> {
+    let count = usize::try_from(media.attr_count).unwrap_or(0);
+    let attributes = media.attr.get(..count).unwrap_or_default();
+    attributes
+        .iter()
+        .filter_map(|attribute| {
+            // SAFETY: by the caller, the first `attr_count` elements are attributes in the pool of the line, whose texts lie
+            // there too.
+            unsafe {
+                let attribute = &**attribute;
+                (strings::to_text(attribute.name) == "crypto")
+                    .then(|| Zeroizing::new(strings::to_text(attribute.value)))
+            }
+        })
+        .collect()
 }

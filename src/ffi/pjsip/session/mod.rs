@@ -9,10 +9,12 @@ mod channel;
 mod facts;
 mod refresh;
 mod supplement;
+mod task;
 
 use std::collections::BTreeMap;
 use std::ptr;
 
+use crate::ffi::ao2::Ao2;
 use crate::ffi::call::Call;
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::sdes::Stream;
@@ -21,8 +23,8 @@ use crate::ffi::sys;
 
 pub use channel::{key_of, media_of};
 pub use facts::Session;
-pub use refresh::offer_again;
-pub use supplement::{Registration, Supplement, register};
+pub use refresh::{later_by_channel, offer_again};
+pub use supplement::{Incoming, Registration, Supplement, register};
 
 /// Live sessions and the addresses of their serializers, by address. Addresses only: nothing is read through them outside
 /// of [`find`].
@@ -35,22 +37,46 @@ pub fn count() -> usize {
 
 /// The call that `rtp` belongs to, asked from within that call's serializer; `None` elsewhere.
 pub fn call_of(rtp: RtpInstance<'_>) -> Option<Call> {
-    find(|media| {
+    find(is_of(rtp), |session, media| session.call(Some(media)))
+}
+
+/// Has `run` be called with the session that `rtp` belongs to when its serializer is done with what it does now. To be asked
+/// for from within that serializer. `false`: it will not be.
+pub fn later(rtp: RtpInstance<'_>, run: fn(&Session<'_>)) -> bool {
+    // SAFETY: a live session: whoever uses its media in its serializer now has a reference.
+    let session = find(is_of(rtp), |session, _| unsafe {
+        Ao2::share(session.as_ptr().cast())
+    });
+    // SAFETY: a session.
+    session
+        .flatten()
+        .is_some_and(|session| unsafe { task::push(session, run) })
+}
+
+/// Whether a media line is the one of `rtp`.
+fn is_of(rtp: RtpInstance<'_>) -> impl Fn(*const sys::ast_sip_session_media) -> bool {
+    move |media| {
         // SAFETY: `find` vouches for the session's media.
         unsafe { (*media).rtp == rtp.as_ptr() }
-    })
+    }
 }
 
 /// The call that a stream belongs to, likewise.
 pub fn call_of_stream(stream: Stream<'_>) -> Option<Call> {
-    find(|media| {
-        // SAFETY: `find` vouches for the session's media.
-        unsafe { ptr::eq((*media).srtp, stream.as_ptr()) }
-    })
+    find(
+        |media| {
+            // SAFETY: `find` vouches for the session's media.
+            unsafe { ptr::eq((*media).srtp, stream.as_ptr()) }
+        },
+        |session, media| session.call(Some(media)),
+    )
 }
 
-/// The session of this thread's serializer that has a media line for which `is_it`.
-fn find(is_it: impl Fn(*const sys::ast_sip_session_media) -> bool) -> Option<Call> {
+/// What `look` finds in the session of this thread's serializer that has a media line for which `is_it`.
+fn find<R>(
+    is_it: impl Fn(*const sys::ast_sip_session_media) -> bool,
+    look: impl Fn(&Session<'_>, *const sys::ast_sip_session_media) -> R,
+) -> Option<R> {
     // SAFETY: reads a thread-local of Asterisk's.
     let serializer = unsafe { sys::ct_current_serializer() };
     if serializer.is_null() {
@@ -64,6 +90,6 @@ fn find(is_it: impl Fn(*const sys::ast_sip_session_media) -> bool) -> Option<Cal
             // map is whole until this closure ends; its media change only in its serializer, which runs this very task.
             let session = unsafe { Session::from_raw(ptr::with_exposed_provenance_mut(*address)) }?;
             let media = session.media().find(|media| is_it(*media))?;
-            Some(session.call(Some(media)))
+            Some(look(&session, media))
         })
 }

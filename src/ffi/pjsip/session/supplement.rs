@@ -5,26 +5,71 @@
 //! Its functions are called by Asterisk, and as `asterisk/res_pjsip_session.h` has it: with a live session, and all but
 //! `destroy` in a task of its serializer.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
+use std::marker::PhantomData;
 
+use crate::ffi::ao2::Ao2;
 use crate::ffi::call::SessionKey;
 use crate::ffi::guard::guard;
 use crate::ffi::opaque::Opaque;
+use crate::ffi::pjsip::gate::Over;
 use crate::ffi::pjsip::transport::Connection;
 use crate::ffi::sys;
 
-use super::{LIVE, Session};
+use super::{LIVE, Session, task};
 
 /// What is done when sessions end and are answered. Called in the session's serializer, except for `ended`.
 pub trait Supplement: 'static {
-    /// An INVITE of the peer's, or an answer of any kind to ours, came on this connection. An answer's media are applied by now.
+    /// An INVITE of the peer's, or an answer of any kind to a request of ours, came on this connection. What it describes is
+    /// applied by now if it is an answer.
     fn heard(session: &Session<'_>, connection: Connection);
 
-    /// The peer accepted our INVITE, and its answer is applied.
-    fn answered(session: &Session<'_>);
+    /// A message came that may have had the peer's answer to our description, and if it had, Asterisk has applied it or has
+    /// failed to. `is_final`: the answer that counts is here: no other one can follow, as it can behind early media.
+    fn answered(session: &Session<'_>, is_final: bool);
+
+    /// An INVITE of the peer's has come. `false`: it is refused, and has been answered.
+    fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool;
+
+    /// An INVITE of ours is about to be sent.
+    fn inviting(session: &Session<'_>);
+
+    /// An INVITE of the peer's is about to be answered.
+    fn answering(session: &Session<'_>);
+
+    /// The call is over; the session and its channel are still there.
+    fn ending(session: &Session<'_>);
 
     /// The session is gone.
     fn ended(key: SessionKey);
+}
+
+/// A message that has come.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    data: *const sys::pjsip_rx_data,
+    _alive: PhantomData<&'a sys::pjsip_rx_data>,
+}
+
+impl Incoming<'_> {
+    /// Its octets.
+    pub fn octets(&self) -> &[u8] {
+        // SAFETY: a message that lives while the value does, and does not change.
+        unsafe {
+            let info = &raw const (*self.data).msg_info;
+            let length = usize::try_from((*info).len).unwrap_or(0);
+            if (*info).msg_buf.is_null() {
+                return &[];
+            }
+            std::slice::from_raw_parts((*info).msg_buf.cast::<u8>().cast_const(), length)
+        }
+    }
+
+    /// What it came over.
+    pub fn over(&self) -> Over {
+        // SAFETY: a clone of the message holds a count of the transport that it came over.
+        unsafe { Over::of((*self.data).tp_info.transport) }
+    }
 }
 
 unsafe extern "C" fn begin(session: *mut sys::ast_sip_session) {
@@ -42,6 +87,42 @@ unsafe extern "C" fn destroy<S: Supplement>(session: *mut sys::ast_sip_session) 
         LIVE.lock().remove(&session.addr());
         S::ended(SessionKey(session.addr()));
     });
+}
+
+/// Calls `hook` with the session.
+///
+/// # Safety
+///
+/// `session` is NULL or as `Session::from_raw` wants it.
+unsafe fn with(session: *mut sys::ast_sip_session, hook: impl FnOnce(&Session<'_>)) {
+    guard((), || {
+        // SAFETY: by the caller.
+        if let Some(session) = unsafe { Session::from_raw(session) } {
+            hook(&session);
+        }
+    });
+}
+
+unsafe extern "C" fn outgoing_request<S: Supplement>(
+    session: *mut sys::ast_sip_session,
+    _tdata: *mut sys::pjsip_tx_data,
+) {
+    // SAFETY: Asterisk hands a live session, in its serializer.
+    unsafe { with(session, S::inviting) };
+}
+
+unsafe extern "C" fn outgoing_response<S: Supplement>(
+    session: *mut sys::ast_sip_session,
+    _tdata: *mut sys::pjsip_tx_data,
+) {
+    // SAFETY: as for a request.
+    unsafe { with(session, S::answering) };
+}
+
+unsafe extern "C" fn end<S: Supplement>(session: *mut sys::ast_sip_session) {
+    // SAFETY: Asterisk hands a live session, whose channel and dialog are there until this is back; in its serializer, or
+    // with nothing left that runs in that.
+    unsafe { with(session, S::ending) };
 }
 
 unsafe extern "C" fn incoming_response<S: Supplement>(
@@ -62,26 +143,56 @@ unsafe extern "C" fn incoming_response<S: Supplement>(
             )
         };
         S::heard(&session, connection);
-        if status / 100 == 2 {
-            S::answered(&session);
+        if status / 100 <= 2 {
+            S::answered(&session, status / 100 == 2);
         }
     });
 }
 
+/// A request: an INVITE; or an ACK or PRACK, which answers an offer that was in a response of ours (RFC 3261 section 13.2.1,
+/// RFC 3262 section 5).
 unsafe extern "C" fn incoming_request<S: Supplement>(
     session: *mut sys::ast_sip_session,
     rdata: *mut sys::pjsip_rx_data,
 ) -> c_int {
-    guard(0, || {
-        // SAFETY: Asterisk hands a live session, in its serializer, and the request that it has parsed.
+    /// Others have their turn.
+    const GO_ON: c_int = 0;
+    const REFUSED: c_int = -1;
+    guard(REFUSED, || {
+        // SAFETY: Asterisk hands a request that it has parsed.
+        let method = unsafe { (*(*rdata).msg_info.msg).line.req.method.id };
+        if method == sys::PJSIP_INVITE_METHOD {
+            // SAFETY: Asterisk hands a live session, in its serializer, and the request.
+            let (session, connection) = unsafe {
+                let Some(session) = Session::from_raw(session) else {
+                    return GO_ON;
+                };
+                (session, Connection::of(rdata))
+            };
+            S::heard(&session, connection);
+            let invite = Incoming {
+                data: rdata,
+                _alive: PhantomData,
+            };
+            return if S::invited(&session, &invite) {
+                GO_ON
+            } else {
+                REFUSED
+            };
+        }
+        // PJSIP reads the description in a PRACK when this returns.
+        // SAFETY: Asterisk hands a live session, in its serializer.
         unsafe {
-            if let Some(session) = Session::from_raw(session) {
-                S::heard(&session, Connection::of(rdata));
+            if let Some(session) = Ao2::share(session.cast()) {
+                task::push(session, |session| S::answered(session, true));
             }
         }
-        0
+        GO_ON
     })
 }
+
+/// The methods of what can bring an answer: responses to the first two, and the last two themselves.
+const METHODS: &CStr = c"INVITE,UPDATE,PRACK,ACK";
 
 /// Room for what later releases of a branch append to `ast_sip_session_supplement`: the core reads it in ours.
 #[repr(C)]
@@ -110,10 +221,13 @@ pub fn register<S: Supplement>() -> Registration {
     // is a plain value; zeros stand for "not used". The module is ours.
     unsafe {
         let supplement = &raw mut (*supplement).supplement;
-        (*supplement).method = c"INVITE".as_ptr();
+        (*supplement).method = METHODS.as_ptr();
         (*supplement).priority = sys::AST_SIP_SUPPLEMENT_PRIORITY_FIRST;
         (*supplement).response_priority = sys::AST_SIP_SESSION_AFTER_MEDIA;
         (*supplement).incoming_request = Some(incoming_request::<S>);
+        (*supplement).outgoing_request = Some(outgoing_request::<S>);
+        (*supplement).outgoing_response = Some(outgoing_response::<S>);
+        (*supplement).session_end = Some(end::<S>);
         (*supplement).incoming_response = Some(incoming_response::<S>);
         (*supplement).session_begin = Some(begin);
         (*supplement).session_destroy = Some(destroy::<S>);

@@ -42,6 +42,15 @@ pub(super) unsafe fn ours<'a>(transport: *mut sys::pjsip_transport) -> &'a Raw {
     unsafe { &*transport.cast::<Raw>() }
 }
 
+pub(super) type SendMsg = unsafe extern "C" fn(
+    *mut sys::pjsip_transport,
+    *mut sys::pjsip_tx_data,
+    *const sys::pj_sockaddr_t,
+    c_int,
+    *mut c_void,
+    sys::pjsip_transport_callback,
+) -> sys::pj_status_t;
+
 pub(super) unsafe extern "C" fn send_msg(
     transport: *mut sys::pjsip_transport,
     tdata: *mut sys::pjsip_tx_data,
@@ -74,16 +83,38 @@ pub(super) unsafe extern "C" fn send_msg(
         };
         let number = raw.next_token.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the address of a member is not NULL.
-        let handle = OpKey(unsafe { NonNull::new_unchecked(key) });
-        raw.pending.lock().insert(number, handle);
+        let handle = unsafe { NonNull::new_unchecked(key) };
+        let unsent = Unsent {
+            raw,
+            number,
+            handle,
+        };
+        raw.pending.lock().insert(number, OpKey(handle));
         if raw.carrier.send(message, number) {
+            std::mem::forget(unsent);
             return Status::PENDING.raw();
         }
-        raw.pending.lock().remove(&number);
-        // SAFETY: nothing was queued, so `sent` does not come and nobody else has the handle.
-        unsafe { (*key).tdata = ptr::null_mut() };
         Status::NOT_CONNECTED.raw()
     })
+}
+
+/// A message that is being handed over. Dropped, also by a panic, it takes that back: the message may be sent again, and nothing is said of
+/// it any more.
+struct Unsent<'raw> {
+    raw: &'raw Raw,
+    number: u64,
+    handle: NonNull<sys::pjsip_tx_data_op_key>,
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        // Whoever takes it from there has the handle: where `sent` was quicker, the message may be gone by now.
+        let ours = self.raw.pending.lock().remove(&self.number).is_some();
+        if ours {
+            // SAFETY: `sent` does not come for it any more, so that the message is still pjsip's, which called us with it.
+            unsafe { (*self.handle.as_ptr()).tdata = ptr::null_mut() };
+        }
+    }
 }
 
 pub(super) unsafe extern "C" fn do_shutdown(

@@ -1,5 +1,7 @@
 //! SIP over UDP, as far as one call needs it: calls, is called, and changes the call.
 
+mod early;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
@@ -14,6 +16,8 @@ pub struct Description {
     pub port: u16,
     /// `a=crypto` values. None: plain RTP.
     pub crypto: Vec<String>,
+    /// The profile, where it is not the one that goes with the keys.
+    pub profile: Option<&'static str>,
     /// Payload type of the one codec: 0 is PCMU, 3 GSM.
     pub codec: u8,
     /// Port of a second stream, of video (VP8, payload type 96).
@@ -63,6 +67,7 @@ impl Description {
         Self {
             port,
             crypto: crypto.to_vec(),
+            profile: None,
             codec: 0,
             video: None,
             bundle: None,
@@ -107,6 +112,8 @@ impl Answer {
             .expect("an address")
     }
 }
+
+pub use early::{Early, End, Ringing};
 
 /// A SIP message.
 #[derive(Debug, Clone)]
@@ -171,6 +178,8 @@ pub struct Phone {
     target: String,
     cseq: u32,
     version: u32,
+    /// What a PRACK says of the reliable response that it is for.
+    rack: String,
     /// The last response to each request that came: a retransmission gets it again (RFC 3261 section 17.2).
     responses: Vec<(String, String)>,
 }
@@ -194,6 +203,7 @@ impl Phone {
             target: String::new(),
             cseq: 0,
             version: 0,
+            rack: String::new(),
             responses: Vec::new(),
         }
     }
@@ -204,12 +214,16 @@ impl Phone {
     ///
     /// The status that refused it.
     pub fn call(&mut self, extension: &str, offer: &Description) -> Result<Answer, u16> {
+        self.begin_call(extension);
+        self.invite(offer)
+    }
+
+    fn begin_call(&mut self, extension: &str) {
         let n = unique();
         self.call_id = format!("call-{n}@{}", self.host);
         self.ours = format!("<sip:phone@{}>;tag=t{n}", self.host);
         self.target = format!("sip:{extension}@{}", self.asterisk);
         self.theirs = format!("<{}>", self.target);
-        self.invite(offer)
     }
 
     /// Offers another description in the call.
@@ -222,11 +236,25 @@ impl Phone {
         self.invite(offer)
     }
 
+    /// [`Phone::call`] with a description that is another's word for word.
+    ///
+    /// # Errors
+    ///
+    /// The status that refused it.
+    pub fn call_with_sdp(&mut self, extension: &str, sdp: &str) -> Result<Answer, u16> {
+        self.begin_call(extension);
+        self.invite_with_sdp(sdp)
+    }
+
     fn invite(&mut self, offer: &Description) -> Result<Answer, u16> {
-        self.cseq += 1;
         let sdp = self.describe(offer);
+        self.invite_with_sdp(&sdp)
+    }
+
+    fn invite_with_sdp(&mut self, sdp: &str) -> Result<Answer, u16> {
+        self.cseq += 1;
         let branch = unique();
-        self.send(&self.request("INVITE", branch, &sdp));
+        self.send(&self.request("INVITE", branch, sdp));
         let answer = self.wait(|message| message.status().is_some_and(|status| status >= 200));
         let status = answer.status().expect("a response");
         if status < 300 {
@@ -267,11 +295,24 @@ impl Phone {
         self.wait(|message| message.first.starts_with("ACK "));
     }
 
+    /// [`Phone::answer`] with a description that is another's word for word.
+    pub fn answer_with_sdp(&mut self, sdp: &str) -> Answer {
+        let invite = self.wait(|message| message.first.starts_with("INVITE "));
+        self.accept_with_sdp(&invite, sdp)
+    }
+
     fn accept(&mut self, invite: &Message, answer: impl FnOnce(&Answer) -> Description) -> Answer {
         let offer = Answer {
             sdp: invite.body.clone(),
         };
         let sdp = self.describe(&answer(&offer));
+        self.accept_with_sdp(invite, &sdp)
+    }
+
+    fn accept_with_sdp(&mut self, invite: &Message, sdp: &str) -> Answer {
+        let offer = Answer {
+            sdp: invite.body.clone(),
+        };
         self.call_id = invite.header("Call-ID").to_owned();
         self.theirs = invite.header("From").to_owned();
         self.target = invite.uri_of_contact();
@@ -279,9 +320,16 @@ impl Phone {
         if !self.ours.contains(";tag=") {
             self.ours += ";tag=answered";
         }
-        self.respond(invite, "200 OK", &sdp);
+        self.respond(invite, "200 OK", sdp);
         self.wait(|message| message.first.starts_with("ACK "));
         offer
+    }
+
+    /// Answers whatever comes, until Asterisk ends the call.
+    pub fn wait_for_hang_up(&mut self) {
+        let bye = self.wait(|message| message.first.starts_with("BYE "));
+        self.respond(&bye, "200 OK", "");
+        self.call_id.clear();
     }
 
     /// Ends the call.
@@ -292,14 +340,47 @@ impl Phone {
         self.call_id.clear();
     }
 
+    /// Has Asterisk transfer its other side to an extension; with `replaces`, to the call of that phone instead (RFC 3891), by
+    /// whose number it is. Waits until Asterisk says that it is done.
+    pub fn transfer(&mut self, extension: &str, replaces: Option<&Phone>) {
+        let tag = |side: &str| {
+            side.split_once(";tag=")
+                .expect("a dialog's tag")
+                .1
+                .to_owned()
+        };
+        let replaces = replaces.map_or_else(String::new, |call| {
+            let (to, from) = (tag(&call.theirs), tag(&call.ours));
+            let id = call.call_id.replace('@', "%40");
+            format!("?Replaces={id}%3Bto-tag%3D{to}%3Bfrom-tag%3D{from}")
+        });
+        self.cseq += 1;
+        let refer = self.request("REFER", unique(), "").replace(
+            "Content-Length:",
+            &format!(
+                "Refer-To: <sip:{extension}@{}{replaces}>\r\nContent-Length:",
+                self.asterisk
+            ),
+        );
+        self.send(&refer);
+        let answer = self.wait(|message| message.status().is_some_and(|status| status >= 200));
+        assert_eq!(answer.status(), Some(202), "{}", answer.first);
+        let done = self.wait(|message| {
+            message.first.starts_with("NOTIFY ") && message.body.starts_with("SIP/2.0 200")
+        });
+        self.respond(&done, "200 OK", "");
+    }
+
     fn describe(&mut self, what: &Description) -> String {
         self.version += 1;
         let (host, version) = (&self.host, self.version);
-        let profile = match (&what.bundle, what.crypto.is_empty()) {
-            (Some(_), _) => "UDP/TLS/RTP/SAVPF",
-            (None, true) => "RTP/AVP",
-            (None, false) => "RTP/SAVP",
-        };
+        let profile = what
+            .profile
+            .unwrap_or(match (&what.bundle, what.crypto.is_empty()) {
+                (Some(_), _) => "UDP/TLS/RTP/SAVPF",
+                (None, true) => "RTP/AVP",
+                (None, false) => "RTP/SAVP",
+            });
         let (of_session, [of_audio, of_video]) = match &what.bundle {
             Some(bundle) => (bundle.of_session(), [0, 1].map(|n| bundle.of_stream(n))),
             None => Default::default(),

@@ -48,6 +48,14 @@ pub const AES_32_SHORT_RTCP: Suite = Suite {
     rtcp: c::srtp_crypto_policy_set_aes_cm_128_hmac_sha1_32,
     ..AES_32
 };
+/// RFC 6188.
+pub const AES_256_80: Suite = Suite {
+    name: "AES_256_CM_HMAC_SHA1_80",
+    key_salt_len: 46,
+    rtp: c::srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80,
+    rtcp: c::srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80,
+    params: "",
+};
 /// RFC 7714.
 pub const GCM_128: Suite = Suite {
     name: "AEAD_AES_128_GCM",
@@ -114,12 +122,21 @@ impl Key {
     pub fn of_line(line: &str) -> Self {
         let mut words = line.split(' ').skip(1);
         let name = words.next().expect("a suite");
-        let suite = [AES_80, AES_UNAUTHENTICATED, AES_32, GCM_128, GCM_256]
-            .into_iter()
-            .find(|suite| {
-                suite.name == name && suite.params.is_empty() != line.contains("UNAUTHENTICATED")
-            })
-            .unwrap_or_else(|| panic!("suite of {line:?}"));
+        // The name of a draft of RFC 6188, which an answer has if the offer has it.
+        let name = name.replace("AES_CM_256_", "AES_256_CM_");
+        let suite = [
+            AES_80,
+            AES_UNAUTHENTICATED,
+            AES_32,
+            AES_256_80,
+            GCM_128,
+            GCM_256,
+        ]
+        .into_iter()
+        .find(|suite| {
+            suite.name == name && suite.params.is_empty() != line.contains("UNAUTHENTICATED")
+        })
+        .unwrap_or_else(|| panic!("suite of {line:?}"));
         let key = words.next().and_then(|word| word.strip_prefix("inline:"));
         let key = key.and_then(|key| key.split('|').next()).expect("a key");
         let key_salt = Base64::decode_vec(key).expect("base64");

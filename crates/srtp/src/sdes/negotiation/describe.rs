@@ -68,7 +68,7 @@ impl Negotiation {
         };
         Ok(Description {
             lines,
-            step: Step { action, next },
+            step: Step::new(action, next),
         })
     }
 }

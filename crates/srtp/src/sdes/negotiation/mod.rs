@@ -30,6 +30,7 @@
 //! | our answer stands (the offer is read once more) | `Answering`, `Reanswering` | `Agreed` | `Commit` |
 //! | the peer's answer | `Offering` | `Agreed` | `Begin` |
 //! | | `Reoffering`, `Agreed` | `Agreed` | `PutInForce` |
+//! | | any with keys, refused for a lifetime alone and with the keys in force | the same | none |
 //! | the session is gone | `Reoffering` with a new key of ours | `Offering` | |
 //! | | any other with keys | `Idle` | |
 //!
@@ -93,7 +94,7 @@ pub struct Terms<'a> {
 pub enum Refusal {
     /// It is malformed, or says what is not accepted.
     Line(SdesError),
-    /// It answers our offer with a tag and suite that were not in it (RFC 4568 section 5.1.3).
+    /// It answers our offer with a suite that was not in it (RFC 4568 section 5.1.3).
     NotOffered,
     /// No key could be made for our side.
     NoEntropy,
@@ -124,7 +125,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::Line(error) => error.fmt(f),
             Self::NotOffered => f.write_str(
-                "it answers our offer with a tag and suite that were not in it (RFC 4568 section 5.1.3)",
+                "it answers our offer with a crypto suite that was not in it (RFC 4568 section 5.1.3)",
             ),
             Self::NoEntropy => f.write_str("there are no random octets for a key of ours"),
             Self::Policy(error) => error.fmt(f),
@@ -178,6 +179,40 @@ pub enum Action {
     Cancel,
 }
 
+/// What is wrong with a line that was taken all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Warning {
+    /// It answers under a tag that the line of ours with its suite had not (RFC 4568 section 5.1.2: it MUST have). There is
+    /// one such line, so nothing else can be meant.
+    OtherTag {
+        /// The answer's.
+        answered: u32,
+        /// Our line's.
+        offered: u32,
+    },
+    /// The answer to a new offer of ours says this and would be refused. Its keys are those that are in force, so the call
+    /// goes on as it was.
+    StaysAsItWas(SdesError),
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherTag { answered, offered } => write!(
+                f,
+                "it has tag {answered}, and our offer has its crypto suite under tag {offered}; taken as the answer to that \
+                 line. The peer should answer with the offer's tag (RFC 4568 section 5.1.2)"
+            ),
+            Self::StaysAsItWas(error) => {
+                write!(
+                    f,
+                    "{error}; its key is the one in force, with which the call goes on"
+                )
+            }
+        }
+    }
+}
+
 /// A transition that is possible: to be [entered](Negotiation::enter) when its action was done, and dropped when it could
 /// not be.
 #[derive(Debug)]
@@ -185,7 +220,19 @@ pub enum Action {
 pub struct Step {
     /// What is to be done first.
     pub action: Action,
+    /// What is wrong with the line nevertheless.
+    pub warning: Option<Warning>,
     next: State,
+}
+
+impl Step {
+    fn new(action: Action, next: State) -> Self {
+        Self {
+            action,
+            warning: None,
+            next,
+        }
+    }
 }
 
 /// What goes out in our description.
@@ -292,14 +339,14 @@ impl Negotiation {
         !matches!(self.state, State::Idle | State::Offering { .. })
     }
 
-    /// The suites of our last offer, for a line that says what would have been taken.
-    pub fn offered(&self) -> impl Iterator<Item = Suite> {
+    /// The tags and suites of our last offer, for a line that says what would have been taken.
+    pub fn offered(&self) -> impl Iterator<Item = (u32, Suite)> {
         let offer = match &self.state {
             State::Offering { offer }
             | State::Agreed { offer, .. }
             | State::Reoffering { offer, .. } => &offer[..],
             _ => &[],
         };
-        offer.iter().map(|line| line.suite)
+        offer.iter().map(|line| (line.tag, line.suite))
     }
 }

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::{Action, Agreement, Exchange, Keys, Negotiation, Refusal, State, Step, Terms};
-use crate::sdes::CryptoLine;
+use super::{Action, Agreement, Exchange, Keys, Negotiation, Refusal, State, Step, Terms, Warning};
 use crate::sdes::lines::Entropy;
+use crate::sdes::{CryptoLine, SdesError};
 
 impl Negotiation {
     /// Reads one `a=crypto` value of the peer's. `peer`: where its description wants the stream's media.
@@ -20,7 +20,14 @@ impl Negotiation {
         terms: &Terms<'_>,
         entropy: &mut dyn Entropy,
     ) -> Result<Step, Refusal> {
-        let remote = CryptoLine::parse(value, &terms.rules)?;
+        let remote = match CryptoLine::parse(value, &terms.rules) {
+            Ok(remote) => remote,
+            Err(error) => {
+                return self
+                    .stay(exchange, value, error, peer, terms)
+                    .ok_or(error.into());
+            }
+        };
         let mut incoming = Incoming {
             remote,
             peer,
@@ -35,23 +42,74 @@ impl Negotiation {
         }
     }
 
+    /// What an answer means that is refused for `error`: its sender goes by it already. If that is a lifetime alone, and the
+    /// keys are those in force on both sides, the call can go on as it was.
+    fn stay(
+        &self,
+        exchange: Exchange,
+        value: &str,
+        error: SdesError,
+        peer: Option<SocketAddr>,
+        terms: &Terms<'_>,
+    ) -> Option<Step> {
+        let (agreed, offer) = match &self.state {
+            State::Agreed { agreed, offer } | State::Reoffering { agreed, offer } => {
+                (agreed, &offer[..])
+            }
+            State::Reanswering { agreed, .. } => (agreed, &[][..]),
+            State::Idle | State::Offering { .. } | State::Answering { .. } => return None,
+        };
+        let answers = matches!(exchange, Exchange::TheirAnswer | Exchange::OurOffer);
+        let of_lifetime = matches!(
+            error,
+            SdesError::Lifetime | SdesError::LifetimeTooShort | SdesError::LifetimeTooLong
+        );
+        if !answers || !of_lifetime {
+            return None;
+        }
+        let remote = CryptoLine::parse_without_lifetimes(value, &terms.rules).ok()?;
+        if !agreed.remote.same_keys(&remote) || renews(agreed, offer, self.is_open()) {
+            return None;
+        }
+        let agreed = Agreement {
+            peer: peer.or(agreed.peer),
+            ..agreed.clone()
+        };
+        let action = match self.state {
+            State::Reanswering { .. } => Action::Cancel,
+            _ => Action::None,
+        };
+        let offer = offer.to_vec();
+        Some(Step {
+            warning: Some(Warning::StaysAsItWas(error)),
+            ..Step::new(action, State::Agreed { agreed, offer })
+        })
+    }
+
+    /// Whether an offer of ours waits for its answer while keys are in force.
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Reoffering { .. })
+    }
+
     /// The peer's offer, to which our answer may still be a refusal.
     fn receive_offer(&self, incoming: &mut Incoming<'_>) -> Result<Step, Refusal> {
         match &self.state {
             State::Idle | State::Offering { .. } => {
                 let agreed = incoming.with_fresh_key(None)?;
-                Ok(Step {
-                    action: Action::Begin(Keys::of(&agreed, false)?),
-                    next: State::Answering { agreed },
-                })
+                Ok(Step::new(
+                    Action::Begin(Keys::of(&agreed, false)?),
+                    State::Answering { agreed },
+                ))
             }
             // Asterisk reads an offer more than once.
-            State::Answering { agreed } if agreed.remote.same_keys(&incoming.remote) => Ok(Step {
-                action: Action::None,
-                next: State::Answering {
-                    agreed: incoming.with_key_of(agreed),
-                },
-            }),
+            State::Answering { agreed } if agreed.remote.same_keys(&incoming.remote) => {
+                Ok(Step::new(
+                    Action::None,
+                    State::Answering {
+                        agreed: incoming.with_key_of(agreed),
+                    },
+                ))
+            }
             State::Answering { agreed }
             | State::Agreed { agreed, .. }
             | State::Reoffering { agreed, .. } => self.receive_new_offer(agreed, None, incoming),
@@ -71,13 +129,13 @@ impl Negotiation {
         if let Some(before) = before
             && before.remote.same_keys(&incoming.remote)
         {
-            return Ok(Step {
-                action: Action::None,
-                next: State::Reanswering {
+            return Ok(Step::new(
+                Action::None,
+                State::Reanswering {
                     agreed: agreed.clone(),
                     proposed: incoming.with_key_of(before),
                 },
-            });
+            ));
         }
         // The local key stays while the suite does, so that its rollover counter can (RFC 3711 section 3.3.1).
         let proposed = match incoming.keeps_suite(agreed) {
@@ -85,24 +143,24 @@ impl Negotiation {
             false => incoming.with_fresh_key(Some(agreed))?,
         };
         if agreed.is(&proposed.local, &proposed.remote) {
-            return Ok(Step {
-                action: match before {
+            return Ok(Step::new(
+                match before {
                     Some(_) => Action::Cancel,
                     None => Action::None,
                 },
-                next: State::Agreed {
+                State::Agreed {
                     agreed: proposed,
                     offer: Vec::new(),
                 },
-            });
+            ));
         }
-        Ok(Step {
-            action: Action::Propose(Keys::of(&proposed, agreed.moved(proposed.peer))?),
-            next: State::Reanswering {
+        Ok(Step::new(
+            Action::Propose(Keys::of(&proposed, agreed.moved(proposed.peer))?),
+            State::Reanswering {
                 agreed: agreed.clone(),
                 proposed,
             },
-        })
+        ))
     }
 
     /// What the peer offered, read once more: our answer stands.
@@ -113,13 +171,13 @@ impl Negotiation {
                 proposed: answered, ..
             } if answered.remote.same_keys(&incoming.remote) => {
                 let agreed = incoming.with_key_of(answered);
-                Ok(Step {
-                    action: Action::Commit(agreed.lifetimes()),
-                    next: State::Agreed {
+                Ok(Step::new(
+                    Action::Commit(agreed.lifetimes()),
+                    State::Agreed {
                         agreed,
                         offer: Vec::new(),
                     },
-                })
+                ))
             }
             _ => self.receive_answer(incoming),
         }
@@ -130,13 +188,17 @@ impl Negotiation {
         match &self.state {
             State::Idle => Err(Refusal::NotOffered),
             State::Offering { offer } => {
-                let agreed = incoming.with(chosen(offer, &incoming.remote)?, None);
+                let local = chosen(offer, &incoming.remote)?;
+                let agreed = incoming.with(local, None);
                 Ok(Step {
-                    action: Action::Begin(Keys::of(&agreed, false)?),
-                    next: State::Agreed {
-                        agreed,
-                        offer: offer.clone(),
-                    },
+                    warning: other_tag(local, &incoming.remote),
+                    ..Step::new(
+                        Action::Begin(Keys::of(&agreed, false)?),
+                        State::Agreed {
+                            agreed,
+                            offer: offer.clone(),
+                        },
+                    )
                 })
             }
             State::Answering { agreed } => self.answer_over(agreed, &[], false, incoming),
@@ -154,12 +216,12 @@ impl Negotiation {
         open: bool,
         incoming: &Incoming<'_>,
     ) -> Result<Step, Refusal> {
-        // Our key would be another one: the answer must fit the line that has it.
-        let renews = open && offer.iter().any(|line| !line.same_keys(&agreed.local));
-        let local = match chosen(offer, &incoming.remote) {
-            Ok(line) => line,
+        let (local, warning) = match chosen(offer, &incoming.remote) {
+            Ok(line) => (line, other_tag(line, &incoming.remote)),
             // What was agreed, once more or with another key of the peer's; whatever its tag, ours stays.
-            Err(_) if !renews && incoming.keeps_suite(agreed) => &agreed.local,
+            Err(_) if !renews(agreed, offer, open) && incoming.keeps_suite(agreed) => {
+                (&agreed.local, None)
+            }
             Err(refusal) => return Err(refusal),
         };
         let next = incoming.with(local, Some(agreed));
@@ -173,11 +235,14 @@ impl Negotiation {
             (false, _) => Action::PutInForce(Keys::of(&next, agreed.moved(next.peer))?),
         };
         Ok(Step {
-            action,
-            next: State::Agreed {
-                agreed: next,
-                offer: offer.to_vec(),
-            },
+            warning,
+            ..Step::new(
+                action,
+                State::Agreed {
+                    agreed: next,
+                    offer: offer.to_vec(),
+                },
+            )
         })
     }
 
@@ -186,13 +251,13 @@ impl Negotiation {
         let (agreed, offer) = match &self.state {
             State::Idle => {
                 let agreed = incoming.with_fresh_key(None)?;
-                return Ok(Step {
-                    action: Action::Begin(Keys::of(&agreed, false)?),
-                    next: State::Agreed {
+                return Ok(Step::new(
+                    Action::Begin(Keys::of(&agreed, false)?),
+                    State::Agreed {
                         agreed,
                         offer: Vec::new(),
                     },
-                });
+                ));
             }
             // Our offer is out.
             State::Offering { .. } | State::Reoffering { .. } => {
@@ -216,12 +281,28 @@ impl Negotiation {
     }
 }
 
-/// The line of our offer that `remote` answers (RFC 4568 section 5.1.3: the same tag and suite).
+/// The line of our offer that `remote` answers: the one with its suite (RFC 4568 section 5.1.3). Its tag should be the
+/// same. Peers that count their lines anew send another one, and where one line has the suite, that is the one.
 fn chosen<'a>(offer: &'a [CryptoLine], remote: &CryptoLine) -> Result<&'a CryptoLine, Refusal> {
-    offer
-        .iter()
-        .find(|line| line.tag == remote.tag && line.suite == remote.suite)
-        .ok_or(Refusal::NotOffered)
+    let mut same_suite = offer.iter().filter(|line| line.suite == remote.suite);
+    let same_tag = same_suite.clone().find(|line| line.tag == remote.tag);
+    match (same_tag, same_suite.next(), same_suite.next()) {
+        (Some(line), ..) | (None, Some(line), None) => Ok(line),
+        _ => Err(Refusal::NotOffered),
+    }
+}
+
+/// What is to be said of the tag of an answer to `local`.
+fn other_tag(local: &CryptoLine, remote: &CryptoLine) -> Option<Warning> {
+    (local.tag != remote.tag).then_some(Warning::OtherTag {
+        answered: remote.tag,
+        offered: local.tag,
+    })
+}
+
+/// Whether an answer to `offer`, which is `open`, puts another key of ours in force: it must fit the line that has it.
+fn renews(agreed: &Agreement, offer: &[CryptoLine], open: bool) -> bool {
+    open && offer.iter().any(|line| !line.same_keys(&agreed.local))
 }
 
 /// A line of the peer's that is about to be taken.

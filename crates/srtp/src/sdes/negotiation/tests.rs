@@ -87,6 +87,12 @@ impl Stream {
         Ok(action)
     }
 
+    /// What would be done.
+    fn step(&mut self, exchange: Exchange, value: &str) -> Result<Step, Refusal> {
+        self.negotiation
+            .receive(exchange, value, None, &TERMS, &mut self.entropy)
+    }
+
     fn receive(&mut self, exchange: Exchange, value: &str) -> Action {
         self.try_receive(exchange, value)
             .unwrap_or_else(|refusal| panic!("{value}: {refusal}"))
@@ -189,14 +195,9 @@ fn our_offer_has_a_line_for_each_suite_and_the_peer_chooses() {
 }
 
 #[test]
-fn an_answer_with_a_tag_or_a_suite_that_was_not_offered_is_refused() {
+fn an_answer_with_a_suite_that_was_not_offered_is_refused() {
     for exchange in [Exchange::TheirAnswer, Exchange::Unknown] {
-        for answer in [
-            line(2, AES_80, 0),
-            line(1, AES_32, 0),
-            line(3, AES_32, 0),
-            line(1, GCM, 0),
-        ] {
+        for answer in [line(1, AES_32, 0), line(2, AES_32, 0), line(3, AES_32, 0)] {
             let mut stream = Stream::new();
             let (lines, _) = stream.describe(exchange);
             assert_eq!(lines.len(), 2);
@@ -207,13 +208,91 @@ fn an_answer_with_a_tag_or_a_suite_that_was_not_offered_is_refused() {
             );
             assert!(!stream.negotiation.has_keys());
             let needed: Vec<_> = stream.negotiation.offered().collect();
-            assert_eq!(needed, TERMS.offer);
+            assert_eq!(
+                needed,
+                [(1, Suite::AesCm128HmacSha1_80), (2, Suite::AeadAes128Gcm)]
+            );
             // The twin is taken after it.
             assert!(matches!(
                 stream.receive(exchange, &line(1, AES_80, 0)),
                 Action::Begin(_)
             ));
         }
+    }
+}
+
+/// rtpengine issue #2098: the tag is counted anew.
+#[test]
+fn an_answer_under_another_tag_is_taken_for_the_line_with_its_suite() {
+    for exchange in [Exchange::TheirAnswer, Exchange::Unknown] {
+        for (answered, suite, offered) in [
+            (0, AES_80, 1),
+            (2, AES_80, 1),
+            (999_999_999, AES_80, 1),
+            (1, GCM, 2),
+            (1, AES_80, 1),
+        ] {
+            let mut stream = Stream::new();
+            let (lines, _) = stream.describe(exchange);
+            let value = line(answered, suite, 0);
+            let step = stream.step(exchange, &value).unwrap();
+            let warned = (answered != offered).then_some(Warning::OtherTag { answered, offered });
+            assert_eq!(step.warning, warned, "{value}");
+            let Action::Begin(keys) = &step.action else {
+                panic!("{value}: the first keys");
+            };
+            let ours = &lines[offered as usize - 1];
+            assert_eq!(key(&keys.local), key_of(ours), "{value}");
+        }
+    }
+}
+
+/// The answer to a new offer of ours is refused for its lifetime. The peer has the keys in force, so they stay.
+#[test]
+fn a_refused_answer_with_the_keys_in_force_leaves_the_call_as_it_was() {
+    for refused in ["|2^10", "|2^49", "|x"] {
+        let with = |n, more: &str| line(1, AES_80, n) + more;
+        let (mut stream, ours) = Stream::offered();
+        let _ = stream.describe(Exchange::OurOffer);
+        let step = stream
+            .step(Exchange::TheirAnswer, &with(0, refused))
+            .unwrap();
+        assert!(matches!(step.action, Action::None), "{refused}");
+        assert!(matches!(step.warning, Some(Warning::StaysAsItWas(_))));
+        // Not with another key, nor another fault beside it, nor in an offer, nor where nothing is in force.
+        for (exchange, value) in [
+            (Exchange::TheirAnswer, with(1, refused)),
+            (Exchange::TheirAnswer, with(0, &format!("{refused} KDR=1"))),
+            (Exchange::TheirAnswer, with(0, &format!("{refused}|1:4"))),
+            (Exchange::TheirOffer, with(0, refused)),
+            (Exchange::OurAnswer, with(0, refused)),
+        ] {
+            assert!(
+                matches!(stream.step(exchange, &value), Err(Refusal::Line(_))),
+                "{value}"
+            );
+        }
+        stream.negotiation.enter(step);
+        assert!(matches!(
+            stream.receive(Exchange::TheirAnswer, &line(1, AES_80, 0)),
+            Action::None
+        ));
+        // Nor where our own key is to change with it.
+        stream.age = KeyAge::Old;
+        let (lines, _) = stream.describe(Exchange::OurOffer);
+        assert_ne!(key_of(&lines[0]), key_of(&ours));
+        assert!(
+            stream
+                .step(Exchange::TheirAnswer, &with(0, refused))
+                .is_err()
+        );
+        let mut first = Stream::new();
+        let _ = first.describe(Exchange::OurOffer);
+        assert!(
+            first
+                .step(Exchange::TheirAnswer, &with(0, refused))
+                .is_err()
+        );
     }
 }
 
@@ -431,11 +510,17 @@ fn a_key_near_its_end_is_followed_by_a_new_one_that_counts_when_it_is_answered()
     assert_eq!(key_of(&again[0]), key_of(&lines[0]));
     // An answer to another line is none: the peer would not know with which key we go on.
     assert_eq!(
-        stream
-            .try_receive(Exchange::TheirAnswer, &line(9, AES_80, 0))
-            .err(),
+        stream.step(Exchange::TheirAnswer, &line(1, GCM, 0)).err(),
         Some(Refusal::NotOffered)
     );
+    let step = stream.step(Exchange::TheirAnswer, &line(9, AES_80, 0));
+    assert!(matches!(
+        step.unwrap().warning,
+        Some(Warning::OtherTag {
+            answered: 9,
+            offered: 1
+        })
+    ));
     let Action::PutInForce(keys) = stream.receive(Exchange::TheirAnswer, &line(1, AES_80, 0))
     else {
         panic!("our key is new");

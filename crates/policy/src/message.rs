@@ -1,0 +1,154 @@
+//! What a SIP message on its way says of its call: read from the octets that leave or came, not from what was meant.
+
+use srtp::Suite;
+
+use crate::demand::DescribedMedia;
+
+/// The head and the body of a message (RFC 3261 section 7).
+fn split(message: &[u8]) -> (&[u8], &[u8]) {
+    let end = message.windows(4).position(|octets| octets == b"\r\n\r\n");
+    end.map_or((message, &[][..]), |end| {
+        (&message[..end], &message[end + 4..])
+    })
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|octet| *octet == b'\n')
+        .map(<[u8]>::trim_ascii_end)
+}
+
+/// The value of `Call-ID`, also in its compact form. `None`: there is none.
+pub fn call_id(message: &[u8]) -> Option<String> {
+    lines(split(message).0).find_map(|line| {
+        let colon = line.iter().position(|octet| *octet == b':')?;
+        let name = line[..colon].trim_ascii();
+        let is_call_id = name.eq_ignore_ascii_case(b"call-id") || name.eq_ignore_ascii_case(b"i");
+        let value = line[colon + 1..].trim_ascii();
+        is_call_id.then(|| String::from_utf8_lossy(value).into_owned())
+    })
+}
+
+/// Whether it asks for nothing and gives nothing away: the end of a call or of a transaction (BYE, CANCEL, ACK, a refusal), or
+/// `100 Trying`. Such a message leaves whatever a call lacks.
+pub fn is_an_end(message: &[u8]) -> bool {
+    let first = lines(message).next().unwrap_or_default();
+    match first.strip_prefix(b"SIP/2.0 ") {
+        Some(status) => status.starts_with(b"100") || !matches!(status.first(), Some(b'1' | b'2')),
+        None => [&b"BYE "[..], b"CANCEL ", b"ACK "]
+            .iter()
+            .any(|method| first.starts_with(method)),
+    }
+}
+
+/// The media lines of the descriptions (RFC 4566) in the body, also of a multipart one. Empty: it has none.
+pub fn media(message: &[u8]) -> Vec<DescribedMedia> {
+    let mut found: Vec<DescribedMedia> = Vec::new();
+    let mut session_fingerprint = false;
+    for line in lines(split(message).1) {
+        if line.starts_with(b"v=") {
+            session_fingerprint = false;
+        } else if let Some(line) = line.strip_prefix(b"m=") {
+            let line = String::from_utf8_lossy(line);
+            let mut words = line.split_ascii_whitespace();
+            let kind = words.next().unwrap_or_default().to_owned();
+            let port = words.next().unwrap_or_default();
+            let port = port.split('/').next().unwrap_or_default();
+            found.push(DescribedMedia {
+                kind,
+                // What is no number is no stream that is off.
+                port: port.parse().unwrap_or(u16::MAX),
+                transport: words.next().unwrap_or_default().to_owned(),
+                suites: Vec::new(),
+                has_fingerprint: session_fingerprint,
+            });
+        } else if line.starts_with(b"a=fingerprint:") {
+            match found.last_mut() {
+                Some(media) => media.has_fingerprint = true,
+                None => session_fingerprint = true,
+            }
+        } else if let (Some(crypto), Some(media)) =
+            (line.strip_prefix(b"a=crypto:"), found.last_mut())
+        {
+            media.suites.push(suite(&String::from_utf8_lossy(crypto)));
+        }
+    }
+    found
+}
+
+/// The suite of a `tag suite keys parameters`. `None`: it is not known, or is taken back by a parameter that turns protection
+/// off (RFC 4568 section 6.3).
+fn suite(crypto: &str) -> Option<Suite> {
+    let is_weakened = crypto
+        .split_ascii_whitespace()
+        .any(|word| word == "UNENCRYPTED_SRTP" || word == "UNAUTHENTICATED_SRTP");
+    let name = crypto.split_ascii_whitespace().nth(1)?;
+    Suite::from_name(name).filter(|_| !is_weakened)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INVITE: &str = "INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/TLS x\r\nCall-ID : abc@d \r\n\
+        Content-Type: application/sdp\r\n\r\nv=0\r\ns=-\r\nt=0 0\r\nm=audio 4000 RTP/SAVP 0\r\n\
+        a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n\
+        a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:x UNENCRYPTED_SRTP\r\nm=image 0 udptl t38\r\n";
+
+    #[test]
+    fn what_an_invite_says() {
+        assert_eq!(call_id(INVITE.as_bytes()).as_deref(), Some("abc@d"));
+        let media = media(INVITE.as_bytes());
+        assert_eq!(media.len(), 2);
+        assert_eq!(media[0].suites, [Some(Suite::AesCm128HmacSha1_80), None]);
+        assert_eq!((media[0].port, media[1].port), (4000, 0));
+        assert_eq!(media[1].transport, "udptl");
+        assert!(!media[0].has_fingerprint);
+    }
+
+    #[test]
+    fn a_fingerprint_of_the_session_is_every_lines() {
+        let text = "SIP/2.0 200 OK\r\ni: q\r\n\r\nv=0\r\na=fingerprint:sha-256 00\r\n\
+            m=audio 1 UDP/TLS/RTP/SAVPF 0\r\nm=video 2 UDP/TLS/RTP/SAVPF 0\r\n";
+        assert_eq!(call_id(text.as_bytes()).as_deref(), Some("q"));
+        assert!(media(text.as_bytes()).iter().all(|it| it.has_fingerprint));
+        // The twin: only behind the first line.
+        let text = text.replace(
+            "a=fingerprint:sha-256 00\r\nm=audio 1 UDP/TLS/RTP/SAVPF 0\r\n",
+            "m=audio 1 UDP/TLS/RTP/SAVPF 0\r\na=fingerprint:sha-256 00\r\n",
+        );
+        let found: Vec<_> = media(text.as_bytes())
+            .iter()
+            .map(|it| it.has_fingerprint)
+            .collect();
+        assert_eq!(found, [true, false]);
+    }
+
+    #[test]
+    fn what_ends() {
+        for end in [
+            "BYE sip:a SIP/2.0\r\n",
+            "SIP/2.0 488 No\r\n",
+            "SIP/2.0 100 Trying\r\n",
+        ] {
+            assert!(is_an_end(end.as_bytes()), "{end}");
+        }
+        for other in [
+            "INVITE sip:a SIP/2.0\r\n",
+            "SIP/2.0 200 OK\r\n",
+            "SIP/2.0 183 P\r\n",
+            "BYEBYE x\r\n",
+        ] {
+            assert!(!is_an_end(other.as_bytes()), "{other}");
+        }
+    }
+
+    #[test]
+    fn without_a_body_or_a_head() {
+        assert!(media(b"BYE sip:a SIP/2.0\r\nCall-ID: x\r\n\r\n").is_empty());
+        assert!(media(b"").is_empty());
+        assert_eq!(
+            call_id(b"OPTIONS sip:a SIP/2.0\r\n\r\nCall-ID: body\r\n"),
+            None
+        );
+    }
+}

@@ -1,0 +1,267 @@
+//! The calls of PJSIP's of which something is demanded, and all that have come: a demand for both legs may be made later.
+
+use std::collections::BTreeMap;
+
+use log::Level;
+use policy::config::Srtp;
+use policy::demand::{Demand, DescribedMedia, Link, TlsVersion, Unmet};
+use policy::message;
+
+use crate::config;
+use crate::ffi::call::{Call, SessionKey};
+use crate::ffi::channel::{self, Channel, OwnedChannel};
+use crate::ffi::pjsip::gate::{Gate, Outgoing, Over};
+use crate::ffi::sync::Mutex;
+use crate::limited;
+use crate::media::calls::{Incoming, Session, key_of};
+
+/// `488 Not Acceptable Here`: the media.
+const NOT_ACCEPTABLE_HERE: u16 = 488;
+/// `403 Forbidden`: the way that the message came.
+const FORBIDDEN: u16 = 403;
+
+/// One call.
+#[derive(Debug)]
+struct Watched {
+    key: SessionKey,
+    endpoint: String,
+    /// Its channel's unique id, once it has one.
+    channel: Option<String>,
+    demand: Demand,
+    /// What the peer's first INVITE came over, and offered.
+    came: Option<(Link, Vec<DescribedMedia>)>,
+    /// What was refused last.
+    unmet: Option<Unmet>,
+    /// It is being hung up for that.
+    hung_up: bool,
+}
+
+/// By Call-ID.
+static CALLS: Mutex<BTreeMap<String, Watched>> = Mutex::new(BTreeMap::new());
+
+fn link(over: Over) -> Link {
+    match over {
+        Over::InClear(name) => Link::InClear(name),
+        Over::Foreign => Link::Foreign,
+        Over::Ours(security) => Link::Ours {
+            // What OpenSSL names otherwise is no version that anybody demands.
+            version: TlsVersion::from_openssl(security.version).unwrap_or(TlsVersion::V1_0),
+            verified: security.verified,
+        },
+    }
+}
+
+fn judge(demand: &Demand, link: &Link, media: &[DescribedMedia]) -> Result<(), Unmet> {
+    demand.judge_signaling(link)?;
+    media.iter().try_for_each(|line| demand.judge_media(line))
+}
+
+/// Looks at every message before it leaves.
+pub struct Gatekeeper;
+
+impl Gate for Gatekeeper {
+    fn may_leave(outgoing: &Outgoing<'_>) -> bool {
+        let mut calls = CALLS.lock();
+        if calls.is_empty() {
+            return true;
+        }
+        let octets = outgoing.octets();
+        let Some((call_id, call)) =
+            message::call_id(octets).and_then(|id| calls.get_mut(&id).map(|call| (id, call)))
+        else {
+            return true;
+        };
+        if call.demand.is_nothing() || message::is_an_end(octets) {
+            return true;
+        }
+        let judged = judge(
+            &call.demand,
+            &link(outgoing.over()),
+            &message::media(octets),
+        );
+        match judged {
+            Ok(()) => true,
+            Err(unmet) => {
+                let endpoint = call.endpoint.clone();
+                call.unmet = Some(unmet.clone());
+                drop(calls);
+                report(&endpoint, &call_id, "is not sent", &unmet);
+                false
+            }
+        }
+    }
+}
+
+fn report(endpoint: &str, call_id: &str, what: &str, unmet: &Unmet) {
+    limited::log(
+        Level::Warn,
+        unmet.code(),
+        endpoint,
+        format_args!(
+            "a message of a call with endpoint {endpoint} {what} ({}): {unmet}. Call-ID {call_id}",
+            unmet.code()
+        ),
+    );
+}
+
+/// What the configuration demands of the endpoint.
+fn demanded_of_endpoint(endpoint: &str) -> Demand {
+    config::current().demand_of(endpoint).clone()
+}
+
+/// A call of ours is to be begun, or changed.
+pub fn inviting(session: &Session<'_>) {
+    let facts = session.facts();
+    let of_channel = session
+        .channel()
+        .map(super::demanded_of)
+        .unwrap_or_default();
+    let demand = demanded_of_endpoint(&facts.endpoint).and(&of_channel);
+    let channel = session.channel().map(Channel::unique_id);
+    let mut calls = CALLS.lock();
+    if let Some(call) = calls.get_mut(&facts.call_id) {
+        call.channel = channel;
+        return;
+    }
+    if demand.is_nothing() {
+        return;
+    }
+    let call = Watched {
+        key: facts.key,
+        endpoint: facts.endpoint,
+        channel,
+        demand,
+        came: None,
+        unmet: None,
+        hung_up: false,
+    };
+    calls.insert(facts.call_id, call);
+}
+
+/// An INVITE has come. `false`: it is refused.
+pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
+    let facts = session.facts();
+    let came = (link(invite.over()), message::media(invite.octets()));
+    let demand = demanded_of_endpoint(&facts.endpoint);
+    let mut calls = CALLS.lock();
+    if calls.contains_key(&facts.call_id) {
+        // One in the call: what we answer is looked at before it leaves.
+        return true;
+    }
+    let judged = judge(&demand, &came.0, &came.1);
+    let call = Watched {
+        key: facts.key,
+        endpoint: facts.endpoint.clone(),
+        channel: None,
+        demand,
+        came: Some(came),
+        unmet: judged.clone().err(),
+        hung_up: false,
+    };
+    calls.insert(facts.call_id.clone(), call);
+    drop(calls);
+    let Err(unmet) = judged else {
+        return true;
+    };
+    report(
+        &facts.endpoint,
+        &facts.call_id,
+        &format!("from {} is refused", facts.peer),
+        &unmet,
+    );
+    session.refuse(if unmet.is_of_media() {
+        NOT_ACCEPTABLE_HERE
+    } else {
+        FORBIDDEN
+    });
+    false
+}
+
+/// An INVITE that came is to be answered: by now the call has its channel.
+pub fn answering(session: &Session<'_>) {
+    let channel = session.channel().map(Channel::unique_id);
+    let key = session.key();
+    let mut calls = CALLS.lock();
+    if let Some(call) = calls.values_mut().find(|call| call.key == key) {
+        call.channel = channel;
+    }
+}
+
+/// The call is over, before the [watch](look) has seen that something of it was refused.
+pub fn ending(session: &Session<'_>) {
+    let key = session.key();
+    let unmet = {
+        let calls = CALLS.lock();
+        let call = calls.values().find(|call| call.key == key);
+        call.and_then(|call| call.unmet.clone())
+    };
+    let (Some(unmet), Some(channel)) = (unmet, session.channel()) else {
+        return;
+    };
+    channel.set_cause();
+    tell_all(channel, &unmet);
+}
+
+/// Tells every channel of the call: whoever dialled is among them, and what Asterisk knows of a call does not say who.
+fn tell_all(channel: Channel<'_>, unmet: &Unmet) {
+    channel::each_of_call(&channel.linked_id(), |channel| super::tell(channel, unmet));
+}
+
+/// The session is gone.
+pub fn ended(key: SessionKey) {
+    CALLS.lock().retain(|_, call| call.key != key);
+}
+
+/// Hangs up the calls of which a message could not be sent. The watch asks.
+pub fn look() {
+    let to_end: Vec<(String, Unmet)> = {
+        let mut calls = CALLS.lock();
+        let refused = calls
+            .values_mut()
+            .filter(|call| call.unmet.is_some() && !call.hung_up);
+        refused
+            .filter_map(|call| {
+                call.hung_up = call.channel.is_some();
+                call.channel.clone().zip(call.unmet.clone())
+            })
+            .collect()
+    };
+    for (channel, unmet) in to_end {
+        if let Some(channel) = OwnedChannel::find(&channel)
+            && let Some(channel) = channel.get()
+        {
+            tell_all(channel, &unmet);
+            channel.hang_up();
+        }
+    }
+}
+
+/// Whether the leg of `channel` itself has what is demanded. From now on it is demanded of each of its messages.
+pub fn judge_own_leg(channel: Channel<'_>, demand: &Demand) -> Result<(), Unmet> {
+    let key = key_of(channel).ok_or(Unmet::Unseen)?;
+    let mut calls = CALLS.lock();
+    let call = calls
+        .values_mut()
+        .find(|call| call.key == key)
+        .ok_or(Unmet::Unseen)?;
+    call.demand = call.demand.clone().and(demand);
+    call.channel = Some(channel.unique_id());
+    // A call of ours was judged when it was sent.
+    call.came
+        .as_ref()
+        .map_or(Ok(()), |(link, media)| judge(&call.demand, link, media))
+}
+
+/// What may be negotiated in a call, without the suites that are too weak for its demands.
+pub fn restricted(call: &Call, mut srtp: Srtp) -> Srtp {
+    let of_channel = OwnedChannel::find(&call.channel)
+        .and_then(|channel| channel.get().map(super::demanded_of))
+        .unwrap_or_default();
+    let demand = demanded_of_endpoint(&call.endpoint).and(&of_channel);
+    srtp.accept.retain(|suite| demand.permits(*suite));
+    // Where none is left, what would be offered is: the message with it does not leave, and the caller is told why.
+    if srtp.offer.iter().any(|suite| demand.permits(*suite)) {
+        srtp.offer.retain(|suite| demand.permits(*suite));
+    }
+    srtp
+}

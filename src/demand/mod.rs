@@ -1,0 +1,71 @@
+//! What is demanded of calls, and that nothing of them leaves without it.
+//!
+//! A demand is made in the dialplan ([`function`], `CIPHERTRUNK_REQUIRE`), by Asterisk's own `CHANNEL(secure_bridge_...)`
+//! ([`bridge`]), or for an endpoint in `ciphertrunk.conf`. The channels that a channel dials have its demands; a call of PJSIP's
+//! gets those of its channel and of its endpoint when it begins ([`calls`]), and from then on each of its messages is judged
+//! when it comes and before it leaves. What is demanded and how it is judged is `policy::demand`.
+
+mod bridge;
+mod calls;
+mod function;
+
+use policy::demand::{Demand, Unmet};
+
+use crate::ffi::channel::Channel;
+use crate::ffi::datastore::{self, Store};
+use crate::ffi::function::{self as functions, Registered};
+use crate::ffi::late::Pjsip;
+use crate::ffi::pjsip::gate;
+use crate::ffi::technology::Hook;
+
+pub use calls::{answering, ended, ending, invited, inviting, look, restricted};
+
+/// `${CIPHERTRUNK_REASON}`: why the latest call from this channel was refused, as a code.
+const REASON: &std::ffi::CStr = c"CIPHERTRUNK_REASON";
+
+/// What has Asterisk and PJSIP ask us; dropping it gives that up.
+#[derive(Debug)]
+pub struct Registration {
+    _function: Option<Registered>,
+    _pjsip: Option<Hook>,
+    _local: Option<Hook>,
+    _gate: gate::Registration,
+}
+
+/// Has Asterisk and PJSIP ask us.
+///
+/// # Errors
+///
+/// A sentence: a demand would not be heeded.
+pub fn register(pjsip: Pjsip) -> Result<Registration, String> {
+    Ok(Registration {
+        _gate: gate::register::<calls::Gatekeeper>(pjsip)
+            .ok_or("PJSIP does not take the module that looks at messages")?,
+        _pjsip: Hook::pjsip::<bridge::Bridge>(),
+        _local: Hook::local(),
+        _function: functions::register::<function::Require>(),
+    })
+}
+
+/// What the dialplan demands of the legs that this channel dials, or of the channel itself where it is one that was dialled.
+fn demanded_of(channel: Channel<'_>) -> Demand {
+    [Store::Inherited, Store::Own]
+        .into_iter()
+        .filter_map(|store| datastore::get(channel, store))
+        .filter_map(|value| value.downcast_ref::<Demand>().cloned())
+        .fold(Demand::default(), |all, demand| all.and(&demand))
+}
+
+/// Demands more of it.
+fn demand(channel: Channel<'_>, store: Store, more: &Demand) -> bool {
+    datastore::change(channel, store, |before| {
+        let before = before.and_then(|value| value.downcast_ref::<Demand>());
+        let all = before.cloned().unwrap_or_default().and(more);
+        Some(std::sync::Arc::new(all))
+    })
+}
+
+/// Tells a channel why its call is refused.
+fn tell(channel: Channel<'_>, unmet: &Unmet) {
+    channel.set_variable(REASON, unmet.code());
+}
