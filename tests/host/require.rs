@@ -308,3 +308,110 @@ fn what_lacks_it_never_leaves() {
     }
     assert_eq!(ours.count("Panics caught"), 0);
 }
+
+/// The carrier calls us, over either transport, and says what became of it.
+fn calling_carrier(authority: &Authority<'_>) -> Setup {
+    let certificate = authority.issue("carrier", "carrier.example", CARRIER);
+    let call = |name: &str| {
+        format!(
+            "exten => _{name}-.,1,Dial(PJSIP/${{EXTEN:{}}}@{name},60,gS(1))\n \
+             same => n,Verbose(0,over ${{EXTEN}} ${{DIALSTATUS}} ${{HANGUPCAUSE}})\n",
+            name.len() + 1
+        )
+    };
+    Setup::stock("carrier", CARRIER)
+        .pjsip(UDP)
+        .pjsip(&pjsip::tls(&certificate, &authority.file()))
+        .pjsip(&pjsip::trunk("udp-way", OURS, Encryption::Sdes))
+        .pjsip(
+            &pjsip::tls_trunk("tls-way", OURS, Encryption::Sdes)
+                .replace(&format!("match = {OURS}"), "match = 127.0.0.99"),
+        )
+        .dialplan(&format!(
+            "{}{}exten => wait,1,Answer()\n same => n,Wait(600)\n",
+            call("udp-way"),
+            call("tls-way")
+        ))
+}
+
+#[test]
+fn calls_that_come() {
+    let lab = Lab::new("require/calls_that_come");
+    let authority = Authority::new(&lab, "authority");
+    let certificate = authority.issue("ours", "ours.example", OURS);
+    let answer = "Answer()\n same => n,Wait(600)\n";
+    let both = "Set(CIPHERTRUNK_REQUIRE(both_legs)=yes)";
+    let endpoint =
+        pjsip::trunk("carrier", CARRIER, Encryption::Sdes).replace("transport = udp\n", "");
+    let ours = Asterisk::start(
+        &lab,
+        &Setup::ours("ours", OURS)
+            .pjsip(UDP)
+            .pjsip(&pjsip::tls(&certificate, &authority.file()))
+            .pjsip(&endpoint)
+            .file("ciphertrunk.conf", "[carrier]\ntype = endpoint\n")
+            .dialplan(&format!(
+                "exten => free,1,{answer}\
+                 exten => both,1,{SIGNALING}\n same => n,{both}\n same => n,{answer}\
+                 exten => weak,1,{MEDIA}\n same => n,{both}\n same => n,{answer}\
+                 exten => strong,1,Set(CIPHERTRUNK_REQUIRE(media)=AEAD_AES_256_GCM)\n same => n,{both}\n same => n,{answer}"
+            )),
+    );
+    let carrier = Asterisk::start(&lab, &calling_carrier(&authority));
+    let call = |way: &str, extension: &str| {
+        let name = format!("{way}-{extension}");
+        let before = carrier.all_log_lines(&format!("over {name} ")).len();
+        carrier.cli(&format!(
+            "channel originate Local/{name}@default extension wait@default"
+        ));
+        let line = carrier.wait_until(&format!("the end of {name}"), |carrier| {
+            let lines = carrier.all_log_lines(&format!("over {name} "));
+            (lines.len() > before).then(|| lines.last().expect("one").clone())
+        });
+        carrier.wait_for_channels(0);
+        ours.wait_for_channels(0);
+        line
+    };
+    let is_up = |way: &str, extension: &str| call(way, extension).contains(" ANSWER ");
+    // The dialplan asks the leg that came.
+    assert!(is_up("udp-way", "free"));
+    assert!(!is_up("udp-way", "both"));
+    assert!(is_up("tls-way", "both"));
+    assert!(is_up("udp-way", "weak"));
+    assert!(!is_up("udp-way", "strong"));
+    assert_eq!(
+        ours.all_log_lines("is hung up (signaling-in-clear)").len(),
+        1
+    );
+    assert_eq!(ours.all_log_lines("is hung up (media-suite)").len(), 1);
+
+    // The configuration asks each call of the endpoint's, from the next reload on: 403 is cause 21.
+    ours.configure(
+        "ciphertrunk.conf",
+        "[carrier]\ntype = endpoint\nrequire_signaling = yes\n",
+    );
+    ours.cli("module reload res_ciphertrunk.so");
+    let line = call("udp-way", "free");
+    assert!(line.contains(" 21"), "{line}");
+    assert!(is_up("tls-way", "free"));
+    // 488 is cause 58.
+    ours.configure(
+        "ciphertrunk.conf",
+        "[carrier]\ntype = endpoint\nrequire_media = AEAD_AES_256_GCM\n",
+    );
+    ours.cli("module reload res_ciphertrunk.so");
+    let line = call("tls-way", "free");
+    assert!(line.contains(" 58"), "{line}");
+    // One that is none changes nothing, and says so.
+    ours.configure(
+        "ciphertrunk.conf",
+        "[carrier]\ntype = endpoint\nrequire_media = no\n",
+    );
+    ours.cli("module reload res_ciphertrunk.so");
+    assert_eq!(ours.all_log_lines("a demand is not taken back").len(), 1);
+    assert!(call("tls-way", "free").contains(" 58"));
+    ours.configure("ciphertrunk.conf", "[carrier]\ntype = endpoint\n");
+    ours.cli("module reload res_ciphertrunk.so");
+    assert!(is_up("udp-way", "free"));
+    assert_eq!(ours.count("Panics caught"), 0);
+}

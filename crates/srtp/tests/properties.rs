@@ -83,8 +83,8 @@ impl Source {
     }
 
     /// The peer's count moved, or its key changed: the 2 seconds begin here. What failed before tells nothing of where the
-    /// stream is now, and there are up to 138 indexes to try (46 turns ahead, behind and from zero) at two a packet, so no
-    /// receiver is through with them before 69 more packets, however long it was deaf before.
+    /// stream is now, and under a new key there are up to 138 indexes to try (46 turns ahead, behind and from zero) at two
+    /// a packet, so no receiver is through with them before 69 more packets, however long it was deaf before.
     fn begin_anew(&mut self) {
         self.deaf = 0;
         self.others = 0;
