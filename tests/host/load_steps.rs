@@ -30,6 +30,7 @@ const STEPS: &[&str] = &[
     "load-engine",
     "load-sdes",
     "load-watch",
+    "load-demands",
     "load-supplement",
     "load-openssl",
     "load-tls",
