@@ -322,7 +322,7 @@ fn still_loaded() -> bool {
         return false;
     }
     if let Some(mapped) = Mapped::open() {
-        mapped.for_the_loader();
+        mapped.leak();
     }
     log::info!("the module was never gone: an unload by force had been refused");
     true

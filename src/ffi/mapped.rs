@@ -24,8 +24,9 @@ impl Mapped {
         NonNull::new(unsafe { sys::ct_open_self() }).map(Self)
     }
 
-    /// Gives the handle to Asterisk's loader, which closes one when it unloads the module.
-    pub fn for_the_loader(self) {
+    /// It is not closed here: it is for Asterisk's loader, which closes one when it unloads the module, or for nobody, and the
+    /// library stays for ever.
+    pub fn leak(self) {
         mem::forget(self);
     }
 }
@@ -33,7 +34,7 @@ impl Mapped {
 impl Drop for Mapped {
     fn drop(&mut self) {
         // SAFETY: opened by `open`, and closed once. Asterisk's loader, which has called us, has its own handle: it was there
-        // before ours, or came from `for_the_loader`.
+        // before ours, or came from `leak`.
         unsafe { sys::ct_close_self(self.0.as_ptr()) };
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::channel::Channel;
 use super::guard::guard;
+use super::mapped::Mapped;
 use super::sys;
 
 /// What the core demands of a channel.
@@ -168,6 +169,10 @@ impl Drop for Hook {
             let back =
                 place.compare_exchange(ours, self.before, Ordering::AcqRel, Ordering::Acquire);
             if back.is_err() {
+                // Whoever did it calls ours as what was there before: the library stays.
+                if let Some(mapped) = Mapped::open() {
+                    mapped.leak();
+                }
                 log::error!(
                     "another module has changed the technology {:?}",
                     self.technology
