@@ -232,8 +232,8 @@ fn a_generated_configuration_under_calls() {
         .dialplan(&format!(
             "exten => live,1,Answer()\n same => n,Playtones({OUR_TONE})\n same => n,Wait(7200)\n#include \"extensions-vicidial.conf\"\n"
         ));
-    // Stock's TLS of branches that have chan_sip (pjproject 2.13) sends broken records when many calls begin at once: chan_sip's
-    // OpenSSL ended its connection with `bad record mac` as ours did. There the carrier's TLS is ours too.
+    // With stock's TLS of 18.21 (pjproject 2.13) as the carrier's, clients found records that they could not decrypt when many calls
+    // began at once: chan_sip's OpenSSL (`bad record mac`) and ours. There the carrier's TLS is ours too.
     let carrier = if has_chan_sip {
         Setup::ours("carrier", CARRIER)
     } else {

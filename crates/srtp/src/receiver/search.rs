@@ -13,7 +13,7 @@ use crate::index::{RTP_INDEXES, TURN};
 const PATIENCE: u16 = 4;
 
 /// Turns of the sequence number that a stream is followed, each way: 17 hours of audio at 50 packets a second. With every second
-/// packet, all are tried within 2 seconds of audio.
+/// packet, those ahead are tried within 2 seconds of audio; a stream that lies behind, and of which no description came, may take 3.
 const REACH: u16 = 46;
 
 /// One failed packet more. Behind the last number the search goes on.
