@@ -97,21 +97,19 @@ static int write_function(struct ast_channel *channel, const char *function, cha
 	return ast_func_write(channel, call, value);
 }
 
-int ct_write_across(struct ast_channel *channel, const char *function)
+int ct_write_across(struct ast_channel *channel, const char *option)
 {
+	char data[32];
 	ast_chan_write_info_t info = {
 		.version = AST_CHAN_WRITE_INFO_T_VERSION,
 		.write_fn = write_function,
 		.chan = channel,
 		.function = "CHANNEL",
+		.data = data,
 		.value = "1",
 	};
-	char option[64];
-	const char *open = strchr(function, '(');
 
-	ast_copy_string(option, open ? open + 1 : function, sizeof(option));
-	option[strcspn(option, ")")] = '\0';
-	info.data = option;
+	ast_copy_string(data, option, sizeof(data));
 	return ast_channel_setoption(channel, AST_OPTION_CHANNEL_WRITE, &info, sizeof(info), 0);
 }
 

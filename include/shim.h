@@ -82,8 +82,8 @@ int ct_function_register(struct ast_custom_function *function);
 /* ast_datastore_alloc: a macro over AST_MODULE_SELF. */
 struct ast_datastore *ct_datastore_alloc(const struct ast_datastore_info *info);
 
-/* Sets the function `CHANNEL(option)`, written so, to 1 on the other side of a Local channel, which is locked. 0: done. */
-int ct_write_across(struct ast_channel *channel, const char *function);
+/* Sets `CHANNEL(option)` to 1 on the other side of a Local channel, which is locked. 0: done. */
+int ct_write_across(struct ast_channel *channel, const char *option);
 
 /* ast_channel_lock/unlock: macros over ao2_lock. */
 void ct_channel_lock(struct ast_channel *channel);

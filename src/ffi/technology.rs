@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use super::channel::Channel;
 use super::guard::guard;
 use super::mapped::Mapped;
+use super::module_ref::ModuleRef;
 use super::sys;
 
 /// What the core demands of a channel.
@@ -30,10 +31,11 @@ impl Wanted {
         }
     }
 
-    fn function(self) -> &'static CStr {
+    /// What the dialplan function `CHANNEL` calls it.
+    fn name(self) -> &'static CStr {
         match self {
-            Self::Signaling => c"CHANNEL(secure_bridge_signaling)",
-            Self::Media => c"CHANNEL(secure_bridge_media)",
+            Self::Signaling => c"secure_bridge_signaling",
+            Self::Media => c"secure_bridge_media",
         }
     }
 }
@@ -54,6 +56,8 @@ unsafe extern "C" fn pjsip_setoption<S: Secure>(
     data: *mut c_void,
     length: c_int,
 ) -> c_int {
+    // Nobody unloads the module while this runs.
+    let _module = ModuleRef::enter();
     guard(FAILED, || {
         let (Some(wanted), Ok(length)) = (Wanted::of(option), usize::try_from(length)) else {
             return FAILED;
@@ -77,28 +81,30 @@ unsafe extern "C" fn local_setoption(
     data: *mut c_void,
     length: c_int,
 ) -> c_int {
-    let next = LOCAL.load(Ordering::Acquire);
-    if next.is_null() {
-        return FAILED;
-    }
-    // SAFETY: what `Hook::install` found in the table, which is a `SetOption`.
-    let next: SetOption = unsafe { std::mem::transmute::<*mut c_void, SetOption>(next) };
-    // SAFETY: the core's arguments, as they came.
-    let status = unsafe { next(channel, option, data, length) };
-    let wanted = Wanted::of(option).filter(|_| status == 0 && !data.is_null());
-    let Some(wanted) = wanted else {
-        return status;
-    };
-    // SAFETY: for these options the data is an `int`. What is written across is the demand itself, by the way that
-    // `CHANNEL` takes through a Local channel; the channel is locked, which that way wants.
-    unsafe {
-        let is_on = *data.cast::<c_int>() != 0;
-        if is_on {
-            sys::ct_write_across(channel, wanted.function().as_ptr())
-        } else {
-            0
+    // Nobody unloads the module while this runs.
+    let _module = ModuleRef::enter();
+    guard(FAILED, || {
+        let next = LOCAL.load(Ordering::Acquire);
+        if next.is_null() {
+            return FAILED;
         }
-    }
+        // SAFETY: what `Hook::local` found in the table, which is a `SetOption`, with the core's arguments as they came.
+        let status = unsafe {
+            std::mem::transmute::<*mut c_void, SetOption>(next)(channel, option, data, length)
+        };
+        let wanted = Wanted::of(option).filter(|_| status == 0 && !data.is_null());
+        let Some(wanted) = wanted else {
+            return status;
+        };
+        // SAFETY: for these options the data is an `int`. What is written across is the demand itself, by the way that
+        // `CHANNEL` takes through a Local channel; the channel is locked, which that way wants.
+        unsafe {
+            match *data.cast::<c_int>() {
+                0 => status,
+                _ => sys::ct_write_across(channel, wanted.name().as_ptr()),
+            }
+        }
+    })
 }
 
 /// A function of ours in a technology's table; dropping it puts back what was there.

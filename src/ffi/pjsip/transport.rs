@@ -44,14 +44,8 @@ pub struct Security {
 ///
 /// The transport lives during the call.
 pub(super) unsafe fn security_of(transport: *mut sys::pjsip_transport) -> Option<Security> {
-    // SAFETY: alive, by the caller; the function does not change.
-    let send_msg = unsafe { (*transport).send_msg }?;
-    let ours: callbacks::SendMsg = callbacks::send_msg;
-    if !ptr::fn_addr_eq(send_msg, ours) {
-        return None;
-    }
-    // SAFETY: the function is ours, so it is the first member of a `Raw`; what C changes in that is `Opaque`.
-    Some(unsafe { &*transport.cast::<Raw>() }.carrier.security())
+    // SAFETY: alive, by the caller.
+    unsafe { callbacks::if_ours(transport) }.map(|raw| raw.carrier.security())
 }
 
 /// What carries a transport's messages: the TLS connection.

@@ -37,19 +37,26 @@ pub(super) unsafe extern "C" fn on_free(raw: *mut c_void) {
 /// # Safety
 ///
 /// `transport` is one of ours and lives for `'a`; pjsip calls our functions for no other.
-pub(super) unsafe fn ours<'a>(transport: *mut sys::pjsip_transport) -> &'a Raw {
+unsafe fn ours<'a>(transport: *mut sys::pjsip_transport) -> &'a Raw {
     // SAFETY: `base` is the first member of a `Raw`, by the caller; what C changes in it is `Opaque`.
     unsafe { &*transport.cast::<Raw>() }
 }
 
-pub(super) type SendMsg = unsafe extern "C" fn(
-    *mut sys::pjsip_transport,
-    *mut sys::pjsip_tx_data,
-    *const sys::pj_sockaddr_t,
-    c_int,
-    *mut c_void,
-    sys::pjsip_transport_callback,
-) -> sys::pj_status_t;
+/// What is ours of a transport of any kind; `None`: it is somebody else's.
+///
+/// # Safety
+///
+/// The transport lives for `'a`.
+pub(super) unsafe fn if_ours<'a>(transport: *mut sys::pjsip_transport) -> Option<&'a Raw> {
+    // SAFETY: alive, by the caller; the function is set when a transport is made. One whose `send_msg` is our function is one of
+    // ours: we make none but our own with it.
+    unsafe {
+        (*transport)
+            .send_msg
+            .filter(|function| *function as usize == send_msg as *const () as usize)
+            .map(|_| ours(transport))
+    }
+}
 
 pub(super) unsafe extern "C" fn send_msg(
     transport: *mut sys::pjsip_transport,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sip_tls::TlsInfo;
 
-use super::callbacks::{ours, send_msg};
+use super::callbacks::if_ours;
 use crate::ffi::{sys, text};
 
 /// A connection, of any transport.
@@ -25,21 +25,13 @@ impl Connection {
     ///
     /// `rdata` is a message that pjsip has received, which lives during the call, as its transport does then.
     pub(in crate::ffi) unsafe fn of(rdata: *const sys::pjsip_rx_data) -> Self {
-        // SAFETY: by the caller. Type, name and flags are set when a transport is made. One whose `send_msg` is our function is
-        // one of ours: we make none but our own with it.
+        // SAFETY: by the caller. Type, name and flags are set when a transport is made.
         unsafe {
             let transport = (*rdata).tp_info.transport;
-            let is_ours = (*transport)
-                .send_msg
-                .is_some_and(|function| function as usize == send_msg as *const () as usize);
             Self {
                 kind: text((*transport).type_name).unwrap_or_default(),
                 is_secure: (*transport).flag & sys::PJSIP_TRANSPORT_SECURE != 0,
-                tls: if is_ours {
-                    ours(transport).carrier.tls()
-                } else {
-                    None
-                },
+                tls: if_ours(transport).and_then(|raw| raw.carrier.tls()),
             }
         }
     }
