@@ -14,6 +14,7 @@ use crate::ffi::pjsip::gate::{Gate, Outgoing, Over};
 use crate::ffi::sync::Mutex;
 use crate::limited;
 use crate::media::calls::{Incoming, Session, key_of};
+use crate::observe::refusals::{self, Who};
 
 /// `488 Not Acceptable Here`: the media.
 const NOT_ACCEPTABLE_HERE: u16 = 488;
@@ -85,14 +86,20 @@ impl Gate for Gatekeeper {
                 let endpoint = call.endpoint.clone();
                 call.unmet = Some(unmet.clone());
                 drop(calls);
-                report(&endpoint, &call_id, "is not sent", &unmet);
+                report(&endpoint, "", &call_id, "is not sent", &unmet);
                 false
             }
         }
     }
 }
 
-fn report(endpoint: &str, call_id: &str, what: &str, unmet: &Unmet) {
+fn report(endpoint: &str, peer: &str, call_id: &str, what: &str, unmet: &Unmet) {
+    let who = Who {
+        peer,
+        endpoint,
+        call_id,
+    };
+    refusals::note(unmet.code(), who, format_args!("{unmet}"));
     limited::log(
         Level::Warn,
         unmet.code(),
@@ -165,6 +172,7 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
     };
     report(
         &facts.endpoint,
+        &facts.peer,
         &facts.call_id,
         &format!("from {} is refused", facts.peer),
         &unmet,

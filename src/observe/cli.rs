@@ -11,9 +11,13 @@ use crate::limited;
 use crate::media::registry::{self, Totals};
 use crate::media::{refusal, watch};
 use crate::module;
+use crate::observe::refusals;
 #[cfg(feature = "test-hooks")]
 use crate::test_hooks;
 use crate::transport;
+
+/// Rows that a list has unless more are asked for.
+const ROWS: usize = 100;
 
 /// The commands.
 pub static COMMANDS: &[Command] = &[
@@ -250,17 +254,23 @@ fn show_refusals(console: &mut Console<'_>) -> Outcome {
     if console.words.len() != 3 {
         return Outcome::Usage;
     }
-    let refusals = refusal::kept();
-    for (call, refusal) in &refusals {
+    let (latest, kept, total) = refusals::latest(ROWS);
+    for entry in &latest {
         console!(
             console,
-            "Endpoint: {} Refused: {} Call-ID: {}",
-            call.endpoint,
-            refusal.code(),
-            call.call_id
+            "Endpoint: {} Refused: {} Peer: {} Call-ID: {} {}",
+            entry.endpoint,
+            entry.code,
+            entry.peer,
+            entry.call_id,
+            entry.sentence
         );
     }
-    console!(console, "{} calls with a refused line", refusals.len());
+    console!(
+        console,
+        "{} of {kept} refusals kept, {total} since load",
+        latest.len()
+    );
     Outcome::Done
 }
 

@@ -135,6 +135,11 @@ impl Open {
         self.0.established(tls);
     }
 
+    /// Whether its handshake was done.
+    pub fn is_established(&self) -> bool {
+        self.0.tls.get().is_some()
+    }
+
     /// The peer has sent `message`.
     pub fn passes(&self, message: &[u8]) {
         self.0.passes(message);

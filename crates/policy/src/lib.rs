@@ -7,6 +7,10 @@
 //! - [`limiter`]: which log lines are written when a peer can cause as many as it likes
 //! - [`message`]: what a SIP message on its way says of its call
 //! - [`modules`]: what `modules.conf` says of the module
+//! - [`offer`]: why the peer's offer was refused
+//! - [`reasons`]: why handshakes, calls and messages fail, as one table of codes
+//! - [`record`]: the latest refusals, and how often each reason occurred
+//! - [`refusal`]: why an `a=crypto` line or an answer is refused
 //! - [`rtp_conf`]: what `rtp.conf` asks of an SRTP engine
 
 #![forbid(unsafe_code)]
@@ -18,4 +22,8 @@ pub mod facts;
 pub mod limiter;
 pub mod message;
 pub mod modules;
+pub mod offer;
+pub mod reasons;
+pub mod record;
+pub mod refusal;
 pub mod rtp_conf;
