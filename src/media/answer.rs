@@ -53,6 +53,7 @@ impl Supplement for Answers {
 
     fn answering(session: &Session<'_>) {
         demand::answering(session);
+        proof::answering(session);
     }
 
     fn refusing(session: &Session<'_>, status: u16) {

@@ -24,7 +24,7 @@ use crate::ffi::thread::Thread;
 use crate::limited;
 use crate::observe::refusals::{self, Who};
 
-use super::connections::{Open, TlsCarrier};
+use super::connections::{About, Open, TlsCarrier};
 use super::status;
 
 /// The pool and its threads.
@@ -152,7 +152,13 @@ impl Host for Sip {
     fn accepted(&self, listener: &ListenerData, conn: &Conn, info: TlsInfo) -> Option<Connection> {
         guard(None, || {
             let info = Arc::new(info);
-            let carrier = Arc::new(TlsCarrier::of(conn, Arc::clone(&info)));
+            let about = About {
+                transport: Arc::clone(&listener.name),
+                direction: Direction::Incoming,
+                remote: info.remote,
+                wanted: String::new(),
+            };
+            let carrier = Arc::new(TlsCarrier::of(about, conn, Arc::clone(&info)));
             let made = listener.factory.transport(
                 PjThread::here(),
                 Direction::Incoming,

@@ -2,6 +2,7 @@
 //!
 //! - [`chan_sip`]: what the names of chan_sip's channels and files say
 //! - [`config`]: the model of `ciphertrunk.conf`, its parser, and what is doubtful about a good file
+//! - [`date`]: a moment, for people
 //! - [`demand`]: what is demanded of a call, and whether it has that
 //! - [`facts`]: what is known of how a call is encrypted, as the dialplan and the CDR tell it
 //! - [`limiter`]: which log lines are written when a peer can cause as many as it likes
@@ -17,6 +18,7 @@
 
 pub mod chan_sip;
 pub mod config;
+pub mod date;
 pub mod demand;
 pub mod facts;
 pub mod limiter;

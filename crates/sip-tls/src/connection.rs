@@ -184,7 +184,7 @@ impl<H: Host> Reactor<H> {
                 Err(error) => {
                     let octet = link.framer.octet().filter(|_| error == FrameError::NotSip);
                     let reason = Reason {
-                        place: Some(link.framer.place(octet)),
+                        place: Some(Box::new(link.framer.place(octet))),
                         ..error.into()
                     };
                     return Err(self.begin_to_drain(slot, reason));

@@ -54,7 +54,7 @@ pub use host::{Host, ListenerEvent, LoopError, LoopFailure, TlsInfo};
 pub use io::IoLoop;
 pub use listener::{Listener, ListenerConfig};
 pub use method::{Method, UnknownMethod};
-pub use offending::{Date, Offending};
+pub use offending::Offending;
 pub use pool::{Pool, Stopped};
 pub use profile::{KeyLog, MAX_CERTIFICATES, Profile, ProfileConfig};
 pub use reason::{Code, Facts, HelloVersion, Place, Reason, Side, Stage};

@@ -262,7 +262,7 @@ pub struct Reason {
     /// The system's error number.
     pub errno: Option<i32>,
     /// Where the stream of messages broke.
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
     /// The TLS version of the peer's hello, where that is the reason: the newest that a client speaks, or the one that a server chose.
     pub version: Option<HelloVersion>,
 }
