@@ -27,6 +27,8 @@ pub enum Plan {
     Expect(u16),
     /// It answers a call with its SDP and expects to be hung up on.
     Answer,
+    /// It refuses a call with this status.
+    Refuse(u16),
 }
 
 impl Call {
@@ -57,7 +59,7 @@ impl Call {
             "-error_file",
             "/dev/stdout",
         ];
-        if !matches!(plan, Plan::Answer) {
+        if matches!(plan, Plan::Expect(_)) {
             args.push(&target);
         }
         lab.spawn(&self.id, "sipp", &args)
@@ -83,6 +85,13 @@ impl Call {
                 self.invite(),
                 // The acknowledgement of a refusal is part of the INVITE's transaction: three messages back.
                 request("ACK", 1, "[branch-3]", "")
+            ),
+            Plan::Refuse(status) => format!(
+                "<recv request=\"INVITE\"/>{}<recv request=\"ACK\"/>",
+                send(
+                    &format!("SIP/2.0 {status} Refused\n{MIRRORED}\n{NO_BODY}"),
+                    true
+                )
             ),
             Plan::Answer => {
                 let ok = format!(
