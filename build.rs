@@ -18,6 +18,7 @@ const FUNCTIONS: &[&str] = &[
     "ast_log",
     "ast_get_version",
     "ast_cli",
+    "ast_cli_completion_add",
     "ast_cli_unregister_multiple",
     "ast_config_load2",
     "ast_config_destroy",

@@ -1,4 +1,5 @@
 //! What an operator sees: the console. (AMI events and metrics are to come.)
 
 pub mod cli;
+pub mod in_force;
 pub mod refusals;
