@@ -3,7 +3,6 @@
 use policy::demand::Demand;
 
 use crate::ffi::channel::Channel;
-use crate::ffi::datastore::Store;
 use crate::ffi::technology::{Secure, Wanted};
 
 /// Takes the demand; it is judged when the INVITE is to leave.
@@ -15,6 +14,6 @@ impl Secure for Bridge {
             Wanted::Signaling => Demand::of_signaling(),
             Wanted::Media => Demand::of_media(),
         };
-        super::demand(channel, Store::Own, &demand)
+        super::demand(channel, &demand)
     }
 }

@@ -6,6 +6,8 @@
 //! long a pointer lives) are stated once in `docs/safety.md`.
 
 pub mod ao2;
+#[cfg(feature = "pjsip")]
+pub mod bridge;
 pub mod call;
 pub mod cdr;
 pub mod channel;

@@ -57,6 +57,18 @@ pub fn ended(key: SessionKey) {
     drop(leg);
 }
 
+/// What protects a channel at this moment, whatever did before.
+#[cfg(feature = "pjsip")]
+pub fn now(channel: Channel<'_>) -> Facts {
+    let key = calls::key_of(channel);
+    let media = streams::facts(&streams::of(channel, key.is_some()), channel.is_t38());
+    let signaling = key.and_then(|key| LEGS.lock().get(&key)?.signaling.clone());
+    Facts {
+        signaling: signaling.ok_or("no message of the call has come"),
+        media,
+    }
+}
+
 /// What is known of a channel now, and whether a call of this side's made it.
 pub fn look(channel: Channel<'_>) -> (Facts, bool) {
     let key = calls::key_of(channel);

@@ -3,6 +3,8 @@
 //! A demand is made in the dialplan (`CIPHERTRUNK_REQUIRE`), by Asterisk's own `CHANNEL(secure_bridge_...)`, or for an endpoint
 //! in `ciphertrunk.conf`. Several are added up; none takes anything back.
 
+mod leg;
+
 use std::fmt;
 
 use srtp::Suite;
@@ -314,10 +316,7 @@ impl Demand {
         if !self.media || line.port == 0 {
             return Ok(());
         }
-        let is_secure = line
-            .transport
-            .split('/')
-            .any(|part| part.eq_ignore_ascii_case("SAVP") || part.eq_ignore_ascii_case("SAVPF"));
+        let is_secure = line.is_secure();
         let keys = match (line.has_fingerprint, line.suites.is_empty()) {
             (true, _) if is_secure => KeySource::Dtls,
             (false, false) => KeySource::Sdes,
@@ -412,6 +411,20 @@ pub struct DescribedMedia {
     pub has_fingerprint: bool,
 }
 
+impl DescribedMedia {
+    /// Whether its profile is one of SRTP's.
+    fn is_secure(&self) -> bool {
+        self.transport
+            .split('/')
+            .any(|part| part.eq_ignore_ascii_case("SAVP") || part.eq_ignore_ascii_case("SAVPF"))
+    }
+
+    /// Whether it has keys, and leaves it to the other side to use them.
+    pub fn is_optional(&self) -> bool {
+        !self.is_secure() && !self.suites.is_empty()
+    }
+}
+
 /// What a message goes over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Link {
@@ -459,6 +472,8 @@ pub enum Unmet {
     },
     /// The demand is not one.
     Impossible(String),
+    /// The peer forwards a call that an originate made, for which Asterisk makes a channel that knows nothing of the demand.
+    Forwarded,
     /// The leg is not one of PJSIP's, or its begin was not seen.
     Unseen,
 }
@@ -484,6 +499,7 @@ impl Unmet {
             Self::Suite(_) => "media-suite",
             Self::KeySource { .. } => "media-key-source",
             Self::Impossible(_) => "bad-demand",
+            Self::Forwarded => "forwarded",
             Self::Unseen => "unknown-leg",
         }
     }
@@ -532,8 +548,12 @@ impl fmt::Display for Unmet {
                 "keys from {wanted} are required, and they come from {found}: set media_encryption of the endpoint"
             ),
             Self::Impossible(reason) => write!(f, "the demand cannot be met: {reason}"),
+            Self::Forwarded => f.write_str(
+                "the peer forwards it, and what an originate demands does not follow a forward: originate a Local channel, whose \
+                 dialplan dials",
+            ),
             Self::Unseen => f.write_str(
-                "both legs are required to be encrypted, and nothing is known of this one: it is no call of PJSIP's that began \
+                "the leg is required to be encrypted, and nothing is known of it: it is no call of PJSIP's that began \
                  after Ciphertrunk was loaded",
             ),
         }
