@@ -18,7 +18,9 @@ use crate::ffi::late::Pjsip;
 use crate::ffi::pjsip::gate;
 use crate::ffi::technology::Hook;
 
-pub use calls::{answering, ended, ending, invited, inviting, look, restricted};
+pub use calls::{
+    answering, ended, ending, invited, inviting, look, may_go_to, refused, restricted,
+};
 
 /// `${CIPHERTRUNK_REASON}`: why the latest call from this channel was refused, as a code.
 const REASON: &std::ffi::CStr = c"CIPHERTRUNK_REASON";

@@ -2,6 +2,7 @@
 
 use srtp::Suite;
 
+use super::identity::Presented;
 use super::{Demand, KeySource, TlsVersion, Unmet};
 
 impl Demand {
@@ -63,14 +64,22 @@ impl Demand {
         if self.is_about_media_alone() {
             return Ok(());
         }
-        let (version, verified) = match link {
+        let (version, verified, presented) = match link {
             Link::InClear(transport) => return Err(Unmet::SignalingInClear(transport.clone())),
             // TLS it is; what else is not known.
-            Link::Foreign if self.signaling <= Some(TlsVersion::V1_0) && !self.verified => {
+            Link::Foreign
+                if self.signaling <= Some(TlsVersion::V1_0)
+                    && !self.verified
+                    && self.certificate.is_none() =>
+            {
                 return Ok(());
             }
             Link::Foreign => return Err(Unmet::NotOurs),
-            Link::Ours { version, verified } => (*version, verified),
+            Link::Ours {
+                version,
+                verified,
+                presented,
+            } => (*version, verified, presented),
         };
         if let Some(wanted) = self.signaling
             && version < wanted
@@ -81,14 +90,26 @@ impl Demand {
             });
         }
         match (self.verified, verified, &self.name) {
-            (false, ..) | (true, Some(_), None) => Ok(()),
+            (false, ..) | (true, Some(_), None) => {}
             (true, Some(names), Some(wanted)) => {
-                let is_named = names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
-                is_named
-                    .then_some(())
-                    .ok_or_else(|| Unmet::Name(wanted.clone()))
+                if !names.iter().any(|name| name.eq_ignore_ascii_case(wanted)) {
+                    return Err(Unmet::Name(wanted.clone()));
+                }
             }
-            (true, None, _) => Err(Unmet::NotVerified),
+            (true, None, _) => return Err(Unmet::NotVerified),
+        }
+        self.judge_certificate(presented)
+    }
+
+    /// Whether the peer is one that the call is bound to.
+    ///
+    /// # Errors
+    ///
+    /// What it has presented.
+    pub fn judge_certificate(&self, presented: &Presented) -> Result<(), Unmet> {
+        match &self.certificate {
+            Some(binding) => binding.judge(presented),
+            None => Ok(()),
         }
     }
 }
@@ -121,5 +142,7 @@ pub enum Link {
         version: TlsVersion,
         /// The names of the peer's certificate, if it was verified, or cannot but be in the handshake to come.
         verified: Option<Vec<String>>,
+        /// What the peer has presented.
+        presented: Presented,
     },
 }

@@ -3,6 +3,7 @@
 //! A demand is made in the dialplan (`CIPHERTRUNK_REQUIRE`), by Asterisk's own `CHANNEL(secure_bridge_...)`, or for an endpoint
 //! in `ciphertrunk.conf`. Several are added up; none takes anything back.
 
+pub mod identity;
 mod judge;
 mod parse;
 mod unmet;
@@ -14,6 +15,7 @@ use std::fmt;
 
 use srtp::Suite;
 
+use identity::Binding;
 use parse::bad;
 
 pub use judge::{DescribedMedia, Link};
@@ -104,6 +106,8 @@ pub struct Demand {
     verified: bool,
     /// ... and names this.
     name: Option<String>,
+    /// The certificates that an endpoint is bound to.
+    certificate: Option<Binding>,
     /// `both_legs`: of the leg that makes the demand as well.
     both_legs: bool,
     /// Why nothing meets it: a demand that could not be understood is not one that is ignored.
@@ -123,6 +127,14 @@ impl Demand {
     pub fn of_media() -> Self {
         Self {
             media: true,
+            ..Self::default()
+        }
+    }
+
+    /// One of these certificates, at the other end of the connection.
+    pub fn of_certificate(binding: Binding) -> Self {
+        Self {
+            certificate: Some(binding),
             ..Self::default()
         }
     }
@@ -165,6 +177,13 @@ impl Demand {
                 "a certificate is asked for the name {one} and for the name {another}"
             ));
         }
+        if let (Some(one), Some(another)) = (&self.certificate, &other.certificate)
+            && one != another
+        {
+            return bad(format!(
+                "the peer is bound to the certificate {one}, and to {another}"
+            ));
+        }
         self.suite = suite;
         self.signaling = self.signaling.max(other.signaling);
         self.media |= other.media;
@@ -172,6 +191,9 @@ impl Demand {
         self.verified |= other.verified;
         if self.name.is_none() {
             self.name.clone_from(&other.name);
+        }
+        if self.certificate.is_none() {
+            self.certificate.clone_from(&other.certificate);
         }
         self.both_legs |= other.both_legs;
         if self.impossible.is_none() {
@@ -199,6 +221,11 @@ impl Demand {
         !self.is_about_media_alone()
     }
 
+    /// Whether the peer is bound to a certificate.
+    pub fn is_of_certificate(&self) -> bool {
+        self.certificate.is_some()
+    }
+
     /// Whether the leg that makes the demand is asked as well.
     pub fn is_for_both_legs(&self) -> bool {
         self.both_legs
@@ -211,6 +238,9 @@ impl Demand {
 
     /// Whether nothing is demanded of the signalling.
     fn is_about_media_alone(&self) -> bool {
-        self.signaling.is_none() && !self.verified && self.impossible.is_none()
+        self.signaling.is_none()
+            && !self.verified
+            && self.certificate.is_none()
+            && self.impossible.is_none()
     }
 }

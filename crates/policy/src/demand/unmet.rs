@@ -4,6 +4,7 @@ use std::fmt;
 
 use srtp::Suite;
 
+use super::identity::Fault;
 use super::{KeySource, TlsVersion};
 
 /// What a leg lacks.
@@ -24,6 +25,15 @@ pub enum Unmet {
     NotVerified,
     /// It does not have this name.
     Name(String),
+    /// The endpoint is bound to other certificates.
+    Certificate {
+        /// What is wrong with the one that is there.
+        fault: Fault,
+        /// The certificates that would do.
+        bound: String,
+        /// What was presented.
+        presented: String,
+    },
     /// A media line of this kind without SRTP.
     MediaInClear(String),
     /// No suite is as strong as this one.
@@ -58,6 +68,11 @@ impl Unmet {
             Self::NotOurs => "signaling-unknown",
             Self::NotVerified => "not-verified",
             Self::Name(_) => "other-name",
+            Self::Certificate { fault, .. } => match fault {
+                Fault::Missing => "no-certificate",
+                Fault::Unverified => "certificate-not-verified",
+                Fault::Other => "other-certificate",
+            },
             Self::MediaInClear(_) => "media-in-clear",
             Self::Suite(_) => "media-suite",
             Self::KeySource { .. } => "media-key-source",
@@ -94,6 +109,32 @@ impl fmt::Display for Unmet {
                 "a certificate with the name {name} is required, and the peer's has others: call the right peer, or correct \
                  the demand"
             ),
+            Self::Certificate {
+                fault,
+                bound,
+                presented,
+            } => {
+                write!(
+                    f,
+                    "the endpoint is bound to the certificate {bound}, and the peer presented "
+                )?;
+                match fault {
+                    Fault::Missing => f.write_str(
+                        "none: set verify_client = yes at the transport (or require_client_cert = yes, where the certificate is \
+                         bound by SHA256), and have the peer send it",
+                    ),
+                    Fault::Unverified => write!(
+                        f,
+                        "{presented}: set verify_client = yes (calls in) or verify_server = yes (calls out) at the transport, \
+                         without which a name proves nothing, or bind the endpoint by SHA256"
+                    ),
+                    Fault::Other => write!(
+                        f,
+                        "{presented}: another peer is calling as this endpoint or is being called, or the certificate is a new \
+                         one, which belongs into the endpoint's section of ciphertrunk.conf"
+                    ),
+                }
+            }
             Self::MediaInClear(kind) => write!(
                 f,
                 "SRTP is required, and the {kind} line has none: set media_encryption of the endpoint, without \
