@@ -1,11 +1,14 @@
 //! The calls of PJSIP's of which something is demanded, and all that have come: a demand for both legs may be made later.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use log::Level;
 use policy::config::Srtp;
+use policy::demand::identity::Presented;
 use policy::demand::{Demand, DescribedMedia, Link, TlsVersion, Unmet};
 use policy::message;
+use sip_tls::TlsInfo;
 
 use crate::config;
 use crate::ffi::call::{Call, SessionKey};
@@ -14,6 +17,7 @@ use crate::ffi::pjsip::gate::{Comes, Gate, Outgoing, Over, redirects};
 use crate::ffi::sync::Mutex;
 use crate::limited;
 use crate::media::calls::{Incoming, Session, channel_of, key_of};
+use crate::proof;
 
 /// `488 Not Acceptable Here`: the media.
 const NOT_ACCEPTABLE_HERE: u16 = 488;
@@ -37,6 +41,8 @@ struct Watched {
     /// The latest request of the peer's that was refused in the call, by its `CSeq`.
     refused: Option<String>,
     /// Where the peer forwards it, the demand does not follow.
+    stays: bool,
+    /// It is bound to a certificate.
     is_bound: bool,
 }
 
@@ -46,18 +52,45 @@ impl Watched {
             key: facts.key,
             endpoint: facts.endpoint.clone(),
             channel: None,
+            is_bound: demand.is_of_certificate(),
             demand,
             came: None,
             unmet: None,
             hung_up: false,
             refused: None,
-            is_bound: false,
+            stays: false,
         }
+    }
+
+    /// It lacks something, and is [to end](look).
+    fn lacks(&mut self, unmet: Unmet) {
+        if self.unmet.is_none() {
+            count(&unmet);
+        }
+        self.unmet = Some(unmet);
     }
 }
 
 /// By Call-ID.
 static CALLS: Mutex<BTreeMap<String, Watched>> = Mutex::new(BTreeMap::new());
+/// How many of them are bound to a certificate.
+static BOUND: AtomicUsize = AtomicUsize::new(0);
+/// Calls that were refused since load, by code.
+static REFUSED: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
+
+/// A call is refused for this.
+pub fn count(unmet: &Unmet) {
+    *REFUSED.lock().entry(unmet.code()).or_default() += 1;
+}
+
+/// Calls that were refused since load, by code.
+pub fn refused() -> Vec<(&'static str, u64)> {
+    let refused = REFUSED.lock();
+    refused
+        .iter()
+        .map(|(code, count)| (*code, *count))
+        .collect()
+}
 
 fn link(over: Over) -> Link {
     match over {
@@ -67,6 +100,19 @@ fn link(over: Over) -> Link {
             // What OpenSSL names otherwise is no version that anybody demands.
             version: TlsVersion::from_openssl(security.version).unwrap_or(TlsVersion::V1_0),
             verified: security.verified,
+            presented: security
+                .tls
+                .map_or(Presented::Awaited, |tls| presented(&tls)),
+        },
+    }
+}
+
+fn presented(tls: &TlsInfo) -> Presented {
+    match &tls.peer {
+        None => Presented::Nothing,
+        Some(certificate) => Presented::Certificate {
+            certificate: proof::certificate(certificate),
+            is_verified: tls.faults.is_empty(),
         },
     }
 }
@@ -85,34 +131,9 @@ pub struct Gatekeeper;
 
 impl Gate for Gatekeeper {
     fn may_leave(outgoing: &Outgoing<'_>) -> bool {
-        let mut calls = CALLS.lock();
-        if calls.is_empty() {
-            return true;
-        }
-        let octets = outgoing.octets();
-        let Some((call_id, call)) =
-            message::call_id(octets).and_then(|id| calls.get_mut(&id).map(|call| (id, call)))
-        else {
-            return true;
-        };
-        if call.demand.is_nothing() || message::is_an_end(octets) {
-            return true;
-        }
-        let judged = judge(
-            &call.demand,
-            &link(outgoing.over()),
-            &message::media(octets),
-        );
-        match judged {
-            Ok(()) => true,
-            Err(unmet) => {
-                let endpoint = call.endpoint.clone();
-                call.unmet = Some(unmet.clone());
-                drop(calls);
-                report(&endpoint, &call_id, "is not sent", &unmet);
-                false
-            }
-        }
+        may_go(outgoing.octets(), |demand, octets| {
+            judge(demand, &link(outgoing.over()), &message::media(octets))
+        })
     }
 
     fn come(message: &Incoming<'_>) -> Comes {
@@ -131,7 +152,7 @@ impl Gate for Gatekeeper {
         }
         let status = message.status();
         let judged = match status {
-            Some(status) if redirects(status) => match call.is_bound {
+            Some(status) if redirects(status) => match call.stays {
                 true => Err(Unmet::Forwarded),
                 false => Ok(()),
             },
@@ -156,7 +177,7 @@ impl Gate for Gatekeeper {
             (is_new, Comes::Answered(status), "from the peer is refused")
         } else {
             let is_new = call.unmet.is_none();
-            call.unmet.get_or_insert(unmet.clone());
+            call.lacks(unmet.clone());
             (is_new, Comes::WithoutBody, "from the peer is not heeded")
         };
         drop(calls);
@@ -174,6 +195,37 @@ fn status_of(unmet: &Unmet) -> u16 {
     } else {
         FORBIDDEN
     }
+}
+
+/// Whether a message may go to this peer, whose handshake was to come when it was [looked at](Gatekeeper).
+pub fn may_go_to(octets: &[u8], tls: &TlsInfo) -> bool {
+    BOUND.load(Ordering::Relaxed) == 0
+        || may_go(octets, |demand, _| {
+            demand.judge_certificate(&presented(tls))
+        })
+}
+
+fn may_go(octets: &[u8], judge: impl FnOnce(&Demand, &[u8]) -> Result<(), Unmet>) -> bool {
+    let mut calls = CALLS.lock();
+    if calls.is_empty() {
+        return true;
+    }
+    let Some((call_id, call)) =
+        message::call_id(octets).and_then(|id| calls.get_mut(&id).map(|call| (id, call)))
+    else {
+        return true;
+    };
+    if call.demand.is_nothing() || message::is_an_end(octets) {
+        return true;
+    }
+    let Err(unmet) = judge(&call.demand, octets) else {
+        return true;
+    };
+    let endpoint = call.endpoint.clone();
+    call.lacks(unmet.clone());
+    drop(calls);
+    report(&endpoint, &call_id, "is not sent", &unmet);
+    false
 }
 
 fn report(endpoint: &str, call_id: &str, what: &str, unmet: &Unmet) {
@@ -202,17 +254,26 @@ pub fn inviting(session: &Session<'_>) {
         .unwrap_or_default();
     let demand = demanded_of_endpoint(&facts.endpoint).and(&of_channel);
     let channel = session.channel().map(Channel::unique_id);
-    let is_bound =
-        !of_channel.is_nothing() && session.channel().is_some_and(Channel::is_originated);
+    let stays = !of_channel.is_nothing() && session.channel().is_some_and(Channel::is_originated);
     let mut calls = CALLS.lock();
-    // A call of which nothing is demanded now may be bridged with one that demands.
-    let call = calls
-        .entry(facts.call_id.clone())
-        .or_insert_with(|| Watched {
-            is_bound,
-            ..Watched::new(&facts, demand)
-        });
-    call.channel = channel;
+    if let Some(call) = calls.get_mut(&facts.call_id) {
+        call.channel = channel;
+        return;
+    }
+    // One of which nothing is demanded now may be bridged with one that demands.
+    let call = Watched {
+        channel,
+        stays,
+        ..Watched::new(&facts, demand)
+    };
+    watch(&mut calls, facts.call_id, call);
+}
+
+fn watch(calls: &mut BTreeMap<String, Watched>, call_id: String, call: Watched) {
+    if call.is_bound {
+        BOUND.fetch_add(1, Ordering::Relaxed);
+    }
+    calls.insert(call_id, call);
 }
 
 /// An INVITE has come. `false`: it is refused.
@@ -232,12 +293,14 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
         return true;
     }
     let judged = judge(&demand, &came.0, &came.1);
-    let call = Watched {
+    let mut call = Watched {
         came: Some(came),
-        unmet: judged.clone().err(),
         ..Watched::new(&facts, demand)
     };
-    calls.insert(facts.call_id.clone(), call);
+    if let Err(unmet) = &judged {
+        call.lacks(unmet.clone());
+    }
+    watch(&mut calls, facts.call_id.clone(), call);
     drop(calls);
     let Err(unmet) = judged else {
         return true;
@@ -265,6 +328,7 @@ pub fn answering(session: &Session<'_>) {
 /// A message of the peer's has been dealt with. `true`: it was not heeded for a demand, and the call ends.
 pub fn answered(session: &Session<'_>) -> bool {
     let key = session.key();
+    let channel = session.channel();
     let (unmet, is_first) = {
         let mut calls = CALLS.lock();
         let Some(call) = calls.values_mut().find(|call| call.key == key) else {
@@ -273,9 +337,11 @@ pub fn answered(session: &Session<'_>) -> bool {
         let Some(unmet) = call.unmet.clone() else {
             return false;
         };
-        (unmet, !std::mem::replace(&mut call.hung_up, true))
+        let before = call.hung_up;
+        call.hung_up |= channel.is_some();
+        (unmet, !before)
     };
-    if is_first && let Some(channel) = session.channel() {
+    if is_first && let Some(channel) = channel {
         tell_all(channel, &unmet);
         session.hang_up();
     }
@@ -292,7 +358,7 @@ pub fn ends_in_clear(session: &Session<'_>, kind: &str) {
         let Some(call) = call.filter(|call| call.demand.is_of_media()) else {
             return;
         };
-        call.unmet = Some(unmet.clone());
+        call.lacks(unmet.clone());
         call.hung_up = true;
     }
     if let Some(channel) = session.channel() {
@@ -322,7 +388,13 @@ fn tell_all(channel: Channel<'_>, unmet: &Unmet) {
 
 /// The session is gone.
 pub fn ended(key: SessionKey) {
-    CALLS.lock().retain(|_, call| call.key != key);
+    CALLS.lock().retain(|_, call| {
+        let is_gone = call.key == key;
+        if is_gone && call.is_bound {
+            BOUND.fetch_sub(1, Ordering::Relaxed);
+        }
+        !is_gone
+    });
 }
 
 /// Hangs up the calls of which a message could not be sent. The watch asks.

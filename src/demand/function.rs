@@ -69,6 +69,7 @@ fn refuse_own_leg(channel: Channel<'_>, unmet: &Unmet) {
         channel.name(),
         unmet.code()
     );
+    calls::count(unmet);
     super::tell(channel, unmet);
     channel.hang_up();
 }

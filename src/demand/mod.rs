@@ -16,13 +16,16 @@ use policy::demand::{Demand, Unmet};
 use crate::ffi::bridge as bridge_technology;
 use crate::ffi::channel::Channel;
 use crate::ffi::datastore;
+use crate::ffi::exchange::Exchange;
 use crate::ffi::function::{self as functions, Registered};
 use crate::ffi::late::Pjsip;
+use crate::ffi::local;
 use crate::ffi::pjsip::{gate, reading};
 use crate::ffi::technology::Hook;
 
 pub use calls::{
-    answered, answering, ended, ending, ends_in_clear, invited, inviting, look, restricted,
+    answered, answering, ended, ending, ends_in_clear, invited, inviting, look, may_go_to, refused,
+    restricted,
 };
 
 /// `${CIPHERTRUNK_REASON}`: why the latest call from this channel was refused, as a code.
@@ -34,7 +37,8 @@ pub struct Registration {
     _function: Option<Registered>,
     _pjsip: Option<Hook>,
     _local: Option<Hook>,
-    _reading: Option<reading::Hook>,
+    _called: Option<Exchange>,
+    _reading: Option<Exchange>,
     _together: bridge_technology::Registration,
     _gate: gate::Registration,
 }
@@ -50,6 +54,7 @@ pub fn register(pjsip: Pjsip) -> Result<Registration, String> {
             .ok_or("PJSIP does not take the module that looks at messages")?,
         _together: bridge_technology::register::<together::Judge>()
             .ok_or("Asterisk does not take the technology for bridges that may not be")?,
+        _called: local::watch::<bridge::Bridge>(),
         _reading: reading::hook::<secure::Secure>(pjsip),
         _pjsip: Hook::pjsip::<bridge::Bridge>(),
         _local: Hook::local(),
@@ -59,9 +64,26 @@ pub fn register(pjsip: Pjsip) -> Result<Registration, String> {
 
 /// What the dialplan demands of the legs that this channel dials, or of the channel itself where it is one that was dialled.
 fn demanded_of(channel: Channel<'_>) -> Demand {
-    datastore::all(channel)
+    let kept = datastore::all(channel);
+    let kept = kept
         .iter()
-        .filter_map(|value| value.downcast_ref::<Demand>())
+        .filter_map(|value| value.downcast_ref::<Demand>());
+    // What an originate sets is for the channel that it makes.
+    let words = match channel.is_originated() {
+        true => words(channel),
+        false => Demand::default(),
+    };
+    kept.fold(words, Demand::and)
+}
+
+/// What `CHANNEL(secure_bridge_...)` of a channel demands.
+fn words(channel: Channel<'_>) -> Demand {
+    let of_each = [Demand::of_signaling(), Demand::of_media()];
+    let demanded = channel.secure_bridge();
+    of_each
+        .iter()
+        .zip(demanded)
+        .filter_map(|(demand, is_on)| is_on.then_some(demand))
         .fold(Demand::default(), Demand::and)
 }
 

@@ -45,7 +45,7 @@ impl Together for Judge {
 /// What a channel demands of those that it is bridged with.
 fn of_others(channel: Channel<'_>) -> Demand {
     let all = super::demanded_of(channel);
-    let by_words = words(channel);
+    let by_words = super::words(channel);
     // A demand of the dialplan sets Asterisk's words as well; a channel that was dialled has the demand of who dialled it, which asks
     // both legs or its own.
     if all.is_for_both_legs() || (!by_words.is_nothing() && channel.runs_dialplan()) {
@@ -53,17 +53,6 @@ fn of_others(channel: Channel<'_>) -> Demand {
     } else {
         Demand::default()
     }
-}
-
-/// What `CHANNEL(secure_bridge_...)` of a channel demands.
-fn words(channel: Channel<'_>) -> Demand {
-    let of_each = [Demand::of_signaling(), Demand::of_media()];
-    let demanded = channel.secure_bridge();
-    of_each
-        .iter()
-        .zip(demanded)
-        .filter_map(|(demand, is_on)| is_on.then_some(demand))
-        .fold(Demand::default(), Demand::and)
 }
 
 /// Whether a channel may be heard by one that demands this.
@@ -79,7 +68,7 @@ fn judge(channel: Channel<'_>, demand: &Demand) -> Result<(), Unmet> {
         }
         // Whoever is behind it was dialled with the demand that it got.
         "Local" => {
-            let own = super::demanded_of(channel).and(&words(channel));
+            let own = super::demanded_of(channel).and(&super::words(channel));
             own.covers(demand).then_some(()).ok_or(Unmet::Unseen)
         }
         internal if INTERNAL.contains(&internal) => Ok(()),
@@ -112,6 +101,7 @@ fn refuse(by: Channel<'_>, other: Channel<'_>, unmet: &Unmet) {
             unmet.code()
         ),
     );
+    calls::count(unmet);
     super::tell(by, unmet);
     super::tell(other, unmet);
     other.hang_up_in_bridge();

@@ -19,7 +19,7 @@ use crate::ffi::sync::Mutex;
 use crate::media::calls::{self, SessionKey};
 
 #[cfg(feature = "pjsip")]
-pub use signaling::Connection;
+pub use signaling::{Connection, certificate};
 use streams::Seen;
 
 /// What is kept of one leg: a session of PJSIP's, from its first message to its end.

@@ -289,7 +289,7 @@ fn originated_by_ami() {
                 ("Priority", "1"),
                 ("Async", "true"),
                 ("Variable", &set),
-                ("Variable", "CHANNEL(hangup_handler_push)=over,made,1"),
+                ("Variable", "CHANNEL(hangup_handler_push)=over\\,made\\,1"),
             ],
         );
         assert!(!id.is_empty());

@@ -125,7 +125,7 @@ impl Outgoing<'_> {
 }
 
 /// What carries a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Over {
     /// Neither TLS nor anything else that encrypts: its name, e.g. `UDP`.
     InClear(String),

@@ -2,10 +2,9 @@
 //! not know, which is exchanged for one of ours that calls it.
 
 use std::ffi::{CStr, c_char, c_int};
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::ffi::channel::Channel;
+use crate::ffi::exchange::{Exchange, Original};
 use crate::ffi::guard::guard;
 use crate::ffi::late::Pjsip;
 use crate::ffi::module_ref::ModuleRef;
@@ -47,18 +46,8 @@ type Read = unsafe extern "C" fn(
     usize,
 ) -> c_int;
 
-/// chan_pjsip's own, while ours stands there.
-static ORIGINAL: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
-
-/// That ours stands there; dropping it puts chan_pjsip's own back.
-#[derive(Debug)]
-pub struct Hook {
-    place: &'static AtomicPtr<()>,
-    ours: *mut (),
-}
-
-// SAFETY: the pointer is an address of a function, and is compared.
-unsafe impl Send for Hook {}
+/// chan_pjsip's own.
+static ORIGINAL: Original = Original::new();
 
 unsafe extern "C" fn read<R: Reading>(
     channel: *mut sys::ast_channel,
@@ -90,7 +79,7 @@ unsafe extern "C" fn read<R: Reading>(
         }
         return 0;
     }
-    let original = ORIGINAL.load(Ordering::Acquire);
+    let original = ORIGINAL.get();
     if original.is_null() {
         return -1;
     }
@@ -99,41 +88,16 @@ unsafe extern "C" fn read<R: Reading>(
 }
 
 /// Once at a time. `None`: PJSIP's channels have no such function.
-pub fn hook<R: Reading>(_: Pjsip) -> Option<Hook> {
-    // SAFETY: a static text. The structure is a writable static of chan_pjsip's, which is in use as long as `Pjsip` is found; the
-    // place is one aligned word, which Asterisk reads as such.
-    let place = unsafe {
-        let technology = sys::ast_get_channel_tech(c"PJSIP".as_ptr()).cast_mut();
-        if technology.is_null() {
-            return None;
-        }
-        AtomicPtr::from_ptr((&raw mut (*technology).func_channel_read).cast::<*mut ()>())
-    };
-    let original = place.load(Ordering::Acquire);
-    if original.is_null() {
-        return None;
-    }
-    let ours = read::<R> as *const () as *mut ();
-    // Where it could not be put back, ours may stand there still.
-    if original != ours {
-        ORIGINAL.store(original, Ordering::Release);
-    }
-    place.store(ours, Ordering::Release);
-    Some(Hook { place, ours })
-}
-
-impl Drop for Hook {
-    fn drop(&mut self) {
-        let original = ORIGINAL.load(Ordering::Acquire);
-        let back =
-            self.place
-                .compare_exchange(self.ours, original, Ordering::AcqRel, Ordering::Acquire);
-        if back.is_err() {
-            // Somebody stands before us and calls us: the library stays.
-            std::mem::forget(ModuleRef::take());
-            log::error!(
-                "another module has taken the place of chan_pjsip's function for CHANNEL(): Ciphertrunk cannot be unloaded"
-            );
-        }
+pub fn hook<R: Reading>(_: Pjsip) -> Option<Exchange> {
+    // SAFETY: chan_pjsip is in use as long as `Pjsip` is found. The function is of the type of the table's `func_channel_read`, and
+    // calls the other as one.
+    unsafe {
+        Exchange::new(
+            c"PJSIP",
+            |table| (&raw mut (*table).func_channel_read).cast(),
+            read::<R> as *const () as *mut (),
+            &ORIGINAL,
+            "chan_pjsip's function for CHANNEL()",
+        )
     }
 }

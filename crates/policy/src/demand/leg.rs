@@ -2,6 +2,7 @@
 
 use srtp::Suite;
 
+use super::identity::Presented;
 use super::{Demand, KeySource, Link, TlsVersion, Unmet};
 use crate::facts::{self, Facts, Signaling, Stream};
 
@@ -85,6 +86,13 @@ fn link(signaling: &Signaling) -> Link {
     Link::Ours {
         version: TlsVersion::from_openssl(&tls.version).unwrap_or(TlsVersion::V1_0),
         verified: tls.is_verified.then(names),
+        presented: match &tls.certificate {
+            Err(_) => Presented::Nothing,
+            Ok(certificate) => Presented::Certificate {
+                certificate: certificate.clone(),
+                is_verified: tls.is_verified,
+            },
+        },
     }
 }
 
