@@ -66,6 +66,7 @@ const LATE_FUNCTIONS: &[&str] = &[
     // Asterisk's own, and what the macros of its headers call
     "(__)?ast_sip_push_task(_wait_servant)?",
     "ast_sip_(un)?register_service",
+    "ast_sip_location_retrieve_aor(_contacts)?",
     "ast_sip_session_terminate",
     "ast_sip_get_(pjsip_endpoint|sorcery|transport_states?)",
     "ast_sip_session_(refresh|register_supplement_with_module|unregister_supplement)",

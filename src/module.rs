@@ -16,6 +16,7 @@ use crate::ffi::mapped::Mapped;
 use crate::ffi::srtp::{self, Owner};
 use crate::ffi::sync::Mutex;
 use crate::ffi::{fault, function, module_ref, openssl, sdes};
+use crate::keylog;
 use crate::limited;
 use crate::media::watch::{self, Watch};
 use crate::media::{calls, engine, registry};
@@ -229,7 +230,7 @@ impl Module {
 
     fn take_commands(&mut self) -> Result<(), String> {
         self.commands
-            .get_or_insert_with(|| cli::register(observe::cli::COMMANDS));
+            .get_or_insert_with(|| cli::register(observe::commands()));
         done("load-commands")
     }
 
@@ -422,6 +423,7 @@ pub fn unload() -> bool {
         return false;
     }
     drop(module);
+    keylog::stop(&keylog::End::Unloaded);
     drain::end();
     limited::flush();
     libsrtp_guard::forget_stock();

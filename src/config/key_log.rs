@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use sip_tls::KeyLog;
+use sip_tls::{KeyLog, KeyOwner};
 
 use crate::ffi::sync::Mutex;
 
@@ -32,7 +32,9 @@ pub fn open(path: &Path) -> Option<KeyLog> {
         "the keys of TLS connections are written to {}: whoever can read that file can read their messages",
         path.display()
     );
-    Some(Arc::new(move |line: &str| write_line(&file, line)))
+    Some(Arc::new(move |_: &KeyOwner, line: &str| {
+        write_line(&file, line);
+    }))
 }
 
 fn write_line(file: &Mutex<File>, line: &str) {

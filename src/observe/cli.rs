@@ -15,6 +15,8 @@ use crate::module;
 use crate::test_hooks;
 use crate::transport;
 
+use super::keylog;
+
 /// The commands.
 pub static COMMANDS: &[Command] = &[
     Command {
@@ -179,6 +181,7 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
         }
     }
     console!(console, "TLS transports: {}", transport::live());
+    keylog::print(console);
     print_host(console);
     console!(console, "TLS factories: {}", transport::factories());
     console!(console, "Log lines suppressed: {}", limited::suppressed());

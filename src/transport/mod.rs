@@ -21,7 +21,7 @@ use crate::ffi::pjsip::sorcery::{self, Observing};
 use crate::ffi::pjsip::transport;
 
 use adopt::Adopter;
-pub use connections::{Which, close};
+pub use connections::{Which, close, up};
 pub use current::{Serving, current};
 use engine::Engine;
 

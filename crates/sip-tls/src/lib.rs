@@ -54,7 +54,7 @@ pub use io::IoLoop;
 pub use listener::{Listener, ListenerConfig};
 pub use method::{Method, UnknownMethod};
 pub use pool::{Pool, Stopped};
-pub use profile::{KeyLog, MAX_CERTIFICATES, Profile, ProfileConfig};
+pub use profile::{KeyLog, KeyOwner, MAX_CERTIFICATES, Profile, ProfileConfig};
 pub use reason::{Code, HelloVersion, Place, Reason, Side, Stage};
 pub use socket::{Keepalive, SocketOptions};
 pub use unload::{AcquireError, acquire, release};
