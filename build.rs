@@ -17,6 +17,8 @@ const FUNCTIONS: &[&str] = &[
     "ct_.*",
     "ast_log",
     "ast_get_version",
+    "ast_manager_unregister",
+    "astman_(append|get_header|send_ack|send_error|send_listack|send_list_complete_(start|end))",
     "ast_cli",
     "ast_cli_unregister_multiple",
     "ast_config_load2",
@@ -123,6 +125,7 @@ const VARIABLES: &[&str] = &[
     "AST_SRTP_CRYPTO_.*",
     "AST_SOCKADDR_STR_.*",
     "CLI_.*",
+    "EVENT_FLAG_(SYSTEM|REPORTING|SECURITY)",
     "RESULT_.*",
 ];
 

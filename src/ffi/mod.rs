@@ -20,6 +20,7 @@ pub mod host;
 pub mod late;
 pub mod libsrtp_guard;
 pub mod log;
+pub mod manager;
 pub mod mapped;
 pub mod module_ref;
 pub mod opaque;

@@ -1,7 +1,8 @@
-//! What an operator sees: the console. (AMI events and metrics are to come.)
+//! What an operator sees: the console, and the manager interface.
 
 pub mod cli;
 pub mod keylog;
+pub mod manager;
 
 use crate::ffi::cli::Command;
 

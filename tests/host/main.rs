@@ -14,6 +14,7 @@ mod dtls;
 mod engine;
 mod fail_closed;
 mod host_needs;
+mod keylog;
 mod load;
 mod load_steps;
 mod log_flood;
