@@ -13,6 +13,7 @@
 #include "asterisk/channel.h"
 #include "asterisk/cli.h"
 #include "asterisk/logger.h"
+#include "asterisk/manager.h"
 #include "asterisk/module.h"
 #include "asterisk/options.h"
 #include "asterisk/pbx.h"
@@ -73,6 +74,16 @@ char *ct_strdup(const char *text)
 int ct_cli_register(struct ast_cli_entry *entries, int count)
 {
 	return ast_cli_register_multiple(entries, count);
+}
+
+int ct_manager_register(const char *action, int authority, int (*run)(struct mansession *, const struct message *))
+{
+	return ast_manager_register_xml(action, authority, run);
+}
+
+void ct_manager_event(int category, const char *event, const char *body)
+{
+	manager_event(category, event, "%s", body);
 }
 
 int ct_function_register(struct ast_custom_function *function)

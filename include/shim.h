@@ -18,6 +18,8 @@ struct ast_custom_function;
 struct ast_datastore;
 struct ast_datastore_info;
 struct ast_module;
+struct mansession;
+struct message;
 struct ast_rtp_instance;
 struct ast_srtp_policy_res;
 struct ast_srtp_res;
@@ -53,6 +55,12 @@ char *ct_strdup(const char *text);
 
 /* ast_cli_register_multiple: a macro over AST_MODULE_SELF. */
 int ct_cli_register(struct ast_cli_entry *entries, int count);
+
+/* ast_manager_register_xml: a macro over AST_MODULE_SELF. */
+int ct_manager_register(const char *action, int authority, int (*run)(struct mansession *, const struct message *));
+
+/* manager_event: a macro. `body` is whole lines. */
+void ct_manager_event(int category, const char *event, const char *body);
 
 /* What this file was compiled against; the running Asterisk is compared with it at load. */
 extern const char *const ct_built_pj_branch;

@@ -16,6 +16,7 @@ mod engine;
 mod fail_closed;
 mod host_needs;
 mod identity;
+mod keylog;
 mod load;
 mod load_steps;
 mod log_flood;

@@ -56,7 +56,7 @@ pub use listener::{Listener, ListenerConfig};
 pub use method::{Method, UnknownMethod};
 pub use offending::Offending;
 pub use pool::{Pool, Stopped};
-pub use profile::{KeyLog, MAX_CERTIFICATES, Profile, ProfileConfig};
+pub use profile::{KeyLog, KeyOwner, MAX_CERTIFICATES, Profile, ProfileConfig};
 pub use reason::{Code, Facts, HelloVersion, Place, Reason, Side, Stage};
 pub use socket::{Keepalive, SocketOptions};
 pub use unload::{AcquireError, acquire, release};

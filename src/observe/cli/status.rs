@@ -12,6 +12,7 @@ use crate::ffi::{guard, host, late};
 use crate::limited;
 use crate::media::registry::{self, Totals};
 use crate::media::{refusal, watch};
+use crate::observe::keylog;
 use crate::transport;
 
 pub fn show_status(console: &mut Console<'_>) -> Outcome {
@@ -112,6 +113,7 @@ pub fn show_status(console: &mut Console<'_>) -> Outcome {
         }
     }
     console!(console, "TLS transports: {}", transport::live());
+    keylog::print(console);
     print_host(console);
     console!(console, "TLS factories: {}", transport::factories());
     console!(console, "Log lines suppressed: {}", limited::suppressed());

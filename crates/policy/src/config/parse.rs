@@ -145,7 +145,8 @@ fn set_general(config: &mut Config, variable: &Variable) -> Result<(), String> {
         "kernel" => config.kernels = kernel(&variable.value)?,
         "cdr" => config.cdr = boolean(&variable.value)?,
         "cel" => config.cel = boolean(&variable.value)?,
-        _ => return Err("there is no such option; there are: kernel, cdr, cel".to_owned()),
+        "keylog" => config.keylog = boolean(&variable.value)?,
+        _ => return Err("there is no such option; there are: kernel, cdr, cel, keylog".to_owned()),
     }
     Ok(())
 }
