@@ -1,0 +1,7 @@
+//! Servers that are broken, each in one way, and servers that are sound: each is named rightly, and nothing else is said.
+
+mod broken;
+mod case;
+mod pki;
+mod server;
+mod sip;
