@@ -22,7 +22,9 @@ pub struct Case {
 impl Case {
     /// What is wrong with the report about it.
     pub fn run(&self) -> (Vec<String>, Report) {
+        let begun = std::time::Instant::now();
         let report = check(&self.options);
+        println!("{}: {} ms", self.name, begun.elapsed().as_millis());
         let mut wrong = Vec::new();
         for (level, wanted) in [(Level::Fault, self.faults), (Level::Warning, self.warnings)] {
             let mut found: Vec<String> = report

@@ -2,6 +2,9 @@
 
 mod broken;
 mod case;
+mod dns;
+mod others;
 mod pki;
+mod program;
 mod server;
 mod sip;
