@@ -370,7 +370,8 @@ impl From<CertFault> for Reason {
 
 impl Reason {
     /// A TCP connection that could not be made.
-    pub(crate) fn connect(error: &io::Error) -> Reason {
+    #[must_use]
+    pub fn connect(error: &io::Error) -> Reason {
         let code = match error.raw_os_error() {
             Some(libc::ECONNREFUSED) => Code::ConnectRefused,
             Some(libc::ETIMEDOUT) => Code::ConnectTimeout,
@@ -435,7 +436,8 @@ impl Reason {
     }
 
     /// The peer sent an alert.
-    pub(crate) fn alert(number: u8) -> Reason {
+    #[must_use]
+    pub fn alert(number: u8) -> Reason {
         let code = match c_int::from(number) {
             ffi::SSL_AD_UNKNOWN_CA => Code::PeerUnknownCa,
             ffi::SSL_AD_CERTIFICATE_EXPIRED => Code::PeerCertExpired,
