@@ -26,7 +26,7 @@ pub enum Progress {
 }
 
 /// What we know beside OpenSSL's error.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Evidence<'a> {
     /// How far the handshake was.
     pub progress: Progress,

@@ -157,6 +157,8 @@ impl Profile {
         // No client may renegotiate: it costs us more than the client, and TLS 1.3 has done away with it. A server of TLS 1.2 may, if it is
         // a carrier's wish; who it is is looked at again.
         server.set_options(SslOptions::NO_RENEGOTIATION);
+        // Not at the end of a TLS 1.3 handshake: with the first message (`Link::flush`).
+        server.set_num_tickets(0)?;
         let mut mode = SslVerifyMode::NONE;
         if config.verify_client || config.require_client_cert {
             mode |= SslVerifyMode::PEER;

@@ -210,7 +210,7 @@ codes! {
     PeerClosed = "peer-closed", Open, Nobody, "it closed the connection", "";
     /// TCP closed without close_notify.
     PeerEof = "peer-eof", Open, Nobody, "it closed the connection without a close_notify", "";
-    /// ECONNRESET, EPIPE, and nothing was lost: what a client's kernel does when it leaves before it has read our session tickets.
+    /// ECONNRESET, EPIPE, and nothing was lost: what a client's kernel does when it leaves before it has read all that came.
     PeerReset = "peer-reset", Open, Nobody, "it closed the connection by a TCP reset", "";
     /// ECONNRESET, EPIPE, and a message on its way, in or out, was lost.
     PeerResetMidway = "peer-reset-midway", Open, Theirs, "it reset the connection, and a message on its way was lost", "its own log, or that of a device on the way, should tell";

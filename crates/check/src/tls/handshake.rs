@@ -150,6 +150,7 @@ impl Up {
                 incoming: false,
                 first: sock.head(),
                 faults: &[],
+                offending: None,
                 socket: sock.errno(),
             },
         )
@@ -258,6 +259,7 @@ fn connect(
                         incoming: false,
                         first: sock.head(),
                         faults: &link.trace().faults(),
+                        offending: None,
                         socket: sock.errno(),
                     },
                 )
