@@ -22,6 +22,9 @@ impl Supplement for Answers {
     }
 
     fn answered(session: &Session<'_>, is_final: bool) {
+        if is_final {
+            proof::answered(session);
+        }
         let key = session.key();
         let Some((reason, details)) = refused(session, is_final) else {
             return;
@@ -52,6 +55,7 @@ impl Supplement for Answers {
 
     fn answering(session: &Session<'_>) {
         demand::answering(session);
+        proof::answered(session);
     }
 
     fn ending(session: &Session<'_>) {
