@@ -41,8 +41,11 @@ const FUNCTIONS: &[&str] = &[
     "ast_channel_(bridge_peer|get_by_name|hangupcause_set|name|tech|tech_pvt|uniqueid)",
     "ast_channel_iterator_(all_new|next|destroy)",
     "ast_channel_(linkedid|datastore_find|datastore_add)",
+    "__ast_bridge_technology_register",
+    "ast_bridge_technology_unregister",
+    "ast_check_hangup",
     "ast_custom_function_unregister",
-    "ast_func_write",
+    "ast_func_(read|write)",
     "ast_get_channel_tech",
     "pbx_builtin_setvar_helper",
     "ast_channel_snapshot_get_latest",
@@ -82,6 +85,7 @@ const LATE_FUNCTIONS: &[&str] = &[
     // pjsip
     "pjsip_endpt_(create|release)_pool",
     "pjsip_endpt_create_request",
+    "pjsip_endpt_respond_stateless",
     "pjsip_endpt_get_tpmgr",
     "pjsip_get_options_method",
     "pjsip_tpmgr_(register_tpfactory|unregister_tpfactory|receive_packet|get_state_cb)",
@@ -108,6 +112,7 @@ const TYPES: &[&str] = &[
     "ast_cli_entry",
     "ast_cli_args",
     "ast_custom_function",
+    "ast_bridge_(capability|technology)",
     "ast_datastore(_info)?",
     "ast_channel_tech",
 ];
@@ -122,6 +127,7 @@ const VARIABLES: &[&str] = &[
     "AST_SRTP_CRYPTO_.*",
     "AST_SOCKADDR_STR_.*",
     "CLI_.*",
+    "CT_SECURE_.*",
     "RESULT_.*",
 ];
 
@@ -262,12 +268,13 @@ fn compile_shim(flags: &[String], pjsip: bool) {
     let files = [
         "include/shim.c",
         "include/cdr.c",
+        "include/bridge.c",
         "include/shim_pjsip.c",
         "include/late.c",
     ];
     // The whole archive: nothing refers to the constructor that registers the module.
     cc::Build::new()
-        .files(&files[..if pjsip { 4 } else { 2 }])
+        .files(&files[..if pjsip { 5 } else { 3 }])
         .flags(flags)
         .warnings(true)
         .std("gnu11")

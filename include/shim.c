@@ -88,6 +88,20 @@ struct ast_datastore *ct_datastore_alloc(const struct ast_datastore_info *info)
 	return ast_datastore_alloc(info, NULL);
 }
 
+void ct_datastores_each(struct ast_channel *channel, const struct ast_datastore_info *info,
+	void (*each)(void *data, void *argument), void *argument)
+{
+	struct ast_datastore *datastore;
+
+	ast_channel_lock(channel);
+	AST_LIST_TRAVERSE(ast_channel_datastores(channel), datastore, entry) {
+		if (datastore->info == info) {
+			each(datastore->data, argument);
+		}
+	}
+	ast_channel_unlock(channel);
+}
+
 static int write_function(struct ast_channel *channel, const char *function, char *data, const char *value)
 {
 	/* `CHANNEL` takes none of the locks that its caller holds here. */
@@ -97,7 +111,7 @@ static int write_function(struct ast_channel *channel, const char *function, cha
 	return ast_func_write(channel, call, value);
 }
 
-int ct_write_across(struct ast_channel *channel, const char *option)
+int ct_write_both_sides(struct ast_channel *channel, const char *option)
 {
 	char data[32];
 	ast_chan_write_info_t info = {
@@ -110,7 +124,8 @@ int ct_write_across(struct ast_channel *channel, const char *option)
 	};
 
 	ast_copy_string(data, option, sizeof(data));
-	return ast_channel_setoption(channel, AST_OPTION_CHANNEL_WRITE, &info, sizeof(info), 0);
+	return write_function(channel, "CHANNEL", data, "1")
+		|| ast_channel_setoption(channel, AST_OPTION_CHANNEL_WRITE, &info, sizeof(info), 0);
 }
 
 void ct_channel_lock(struct ast_channel *channel)

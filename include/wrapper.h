@@ -11,6 +11,8 @@
 #include "asterisk/rtp_engine.h"
 #include "asterisk/sdp_srtp.h"
 #include "asterisk/utils.h"
+#include "asterisk/bridge.h"
+#include "asterisk/bridge_technology.h"
 #include "asterisk/causes.h"
 #include "asterisk/channel.h"
 #include "asterisk/pbx.h"

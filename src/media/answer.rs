@@ -22,6 +22,9 @@ impl Supplement for Answers {
     }
 
     fn answered(session: &Session<'_>, is_final: bool) {
+        if demand::answered(session) {
+            return;
+        }
         let key = session.key();
         let Some((reason, details)) = refused(session, is_final) else {
             return;
@@ -38,6 +41,7 @@ impl Supplement for Answers {
         refusal::report_answer(&call, reason, &details, ends);
         refusal::keep(call, reason);
         if ends {
+            demand::ends_in_clear(session, "audio or video");
             session.hang_up();
         }
     }

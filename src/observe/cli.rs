@@ -2,6 +2,8 @@
 
 use crate::config;
 use crate::console;
+#[cfg(feature = "pjsip")]
+use crate::demand;
 use crate::drain;
 use crate::ffi::cli::{Command, Console, Outcome};
 use crate::ffi::libsrtp_guard::STOCK;
@@ -141,6 +143,10 @@ fn show_status(console: &mut Console<'_>) -> Outcome {
     );
     for (code, count) in refusal::counts() {
         console!(console, "Refused {code}: {count}");
+    }
+    #[cfg(feature = "pjsip")]
+    for (code, count) in demand::refused() {
+        console!(console, "Demand not met, {code}: {count}");
     }
     console!(
         console,

@@ -19,7 +19,7 @@ use crate::ffi::sync::Mutex;
 use crate::media::calls::{self, SessionKey};
 
 #[cfg(feature = "pjsip")]
-pub use signaling::Connection;
+pub use signaling::{Connection, certificate};
 use streams::Seen;
 
 /// What is kept of one leg: a session of PJSIP's, from its first message to its end.
@@ -55,6 +55,18 @@ pub fn ended(key: SessionKey) {
     let leg = LEGS.lock().remove(&key);
     // What it kept of its streams may be their last: not under the lock.
     drop(leg);
+}
+
+/// What protects a channel at this moment, whatever did before.
+#[cfg(feature = "pjsip")]
+pub fn now(channel: Channel<'_>) -> Facts {
+    let key = calls::key_of(channel);
+    let media = streams::facts(&streams::of(channel, key.is_some()), channel.is_t38());
+    let signaling = key.and_then(|key| LEGS.lock().get(&key)?.signaling.clone());
+    Facts {
+        signaling: signaling.ok_or("no message of the call has come"),
+        media,
+    }
 }
 
 /// What is known of a channel now, and whether a call of this side's made it.

@@ -8,6 +8,7 @@ use log::Level;
 use sip_tls::frame::label;
 use sip_tls::{CertInfo, Close, Conn, Profile, SendError, TlsInfo};
 
+use crate::demand;
 use crate::ffi::pjsip::transport::{Carrier, Security};
 use crate::ffi::sync::Mutex;
 use crate::limited;
@@ -22,6 +23,9 @@ pub struct TlsCarrier {
     conn: OnceLock<Conn>,
     /// Set once its handshake is done.
     tls: OnceLock<Arc<TlsInfo>>,
+    /// Of an outgoing one: what is sent waits for its handshake, and is judged by whom that has shown when it is done.
+    waits: Mutex<bool>,
+    is_outgoing: bool,
     /// An INVITE has passed, in or out.
     has_carried_call: AtomicBool,
     /// Of an outgoing one, what its handshake will give at the least.
@@ -44,7 +48,10 @@ impl TlsCarrier {
             least: Security {
                 version: profile.method().name(),
                 verified: profile.verifies_servers().then(|| vec![peer.to_owned()]),
+                tls: None,
             },
+            waits: Mutex::new(true),
+            is_outgoing: true,
             ..Self::default()
         }
     }
@@ -53,6 +60,20 @@ impl TlsCarrier {
     pub fn established(&self, tls: Arc<TlsInfo>) {
         // It is done once.
         let _ = self.tls.set(tls);
+        *self.waits.lock() = false;
+    }
+
+    /// Queues a message. Whoever looked at it before the handshake was done knows nothing of the peer: what is queued by then is
+    /// [judged](Open::established) behind it, and what comes later here.
+    fn queue(&self, conn: &Conn, message: &[u8], token: u64) -> Option<Result<(), SendError>> {
+        let waits = self.waits.lock();
+        if *waits {
+            return Some(conn.send(message, token));
+        }
+        drop(waits);
+        let known = self.tls.get().filter(|_| self.is_outgoing);
+        let may_go = known.is_none_or(|tls| demand::may_go_to(message, tls));
+        may_go.then(|| conn.send(message, token))
     }
 
     /// The connection has begun.
@@ -74,7 +95,9 @@ impl Carrier for TlsCarrier {
         let Some(conn) = self.conn.get() else {
             return false;
         };
-        let sent = conn.send(message, token);
+        let Some(sent) = self.queue(conn, message, token) else {
+            return false;
+        };
         if sent == Err(SendError::QueueFull) {
             limited::log(
                 Level::Warn,
@@ -103,6 +126,7 @@ impl Carrier for TlsCarrier {
                 .as_ref()
                 .filter(|_| tls.faults.is_empty())
                 .map(CertInfo::names),
+            tls: Some(Arc::clone(tls)),
         }
     }
 
@@ -130,9 +154,12 @@ impl Open {
         Self(carrier)
     }
 
-    /// Its handshake is done.
-    pub fn established(&self, tls: Arc<TlsInfo>) {
-        self.0.established(tls);
+    /// Its handshake is done. The tokens of those that waited for it and are not sent to this peer.
+    pub fn established(&self, tls: &Arc<TlsInfo>) -> Vec<u64> {
+        self.0.established(Arc::clone(tls));
+        self.0.conn.get().map_or_else(Vec::new, |conn| {
+            conn.withdraw(|message| !demand::may_go_to(message, tls))
+        })
     }
 
     /// The peer has sent `message`.

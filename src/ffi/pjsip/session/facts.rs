@@ -302,6 +302,13 @@ impl Session<'_> {
         }
     }
 
+    /// Whether its endpoint takes keys in descriptions (`media_encryption = sdes`).
+    pub fn takes_sdes(&self) -> bool {
+        let options = self.endpoint_options();
+        let kind = options.get("media_encryption");
+        kind.is_some_and(|kind| kind.eq_ignore_ascii_case("sdes"))
+    }
+
     /// Its channel, once it has one.
     pub fn channel(&self) -> Option<Channel<'_>> {
         // SAFETY: alive; the channel is the session's own while this value is used, of which the session holds a reference.
