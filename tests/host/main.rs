@@ -32,6 +32,7 @@ mod require_downgrade;
 mod require_later;
 mod require_paths;
 mod require_read;
+mod require_websocket;
 mod sdes;
 mod srtp_bundle;
 mod srtp_call;
