@@ -1,6 +1,7 @@
 //! What an operator sees: the console, and the manager interface.
 
 pub mod cli;
+pub mod in_force;
 pub mod keylog;
 pub mod manager;
 pub mod refusals;

@@ -12,7 +12,7 @@ mod signaling;
 mod streams;
 
 #[cfg(feature = "pjsip")]
-pub use legs::{Live, answered, heard, live, now};
-pub use legs::{ended, look};
+pub use legs::{Live, answered, ended, heard, live, now};
+pub use legs::look;
 #[cfg(feature = "pjsip")]
 pub use signaling::{Connection, certificate};
