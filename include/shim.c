@@ -59,19 +59,16 @@ int ct_debug_at_least(int level)
 	return DEBUG_ATLEAST(level);
 }
 
-void ct_verbose(int level, const char *message)
-{
-	/* The macro ast_verb would name this file. */
-	if (VERBOSITY_ATLEAST(level)) {
-		__ast_verbose("res_ciphertrunk", __LINE__, __func__, level, "%s\n", message);
-	}
-}
-
 int ct_thread_create(pthread_t *thread, void *(*start)(void *), void *data, const char *name)
 {
 	/* The macro would print the name of its argument, `start`: the function below it is called with ours. */
 	return ast_pthread_create_stack(thread, NULL, start, data, AST_BACKGROUND_STACKSIZE,
 		__FILE__, __func__, __LINE__, name);
+}
+
+char *ct_strdup(const char *text)
+{
+	return ast_strdup(text);
 }
 
 int ct_cli_register(struct ast_cli_entry *entries, int count)

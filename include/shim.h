@@ -43,15 +43,15 @@ void ct_module_of_unref(struct ast_module *module);
 /* DEBUG_ATLEAST: a macro over option_debug and AST_MODULE. */
 int ct_debug_at_least(int level);
 
-/* ast_verb(level): a macro; the prefix that sets the level is made inside it. */
-void ct_verbose(int level, const char *message);
-
 /* ast_pthread_create_background: a macro; the name is what `core show threads` prints. */
 int ct_thread_create(pthread_t *thread, void *(*start)(void *), void *data, const char *name);
 
 /* One more handle of this library (dlopen), NULL without one; and its end. */
 void *ct_open_self(void);
 void ct_close_self(void *handle);
+
+/* ast_strdup: a macro or a function, by how Asterisk counts memory. */
+char *ct_strdup(const char *text);
 
 /* ast_cli_register_multiple: a macro over AST_MODULE_SELF. */
 int ct_cli_register(struct ast_cli_entry *entries, int count);

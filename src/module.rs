@@ -313,14 +313,7 @@ pub fn load() -> Result<(), String> {
     done("load-self-test")?;
     let module = Module::take_up(pjsip)?;
     *MODULE.lock() = Some(module);
-    crate::ffi::log::verbose(
-        2,
-        &format!(
-            "version {} is the SRTP engine, with the kernel {}",
-            env!("CARGO_PKG_VERSION"),
-            config::current().kernels.name()
-        ),
-    );
+    tell_in_force("now");
     Ok(())
 }
 
@@ -356,12 +349,63 @@ fn find_pjsip() -> Result<Option<Kept>, String> {
     }
 }
 
-/// Reads the configuration and the certificates again.
-pub fn reload() {
-    config::load();
+/// Reads the configuration and the certificates again. `false`: something of it could not be put in force, and the log says what.
+///
+/// Asterisk's loader calls it, and the console.
+pub fn reload() -> bool {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock();
+    let is_good = config::load();
+    #[cfg(feature = "pjsip")]
+    let is_good = transport::current().is_none_or(|tls| {
+        tls.reload();
+        tls.is_whole()
+    }) && is_good;
+    tell_in_force("after the reload");
+    is_good
+}
+
+/// Says what is in force, if that was not said before.
+fn tell_in_force(when: &str) {
+    static TOLD: Mutex<String> = Mutex::new(String::new());
+    #[cfg_attr(not(feature = "pjsip"), expect(unused_mut, reason = "TLS adds to it"))]
+    let mut now = format!(
+        "version {} is in force {when}: the SRTP engine is {} (kernel {})",
+        env!("CARGO_PKG_VERSION"),
+        match srtp::owner() {
+            Owner::Ours => "ours",
+            Owner::Another | Owner::Nobody => "NOT ours",
+        },
+        config::current().kernels.name()
+    );
     #[cfg(feature = "pjsip")]
     if let Some(tls) = transport::current() {
-        tls.reload();
+        let list = |names: Vec<String>| match names.is_empty() {
+            true => "none".to_owned(),
+            false => names.join(", "),
+        };
+        let ours = tls
+            .listening()
+            .into_iter()
+            .map(|it| format!("{} ({})", it.name, it.address));
+        now.push_str(&format!(
+            "; TLS transports that are ours: {}",
+            list(ours.collect())
+        ));
+        let left: Vec<String> = tls.left().into_iter().map(|(name, _)| name).collect();
+        if !left.is_empty() {
+            now.push_str(&format!(
+                "; NOT ours: {} (ciphertrunk show transports says why)",
+                list(left)
+            ));
+        }
+    }
+    // Options that the line does not name are in force as well.
+    let state = format!("{now}{:?}", config::current()).replace(when, "");
+    let mut told = TOLD.lock();
+    if *told != state {
+        *told = state;
+        log::info!("{now}");
     }
 }
 

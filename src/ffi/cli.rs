@@ -22,6 +22,13 @@ pub struct Command {
     pub usage: &'static CStr,
     /// What it does.
     pub run: fn(&mut Console<'_>) -> Outcome,
+    /// What may stand at word `position` (from 0), which is behind its own words; the console shows what begins as was typed.
+    pub complete: fn(position: usize) -> Vec<String>,
+}
+
+/// For a command without words that could be completed.
+pub fn nothing(_: usize) -> Vec<String> {
+    Vec::new()
 }
 
 /// How a command ended.
@@ -112,12 +119,11 @@ extern "C" fn handler(
             }
             return ptr::null_mut();
         }
-        if cmd != sys::CLI_HANDLER {
-            // Completion: Asterisk completes the fixed words itself.
-            return ptr::null_mut();
-        }
         // SAFETY: Asterisk passes its arguments for this call.
         let args = unsafe { &*args };
+        if cmd != sys::CLI_HANDLER {
+            return completion(entry.command, args);
+        }
         let words: Vec<String> = (0..usize::try_from(args.argc).unwrap_or(0))
             // SAFETY: argv has argc strings.
             .map(|index| unsafe { text(*args.argv.add(index)) }.unwrap_or_default())
@@ -131,6 +137,25 @@ extern "C" fn handler(
             Outcome::Usage => ptr::without_provenance_mut(sys::RESULT_SHOWUSAGE as usize),
         }
     })
+}
+
+/// The word with the number that Asterisk asks for, of those that begin as was typed; NULL behind the last. It frees what it gets.
+fn completion(command: &Command, args: &sys::ast_cli_args) -> *mut c_char {
+    let (Ok(position), Ok(number)) = (usize::try_from(args.pos), usize::try_from(args.n)) else {
+        return ptr::null_mut();
+    };
+    // SAFETY: NULL or a string, which lives during the call.
+    let typed = unsafe { text(args.word) }.unwrap_or_default();
+    let begins = |word: &String| {
+        word.get(..typed.len())
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(&typed))
+    };
+    let mut words = (command.complete)(position).into_iter().filter(begins);
+    match words.nth(number) {
+        // SAFETY: a string, which is copied.
+        Some(word) => unsafe { sys::ct_strdup(c_text(&word).as_ptr()) },
+        None => ptr::null_mut(),
+    }
 }
 
 /// Registers `commands`.

@@ -22,6 +22,9 @@ use crate::limited;
 
 use super::lifetime;
 
+/// How often connections are looked at: there may be many.
+#[cfg(feature = "pjsip")]
+const CONNECTIONS_INTERVAL: Duration = Duration::from_secs(2);
 /// How often it looks: a tenth of a second of five packets each way is the most that a lost engine can cost a call.
 const INTERVAL: Duration = Duration::from_millis(100);
 
@@ -56,6 +59,8 @@ pub fn start() -> io::Result<Watch> {
     let thread = thread::spawn("ciphertrunk watch", move || {
         let mut engine = Engine::default();
         let mut last_lifetimes = Instant::now();
+        #[cfg(feature = "pjsip")]
+        let mut last_connections = Instant::now();
         while !stopped_within(&its_stop, INTERVAL) {
             engine.look();
             limited::summarise();
@@ -63,6 +68,11 @@ pub fn start() -> io::Result<Watch> {
             keylog::look();
             #[cfg(feature = "pjsip")]
             crate::demand::look();
+            #[cfg(feature = "pjsip")]
+            if last_connections.elapsed() >= CONNECTIONS_INTERVAL {
+                last_connections = Instant::now();
+                crate::transport::look();
+            }
             if last_lifetimes.elapsed() >= lifetime::INTERVAL {
                 last_lifetimes = Instant::now();
                 lifetime::look();

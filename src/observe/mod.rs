@@ -1,8 +1,9 @@
-//! What an operator sees: the console, and the manager interface.
+//! What an operator sees: the console, the manager interface, and metrics.
 
 pub mod cli;
 pub mod keylog;
 pub mod manager;
+pub mod refusals;
 
 use crate::ffi::cli::Command;
 

@@ -226,6 +226,12 @@ impl<H: Host> Reactor<H> {
         if entry.link.phase == Phase::Lingering {
             return;
         }
+        if entry.link.is_up() && !entry.link.was_heard() && reason.is_silent_end() {
+            reason = Reason {
+                errno: reason.errno,
+                ..Code::ClosedUnheard.into()
+            };
+        }
         if reason.code == Code::PeerReset && (entry.link.is_midway() || entry.conn.queued() > 0) {
             reason = Reason {
                 errno: reason.errno,
@@ -281,7 +287,7 @@ impl<H: Host> Drop for Reactor<H> {
         let reason = self.core.end_reason();
         for slot in 0..self.conns.capacity() {
             if self.conns.contains(slot) {
-                let finished = catch_unwind(AssertUnwindSafe(|| self.finish(slot, reason)));
+                let finished = catch_unwind(AssertUnwindSafe(|| self.finish(slot, reason.clone())));
                 finished.unwrap_or_else(std::mem::forget);
                 self.remove(slot);
             }
@@ -301,6 +307,9 @@ fn is_worth_lingering(code: Code) -> bool {
             | Code::NothingSent
             | Code::HandshakeTimeout
             | Code::ClosedInHandshake
+            | Code::NoTlsAnswer
+            | Code::ClosedAtHello
+            | Code::ClosedUnheard
             | Code::ResetInHandshake
             | Code::PeerClosed
             | Code::PeerEof

@@ -1,9 +1,12 @@
 //! PJSIP's endpoints.
 
+use std::collections::BTreeMap;
 use std::ptr;
 
+use zeroize::Zeroizing;
+
 use super::servant::SipThread;
-use super::sorcery::options;
+use super::sorcery::{self, options};
 use crate::ffi::ao2::Ao2;
 use crate::ffi::late::Pjsip;
 use crate::ffi::{c_text, sys};
@@ -99,6 +102,20 @@ fn matches(endpoint: &str) -> Vec<String> {
         .filter(|network| !network.is_empty() && !network.starts_with('!'))
         .map(str::to_owned)
         .collect()
+}
+
+/// The options of the endpoint of this name, as `pjsip show endpoint` prints them. `None`: there is none.
+pub fn options_of(_: Pjsip, name: &str) -> Option<BTreeMap<String, Zeroizing<String>>> {
+    let name = c_text(name);
+    // SAFETY: as in `exists`; the object is kept by the reference that came with it while its options are read.
+    unsafe {
+        let endpoint = Ao2::from_raw(sys::ast_sorcery_retrieve_by_id(
+            sys::ast_sip_get_sorcery(),
+            c"endpoint".as_ptr(),
+            name.as_ptr(),
+        ))?;
+        Some(sorcery::options(endpoint.as_ptr()))
+    }
 }
 
 /// Whether PJSIP's configuration has an endpoint of this name.

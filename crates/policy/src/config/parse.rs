@@ -107,6 +107,14 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
             }),
         }
     }
+    let lines = sections.iter().flat_map(|section| {
+        let name = &section.name;
+        section
+            .variables
+            .iter()
+            .map(move |line| ((name.clone(), line.name.clone()), line.line))
+    });
+    config.set = lines.collect();
     if problems.is_empty() {
         Ok(config)
     } else {
