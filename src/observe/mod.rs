@@ -1,4 +1,4 @@
-//! What an operator sees: the console, and the manager interface.
+//! What an operator sees: the console, the manager interface, and metrics.
 
 pub mod cli;
 pub mod in_force;

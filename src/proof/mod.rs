@@ -11,8 +11,8 @@ pub mod record;
 mod signaling;
 mod streams;
 
+pub use legs::look;
 #[cfg(feature = "pjsip")]
 pub use legs::{Live, answered, ended, heard, live, now};
-pub use legs::look;
 #[cfg(feature = "pjsip")]
 pub use signaling::{Connection, certificate};
