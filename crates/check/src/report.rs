@@ -98,6 +98,7 @@ impl Finding {
     #[must_use]
     pub fn side(&self) -> Side {
         self.reason
+            .as_ref()
             .map_or(self.code.row().side, |reason| reason.side)
     }
 
@@ -110,9 +111,10 @@ impl Finding {
 
 impl From<Reason> for Finding {
     fn from(reason: Reason) -> Finding {
+        let code = Code::Tls(reason.code);
         Finding {
             reason: Some(reason),
-            ..Finding::new(Code::Tls(reason.code), "")
+            ..Finding::new(code, "")
         }
     }
 }
@@ -124,7 +126,7 @@ impl fmt::Display for Finding {
         if let Some(address) = self.address {
             write!(f, "{address}: ")?;
         }
-        match self.reason {
+        match &self.reason {
             Some(reason) => write!(f, "{reason}")?,
             None => f.write_str(row.text)?,
         }

@@ -2,10 +2,12 @@
 
 use std::ffi::c_int;
 use std::io;
+use std::sync::Arc;
 
 use openssl::ssl::{Error, ErrorCode};
 use openssl_sys as ffi;
 
+use crate::offending::Offending;
 use crate::ossl_ext::{ERR_LIB_SSL, ssl_r};
 use crate::reason::{Code, HelloVersion, Reason, Stage};
 use crate::verify::CertFault;
@@ -24,7 +26,7 @@ pub enum Progress {
 }
 
 /// What we know beside OpenSSL's error.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Evidence<'a> {
     /// How far the handshake was.
     pub progress: Progress,
@@ -36,6 +38,8 @@ pub struct Evidence<'a> {
     pub first: &'a [u8],
     /// What the verifier found.
     pub faults: &'a [CertFault],
+    /// Of which certificate the first of it is.
+    pub offending: Option<Arc<Offending>>,
     /// The error that the socket has died of.
     pub socket: Option<c_int>,
 }
@@ -68,6 +72,8 @@ impl Evidence<'_> {
             Code::PeerEof
         } else if self.incoming && self.first.is_empty() {
             Code::NothingSent
+        } else if self.first.is_empty() {
+            Code::ClosedAtHello
         } else {
             Code::ClosedInHandshake
         }
@@ -78,6 +84,12 @@ impl Evidence<'_> {
         let reason = Reason::io(error, self.open());
         if reason.code == Code::ResetInHandshake && self.incoming && self.first.is_empty() {
             return Code::NothingSent.into();
+        }
+        if reason.code == Code::ResetInHandshake && self.first.is_empty() {
+            return Reason {
+                errno: reason.errno,
+                ..Code::ClosedAtHello.into()
+            };
         }
         reason
     }
@@ -161,10 +173,13 @@ fn ssl_reason(number: c_int, evidence: &Evidence<'_>) -> Option<Reason> {
         return Some(Reason::alert(alert));
     }
     Some(match number {
-        ssl_r::CERTIFICATE_VERIFY_FAILED => evidence
-            .faults
-            .first()
-            .map_or_else(|| Code::CertInvalid.into(), |&fault| Reason::from(fault)),
+        ssl_r::CERTIFICATE_VERIFY_FAILED => evidence.faults.first().map_or_else(
+            || Code::CertInvalid.into(),
+            |&fault| Reason {
+                certificate: evidence.offending.clone(),
+                ..fault.into()
+            },
+        ),
         ssl_r::PEER_DID_NOT_RETURN_A_CERTIFICATE => Code::NoClientCertificate.into(),
         ssl_r::EXCESSIVE_MESSAGE_SIZE => Code::HandshakeTooLong.into(),
         ssl_r::UNEXPECTED_EOF_WHILE_READING => evidence.closed().into(),

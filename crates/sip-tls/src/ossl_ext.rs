@@ -67,6 +67,24 @@ pub(crate) fn renegotiations(ssl: &SslRef) -> c_long {
     }
 }
 
+/// `SSL_new_session_ticket`: what is written next to a client of TLS 1.3 goes with a ticket for its session. Before OpenSSL 3.0 there is
+/// no such thing, and such a session cannot be resumed.
+#[cfg(ossl300)]
+pub(crate) fn queue_ticket(ssl: &SslRef) {
+    // SAFETY: the connection lives, and this is the thread that uses it; what this changes is its state for the next write alone. It
+    // wants a mutable pointer like all of them.
+    unsafe { SSL_new_session_ticket(ssl.as_ptr()) };
+}
+
+#[cfg(not(ossl300))]
+pub(crate) fn queue_ticket(_ssl: &SslRef) {}
+
+#[cfg(ossl300)]
+unsafe extern "C" {
+    /// `openssl/ssl.h`, since 3.0. 0 if it cannot be: then there is none.
+    fn SSL_new_session_ticket(ssl: *mut ffi::SSL) -> c_int;
+}
+
 /// `openssl/ssl.h`
 const SSL_CTRL_GET_TOTAL_RENEGOTIATIONS: c_int = 12;
 /// `openssl/ssl.h`

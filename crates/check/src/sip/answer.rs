@@ -93,8 +93,8 @@ impl Answers {
             if let Some(heard) = self.waiting.pop_front() {
                 return heard;
             }
-            if let Some(reason) = self.over {
-                return Heard::End(reason);
+            if let Some(reason) = &self.over {
+                return Heard::End(reason.clone());
             }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {

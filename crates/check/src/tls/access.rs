@@ -63,7 +63,7 @@ impl Access {
             return self.step.add(finding);
         }
         if is_plain(failed.reason.code) {
-            return self.step.add(failed.reason.into());
+            return self.step.add(failed.reason.clone().into());
         }
         // A box that drops what is long.
         if failed.is_mute() {
@@ -119,9 +119,9 @@ impl Access {
                     && is_about_certificates(&other) =>
             {
                 self.wants_certificate = Some(other);
-                self.step.add(failed.reason.into());
+                self.step.add(failed.reason.clone().into());
             }
-            Err(_) => self.step.add(failed.reason.into()),
+            Err(_) => self.step.add(failed.reason.clone().into()),
         }
     }
 }
@@ -176,6 +176,6 @@ fn refined(up: &Up, failed: &Failed) -> Option<Finding> {
         | Why::NoSharedCipher
         | Why::ClosedInHandshake
         | Why::ResetInHandshake => Some(Finding::new(Code::OnlyWeakCiphers, cipher)),
-        _ => Some(failed.reason.into()),
+        _ => Some(failed.reason.clone().into()),
     }
 }

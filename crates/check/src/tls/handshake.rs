@@ -155,6 +155,7 @@ impl Up {
                 incoming: self.link.ssl().is_server(),
                 first: sock.head(),
                 faults: &[],
+                offending: None,
                 socket: sock.errno(),
             },
         )
@@ -263,6 +264,7 @@ fn connect(
                         incoming: false,
                         first: sock.head(),
                         faults: &link.trace().faults(),
+                        offending: None,
                         socket: sock.errno(),
                     },
                 )
