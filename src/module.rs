@@ -15,7 +15,8 @@ use crate::ffi::libsrtp_guard::{self, StockRefused};
 use crate::ffi::mapped::Mapped;
 use crate::ffi::srtp::{self, Owner};
 use crate::ffi::sync::Mutex;
-use crate::ffi::{fault, function, module_ref, openssl, sdes};
+use crate::ffi::{fault, function, manager, module_ref, openssl, sdes};
+use crate::keylog;
 use crate::limited;
 use crate::media::watch::{self, Watch};
 use crate::media::{calls, engine, registry};
@@ -31,6 +32,7 @@ use crate::transport::{self, Serving, Which};
 #[derive(Debug, Default)]
 struct Module {
     commands: Option<Registered>,
+    actions: Option<Vec<manager::Registered>>,
     function: Option<function::Registered>,
     #[cfg(feature = "pjsip")]
     recording: Option<Recording>,
@@ -112,6 +114,7 @@ impl Module {
         Self::take_recording,
         Self::take_function,
         Self::take_commands,
+        Self::take_actions,
     ];
 
     /// Takes up everything, or ends at the first step that fails.
@@ -229,8 +232,14 @@ impl Module {
 
     fn take_commands(&mut self) -> Result<(), String> {
         self.commands
-            .get_or_insert_with(|| cli::register(observe::cli::COMMANDS));
+            .get_or_insert_with(|| cli::register(observe::commands()));
         done("load-commands")
+    }
+
+    fn take_actions(&mut self) -> Result<(), String> {
+        self.actions
+            .get_or_insert_with(observe::manager::register_all);
+        done("load-actions")
     }
 
     /// Gives up everything that could still call us, what takes longest first. Calls are served until nobody is left and
@@ -248,6 +257,7 @@ impl Module {
         }
         // Asterisk counts those who are in it.
         self.function = None;
+        self.actions = None;
         fault::wait_for_a_user("unload-early");
         if let Some(tls) = self.tls.take()
             && let Err(kept) = tls.stop()
@@ -303,14 +313,7 @@ pub fn load() -> Result<(), String> {
     done("load-self-test")?;
     let module = Module::take_up(pjsip)?;
     *MODULE.lock() = Some(module);
-    crate::ffi::log::verbose(
-        2,
-        &format!(
-            "version {} is the SRTP engine, with the kernel {}",
-            env!("CARGO_PKG_VERSION"),
-            config::current().kernels.name()
-        ),
-    );
+    tell_in_force("now");
     Ok(())
 }
 
@@ -346,12 +349,63 @@ fn find_pjsip() -> Result<Option<Kept>, String> {
     }
 }
 
-/// Reads the configuration and the certificates again.
-pub fn reload() {
-    config::load();
+/// Reads the configuration and the certificates again. `false`: something of it could not be put in force, and the log says what.
+///
+/// Asterisk's loader calls it, and the console.
+pub fn reload() -> bool {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock();
+    let is_good = config::load();
+    #[cfg(feature = "pjsip")]
+    let is_good = transport::current().is_none_or(|tls| {
+        tls.reload();
+        tls.is_whole()
+    }) && is_good;
+    tell_in_force("after the reload");
+    is_good
+}
+
+/// Says what is in force, if that was not said before.
+fn tell_in_force(when: &str) {
+    static TOLD: Mutex<String> = Mutex::new(String::new());
+    #[cfg_attr(not(feature = "pjsip"), expect(unused_mut, reason = "TLS adds to it"))]
+    let mut now = format!(
+        "version {} is in force {when}: the SRTP engine is {} (kernel {})",
+        env!("CARGO_PKG_VERSION"),
+        match srtp::owner() {
+            Owner::Ours => "ours",
+            Owner::Another | Owner::Nobody => "NOT ours",
+        },
+        config::current().kernels.name()
+    );
     #[cfg(feature = "pjsip")]
     if let Some(tls) = transport::current() {
-        tls.reload();
+        let list = |names: Vec<String>| match names.is_empty() {
+            true => "none".to_owned(),
+            false => names.join(", "),
+        };
+        let ours = tls
+            .listening()
+            .into_iter()
+            .map(|it| format!("{} ({})", it.name, it.address));
+        now.push_str(&format!(
+            "; TLS transports that are ours: {}",
+            list(ours.collect())
+        ));
+        let left: Vec<String> = tls.left().into_iter().map(|(name, _)| name).collect();
+        if !left.is_empty() {
+            now.push_str(&format!(
+                "; NOT ours: {} (ciphertrunk show transports says why)",
+                list(left)
+            ));
+        }
+    }
+    // Options that the line does not name are in force as well.
+    let state = format!("{now}{:?}", config::current()).replace(when, "");
+    let mut told = TOLD.lock();
+    if *told != state {
+        *told = state;
+        log::info!("{now}");
     }
 }
 
@@ -422,6 +476,7 @@ pub fn unload() -> bool {
         return false;
     }
     drop(module);
+    keylog::stop(&keylog::End::Unloaded);
     drain::end();
     limited::flush();
     libsrtp_guard::forget_stock();

@@ -22,7 +22,7 @@ use crate::verify::{CertFault, Verifier};
 /// How much one connection may write before the others have their turn.
 const WRITE_BUDGET: usize = 64 * 1024;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// The TCP connection is being made.
     Connecting,
@@ -93,6 +93,16 @@ impl Link {
         self.stream.get_mut()
     }
 
+    /// Whether we connected to the peer.
+    pub(crate) fn is_outgoing(&self) -> bool {
+        !self.stream.ssl().is_server()
+    }
+
+    /// Whether the peer is a client, or has sent something since the handshake.
+    pub(crate) fn was_heard(&self) -> bool {
+        self.heard || !self.is_outgoing()
+    }
+
     /// Whether the peer has sent anything yet.
     pub(crate) fn is_silent(&self) -> bool {
         self.stream.get_ref().first().is_empty()
@@ -125,6 +135,7 @@ impl Link {
                 incoming: self.stream.ssl().is_server(),
                 first: socket.first(),
                 faults: &self.verifier.faults(),
+                offending: self.verifier.offending(),
                 socket: socket.errno(),
             },
         ))
@@ -193,11 +204,15 @@ impl Link {
             && ssl.session_reused()
             && let Some(fault) = CertFault::from_openssl(ssl.verify_result())
         {
+            self.verifier.blame(0, peer.as_ref());
             self.verifier.add(fault);
         }
         self.verifier.check_name(peer.as_ref());
         match self.verifier.faults().first() {
-            Some(&fault) if self.verifier.enforces() => Err(fault.into()),
+            Some(&fault) if self.verifier.enforces() => Err(Reason {
+                certificate: self.verifier.offending(),
+                ..fault.into()
+            }),
             _ => Ok(peer),
         }
     }

@@ -32,7 +32,8 @@ pub(crate) fn set_max_cert_list(context: &mut SslContextBuilder, octets: c_long)
 }
 
 /// `SSL_get_negotiated_group`, as a name. Before OpenSSL 3.0 it is not told.
-pub(crate) fn negotiated_group(ssl: &SslRef) -> Option<String> {
+#[must_use]
+pub fn negotiated_group(ssl: &SslRef) -> Option<String> {
     // SAFETY: the connection lives; this control reads the group and never the NULL pointer. An OpenSSL that does not know it
     // answers 0.
     let number = unsafe {
