@@ -15,7 +15,8 @@ use crate::ffi::libsrtp_guard::{self, StockRefused};
 use crate::ffi::mapped::Mapped;
 use crate::ffi::srtp::{self, Owner};
 use crate::ffi::sync::Mutex;
-use crate::ffi::{fault, function, module_ref, openssl, sdes};
+use crate::ffi::{fault, function, manager, module_ref, openssl, sdes};
+use crate::keylog;
 use crate::limited;
 use crate::media::watch::{self, Watch};
 use crate::media::{calls, engine, registry};
@@ -31,6 +32,7 @@ use crate::transport::{self, Serving, Which};
 #[derive(Debug, Default)]
 struct Module {
     commands: Option<Registered>,
+    actions: Option<Vec<manager::Registered>>,
     function: Option<function::Registered>,
     #[cfg(feature = "pjsip")]
     recording: Option<Recording>,
@@ -112,6 +114,7 @@ impl Module {
         Self::take_recording,
         Self::take_function,
         Self::take_commands,
+        Self::take_actions,
     ];
 
     /// Takes up everything, or ends at the first step that fails.
@@ -229,8 +232,14 @@ impl Module {
 
     fn take_commands(&mut self) -> Result<(), String> {
         self.commands
-            .get_or_insert_with(|| cli::register(observe::cli::COMMANDS));
+            .get_or_insert_with(|| cli::register(observe::commands()));
         done("load-commands")
+    }
+
+    fn take_actions(&mut self) -> Result<(), String> {
+        self.actions
+            .get_or_insert_with(observe::manager::register_all);
+        done("load-actions")
     }
 
     /// Gives up everything that could still call us, what takes longest first. Calls are served until nobody is left and
@@ -248,6 +257,7 @@ impl Module {
         }
         // Asterisk counts those who are in it.
         self.function = None;
+        self.actions = None;
         fault::wait_for_a_user("unload-early");
         if let Some(tls) = self.tls.take()
             && let Err(kept) = tls.stop()
@@ -422,6 +432,7 @@ pub fn unload() -> bool {
         return false;
     }
     drop(module);
+    keylog::stop(&keylog::End::Unloaded);
     drain::end();
     limited::flush();
     libsrtp_guard::forget_stock();

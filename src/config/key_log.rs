@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use sip_tls::KeyLog;
+use sip_tls::{KeyLog, KeyOwner};
 
 use crate::ffi::sync::Mutex;
 use crate::transport;
@@ -41,7 +41,9 @@ pub fn open(path: &Path, is_new: bool) -> Option<KeyLog> {
             path.display()
         );
     }
-    Some(Arc::new(move |line: &str| write_line(&file, line)))
+    Some(Arc::new(move |_: &KeyOwner, line: &str| {
+        write_line(&file, line);
+    }))
 }
 
 fn write_line(file: &Mutex<File>, line: &str) {

@@ -1,20 +1,24 @@
 //! The calls of PJSIP's of which something is demanded, and all that have come: a demand for both legs may be made later.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use log::Level;
 use policy::config::Srtp;
+use policy::demand::identity::Presented;
 use policy::demand::{Demand, DescribedMedia, Link, TlsVersion, Unmet};
 use policy::message;
+use sip_tls::TlsInfo;
 
 use crate::config;
 use crate::ffi::call::{Call, SessionKey};
 use crate::ffi::channel::{self, Channel, OwnedChannel};
-use crate::ffi::pjsip::gate::{Gate, Outgoing, Over};
+use crate::ffi::pjsip::gate::{Comes, Gate, Outgoing, Over, redirects};
 use crate::ffi::sync::Mutex;
 use crate::limited;
-use crate::media::calls::{Incoming, Session, key_of};
+use crate::media::calls::{Incoming, Session, channel_of, key_of};
 use crate::observe::refusals::{self, Who};
+use crate::proof;
 
 /// `488 Not Acceptable Here`: the media.
 const NOT_ACCEPTABLE_HERE: u16 = 488;
@@ -35,10 +39,59 @@ struct Watched {
     unmet: Option<Unmet>,
     /// It is being hung up for that.
     hung_up: bool,
+    /// The latest request of the peer's that was refused in the call, by its `CSeq`.
+    refused: Option<String>,
+    /// Where the peer forwards it, the demand does not follow.
+    stays: bool,
+    /// It is bound to a certificate.
+    is_bound: bool,
+}
+
+impl Watched {
+    fn new(facts: &Call, demand: Demand) -> Self {
+        Self {
+            key: facts.key,
+            endpoint: facts.endpoint.clone(),
+            channel: None,
+            is_bound: demand.is_of_certificate(),
+            demand,
+            came: None,
+            unmet: None,
+            hung_up: false,
+            refused: None,
+            stays: false,
+        }
+    }
+
+    /// It lacks something, and is [to end](look).
+    fn lacks(&mut self, unmet: Unmet) {
+        if self.unmet.is_none() {
+            count(&unmet);
+        }
+        self.unmet = Some(unmet);
+    }
 }
 
 /// By Call-ID.
 static CALLS: Mutex<BTreeMap<String, Watched>> = Mutex::new(BTreeMap::new());
+/// How many of them are bound to a certificate.
+static BOUND: AtomicUsize = AtomicUsize::new(0);
+/// Calls that were refused since load, by code.
+static REFUSED: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
+
+/// A call is refused for this.
+pub fn count(unmet: &Unmet) {
+    *REFUSED.lock().entry(unmet.code()).or_default() += 1;
+}
+
+/// Calls that were refused since load, by code.
+pub fn refused() -> Vec<(&'static str, u64)> {
+    let refused = REFUSED.lock();
+    refused
+        .iter()
+        .map(|(code, count)| (*code, *count))
+        .collect()
+}
 
 fn link(over: Over) -> Link {
     match over {
@@ -48,49 +101,132 @@ fn link(over: Over) -> Link {
             // What OpenSSL names otherwise is no version that anybody demands.
             version: TlsVersion::from_openssl(security.version).unwrap_or(TlsVersion::V1_0),
             verified: security.verified,
+            presented: security
+                .tls
+                .map_or(Presented::Awaited, |tls| presented(&tls)),
+        },
+    }
+}
+
+fn presented(tls: &TlsInfo) -> Presented {
+    match &tls.peer {
+        None => Presented::Nothing,
+        Some(certificate) => Presented::Certificate {
+            certificate: proof::certificate(certificate),
+            is_verified: tls.faults.is_empty(),
         },
     }
 }
 
 fn judge(demand: &Demand, link: &Link, media: &[DescribedMedia]) -> Result<(), Unmet> {
     demand.judge_signaling(link)?;
+    judge_media(demand, media)
+}
+
+fn judge_media(demand: &Demand, media: &[DescribedMedia]) -> Result<(), Unmet> {
     media.iter().try_for_each(|line| demand.judge_media(line))
 }
 
-/// Looks at every message before it leaves.
+/// Looks at every message before it leaves, and at every description that comes.
 pub struct Gatekeeper;
 
 impl Gate for Gatekeeper {
     fn may_leave(outgoing: &Outgoing<'_>) -> bool {
+        may_go(outgoing.octets(), |demand, octets| {
+            judge(demand, &link(outgoing.over()), &message::media(octets))
+        })
+    }
+
+    fn come(message: &Incoming<'_>) -> Comes {
         let mut calls = CALLS.lock();
         if calls.is_empty() {
-            return true;
+            return Comes::Whole;
         }
-        let octets = outgoing.octets();
+        let octets = message.octets();
         let Some((call_id, call)) =
             message::call_id(octets).and_then(|id| calls.get_mut(&id).map(|call| (id, call)))
         else {
-            return true;
+            return Comes::Whole;
         };
-        if call.demand.is_nothing() || message::is_an_end(octets) {
-            return true;
+        if call.demand.is_nothing() {
+            return Comes::Whole;
         }
-        let judged = judge(
-            &call.demand,
-            &link(outgoing.over()),
-            &message::media(octets),
-        );
-        match judged {
-            Ok(()) => true,
-            Err(unmet) => {
-                let endpoint = call.endpoint.clone();
-                call.unmet = Some(unmet.clone());
-                drop(calls);
-                report(&endpoint, "", &call_id, "is not sent", &unmet);
-                false
-            }
+        let status = message.status();
+        let judged = match status {
+            Some(status) if redirects(status) => match call.stays {
+                true => Err(Unmet::Forwarded),
+                false => Ok(()),
+            },
+            // It came the way that its request took.
+            Some(_) => judge_media(&call.demand, &message::media(octets)),
+            None => match &message::media(octets)[..] {
+                [] => Ok(()),
+                media => judge(&call.demand, &link(message.over()), media),
+            },
+        };
+        let Err(unmet) = judged else {
+            return Comes::Whole;
+        };
+        let endpoint = call.endpoint.clone();
+        let is_offer = status.is_none() && message::may_offer(octets);
+        let (is_new, comes, what) = if is_offer {
+            // The call goes on as it was.
+            let which = message::header(octets, "cseq");
+            let is_new = call.refused != which;
+            call.refused = which;
+            let status = status_of(&unmet);
+            (is_new, Comes::Answered(status), "from the peer is refused")
+        } else {
+            let is_new = call.unmet.is_none();
+            call.lacks(unmet.clone());
+            (is_new, Comes::WithoutBody, "from the peer is not heeded")
+        };
+        drop(calls);
+        if is_new {
+            report(&endpoint, "", &call_id, what, &unmet);
         }
+        comes
     }
+}
+
+/// How a request is refused that lacks it.
+fn status_of(unmet: &Unmet) -> u16 {
+    if unmet.is_of_media() {
+        NOT_ACCEPTABLE_HERE
+    } else {
+        FORBIDDEN
+    }
+}
+
+/// Whether a message may go to this peer, whose handshake was to come when it was [looked at](Gatekeeper).
+pub fn may_go_to(octets: &[u8], tls: &TlsInfo) -> bool {
+    BOUND.load(Ordering::Relaxed) == 0
+        || may_go(octets, |demand, _| {
+            demand.judge_certificate(&presented(tls))
+        })
+}
+
+fn may_go(octets: &[u8], judge: impl FnOnce(&Demand, &[u8]) -> Result<(), Unmet>) -> bool {
+    let mut calls = CALLS.lock();
+    if calls.is_empty() {
+        return true;
+    }
+    let Some((call_id, call)) =
+        message::call_id(octets).and_then(|id| calls.get_mut(&id).map(|call| (id, call)))
+    else {
+        return true;
+    };
+    if call.demand.is_nothing() || message::is_an_end(octets) {
+        return true;
+    }
+    let Err(unmet) = judge(&call.demand, octets) else {
+        return true;
+    };
+    let endpoint = call.endpoint.clone();
+    call.lacks(unmet.clone());
+    drop(calls);
+    report(&endpoint, "", &call_id, "is not sent", &unmet);
+    false
 }
 
 fn report(endpoint: &str, peer: &str, call_id: &str, what: &str, unmet: &Unmet) {
@@ -125,30 +261,38 @@ pub fn inviting(session: &Session<'_>) {
         .unwrap_or_default();
     let demand = demanded_of_endpoint(&facts.endpoint).and(&of_channel);
     let channel = session.channel().map(Channel::unique_id);
+    let stays = !of_channel.is_nothing() && session.channel().is_some_and(Channel::is_originated);
     let mut calls = CALLS.lock();
     if let Some(call) = calls.get_mut(&facts.call_id) {
         call.channel = channel;
         return;
     }
-    if demand.is_nothing() {
-        return;
-    }
+    // One of which nothing is demanded now may be bridged with one that demands.
     let call = Watched {
-        key: facts.key,
-        endpoint: facts.endpoint,
         channel,
-        demand,
-        came: None,
-        unmet: None,
-        hung_up: false,
+        stays,
+        ..Watched::new(&facts, demand)
     };
-    calls.insert(facts.call_id, call);
+    watch(&mut calls, facts.call_id, call);
+}
+
+fn watch(calls: &mut BTreeMap<String, Watched>, call_id: String, call: Watched) {
+    if call.is_bound {
+        BOUND.fetch_add(1, Ordering::Relaxed);
+    }
+    calls.insert(call_id, call);
 }
 
 /// An INVITE has come. `false`: it is refused.
 pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
     let facts = session.facts();
-    let came = (link(invite.over()), message::media(invite.octets()));
+    let mut came = (link(invite.over()), message::media(invite.octets()));
+    if came.1.iter().any(DescribedMedia::is_optional) && !session.takes_sdes() {
+        // The answer will be in clear.
+        for line in came.1.iter_mut().filter(|line| line.is_optional()) {
+            line.suites.clear();
+        }
+    }
     let demand = demanded_of_endpoint(&facts.endpoint);
     let mut calls = CALLS.lock();
     if calls.contains_key(&facts.call_id) {
@@ -156,16 +300,14 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
         return true;
     }
     let judged = judge(&demand, &came.0, &came.1);
-    let call = Watched {
-        key: facts.key,
-        endpoint: facts.endpoint.clone(),
-        channel: None,
-        demand,
+    let mut call = Watched {
         came: Some(came),
-        unmet: judged.clone().err(),
-        hung_up: false,
+        ..Watched::new(&facts, demand)
     };
-    calls.insert(facts.call_id.clone(), call);
+    if let Err(unmet) = &judged {
+        call.lacks(unmet.clone());
+    }
+    watch(&mut calls, facts.call_id.clone(), call);
     drop(calls);
     let Err(unmet) = judged else {
         return true;
@@ -177,11 +319,7 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
         &format!("from {} is refused", facts.peer),
         &unmet,
     );
-    session.refuse(if unmet.is_of_media() {
-        NOT_ACCEPTABLE_HERE
-    } else {
-        FORBIDDEN
-    });
+    session.refuse(status_of(&unmet));
     false
 }
 
@@ -192,6 +330,47 @@ pub fn answering(session: &Session<'_>) {
     let mut calls = CALLS.lock();
     if let Some(call) = calls.values_mut().find(|call| call.key == key) {
         call.channel = channel;
+    }
+}
+
+/// A message of the peer's has been dealt with. `true`: it was not heeded for a demand, and the call ends.
+pub fn answered(session: &Session<'_>) -> bool {
+    let key = session.key();
+    let channel = session.channel();
+    let (unmet, is_first) = {
+        let mut calls = CALLS.lock();
+        let Some(call) = calls.values_mut().find(|call| call.key == key) else {
+            return false;
+        };
+        let Some(unmet) = call.unmet.clone() else {
+            return false;
+        };
+        let before = call.hung_up;
+        call.hung_up |= channel.is_some();
+        (unmet, !before)
+    };
+    if is_first && let Some(channel) = channel {
+        tell_all(channel, &unmet);
+        session.hang_up();
+    }
+    true
+}
+
+/// The call is about to end because the peer's answer left a stream in clear, which is told already.
+pub fn ends_in_clear(session: &Session<'_>, kind: &str) {
+    let key = session.key();
+    let unmet = Unmet::MediaInClear(kind.to_owned());
+    {
+        let mut calls = CALLS.lock();
+        let call = calls.values_mut().find(|call| call.key == key);
+        let Some(call) = call.filter(|call| call.demand.is_of_media()) else {
+            return;
+        };
+        call.lacks(unmet.clone());
+        call.hung_up = true;
+    }
+    if let Some(channel) = session.channel() {
+        tell_all(channel, &unmet);
     }
 }
 
@@ -217,7 +396,13 @@ fn tell_all(channel: Channel<'_>, unmet: &Unmet) {
 
 /// The session is gone.
 pub fn ended(key: SessionKey) {
-    CALLS.lock().retain(|_, call| call.key != key);
+    CALLS.lock().retain(|_, call| {
+        let is_gone = call.key == key;
+        if is_gone && call.is_bound {
+            BOUND.fetch_sub(1, Ordering::Relaxed);
+        }
+        !is_gone
+    });
 }
 
 /// Hangs up the calls of which a message could not be sent. The watch asks.
@@ -260,9 +445,30 @@ pub fn judge_own_leg(channel: Channel<'_>, demand: &Demand) -> Result<(), Unmet>
         .map_or(Ok(()), |(link, media)| judge(&call.demand, link, media))
 }
 
+/// Whether the call of a channel has had to meet this all the time.
+pub fn covers(channel: Channel<'_>, demand: &Demand) -> bool {
+    let Some(key) = key_of(channel) else {
+        return false;
+    };
+    let calls = CALLS.lock();
+    let call = calls.values().find(|call| call.key == key);
+    call.is_some_and(|call| call.demand.covers(demand))
+}
+
+/// From now on this is demanded of each message of a channel's call as well.
+pub fn demand_more(channel: Channel<'_>, demand: &Demand) {
+    let Some(key) = key_of(channel) else {
+        return;
+    };
+    let mut calls = CALLS.lock();
+    if let Some(call) = calls.values_mut().find(|call| call.key == key) {
+        call.demand = std::mem::take(&mut call.demand).and(demand);
+    }
+}
+
 /// What may be negotiated in a call, without the suites that are too weak for its demands.
 pub fn restricted(call: &Call, mut srtp: Srtp) -> Srtp {
-    let of_channel = OwnedChannel::find(&call.channel)
+    let of_channel = channel_of(call.key)
         .and_then(|channel| channel.get().map(super::demanded_of))
         .unwrap_or_default();
     let demand = demanded_of_endpoint(&call.endpoint).and(&of_channel);

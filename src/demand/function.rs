@@ -5,7 +5,6 @@ use std::ffi::CStr;
 use policy::demand::{Demand, Unmet};
 
 use crate::ffi::channel::Channel;
-use crate::ffi::datastore::Store;
 use crate::ffi::function::Function;
 use crate::observe::refusals::{self, Who};
 
@@ -36,8 +35,7 @@ impl Function for Require {
             );
             Demand::impossible(&reason)
         });
-        let kept =
-            super::demand(channel, Store::Inherited, &demand) && ask_the_core(channel, &demand);
+        let kept = super::demand(channel, &demand) && ask_the_core(channel, &demand);
         if !kept {
             log::error!(
                 "CIPHERTRUNK_REQUIRE of channel {}: the demand could not be kept, so the call ends",
@@ -78,6 +76,7 @@ fn refuse_own_leg(channel: Channel<'_>, unmet: &Unmet) {
         channel.name(),
         unmet.code()
     );
+    calls::count(unmet);
     super::tell(channel, unmet);
     channel.hang_up();
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -48,6 +49,19 @@ pub struct Console<'a> {
 }
 
 impl Console<'_> {
+    /// Whether it is a console: a terminal, or the socket of `asterisk -r`, whose user Asterisk has held against
+    /// `cli_permissions.conf`. The manager interface's action `Command`, which asks nobody's privilege but `command`, and what else runs
+    /// commands have a file for the output (`action_command` in `main/manager.c`), or nothing.
+    pub fn is_interactive(&self) -> bool {
+        let mut stat = MaybeUninit::<libc::stat>::zeroed();
+        // SAFETY: two questions about a descriptor, open or not; the structure is as large as the function takes it.
+        unsafe {
+            libc::isatty(self.fd) == 1
+                || (libc::fstat(self.fd, stat.as_mut_ptr()) == 0
+                    && stat.assume_init().st_mode & libc::S_IFMT == libc::S_IFSOCK)
+        }
+    }
+
     /// Prints one line.
     pub fn line(&mut self, line: fmt::Arguments<'_>) {
         let line = c_text(&line.to_string());
@@ -147,7 +161,7 @@ fn complete(command: &Command, args: &sys::ast_cli_args) {
 }
 
 /// Registers `commands`.
-pub fn register(commands: &'static [Command]) -> Registered {
+pub fn register(commands: impl IntoIterator<Item = &'static Command>) -> Registered {
     let mut registered = Registered(Vec::new());
     for command in commands {
         let raw = Opaque::<sys::ast_cli_entry>::zeroed();

@@ -24,6 +24,12 @@ impl Supplement for Answers {
     }
 
     fn answered(session: &Session<'_>, is_final: bool) {
+        if demand::answered(session) {
+            return;
+        }
+        if is_final {
+            proof::answered(session);
+        }
         let key = session.key();
         let Some((reason, details)) = refused(session, is_final) else {
             return;
@@ -39,6 +45,7 @@ impl Supplement for Answers {
         let call = session.facts();
         refusal::report_answer(&call, reason, &details, ends);
         if ends {
+            demand::ends_in_clear(session, "audio or video");
             session.hang_up();
         }
     }
@@ -53,7 +60,7 @@ impl Supplement for Answers {
 
     fn answering(session: &Session<'_>) {
         demand::answering(session);
-        proof::answering(session);
+        proof::answered(session);
     }
 
     fn refusing(session: &Session<'_>, status: u16) {

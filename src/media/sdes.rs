@@ -15,6 +15,7 @@ use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::sdes::{Negotiator, Stream};
 use crate::ffi::srtp::{self as engine, Attached};
+use crate::keylog;
 
 use super::calls::{self, Call};
 use super::chan_sip;
@@ -113,6 +114,10 @@ impl Negotiator for StreamNegotiator {
         }
         if let Some(session) = self.live_session() {
             session.set_offering(false);
+            if let Some(call) = &call {
+                session.set_owner(call);
+            }
+            keylog::session(&session, Some(rtp));
         }
         #[cfg(feature = "pjsip")]
         if let Some(call) = &call {

@@ -17,6 +17,7 @@ use crate::drain;
 use crate::ffi::srtp::{self as engine, Owner};
 use crate::ffi::sync::Mutex;
 use crate::ffi::thread::{self, Thread};
+use crate::keylog;
 use crate::limited;
 
 use super::lifetime;
@@ -64,6 +65,7 @@ pub fn start() -> io::Result<Watch> {
             engine.look();
             limited::summarise();
             drain::look();
+            keylog::look();
             #[cfg(feature = "pjsip")]
             crate::demand::look();
             #[cfg(feature = "pjsip")]

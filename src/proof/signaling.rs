@@ -48,7 +48,8 @@ fn tls(info: &TlsInfo) -> Tls {
     }
 }
 
-fn certificate(info: &CertInfo) -> Certificate {
+/// A certificate as the facts have it.
+pub fn certificate(info: &CertInfo) -> Certificate {
     let name = |name: &AltName| match name {
         AltName::Dns(name) => format!("DNS:{name}"),
         AltName::Uri(uri) => format!("URI:{uri}"),

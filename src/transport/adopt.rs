@@ -20,6 +20,7 @@ use crate::ffi::pjsip::sorcery::{Observer, TlsTransport, tls_transports};
 use crate::ffi::pjsip::stock::StockFactory;
 use crate::ffi::pjsip::transport_state::TransportState;
 use crate::ffi::sync::Mutex;
+use crate::keylog;
 use crate::observe::refusals::{self, Who};
 
 use super::endpoint::{Endpoint, State};
@@ -135,7 +136,7 @@ impl Adopter {
                 continue;
             };
             let ours = state.is_ours();
-            let loaded = match options::profile(transport, config::key_log()) {
+            let loaded = match options::profile(transport, keylog::sink()) {
                 Ok(loaded) => loaded,
                 Err(reason) => {
                     let stays = if ours {

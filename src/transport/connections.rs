@@ -12,6 +12,7 @@ use policy::reasons::call::{Signaling, of_signaling};
 use sip_tls::frame::label;
 use sip_tls::{CertInfo, Close, Conn, Profile, SendError, TlsInfo};
 
+use crate::demand;
 use crate::ffi::host;
 use crate::ffi::pjsip::transport::{Carrier, Direction, Security};
 use crate::ffi::sync::Mutex;
@@ -72,6 +73,8 @@ pub struct TlsCarrier {
     conn: OnceLock<Conn>,
     /// Set once its handshake is done.
     tls: OnceLock<Arc<TlsInfo>>,
+    /// Of an outgoing one: what is sent waits for its handshake, and is judged by whom that has shown when it is done.
+    waits: Mutex<bool>,
     /// An INVITE has passed, in or out.
     has_carried_call: AtomicBool,
     /// Of an outgoing one, what its handshake will give at the least.
@@ -90,6 +93,7 @@ impl TlsCarrier {
             told: AtomicBool::new(false),
             conn: OnceLock::new(),
             tls: OnceLock::new(),
+            waits: Mutex::new(false),
             has_carried_call: AtomicBool::new(false),
             least: Security::default(),
         }
@@ -113,7 +117,9 @@ impl TlsCarrier {
             least: Security {
                 version: profile.method().name(),
                 verified,
+                tls: None,
             },
+            waits: Mutex::new(true),
             ..Self::new(about)
         }
     }
@@ -171,6 +177,21 @@ impl TlsCarrier {
     pub fn established(&self, tls: Arc<TlsInfo>) {
         // It is done once.
         let _ = self.tls.set(tls);
+        *self.waits.lock() = false;
+    }
+
+    /// Queues a message. Whoever looked at it before the handshake was done knows nothing of the peer: what is queued by then is
+    /// [judged](Open::established) behind it, and what comes later here.
+    fn queue(&self, conn: &Conn, message: &[u8], token: u64) -> Option<Result<(), SendError>> {
+        let waits = self.waits.lock();
+        if *waits {
+            return Some(conn.send(message, token));
+        }
+        drop(waits);
+        let is_outgoing = self.about.direction == Direction::Outgoing;
+        let known = self.tls.get().filter(|_| is_outgoing);
+        let may_go = known.is_none_or(|tls| demand::may_go_to(message, tls));
+        may_go.then(|| conn.send(message, token))
     }
 
     /// The connection has begun.
@@ -199,7 +220,9 @@ impl Carrier for TlsCarrier {
             self.asked
                 .store(host::monotonic_ms().max(1), Ordering::Relaxed);
         }
-        let sent = conn.send(message, token);
+        let Some(sent) = self.queue(conn, message, token) else {
+            return false;
+        };
         if sent == Err(SendError::QueueFull) {
             limited::log(
                 Level::Warn,
@@ -228,6 +251,7 @@ impl Carrier for TlsCarrier {
                 .as_ref()
                 .filter(|_| tls.faults.is_empty())
                 .map(CertInfo::names),
+            tls: Some(Arc::clone(tls)),
         }
     }
 
@@ -255,9 +279,12 @@ impl Open {
         Self(carrier)
     }
 
-    /// Its handshake is done.
-    pub fn established(&self, tls: Arc<TlsInfo>) {
-        self.0.established(tls);
+    /// Its handshake is done. The tokens of those that waited for it and are not sent to this peer.
+    pub fn established(&self, tls: &Arc<TlsInfo>) -> Vec<u64> {
+        self.0.established(Arc::clone(tls));
+        self.0.conn.get().map_or_else(Vec::new, |conn| {
+            conn.withdraw(|message| !demand::may_go_to(message, tls))
+        })
     }
 
     /// Whether its handshake was done.

@@ -16,6 +16,7 @@ use sip_tls::{
 use crate::config;
 use crate::ffi::fault;
 use crate::ffi::guard::guard;
+use crate::ffi::pjsip::Status;
 use crate::ffi::pjsip::factory::FactoryRef;
 use crate::ffi::pjsip::rx::RxBuffer;
 use crate::ffi::pjsip::thread::{self, PjThread};
@@ -247,7 +248,10 @@ impl Host for Sip {
             );
             let info = Arc::new(info);
             // Before PJSIP sends what waits for it, and hears the answer.
-            connection.open.established(Arc::clone(&info));
+            for token in connection.open.established(&info) {
+                let refused = Err(Status::CANCELLED);
+                connection.sip.sent(PjThread::here(), token, refused);
+            }
             if !connection.sip.connected(PjThread::here(), &info) {
                 connection.conn.close(Close::Now);
             }

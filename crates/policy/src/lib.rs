@@ -5,6 +5,7 @@
 //! - [`date`]: a moment, for people
 //! - [`demand`]: what is demanded of a call, and whether it has that
 //! - [`facts`]: what is known of how a call is encrypted, as the dialplan and the CDR tell it
+//! - [`keylog`]: whose keys `ciphertrunk keylog` writes, and how
 //! - [`limiter`]: which log lines are written when a peer can cause as many as it likes
 //! - [`message`]: what a SIP message on its way says of its call
 //! - [`modules`]: what `modules.conf` says of the module
@@ -21,6 +22,7 @@ pub mod config;
 pub mod date;
 pub mod demand;
 pub mod facts;
+pub mod keylog;
 pub mod limiter;
 pub mod message;
 pub mod modules;

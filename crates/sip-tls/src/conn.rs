@@ -81,6 +81,34 @@ impl Conn {
         Ok(())
     }
 
+    /// Takes messages that are `unwanted` out of the queue; their tokens, for which no `write_done` follows. Only from a callback of
+    /// the connection's own ([`Host`](crate::Host)), on whose thread it is: nothing else takes anything out meanwhile.
+    pub fn withdraw(&self, mut unwanted: impl FnMut(&[u8]) -> bool) -> Vec<u64> {
+        let mut tokens = Vec::new();
+        let mut at = 0;
+        loop {
+            // A copy: it is not asked under the lock.
+            let next = self
+                .0
+                .outbox()
+                .queue
+                .get(at)
+                .map(|out| (out.token, out.bytes.clone()));
+            let Some((token, bytes)) = next else {
+                return tokens;
+            };
+            match token.filter(|_| unwanted(&bytes)) {
+                Some(token) => {
+                    let mut outbox = self.0.outbox();
+                    outbox.queue.remove(at);
+                    outbox.bytes -= bytes.len();
+                    tokens.push(token);
+                }
+                None => at += 1,
+            }
+        }
+    }
+
     /// Closes the connection. [`closed`](crate::Host::closed) follows from its I/O thread.
     pub fn close(&self, how: Close) {
         let mut outbox = self.0.outbox();
@@ -335,5 +363,33 @@ impl Shared {
         outbox.place = None;
         outbox.bytes = 0;
         std::mem::take(&mut outbox.queue)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_withdrawn_is_not_sent_and_the_rest_keeps_its_order() {
+        let remote = SocketAddr::from(([127, 0, 0, 1], 5061));
+        let conn = Conn(Arc::new(Shared::new(remote, 1024, Arc::default())));
+        for (token, text) in [(1, "first"), (2, "bad"), (3, "second"), (4, "bad")] {
+            conn.send(text.as_bytes(), token).expect("there is room");
+        }
+        conn.0.reply(b"bad");
+        // It may send, and ask: no lock is held.
+        let unwanted = |text: &[u8]| {
+            if text == b"first" {
+                conn.send(b"third", 5).expect("there is room");
+            }
+            text == b"bad"
+        };
+        assert_eq!(conn.withdraw(unwanted), [2, 4]);
+        assert_eq!(conn.queued(), "firstsecondbadthird".len());
+        let left: Vec<_> = std::iter::from_fn(|| conn.0.next())
+            .map(|out| out.token)
+            .collect();
+        assert_eq!(left, [Some(1), Some(3), None, Some(5)]);
     }
 }

@@ -14,7 +14,7 @@ use crate::verify::CertFault;
 
 /// How far the handshake was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Progress {
+pub enum Progress {
     /// It was going on.
     Handshaking,
     /// It was done for us. A server of TLS 1.3, whose client we are, has not said yet what it thinks of our certificate.
@@ -26,7 +26,9 @@ pub(crate) enum Progress {
 }
 
 /// What we know beside OpenSSL's error.
-pub(crate) struct Evidence<'a> {
+#[derive(Debug, Clone)]
+pub struct Evidence<'a> {
+    /// How far the handshake was.
     pub progress: Progress,
     /// Whether we have refused the peer a renegotiation.
     pub refused: bool,
@@ -94,7 +96,8 @@ impl Evidence<'_> {
 }
 
 /// Turns a failed call into a reason.
-pub(crate) fn explain(error: &Error, evidence: &Evidence<'_>) -> Reason {
+#[must_use]
+pub fn explain(error: &Error, evidence: &Evidence<'_>) -> Reason {
     let reason = of_call(error, evidence);
     match evidence.progress {
         Progress::Handshaking => reason,

@@ -13,7 +13,7 @@ use crate::conn::{Out, Shared};
 use crate::explain::{Evidence, Progress, explain};
 use crate::frame::Framer;
 use crate::host::TlsInfo;
-use crate::ossl_ext::{negotiated_group, renegotiations};
+use crate::ossl_ext::{negotiated_group, queue_ticket, renegotiations};
 use crate::profile::Profile;
 use crate::reason::{Code, Reason};
 use crate::socket::Sock;
@@ -60,6 +60,8 @@ pub(crate) struct Link {
     pub(crate) written: u64,
     /// Whether anything of the peer's has been read since the handshake.
     heard: bool,
+    /// Whether the peer is a client of TLS 1.3 that has no ticket yet.
+    owes_ticket: bool,
     /// Renegotiations that are done.
     renegotiated: c_long,
     /// Whether [`Link::renegotiation`] has told of one that is not done.
@@ -81,6 +83,7 @@ impl Link {
             writing: None,
             written: 0,
             heard: false,
+            owes_ticket: false,
             renegotiated: 0,
             told: false,
         })
@@ -181,6 +184,8 @@ impl Link {
             Ok(()) => {
                 self.phase = Phase::Open;
                 self.stream.get_mut().open = true;
+                let ssl = self.stream.ssl();
+                self.owes_ticket = ssl.is_server() && ssl.version2() == Some(SslVersion::TLS1_3);
                 self.info(profile, remote)
             }
         }
@@ -300,6 +305,10 @@ impl Link {
                 if written >= WRITE_BUDGET {
                     self.writing = Some((out, at));
                     return Step::Done(false);
+                }
+                if std::mem::take(&mut self.owes_ticket) {
+                    // Alone it would stop a peer that waits for a message when there is something to read, as chan_sip does.
+                    queue_ticket(self.stream.ssl());
                 }
                 match self.fresh().ssl_write(&out.bytes[at..]) {
                     Ok(count) => {

@@ -137,7 +137,7 @@ impl<H: Host> Reactor<H> {
             log::debug!("socket options of a connection from {remote}: {error}");
         }
         let profile = listener.profile();
-        let link = match profile.accept() {
+        let link = match profile.accept(remote) {
             None => Err(Code::NoCertificateHere),
             Some(Err(_)) => Err(Code::Internal),
             Some(Ok((ssl, verifier))) => {
@@ -159,7 +159,10 @@ impl<H: Host> Reactor<H> {
             .map_err(|error| Reason::connect(&error))
             .and_then(|tcp| {
                 let internal = |_| Reason::from(Code::Internal);
-                let (ssl, verifier) = target.profile.connect(target.name).map_err(internal)?;
+                let (ssl, verifier) = target
+                    .profile
+                    .connect(target.name, target.remote)
+                    .map_err(internal)?;
                 Link::new(ssl, verifier, Sock::new(tcp), Phase::Connecting).map_err(internal)
             });
         match link {

@@ -210,7 +210,7 @@ codes! {
     PeerClosed = "peer-closed", Open, Nobody, "it closed the connection", "";
     /// TCP closed without close_notify.
     PeerEof = "peer-eof", Open, Nobody, "it closed the connection without a close_notify", "";
-    /// ECONNRESET, EPIPE, and nothing was lost: what a client's kernel does when it leaves before it has read our session tickets.
+    /// ECONNRESET, EPIPE, and nothing was lost: what a client's kernel does when it leaves before it has read all that came.
     PeerReset = "peer-reset", Open, Nobody, "it closed the connection by a TCP reset", "";
     /// ECONNRESET, EPIPE, and a message on its way, in or out, was lost.
     PeerResetMidway = "peer-reset-midway", Open, Theirs, "it reset the connection, and a message on its way was lost", "its own log, or that of a device on the way, should tell";
@@ -370,7 +370,8 @@ impl From<CertFault> for Reason {
 
 impl Reason {
     /// A TCP connection that could not be made.
-    pub(crate) fn connect(error: &io::Error) -> Reason {
+    #[must_use]
+    pub fn connect(error: &io::Error) -> Reason {
         let code = match error.raw_os_error() {
             Some(libc::ECONNREFUSED) => Code::ConnectRefused,
             Some(libc::ETIMEDOUT) => Code::ConnectTimeout,
@@ -435,7 +436,8 @@ impl Reason {
     }
 
     /// The peer sent an alert.
-    pub(crate) fn alert(number: u8) -> Reason {
+    #[must_use]
+    pub fn alert(number: u8) -> Reason {
         let code = match c_int::from(number) {
             ffi::SSL_AD_UNKNOWN_CA => Code::PeerUnknownCa,
             ffi::SSL_AD_CERTIFICATE_EXPIRED => Code::PeerCertExpired,

@@ -418,7 +418,6 @@ fn a_client_that_leaves_at_once_was_there() {
     );
     let listener = engine.listen(&pki.server(&Spec::default()));
     for _ in 0..50 {
-        // It leaves TLS 1.3's tickets unread: the kernel resets the connection.
         drop(client(listener.address()));
         engine.accepted();
         let reason = engine.closed();

@@ -30,12 +30,14 @@ use crate::ffi::sync::Mutex;
 use crate::ffi::sys;
 
 /// How a connection protects what goes over it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Security {
     /// The version of TLS, as OpenSSL writes it (`TLSv1.3`); before the handshake the least that it can get.
     pub version: &'static str,
     /// The names of the peer's certificate if that was verified, or cannot but be in the handshake to come.
     pub verified: Option<Vec<String>>,
+    /// What the handshake has shown; `None`: it is still to come.
+    pub tls: Option<Arc<TlsInfo>>,
 }
 
 /// How a transport of ours protects; `None` for one of somebody else's.
@@ -61,6 +63,7 @@ pub trait Carrier: Send + Sync {
 }
 
 pub use connection::Connection;
+pub(super) use connection::is_secure;
 
 /// Which side began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

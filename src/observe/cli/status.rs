@@ -2,6 +2,8 @@
 
 use crate::config;
 use crate::console;
+#[cfg(feature = "pjsip")]
+use crate::demand;
 use crate::drain;
 use crate::ffi::cli::{Console, Outcome};
 use crate::ffi::libsrtp_guard::STOCK;
@@ -10,6 +12,7 @@ use crate::ffi::{guard, host, late};
 use crate::limited;
 use crate::media::registry::{self, Totals};
 use crate::media::{refusal, watch};
+use crate::observe::keylog;
 use crate::transport;
 
 pub fn show_status(console: &mut Console<'_>) -> Outcome {
@@ -69,6 +72,10 @@ pub fn show_status(console: &mut Console<'_>) -> Outcome {
     for (code, count) in refusal::counts() {
         console!(console, "Refused {code}: {count}");
     }
+    #[cfg(feature = "pjsip")]
+    for (code, count) in demand::refused() {
+        console!(console, "Demand not met, {code}: {count}");
+    }
     console!(
         console,
         "PJSIP: {}",
@@ -106,6 +113,7 @@ pub fn show_status(console: &mut Console<'_>) -> Outcome {
         }
     }
     console!(console, "TLS transports: {}", transport::live());
+    keylog::print(console);
     print_host(console);
     console!(console, "TLS factories: {}", transport::factories());
     console!(console, "Log lines suppressed: {}", limited::suppressed());

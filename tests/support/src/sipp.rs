@@ -27,6 +27,8 @@ pub enum Plan {
     Expect(u16),
     /// It answers a call with its SDP and expects to be hung up on.
     Answer,
+    /// It forwards a call to this URI (302).
+    Forward(String),
     /// It refuses a call with this status.
     Refuse(u16),
 }
@@ -103,6 +105,15 @@ impl Call {
                     send(&(ok + NO_BODY), false)
                 )
             }
+            Plan::Forward(to) => format!(
+                "<recv request=\"INVITE\"/>{}<recv request=\"ACK\"/>",
+                send(
+                    &format!(
+                        "SIP/2.0 302 Moved Temporarily\n{MIRRORED}\nContact: <{to}>\n{NO_BODY}"
+                    ),
+                    true
+                )
+            ),
         };
         format!(
             "<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<scenario name=\"{}\">\n{steps}\n</scenario>\n",

@@ -48,6 +48,8 @@ pub struct Config {
     pub cdr: bool,
     /// `[general] cel`: each leg's facts become a CEL event.
     pub cel: bool,
+    /// `[general] keylog`: `ciphertrunk keylog` may be used.
+    pub keylog: bool,
     /// `[srtp]`: for every endpoint without a section of its own.
     srtp: Srtp,
     /// Sections with `type = endpoint`, by the endpoint's name: what differs from `[srtp]`.
@@ -74,6 +76,7 @@ impl Default for Config {
             kernels: packet_crypto::kernels(),
             cdr: false,
             cel: false,
+            keylog: true,
             srtp: Srtp::default(),
             endpoints: BTreeMap::new(),
             demands: BTreeMap::new(),

@@ -9,6 +9,7 @@ use srtp::sdes::{MAX_LIFETIME, MIN_LIFETIME, MkiRule};
 use srtp::{SessionParams, Suite};
 
 use crate::demand::Demand;
+use crate::demand::identity::Binding;
 
 use super::{Config, Section, Srtp, Variable};
 
@@ -66,13 +67,20 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
             Some(variable) if variable.value == "endpoint" => {
                 let mut srtp = config.srtp.clone();
                 let mut demand = Demand::default();
+                let mut binding: Option<Binding> = None;
                 each(section, &mut problems, |variable| {
                     match variable.name.strip_prefix("require_") {
                         Some(word) => set_demand(&mut demand, word, variable),
-                        None if variable.name == "type" => Ok(()),
-                        None => set_srtp(&mut srtp, variable),
+                        None => match variable.name.as_str() {
+                            "type" => Ok(()),
+                            "certificate" => bind(&mut binding, &variable.value),
+                            _ => set_srtp(&mut srtp, variable),
+                        },
                     }
                 });
+                if let Some(binding) = binding {
+                    demand = demand.and(&Demand::of_certificate(binding));
+                }
                 if !demand.is_nothing() {
                     config.demands.insert(section.name.clone(), demand);
                 }
@@ -137,7 +145,8 @@ fn set_general(config: &mut Config, variable: &Variable) -> Result<(), String> {
         "kernel" => config.kernels = kernel(&variable.value)?,
         "cdr" => config.cdr = boolean(&variable.value)?,
         "cel" => config.cel = boolean(&variable.value)?,
-        _ => return Err("there is no such option; there are: kernel, cdr, cel".to_owned()),
+        "keylog" => config.keylog = boolean(&variable.value)?,
+        _ => return Err("there is no such option; there are: kernel, cdr, cel, keylog".to_owned()),
     }
     Ok(())
 }
@@ -157,7 +166,7 @@ fn set_srtp(srtp: &mut Srtp, variable: &Variable) -> Result<(), String> {
         "lifetime" => srtp.lifetime = lifetime(&variable.value)?,
         "strict_lifetime" => srtp.strict_lifetime = boolean(&variable.value)?,
         _ => {
-            return Err("there is no such option; there are: offer, accept, mki, allow, lifetime, strict_lifetime".to_owned());
+            return Err("there is no such option; there are: offer, accept, mki, allow, lifetime, strict_lifetime, and for an endpoint certificate, require_signaling, require_media, require_verified".to_owned());
         }
     }
     Ok(())
@@ -171,6 +180,18 @@ fn set_demand(demand: &mut Demand, word: &str, variable: &Variable) -> Result<()
     }
     let more = Demand::parse(word, &variable.value).map_err(|reason| reason.to_string())?;
     demand.add(&more).map_err(|reason| reason.to_string())
+}
+
+/// Lines add up: any one of the certificates will do.
+fn bind(binding: &mut Option<Binding>, value: &str) -> Result<(), String> {
+    let more = Binding::parse(value).map_err(|reason| reason.to_string())?;
+    match binding {
+        Some(binding) => binding.add(more).map_err(|reason| reason.to_string()),
+        None => {
+            *binding = Some(more);
+            Ok(())
+        }
+    }
 }
 
 /// A number of packets, or `2^n`. Empty is none.

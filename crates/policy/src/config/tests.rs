@@ -60,6 +60,7 @@ fn proof() {
     assert!(!config.cdr && !config.cel);
     let config = good("general", "cdr = yes");
     assert!(config.cdr && !config.cel);
+    assert!(config.keylog && !good("general", "keylog = no").keylog);
     assert!(good("general", "cel = yes").cel);
     assert!(bad("general", "cdr = maybe").contains("neither yes nor no"));
 }
@@ -298,4 +299,59 @@ fn what_is_offered_and_not_accepted_is_named() {
         &["offer = AEAD_AES_128_GCM", "accept = AEAD_AES_128_GCM"],
     );
     assert_eq!(told(&[accepted]), [] as [String; 0]);
+}
+
+#[test]
+fn the_certificate_of_an_endpoint() {
+    let digest = "AB".repeat(32);
+    let config = read(
+        "carrier",
+        &[
+            "type = endpoint",
+            "certificate = sip:carrier.example, DNS:gw.carrier.example",
+            &format!("certificate = SHA256:{digest}"),
+        ],
+    )
+    .expect("it is good");
+    assert!(config.demand_of("carrier").is_of_certificate());
+    assert!(!config.demand_of("phone").is_of_certificate());
+    let line = |value: &str| {
+        let problems = read("carrier", &["type = endpoint", value]).expect_err(value);
+        assert_eq!(problems.len(), 1, "{value}");
+        problems[0].to_string()
+    };
+    for (value, reason) in [
+        ("certificate =", "a certificate is missing"),
+        (
+            "certificate = carrier.example",
+            "'carrier.example' names no certificate",
+        ),
+        ("certificate = SHA256:12", "of 64 hexadecimal digits"),
+        (
+            "certificate = sip:a.example, sip:A.example",
+            "stands there twice",
+        ),
+        ("certificates = sip:a.example", "there is no such option"),
+    ] {
+        let told = line(value);
+        let option = value.split(' ').next().expect("a name");
+        assert!(
+            told.starts_with(&format!("line 3: [carrier] {option}: ")),
+            "{told}"
+        );
+        assert!(told.contains(reason), "{told}");
+    }
+    let twice = [
+        "type = endpoint",
+        "certificate = sip:a.example",
+        "certificate = sip:a.example",
+    ];
+    let problems = read("carrier", &twice).expect_err("twice");
+    assert!(
+        problems[0]
+            .to_string()
+            .starts_with("line 4: [carrier] certificate: ")
+    );
+    // It is for calls of PJSIP's.
+    read("carrier", &["type = peer", "certificate = sip:a.example"]).expect_err("chan_sip");
 }

@@ -2,6 +2,7 @@
 
 use super::{Row, Side};
 use crate::demand::Unmet;
+use crate::demand::identity::Fault;
 
 rows! {
     /// The row of what a leg lacks.
@@ -21,6 +22,15 @@ rows! {
     Unmet::Name(_) => "other-name", "before a message left, or when one came", Either,
         "a certificate with a certain name is required, and the peer's has others",
         "call the right peer, or correct the demand";
+    Unmet::Certificate { fault: Fault::Missing, .. } => "no-certificate", "when the peer was known", Either,
+        "the endpoint is bound to a certificate, and the peer presented none",
+        "set verify_client = yes at the transport (or require_client_cert = yes, where the certificate is bound by SHA256), and have the peer send it";
+    Unmet::Certificate { fault: Fault::Unverified, .. } => "certificate-not-verified", "when the peer was known", Ours,
+        "the endpoint is bound to a name, and the certificate that the peer presented was not verified",
+        "set verify_client = yes (calls in) or verify_server = yes (calls out) at the transport, or bind the endpoint by SHA256";
+    Unmet::Certificate { fault: Fault::Other, .. } => "other-certificate", "when the peer was known", Either,
+        "the endpoint is bound to another certificate than the peer presented",
+        "another peer calls as this endpoint or is called, or the certificate is a new one, which belongs into the endpoint's section of ciphertrunk.conf";
     Unmet::MediaInClear(_) => "media-in-clear", "before a description left, or when one came", Either,
         "SRTP is required, and a media line has none",
         "set media_encryption of the endpoint, without media_encryption_optimistic, or have the peer offer SRTP";
@@ -33,6 +43,9 @@ rows! {
     Unmet::Impossible(_) => "bad-demand", "before a message left, or when one came", Ours,
         "the demand cannot be met or was not understood, so that nothing meets it",
         "correct CIPHERTRUNK_REQUIRE in the dialplan, or require_... in ciphertrunk.conf; the log names the word";
+    Unmet::Forwarded => "forwarded", "when the peer answered", Ours,
+        "the peer forwards the call, and what an originate demands does not follow a forward",
+        "originate a Local channel, whose dialplan dials";
     Unmet::Unseen => "unknown-leg", "when the dialplan demanded it", Ours,
         "both legs are required to be encrypted, and nothing is known of this one",
         "it is no call of PJSIP's that began after Ciphertrunk was loaded: leave both_legs out for it";

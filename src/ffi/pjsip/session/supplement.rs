@@ -6,13 +6,12 @@
 //! `destroy` in a task of its serializer.
 
 use std::ffi::{CStr, c_int};
-use std::marker::PhantomData;
 
 use crate::ffi::ao2::Ao2;
 use crate::ffi::call::SessionKey;
 use crate::ffi::guard::guard;
 use crate::ffi::opaque::Opaque;
-use crate::ffi::pjsip::gate::Over;
+use crate::ffi::pjsip::gate::Incoming;
 use crate::ffi::pjsip::transport::Connection;
 use crate::ffi::sys;
 
@@ -48,34 +47,6 @@ pub trait Supplement: 'static {
 
     /// The session is gone.
     fn ended(key: SessionKey);
-}
-
-/// A message that has come.
-#[derive(Debug)]
-pub struct Incoming<'a> {
-    data: *const sys::pjsip_rx_data,
-    _alive: PhantomData<&'a sys::pjsip_rx_data>,
-}
-
-impl Incoming<'_> {
-    /// Its octets.
-    pub fn octets(&self) -> &[u8] {
-        // SAFETY: a message that lives while the value does, and does not change.
-        unsafe {
-            let info = &raw const (*self.data).msg_info;
-            let length = usize::try_from((*info).len).unwrap_or(0);
-            if (*info).msg_buf.is_null() {
-                return &[];
-            }
-            std::slice::from_raw_parts((*info).msg_buf.cast::<u8>().cast_const(), length)
-        }
-    }
-
-    /// What it came over.
-    pub fn over(&self) -> Over {
-        // SAFETY: a clone of the message holds a count of the transport that it came over.
-        unsafe { Over::of((*self.data).tp_info.transport) }
-    }
 }
 
 unsafe extern "C" fn begin(session: *mut sys::ast_sip_session) {
@@ -205,10 +176,8 @@ unsafe extern "C" fn incoming_request<S: Supplement>(
                 (session, Connection::of(rdata))
             };
             S::heard(&session, connection);
-            let invite = Incoming {
-                data: rdata,
-                _alive: PhantomData,
-            };
+            // SAFETY: as above.
+            let invite = unsafe { Incoming::new(rdata) };
             return if S::invited(&session, &invite) {
                 GO_ON
             } else {

@@ -1,0 +1,159 @@
+//! Whether a leg has what is demanded.
+
+use srtp::Suite;
+
+use super::identity::Presented;
+use super::{Demand, KeySource, TlsVersion, Unmet};
+
+impl Demand {
+    /// Whether a suite may be negotiated.
+    pub fn permits(&self, suite: Suite) -> bool {
+        self.suite.is_none_or(|least| suite.is_at_least(least))
+    }
+
+    /// Whether a media line may be sent, or be taken from the peer.
+    ///
+    /// # Errors
+    ///
+    /// What it lacks.
+    pub fn judge_media(&self, line: &DescribedMedia) -> Result<(), Unmet> {
+        if let Some(reason) = &self.impossible {
+            return Err(Unmet::Impossible(reason.clone()));
+        }
+        if !self.media || line.port == 0 {
+            return Ok(());
+        }
+        let is_secure = line.is_secure();
+        let keys = match (line.has_fingerprint, line.suites.is_empty()) {
+            (true, _) if is_secure => KeySource::Dtls,
+            (false, false) => KeySource::Sdes,
+            _ => return Err(Unmet::MediaInClear(line.kind.clone())),
+        };
+        if let Some(wanted) = self.keys
+            && wanted != keys
+        {
+            return Err(Unmet::KeySource {
+                wanted,
+                found: keys,
+            });
+        }
+        // A list of which one line is good enough is judged by the line that is taken (`permits`).
+        let weak = keys == KeySource::Sdes
+            && !line
+                .suites
+                .iter()
+                .any(|suite| suite.is_some_and(|suite| self.permits(suite)));
+        match self.suite {
+            Some(wanted) if weak => Err(Unmet::Suite(wanted)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a message may go over a connection, or be taken from it.
+    ///
+    /// # Errors
+    ///
+    /// What it lacks.
+    pub fn judge_signaling(&self, link: &Link) -> Result<(), Unmet> {
+        if let Some(reason) = &self.impossible {
+            return Err(Unmet::Impossible(reason.clone()));
+        }
+        if self.is_about_media_alone() {
+            return Ok(());
+        }
+        let (version, verified, presented) = match link {
+            Link::InClear(transport) => return Err(Unmet::SignalingInClear(transport.clone())),
+            // TLS it is; what else is not known.
+            Link::Foreign
+                if self.signaling <= Some(TlsVersion::V1_0)
+                    && !self.verified
+                    && self.certificate.is_none() =>
+            {
+                return Ok(());
+            }
+            Link::Foreign => return Err(Unmet::NotOurs),
+            Link::Ours {
+                version,
+                verified,
+                presented,
+            } => (*version, verified, presented),
+        };
+        if let Some(wanted) = self.signaling
+            && version < wanted
+        {
+            return Err(Unmet::Version {
+                wanted,
+                found: version,
+            });
+        }
+        match (self.verified, verified, &self.name) {
+            (false, ..) | (true, Some(_), None) => {}
+            (true, Some(names), Some(wanted)) => {
+                if !names.iter().any(|name| name.eq_ignore_ascii_case(wanted)) {
+                    return Err(Unmet::Name(wanted.clone()));
+                }
+            }
+            (true, None, _) => return Err(Unmet::NotVerified),
+        }
+        self.judge_certificate(presented)
+    }
+
+    /// Whether the peer is one that the call is bound to.
+    ///
+    /// # Errors
+    ///
+    /// What it has presented.
+    pub fn judge_certificate(&self, presented: &Presented) -> Result<(), Unmet> {
+        match &self.certificate {
+            Some(binding) => binding.judge(presented),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A media line of a description, as far as a demand asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedMedia {
+    /// `audio`, `video`, `image`...
+    pub kind: String,
+    /// 0: the stream is off.
+    pub port: u16,
+    /// `RTP/SAVP`, `udptl`...
+    pub transport: String,
+    /// The suites of its `a=crypto` lines; `None` for one that is not known.
+    pub suites: Vec<Option<Suite>>,
+    /// Whether it, or the session, has `a=fingerprint`.
+    pub has_fingerprint: bool,
+}
+
+impl DescribedMedia {
+    /// Whether its profile is one of SRTP's.
+    fn is_secure(&self) -> bool {
+        self.transport
+            .split('/')
+            .any(|part| part.eq_ignore_ascii_case("SAVP") || part.eq_ignore_ascii_case("SAVPF"))
+    }
+
+    /// Whether it has keys, and leaves it to the other side to use them.
+    pub fn is_optional(&self) -> bool {
+        !self.is_secure() && !self.suites.is_empty()
+    }
+}
+
+/// What a message goes over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Link {
+    /// Not TLS: this transport, e.g. `UDP`.
+    InClear(String),
+    /// TLS of pjproject's.
+    Foreign,
+    /// TLS of ours.
+    Ours {
+        /// What was negotiated; before the handshake the least that can be.
+        version: TlsVersion,
+        /// The names of the peer's certificate, if it was verified, or cannot but be in the handshake to come.
+        verified: Option<Vec<String>>,
+        /// What the peer has presented.
+        presented: Presented,
+    },
+}
