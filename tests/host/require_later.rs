@@ -123,6 +123,17 @@ impl Row<'_> {
     }
 }
 
+/// Waits for so many bridges of two: who transfers before that transfers nobody.
+fn wait_for_bridges(ours: &Asterisk<'_>, count: usize) {
+    ours.wait_until(&format!("{count} bridges"), |ours| {
+        let shown = ours.cli("bridge show all");
+        let of_two = shown
+            .lines()
+            .filter(|line| line.split_whitespace().any(|word| word == "2"));
+        (of_two.count() == count).then_some(())
+    });
+}
+
 fn each(name: &str, path: &str, happens: impl Fn(&Row<'_>, &Asterisk<'_>, &mut Phone, &mut Media)) {
     let lab = Lab::new(name);
     let ours = Asterisk::start(&lab, &ours(path));
@@ -184,6 +195,7 @@ fn attended_transfer() {
                 other.call("third", &row.encrypted()).expect("is taken");
                 waits.join().expect("an answer");
             });
+            wait_for_bridges(ours, 2);
             let said = phone.try_transfer("third", Some(&other));
             assert!(said.starts_with("SIP/2.0 200"), "{said}");
             row.ends(ours, third, media);
@@ -254,6 +266,7 @@ fn transferred_by_the_caller() {
             caller.call(demand, &row.encrypted()).expect("is taken");
             waits.join().expect("an answer")
         });
+        wait_for_bridges(&ours, 1);
         std::thread::scope(|scope| {
             let waits = scope.spawn(|| {
                 third.answer(|_| row.third());
