@@ -17,7 +17,10 @@ const FUNCTIONS: &[&str] = &[
     "ct_.*",
     "ast_log",
     "ast_get_version",
+    "ast_manager_unregister",
+    "astman_(append|get_header|send_ack|send_error|send_listack|send_list_complete_(start|end))",
     "ast_cli",
+    "ast_cli_completion_add",
     "ast_cli_unregister_multiple",
     "ast_config_load2",
     "ast_config_destroy",
@@ -69,6 +72,7 @@ const LATE_FUNCTIONS: &[&str] = &[
     // Asterisk's own, and what the macros of its headers call
     "(__)?ast_sip_push_task(_wait_servant)?",
     "ast_sip_(un)?register_service",
+    "ast_sip_location_retrieve_aor(_contacts)?",
     "ast_sip_session_terminate",
     "ast_sip_get_(pjsip_endpoint|sorcery|transport_states?)",
     "ast_sip_session_(refresh|register_supplement_with_module|unregister_supplement)",
@@ -127,6 +131,7 @@ const VARIABLES: &[&str] = &[
     "AST_SRTP_CRYPTO_.*",
     "AST_SOCKADDR_STR_.*",
     "CLI_.*",
+    "EVENT_FLAG_(SYSTEM|REPORTING|SECURITY)",
     "CT_SECURE_.*",
     "RESULT_.*",
 ];

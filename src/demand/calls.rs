@@ -17,6 +17,7 @@ use crate::ffi::pjsip::gate::{Comes, Gate, Outgoing, Over, redirects};
 use crate::ffi::sync::Mutex;
 use crate::limited;
 use crate::media::calls::{Incoming, Session, channel_of, key_of};
+use crate::observe::refusals::{self, Who};
 use crate::proof;
 
 /// `488 Not Acceptable Here`: the media.
@@ -182,7 +183,7 @@ impl Gate for Gatekeeper {
         };
         drop(calls);
         if is_new {
-            report(&endpoint, &call_id, what, &unmet);
+            report(&endpoint, "", &call_id, what, &unmet);
         }
         comes
     }
@@ -224,11 +225,17 @@ fn may_go(octets: &[u8], judge: impl FnOnce(&Demand, &[u8]) -> Result<(), Unmet>
     let endpoint = call.endpoint.clone();
     call.lacks(unmet.clone());
     drop(calls);
-    report(&endpoint, &call_id, "is not sent", &unmet);
+    report(&endpoint, "", &call_id, "is not sent", &unmet);
     false
 }
 
-fn report(endpoint: &str, call_id: &str, what: &str, unmet: &Unmet) {
+fn report(endpoint: &str, peer: &str, call_id: &str, what: &str, unmet: &Unmet) {
+    let who = Who {
+        peer,
+        endpoint,
+        call_id,
+    };
+    refusals::note(unmet.code(), who, format_args!("{unmet}"));
     limited::log(
         Level::Warn,
         unmet.code(),
@@ -307,6 +314,7 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
     };
     report(
         &facts.endpoint,
+        &facts.peer,
         &facts.call_id,
         &format!("from {} is refused", facts.peer),
         &unmet,

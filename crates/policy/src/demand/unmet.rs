@@ -64,24 +64,7 @@ impl Unmet {
 
     /// A stable code, for `${CIPHERTRUNK_REASON}`.
     pub fn code(&self) -> &'static str {
-        match self {
-            Self::SignalingInClear(_) => "signaling-in-clear",
-            Self::Version { .. } => "signaling-version",
-            Self::NotOurs => "signaling-unknown",
-            Self::NotVerified => "not-verified",
-            Self::Name(_) => "other-name",
-            Self::Certificate { fault, .. } => match fault {
-                Fault::Missing => "no-certificate",
-                Fault::Unverified => "certificate-not-verified",
-                Fault::Other => "other-certificate",
-            },
-            Self::MediaInClear(_) => "media-in-clear",
-            Self::Suite(_) => "media-suite",
-            Self::KeySource { .. } => "media-key-source",
-            Self::Impossible(_) => "bad-demand",
-            Self::Forwarded => "forwarded",
-            Self::Unseen => "unknown-leg",
-        }
+        crate::reasons::demand::of(self).code
     }
 }
 
