@@ -133,7 +133,7 @@ int ct_cdr_begin(void);
 void ct_cdr_end(void);
 
 /* Between these, with the channel locked: sets the variable `name`, a static text, of its CDR; behind what has happened, without waiting. */
-void ct_cdr_set(struct ast_channel *channel, const char *name, const char *text);
+void ct_cdr_set(struct ast_channel *channel, const char *of, const char *with, const char *name, const char *text);
 
 /* CEL's event `event` of the user, with a text. With the channel locked. */
 void ct_cel_event(struct ast_channel *channel, const char *event, const char *text);

@@ -27,6 +27,9 @@ impl Supplement for Answers {
         if demand::answered(session) {
             return;
         }
+        if is_final {
+            proof::answered(session);
+        }
         let key = session.key();
         let Some((reason, details)) = refused(session, is_final) else {
             return;
@@ -57,7 +60,7 @@ impl Supplement for Answers {
 
     fn answering(session: &Session<'_>) {
         demand::answering(session);
-        proof::answering(session);
+        proof::answered(session);
     }
 
     fn refusing(session: &Session<'_>, status: u16) {

@@ -35,6 +35,7 @@ mod require_downgrade;
 mod require_later;
 mod require_paths;
 mod require_read;
+mod require_websocket;
 mod sdes;
 mod silent_calls;
 mod silent_tls;

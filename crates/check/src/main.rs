@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ciphertrunk_check::{Options, check, json, text};
+use ciphertrunk_check::{ListenOptions, Options, Report, check, json, listen, text};
 
 /// Wrong arguments.
 const USAGE: u8 = 3;
@@ -14,14 +14,17 @@ const HELP: &str = "\
 ciphertrunk-check: looks at a SIP peer's DNS, TCP, TLS, certificates and SIP, and says whose fault is what.
 
   ciphertrunk-check HOST[:PORT] [OPTIONS]
+  ciphertrunk-check --listen ADDRESS:PORT --cert FILE [OPTIONS]
 
-  --ca FILE        the CAs to trust (PEM); without it those of the system
-  --cert FILE      our certificate with its chain, for a peer that asks for one
+The second waits for a phone and says what it did.
+
+  --ca FILE        the CAs to trust (PEM); without it those of the system. A phone is asked for a certificate of theirs
+  --cert FILE      our certificate with its chain (PEM), for a peer that asks for one, or for the phone
   --key FILE       its key; without it the key is looked for in the certificate's file
   --name NAME      the name that its certificate must have, and that is sent as SNI; without it HOST
   --from URI       our From, for a peer that knows its callers by it (sip:user@host)
   --call NUMBER    calls it, once for each SRTP suite and once in clear; each call is taken back at once
-  --timeout S      seconds for each wait (5)
+  --timeout S      seconds for each wait (5; for a phone 60)
   --dns ADDRESS    the name server to ask; without it those of /etc/resolv.conf
   --transport tls  the only one there is
   --json           one JSON object instead of text
@@ -29,10 +32,19 @@ ciphertrunk-check: looks at a SIP peer's DNS, TCP, TLS, certificates and SIP, an
 Exit status: 0 sound, 1 a fault of the other side or of either, 2 faults on our side alone, 3 wrong arguments, 4 not judged.
 ";
 
+/// What is to be done.
+enum Task {
+    Check(Options),
+    Listen(ListenOptions),
+}
+
 struct Arguments {
-    options: Options,
+    task: Task,
     json: bool,
 }
+
+/// The limit of a wait for a phone.
+const PHONE: Duration = Duration::from_secs(60);
 
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Arguments>, String> {
     use lexopt::prelude::*;
@@ -40,6 +52,8 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Argumen
     let mut target = None;
     let mut options = Options::new("localhost").ok_or("no target")?;
     let mut json = false;
+    let mut at = None;
+    let mut limit = None;
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
         let name = match argument {
             Long(name) => name.to_owned(),
@@ -59,7 +73,15 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Argumen
             "name" => options.name = Some(words(value()?)?),
             "from" => options.from = Some(uri(words(value()?)?)?),
             "call" => options.call = Some(number(words(value()?)?)?),
-            "timeout" => options.timeout = seconds(&words(value()?)?)?,
+            "timeout" => limit = Some(seconds(&words(value()?)?)?),
+            "listen" => {
+                let given = words(value()?)?;
+                at = Some(
+                    given
+                        .parse()
+                        .map_err(|_| format!("--listen {given} is no ADDRESS:PORT"))?,
+                );
+            }
             "dns" => {
                 let given = words(value()?)?;
                 let address = given
@@ -77,14 +99,41 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Argumen
             other => return Err(format!("--{other} is not an option")),
         }
     }
-    let target = target.ok_or("HOST is missing")?;
-    let place = Options::new(&target).ok_or_else(|| format!("{target} is no HOST[:PORT]"))?;
     if options.key.is_some() && options.cert.is_none() {
         return Err("--key without --cert".to_owned());
     }
-    options.host = place.host;
-    options.port = place.port;
-    Ok(Some(Arguments { options, json }))
+    let task = match (at, target) {
+        (Some(_), Some(_)) => return Err("either HOST or --listen".to_owned()),
+        (Some(address), None) => Task::Listen(ListenOptions {
+            address,
+            cert: options.cert.ok_or("--listen wants --cert")?,
+            key: options.key,
+            ca: options.ca,
+            timeout: limit.unwrap_or(PHONE),
+        }),
+        (None, None) => return Err("HOST is missing".to_owned()),
+        (None, Some(target)) => {
+            let place =
+                Options::new(&target).ok_or_else(|| format!("{target} is no HOST[:PORT]"))?;
+            Task::Check(Options {
+                host: place.host,
+                port: place.port,
+                timeout: limit.unwrap_or(Options::TIMEOUT),
+                ..options
+            })
+        }
+    };
+    Ok(Some(Arguments { task, json }))
+}
+
+fn run(task: &Task) -> Report {
+    match task {
+        Task::Check(options) => check(options),
+        // Beside the report, which may be JSON.
+        Task::Listen(options) => listen(options, &mut |address| {
+            eprintln!("waiting for a phone at {address}")
+        }),
+    }
 }
 
 fn words(value: OsString) -> Result<String, String> {
@@ -137,7 +186,7 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let report = check(&arguments.options);
+    let report = run(&arguments.task);
     let mut out = io::stdout().lock();
     let written = if arguments.json {
         json::write(&report, &mut out)

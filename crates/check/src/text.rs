@@ -42,11 +42,15 @@ fn title(stage: Stage) -> &'static str {
 /// # Errors
 /// `out`'s.
 pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(
-        out,
-        "{}, whose certificate must be for {}",
-        report.target, report.name
-    )?;
+    if report.name.is_empty() {
+        writeln!(out, "Waited for a phone at {}", report.target)?;
+    } else {
+        writeln!(
+            out,
+            "{}, whose certificate must be for {}",
+            report.target, report.name
+        )?;
+    }
     for step in &report.steps {
         let verdict = step.verdict();
         match &verdict {

@@ -148,7 +148,7 @@ impl Over {
             if let Some(security) = super::transport::security_of(transport) {
                 return Self::Ours(security);
             }
-            if (*transport).flag & sys::PJSIP_TRANSPORT_SECURE != 0 {
+            if super::transport::is_secure(transport) {
                 return Self::Foreign;
             }
             Self::InClear(text((*transport).type_name).unwrap_or_default())

@@ -69,7 +69,7 @@ pub(crate) fn calls(
             Judged::Enough => return (step, taken),
         }
     }
-    if taken.is_empty() && !refused.is_empty() {
+    if refused.len() == SUITES.len() {
         step.add(Finding::new(Code::CallNoSuite, ""));
     }
     match connect().map(|(mut answers, who)| invite(&mut answers, &who, number, None, timeout)) {

@@ -110,7 +110,6 @@ impl Message {
     }
 
     /// Of a request.
-    #[cfg(test)]
     pub(crate) fn method(&self) -> Option<&str> {
         if self.status().is_some() {
             None
@@ -175,6 +174,28 @@ impl Message {
             })
         })
     }
+}
+
+/// A response to a request of a peer's. `headers` are whole lines.
+pub(crate) fn response(request: &Message, status: &str, headers: &str) -> String {
+    let via: String = request
+        .headers("Via")
+        .iter()
+        .map(|via| format!("Via: {via}\r\n"))
+        .collect();
+    let get = |name| request.header(name).unwrap_or_default();
+    let to = get("To");
+    let tag = if Message::param(&to, "tag").is_some() {
+        String::new()
+    } else {
+        format!(";tag={}", token())
+    };
+    format!(
+        "SIP/2.0 {status}\r\n{via}From: {}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\n{headers}Content-Length: 0\r\n\r\n",
+        get("From"),
+        get("Call-ID"),
+        get("CSeq"),
+    )
 }
 
 #[cfg(test)]

@@ -98,7 +98,9 @@ fn not_sip(first: &[u8]) -> Finding {
         .map(|byte| char::from(*byte))
         .filter(char::is_ascii)
         .collect();
-    let code = if first.starts_with(b"HTTP/") {
+    let lower = first.to_ascii_lowercase();
+    let web: [&[u8]; 3] = [b"http/", b"<!doctype", b"<html"];
+    let code = if web.iter().any(|word| lower.starts_with(word)) {
         Code::AnswerHttp
     } else {
         Code::AnswerNotSip

@@ -81,6 +81,9 @@ impl Access {
                 return self.step.add(Finding::new(Code::LargeHelloLost, ""));
             }
         }
+        if failed.is_mute() && failed.reason.code == Why::Silent {
+            return self.step.add(failed.reason.into());
+        }
         // TLS 1.2 and older: without a certificate the handshake itself fails.
         if failed.trace.with(|seen| seen.asked_for_certificate) && is_about_certificates(&failed) {
             self.wants_certificate = Some(failed);

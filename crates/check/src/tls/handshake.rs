@@ -64,7 +64,7 @@ impl Hello {
     pub(crate) fn lenient(name: Option<&str>) -> Hello {
         Hello {
             min: Some(SslVersion::TLS1),
-            ciphers: Some("ALL:COMPLEMENTOFDEFAULT".to_owned()),
+            ciphers: Some("ALL:COMPLEMENTOFDEFAULT:eNULL".to_owned()),
             lenient: true,
             ..Hello::of_module(name)
         }
@@ -124,6 +124,11 @@ impl Up {
         chain(&self.link)
     }
 
+    /// One that a client has made to us.
+    pub(crate) fn of_client(link: Traced, context: SslContext) -> Up {
+        Up { link, context }
+    }
+
     /// Takes the session up again on a new connection.
     pub(crate) fn again(
         &self,
@@ -147,7 +152,7 @@ impl Up {
             &Evidence {
                 progress,
                 refused: false,
-                incoming: false,
+                incoming: self.link.ssl().is_server(),
                 first: sock.head(),
                 faults: &[],
                 offending: None,

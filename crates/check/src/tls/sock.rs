@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// Octets that are kept of what the peer sent first.
-const FIRST: usize = 512;
+const FIRST: usize = 8 * 1024;
 /// Of them, `sip-tls`' reasons look at so many: a record's and a hello's heads.
 pub(crate) const HEAD: usize = 11;
 
@@ -40,7 +40,7 @@ impl Sock {
         self.timed_out = false;
     }
 
-    /// What the peer sent first, at most 512 octets.
+    /// What the peer sent first, at most 8 KiB.
     pub(crate) fn first(&self) -> &[u8] {
         &self.first
     }

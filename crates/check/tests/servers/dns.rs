@@ -5,9 +5,7 @@ use std::thread;
 
 use ciphertrunk_check::Options;
 use simple_dns::rdata::{A, AAAA, NAPTR, RData, SRV};
-use simple_dns::{
-    CLASS, CharacterString, Name, Packet, PacketFlag, QTYPE, RCODE, ResourceRecord, TYPE,
-};
+use simple_dns::{CLASS, CharacterString, Name, Packet, PacketFlag, QTYPE, RCODE, ResourceRecord};
 
 use crate::broken::today;
 use crate::case::{Case, PATIENCE, SILENCE, run};
@@ -75,7 +73,7 @@ fn server(records: Vec<Record>, code: Option<RCODE>) -> SocketAddr {
             for (owner, data) in &records {
                 if owner.eq_ignore_ascii_case(&wanted) {
                     known = true;
-                    if question.qtype == QTYPE::TYPE(TYPE::from(data.type_code())) {
+                    if question.qtype == QTYPE::TYPE(data.type_code()) {
                         reply.answers.push(ResourceRecord::new(
                             name(owner),
                             CLASS::IN,

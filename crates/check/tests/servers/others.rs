@@ -331,7 +331,7 @@ fn sipp(cert: &Path, key: &Path, port: u16) -> Command {
 }
 
 /// Its port for TLS is the one after that for UDP and TCP.
-fn baresip(pki: &Pki, cert: &Path, key: &Path, port: u16) -> Command {
+pub fn baresip(pki: &Pki, cert: &Path, key: &Path, port: u16) -> Command {
     let both = [
         std::fs::read(cert).expect("a file"),
         std::fs::read(key).expect("a file"),

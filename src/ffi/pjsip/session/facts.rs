@@ -18,6 +18,7 @@ use crate::ffi::call::{Call, SessionKey};
 use crate::ffi::channel::Channel;
 use crate::ffi::pjsip::address::to_socket_addr;
 use crate::ffi::pjsip::{Status, sorcery, strings};
+use crate::ffi::rtp::OwnedRtp;
 use crate::ffi::{sys, text};
 
 /// A live session, in its serializer.
@@ -80,6 +81,12 @@ impl Session<'_> {
                 !media.is_null() && !(*media).udptl.is_null()
             })
         }
+    }
+
+    /// The RTP instances of what is agreed, for audio and video.
+    pub fn rtp(&self) -> [Option<OwnedRtp>; 2] {
+        // SAFETY: alive, in its serializer.
+        unsafe { super::channel::in_force(self.raw.as_ptr()) }
     }
 
     /// Its media lines: of the state that is being negotiated first, then of the one in force.
