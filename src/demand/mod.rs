@@ -19,7 +19,7 @@ use crate::ffi::pjsip::gate;
 use crate::ffi::technology::Hook;
 
 pub use calls::{
-    answering, ended, ending, invited, inviting, look, may_go_to, refused, restricted,
+    answering, ended, ending, invited, inviting, look, may_go_to, permits_dtls, refused, restricted,
 };
 
 /// `${CIPHERTRUNK_REASON}`: why the latest call from this channel was refused, as a code.

@@ -11,8 +11,8 @@ pub mod record;
 mod signaling;
 mod streams;
 
+pub use legs::look;
 #[cfg(feature = "pjsip")]
-pub use legs::{answered, heard};
-pub use legs::{ended, look};
+pub use legs::{answered, ended, heard};
 #[cfg(feature = "pjsip")]
 pub use signaling::{Connection, certificate};
