@@ -7,9 +7,9 @@ use log::Level;
 use policy::config::Srtp;
 use policy::demand::identity::Presented;
 use policy::demand::{Demand, DescribedMedia, Link, TlsVersion, Unmet};
-use policy::message;
+use policy::message::{self, Tag};
 use sip_tls::TlsInfo;
-use srtp::Suite;
+use srtp::{SessionParams, Suite};
 
 use crate::config;
 use crate::ffi::call::{Call, SessionKey};
@@ -31,6 +31,8 @@ const FORBIDDEN: u16 = 403;
 struct Watched {
     key: SessionKey,
     endpoint: String,
+    /// For the log.
+    call_id: String,
     /// Its channel's unique id, once it has one.
     channel: Option<String>,
     demand: Demand,
@@ -38,6 +40,11 @@ struct Watched {
     dtls: Option<Suite>,
     /// What the peer's first INVITE came over, and offered.
     came: Option<(Link, Vec<DescribedMedia>)>,
+    /// The latest descriptions: this side's, and the peer's answer to it.
+    sent: Vec<DescribedMedia>,
+    answer: Vec<DescribedMedia>,
+    /// A description of the peer's has come.
+    is_described: bool,
     /// What was refused last.
     unmet: Option<Unmet>,
     /// It is being hung up for that.
@@ -55,11 +62,15 @@ impl Watched {
         Self {
             key: facts.key,
             endpoint: facts.endpoint.clone(),
+            call_id: facts.call_id.clone(),
             channel: None,
             is_bound: demand.is_of_certificate(),
             demand,
             dtls: None,
             came: None,
+            sent: Vec::new(),
+            answer: Vec::new(),
+            is_described: false,
             unmet: None,
             hung_up: false,
             refused: None,
@@ -76,8 +87,8 @@ impl Watched {
     }
 }
 
-/// By Call-ID.
-static CALLS: Mutex<BTreeMap<String, Watched>> = Mutex::new(BTreeMap::new());
+/// By the tag of this side in the dialog. One whose dialog has none cannot be told from others, and is [refused](invited).
+static CALLS: Mutex<BTreeMap<Tag, Watched>> = Mutex::new(BTreeMap::new());
 /// How many of them are bound to a certificate.
 static BOUND: AtomicUsize = AtomicUsize::new(0);
 /// Calls that were refused since load, by code.
@@ -136,43 +147,60 @@ pub struct Gatekeeper;
 
 impl Gate for Gatekeeper {
     fn may_leave(outgoing: &Outgoing<'_>) -> bool {
-        may_go(outgoing.octets(), |demand, octets| {
-            judge(demand, &link(outgoing.over()), &message::media(octets))
-        })
+        let octets = outgoing.octets();
+        let mut calls = CALLS.lock();
+        let Some(call) = call_of(&mut calls, octets) else {
+            return true;
+        };
+        let media = message::media(octets);
+        if let Err((endpoint, call_id, unmet)) = may_go(call, octets, |demand| {
+            judge(demand, &link(outgoing.over()), &media)
+        }) {
+            drop(calls);
+            report_unsent(&endpoint, &call_id, &unmet);
+            return false;
+        }
+        if !media.is_empty() && !message::is_an_end(octets) {
+            call.sent = media;
+            if message::is_response(octets) {
+                call.answer.clear();
+            }
+        }
+        true
     }
 
     fn come(message: &Incoming<'_>) -> Comes {
         let mut calls = CALLS.lock();
-        if calls.is_empty() {
-            return Comes::Whole;
-        }
-        let octets = message.octets();
-        let Some((call_id, call)) =
-            message::call_id(octets).and_then(|id| calls.get_mut(&id).map(|call| (id, call)))
-        else {
+        let Some(call) = Tag::new(&message.own_tag()).and_then(|tag| calls.get_mut(&tag)) else {
             return Comes::Whole;
         };
+        let octets = message.octets();
+        let status = message.status();
+        let is_offer = status.is_none() && message::may_offer(octets);
+        let media = message::media_of_body(message.body());
+        if !media.is_empty() {
+            call.is_described = true;
+            if !is_offer {
+                call.answer.clone_from(&media);
+            }
+        }
         if call.demand.is_nothing() {
             return Comes::Whole;
         }
-        let status = message.status();
         let judged = match status {
             Some(status) if redirects(status) => match call.stays {
                 true => Err(Unmet::Forwarded),
                 false => Ok(()),
             },
             // It came the way that its request took.
-            Some(_) => judge_media(&call.demand, &message::media(octets)),
-            None => match &message::media(octets)[..] {
-                [] => Ok(()),
-                media => judge(&call.demand, &link(message.over()), media),
-            },
+            Some(_) => judge_media(&call.demand, &media),
+            None if media.is_empty() => Ok(()),
+            None => judge(&call.demand, &link(message.over()), &media),
         };
         let Err(unmet) = judged else {
             return Comes::Whole;
         };
-        let endpoint = call.endpoint.clone();
-        let is_offer = status.is_none() && message::may_offer(octets);
+        let (endpoint, call_id) = (call.endpoint.clone(), call.call_id.clone());
         let (is_new, comes, what) = if is_offer {
             // The call goes on as it was.
             let which = message::header(octets, "cseq");
@@ -205,33 +233,21 @@ fn status_of(unmet: &Unmet) -> u16 {
 
 /// Whether a message may go to this peer, whose handshake was to come when it was [looked at](Gatekeeper).
 pub fn may_go_to(octets: &[u8], tls: &TlsInfo) -> bool {
-    BOUND.load(Ordering::Relaxed) == 0
-        || may_go(octets, |demand, _| {
-            demand.judge_certificate(&presented(tls))
-        })
-}
-
-fn may_go(octets: &[u8], judge: impl FnOnce(&Demand, &[u8]) -> Result<(), Unmet>) -> bool {
+    if BOUND.load(Ordering::Relaxed) == 0 {
+        return true;
+    }
     let mut calls = CALLS.lock();
-    if calls.is_empty() {
-        return true;
-    }
-    let Some((call_id, call)) =
-        message::call_id(octets).and_then(|id| calls.get_mut(&id).map(|call| (id, call)))
-    else {
+    let Some(call) = call_of(&mut calls, octets) else {
         return true;
     };
-    if call.demand.is_nothing() || message::is_an_end(octets) {
-        return true;
-    }
-    let Err(unmet) = judge(&call.demand, octets) else {
-        return true;
-    };
-    let endpoint = call.endpoint.clone();
-    call.lacks(unmet.clone());
+    let judged = may_go(call, octets, |demand| {
+        demand.judge_certificate(&presented(tls))
+    });
     drop(calls);
-    let what = format!("a message of a call with endpoint {endpoint} is not sent");
-    report(&endpoint, "", &call_id, &what, &unmet);
+    let Err((endpoint, call_id, unmet)) = judged else {
+        return true;
+    };
+    report_unsent(&endpoint, &call_id, &unmet);
     false
 }
 
@@ -240,16 +256,16 @@ fn may_go(octets: &[u8], judge: impl FnOnce(&Demand, &[u8]) -> Result<(), Unmet>
 pub fn permits_dtls(channel: &str, suite: Suite) -> bool {
     let mut calls = CALLS.lock();
     let call = calls
-        .iter_mut()
-        .find(|(_, call)| call.channel.as_deref() == Some(channel));
-    let Some((call_id, call)) = call else {
+        .values_mut()
+        .find(|call| call.channel.as_deref() == Some(channel));
+    let Some(call) = call else {
         return true;
     };
     call.dtls = Some(suite);
     let Err(unmet) = call.demand.judge_dtls(suite) else {
         return true;
     };
-    let (call_id, endpoint) = (call_id.clone(), call.endpoint.clone());
+    let (call_id, endpoint) = (call.call_id.clone(), call.endpoint.clone());
     // RTCP's keys come too, and those of other streams.
     let is_known = call.unmet.is_some();
     call.lacks(unmet.clone());
@@ -260,6 +276,34 @@ pub fn permits_dtls(channel: &str, suite: Suite) -> bool {
     let what = format!("a call with endpoint {endpoint} is hung up");
     report(&endpoint, "", &call_id, &what, &unmet);
     false
+}
+
+/// The call that a message of this side's belongs to.
+fn call_of<'a>(calls: &'a mut BTreeMap<Tag, Watched>, octets: &[u8]) -> Option<&'a mut Watched> {
+    if calls.is_empty() {
+        return None;
+    }
+    calls.get_mut(&message::own_tag(octets)?)
+}
+
+/// Whether a message of a call may go; otherwise the call's endpoint and Call-ID, and what it lacks.
+fn may_go(
+    call: &mut Watched,
+    octets: &[u8],
+    judge: impl FnOnce(&Demand) -> Result<(), Unmet>,
+) -> Result<(), (String, String, Unmet)> {
+    if call.demand.is_nothing() || message::is_an_end(octets) {
+        return Ok(());
+    }
+    judge(&call.demand).map_err(|unmet| {
+        call.lacks(unmet.clone());
+        (call.endpoint.clone(), call.call_id.clone(), unmet)
+    })
+}
+
+fn report_unsent(endpoint: &str, call_id: &str, unmet: &Unmet) {
+    let what = format!("a message of a call with endpoint {endpoint} is not sent");
+    report(endpoint, "", call_id, &what, unmet);
 }
 
 fn report(endpoint: &str, peer: &str, call_id: &str, what: &str, unmet: &Unmet) {
@@ -292,8 +336,11 @@ pub fn inviting(session: &Session<'_>) {
     let demand = demanded_of_endpoint(&facts.endpoint).and(&of_channel);
     let channel = session.channel().map(Channel::unique_id);
     let stays = !of_channel.is_nothing() && session.channel().is_some_and(Channel::is_originated);
+    let Some(tag) = Tag::new(&session.own_tag()) else {
+        return;
+    };
     let mut calls = CALLS.lock();
-    if let Some(call) = calls.get_mut(&facts.call_id) {
+    if let Some(call) = calls.get_mut(&tag) {
         call.channel = channel;
         return;
     }
@@ -303,20 +350,20 @@ pub fn inviting(session: &Session<'_>) {
         stays,
         ..Watched::new(&facts, demand)
     };
-    watch(&mut calls, facts.call_id, call);
+    watch(&mut calls, tag, call);
 }
 
-fn watch(calls: &mut BTreeMap<String, Watched>, call_id: String, call: Watched) {
+fn watch(calls: &mut BTreeMap<Tag, Watched>, tag: Tag, call: Watched) {
     if call.is_bound {
         BOUND.fetch_add(1, Ordering::Relaxed);
     }
-    calls.insert(call_id, call);
+    calls.insert(tag, call);
 }
 
 /// An INVITE has come. `false`: it is refused.
 pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
     let facts = session.facts();
-    let mut came = (link(invite.over()), message::media(invite.octets()));
+    let mut came = (link(invite.over()), message::media_of_body(invite.body()));
     if came.1.iter().any(DescribedMedia::is_optional) && !session.takes_sdes() {
         // The answer will be in clear.
         for line in came.1.iter_mut().filter(|line| line.is_optional()) {
@@ -324,20 +371,24 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
         }
     }
     let demand = demanded_of_endpoint(&facts.endpoint);
+    let Some(tag) = Tag::new(&session.own_tag()) else {
+        return true;
+    };
     let mut calls = CALLS.lock();
-    if calls.contains_key(&facts.call_id) {
+    if calls.contains_key(&tag) {
         // One in the call: what we answer is looked at before it leaves.
         return true;
     }
     let judged = judge(&demand, &came.0, &came.1);
     let mut call = Watched {
+        is_described: !came.1.is_empty(),
         came: Some(came),
         ..Watched::new(&facts, demand)
     };
     if let Err(unmet) = &judged {
         call.lacks(unmet.clone());
     }
-    watch(&mut calls, facts.call_id.clone(), call);
+    watch(&mut calls, tag, call);
     drop(calls);
     let Err(unmet) = judged else {
         return true;
@@ -462,23 +513,38 @@ pub fn look() {
     }
 }
 
-/// Whether the leg of `channel` itself has what is demanded. From now on it is demanded of each of its messages.
+/// Whether the leg of `channel` itself has what is demanded: what is in force, or, where nothing is agreed yet, what was offered. From
+/// now on it is demanded of each of its messages.
 pub fn judge_own_leg(channel: Channel<'_>, demand: &Demand) -> Result<(), Unmet> {
     let key = key_of(channel).ok_or(Unmet::Unseen)?;
-    let mut calls = CALLS.lock();
-    let call = calls
-        .values_mut()
-        .find(|call| call.key == key)
-        .ok_or(Unmet::Unseen)?;
-    call.demand = call.demand.clone().and(demand);
-    call.channel = Some(channel.unique_id());
-    // A call of ours was judged when it was sent.
-    if let Some((link, media)) = &call.came {
-        judge(&call.demand, link, media)?;
+    let (demand, is_agreed) = {
+        let mut calls = CALLS.lock();
+        let call = calls
+            .values_mut()
+            .find(|call| call.key == key)
+            .ok_or(Unmet::Unseen)?;
+        call.demand = call.demand.clone().and(demand);
+        call.channel = Some(channel.unique_id());
+        if let Some((link, _)) = &call.came {
+            call.demand.judge_signaling(link)?;
+        }
+        call.dtls
+            .map_or(Ok(()), |suite| call.demand.judge_dtls(suite))?;
+        judge_media(&call.demand, &call.sent)?;
+        judge_media(&call.demand, &call.answer)?;
+        let is_agreed = call.is_described && !call.sent.is_empty();
+        if let Some((_, offer)) = &call.came
+            && !is_agreed
+        {
+            judge_media(&call.demand, offer)?;
+        }
+        (call.demand.clone(), is_agreed)
+    };
+    // A description says what is meant, and not what came of it.
+    match is_agreed {
+        true => demand.judge_leg(&proof::now(channel)),
+        false => Ok(()),
     }
-    // Or it is judged when the keys come.
-    call.dtls
-        .map_or(Ok(()), |suite| call.demand.judge_dtls(suite))
 }
 
 /// Whether the call of a channel has had to meet this all the time.
@@ -502,12 +568,22 @@ pub fn demand_more(channel: Channel<'_>, demand: &Demand) {
     }
 }
 
-/// What may be negotiated in a call, without the suites that are too weak for its demands.
+/// Whether SRTP is demanded of a call.
+pub fn is_of_media(key: SessionKey) -> bool {
+    let calls = CALLS.lock();
+    let call = calls.values().find(|call| call.key == key);
+    call.is_some_and(|call| call.demand.is_of_media())
+}
+
+/// What may be negotiated in a call, without what is too weak for its demands: suites, and parameters that take protection away.
 pub fn restricted(call: &Call, mut srtp: Srtp) -> Srtp {
     let of_channel = channel_of(call.key)
         .and_then(|channel| channel.get().map(super::demanded_of))
         .unwrap_or_default();
     let demand = demanded_of_endpoint(&call.endpoint).and(&of_channel);
+    if demand.is_of_media() {
+        srtp.allow = SessionParams::default();
+    }
     srtp.accept.retain(|suite| demand.permits(*suite));
     // Where none is left, what would be offered is: the message with it does not leave, and the caller is told why.
     if srtp.offer.iter().any(|suite| demand.permits(*suite)) {

@@ -38,7 +38,7 @@ impl Supplement for Answers {
             return;
         }
         // The endpoint is asked only then: that costs a copy of all its options.
-        let ends = requires_sdes(session);
+        let ends = demand::is_of_media(key) || requires_sdes(session);
         if !ends && reason == Refusal::AnsweredInClear {
             return;
         }

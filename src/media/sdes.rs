@@ -324,6 +324,10 @@ impl StreamNegotiator {
             needed: self.needed(reason, answer.is_some()),
         };
         if let Some((call, stream)) = answer {
+            #[cfg(feature = "pjsip")]
+            if demand::is_of_media(call.key) {
+                close(rtp);
+            }
             outcome::refused(call.key, stream, value, reason, details);
             calls::look_at_answer(rtp);
         } else if self.is_new(value, reason.code()) {
@@ -336,6 +340,29 @@ impl StreamNegotiator {
 fn answer_of(call: Option<&Call>) -> Option<(&Call, usize)> {
     let call = call.filter(|call| call.exchange == Exchange::TheirAnswer)?;
     Some((call, call.stream?))
+}
+
+/// Lets nothing of a stream leave in clear. Where SRTP is the endpoint's option Asterisk goes on without it, and the call, of which it is
+/// demanded, ends a moment later: until then its packets go under keys that nobody knows.
+#[cfg(feature = "pjsip")]
+fn close(rtp: RtpInstance<'_>) {
+    if rtp.srtp_session().is_some() {
+        return;
+    }
+    let keys = || {
+        let suite = srtp::Suite::AesCm128HmacSha1_80;
+        let mut octets = Zeroizing::new(vec![0; suite.key_salt_len()]);
+        OpenSsl.fill(&mut octets).ok()?;
+        srtp::Policy::new(suite, srtp::MasterKey::new(suite, &octets).ok()?, None).ok()
+    };
+    let is_closed = keys().zip(keys()).is_some_and(|(local, remote)| {
+        let local = PolicyBuilder::negotiated(vec![local], Some(rtp.ssrc()));
+        let remote = PolicyBuilder::negotiated(vec![remote], None);
+        add_keys(rtp, remote, local).is_some()
+    });
+    if !is_closed {
+        log::error!("a stream that is to end goes in clear until then: it could not be given keys");
+    }
 }
 
 /// Makes the stream's session.

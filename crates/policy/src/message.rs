@@ -12,14 +12,60 @@ fn split(message: &[u8]) -> (&[u8], &[u8]) {
     })
 }
 
+/// The lines, however they end: pjmedia takes a lone CR for the end of one too.
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|octet| *octet == b'\n')
+    text.split(|octet| matches!(octet, b'\n' | b'\r'))
         .map(<[u8]>::trim_ascii_end)
 }
 
-/// The value of `Call-ID`, also in its compact form. `None`: there is none.
-pub fn call_id(message: &[u8]) -> Option<String> {
-    header(message, "call-id").or_else(|| header(message, "i"))
+/// The tag of the side that sends `message`, which tells its dialog from all others of that side: of `From` in a request, of `To` in a
+/// response (RFC 3261 section 12). `None`: it is in no dialog.
+///
+/// Not the `Call-ID`: two dialogs may share one (a proxy that leads a call back), and pjsip takes a request for a dialog's by its tags
+/// alone.
+pub fn own_tag(message: &[u8]) -> Option<Tag> {
+    let (name, compact) = match is_response(message) {
+        true => ("to", "t"),
+        false => ("from", "f"),
+    };
+    let value = header(message, name).or_else(|| header(message, compact))?;
+    Tag::new(tag_parameter(&value)?)
+}
+
+/// A tag, as pjsip compares it: whatever the case of its letters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tag(String);
+
+impl Tag {
+    /// `None`: there is none.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim_ascii();
+        (!text.is_empty()).then(|| Self(text.to_ascii_lowercase()))
+    }
+}
+
+/// The value of the parameter `tag` behind an address (RFC 3261 section 20.10), which may be a display name in quotes and a URI in
+/// angle brackets.
+fn tag_parameter(address: &str) -> Option<&str> {
+    let (mut is_quoted, mut is_escaped, mut is_in_uri) = (false, false, false);
+    let mut parameters = Vec::new();
+    for (at, octet) in address.bytes().enumerate() {
+        match octet {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_quoted => is_escaped = true,
+            b'"' if !is_in_uri => is_quoted = !is_quoted,
+            _ if is_quoted => {}
+            b'<' => is_in_uri = true,
+            b'>' => is_in_uri = false,
+            b';' if !is_in_uri => parameters.push(at + 1),
+            _ => {}
+        }
+    }
+    parameters.into_iter().find_map(|at| {
+        let (name, value) = address[at..].split_once('=')?;
+        let value = value.split([';', ',']).next()?;
+        name.trim().eq_ignore_ascii_case("tag").then_some(value)
+    })
 }
 
 /// The value of the first header of this name. `None`: there is none.
@@ -32,6 +78,11 @@ pub fn header(message: &[u8], wanted: &str) -> Option<String> {
         let value = line[colon + 1..].trim_ascii();
         is_it.then(|| String::from_utf8_lossy(value).into_owned())
     })
+}
+
+/// Whether it is a response.
+pub fn is_response(message: &[u8]) -> bool {
+    message.starts_with(b"SIP/2.0 ")
 }
 
 /// Whether it is a request that can be refused for what it offers (RFC 3261 section 14.2, RFC 3311 section 5.2).
@@ -54,9 +105,14 @@ pub fn is_an_end(message: &[u8]) -> bool {
 
 /// The media lines of the descriptions (RFC 4566) in the body, also of a multipart one. Empty: it has none.
 pub fn media(message: &[u8]) -> Vec<DescribedMedia> {
+    media_of_body(split(message).1)
+}
+
+/// The same of a body.
+pub fn media_of_body(body: &[u8]) -> Vec<DescribedMedia> {
     let mut found: Vec<DescribedMedia> = Vec::new();
     let mut session_fingerprint = false;
-    for line in lines(split(message).1) {
+    for line in lines(body) {
         if line.starts_with(b"v=") {
             session_fingerprint = false;
         } else if let Some(line) = line.strip_prefix(b"m=") {
@@ -108,7 +164,6 @@ mod tests {
 
     #[test]
     fn what_an_invite_says() {
-        assert_eq!(call_id(INVITE.as_bytes()).as_deref(), Some("abc@d"));
         let media = media(INVITE.as_bytes());
         assert_eq!(media.len(), 2);
         assert_eq!(media[0].suites, [Some(Suite::AesCm128HmacSha1_80), None]);
@@ -121,7 +176,6 @@ mod tests {
     fn a_fingerprint_of_the_session_is_every_lines() {
         let text = "SIP/2.0 200 OK\r\ni: q\r\n\r\nv=0\r\na=fingerprint:sha-256 00\r\n\
             m=audio 1 UDP/TLS/RTP/SAVPF 0\r\nm=video 2 UDP/TLS/RTP/SAVPF 0\r\n";
-        assert_eq!(call_id(text.as_bytes()).as_deref(), Some("q"));
         assert!(media(text.as_bytes()).iter().all(|it| it.has_fingerprint));
         // The twin: only behind the first line.
         let text = text.replace(
@@ -133,6 +187,42 @@ mod tests {
             .map(|it| it.has_fingerprint)
             .collect();
         assert_eq!(found, [true, false]);
+    }
+
+    #[test]
+    fn the_tag_of_who_sends() {
+        let message = |first: &str, from: &str, to: &str| {
+            let text = format!("{first}\r\nf: {from}\r\nTo : {to}\r\nCall-ID: x \r\n\r\n");
+            own_tag(text.as_bytes())
+        };
+        let (request, response) = ("INVITE sip:a@b SIP/2.0", "SIP/2.0 200 OK");
+        let ours = Tag::new("ours");
+        let (other, none) = ("<sip:p@q>;tag=theirs", "<sip:p@q>");
+        for address in [
+            "<sip:a@b>;tag=ours",
+            "<sip:a@b>; TAG = OURS ;x=y",
+            "\"a\" <sip:a@b;tag=uri>;x=\"1;tag=quoted\";tag=ours",
+            "\"a\\\";tag=name\" <sip:a@b>;tag=ours",
+            "a;tag=ours",
+            "\"<\" <sip:\"@b>;tag=ours",
+        ] {
+            assert_eq!(message(request, address, other), ours, "{address}");
+            assert_eq!(message(response, other, address), ours, "{address}");
+            // What pjsip has read of it, is the same.
+            assert_eq!(Tag::new("OuRs"), ours);
+        }
+        assert_eq!(message(request, other, none), Tag::new("theirs"));
+        assert_eq!(message(response, other, none), None);
+        assert_eq!(message(response, other, "<sip:a>;tag="), None);
+    }
+
+    /// What pjmedia takes for a line is one.
+    #[test]
+    fn lines_end_as_pjmedia_ends_them() {
+        for end in ["\r\n", "\n", "\r"] {
+            let body = ["v=0", "m=audio 1 RTP/SAVP 0", "m=audio 2 RTP/AVP 0", ""].join(end);
+            assert_eq!(media_of_body(body.as_bytes()).len(), 2, "{end:?}");
+        }
     }
 
     #[test]
@@ -159,7 +249,7 @@ mod tests {
         assert!(media(b"BYE sip:a SIP/2.0\r\nCall-ID: x\r\n\r\n").is_empty());
         assert!(media(b"").is_empty());
         assert_eq!(
-            call_id(b"OPTIONS sip:a SIP/2.0\r\n\r\nCall-ID: body\r\n"),
+            own_tag(b"OPTIONS sip:a SIP/2.0\r\n\r\nFrom: <sip:a>;tag=body\r\n"),
             None
         );
     }

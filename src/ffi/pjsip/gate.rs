@@ -66,6 +66,34 @@ impl Incoming<'_> {
         }
     }
 
+    /// Its body, as pjsip has found it; empty if it has none.
+    pub fn body(&self) -> &[u8] {
+        // SAFETY: parsed, by `new`: the body of a message that came is the octets that its data points to, which live as long.
+        unsafe {
+            let body = (*(*self.data).msg_info.msg).body;
+            if body.is_null() || (*body).data.is_null() {
+                return &[];
+            }
+            let length = usize::try_from((*body).len).unwrap_or(0);
+            std::slice::from_raw_parts((*body).data.cast::<u8>().cast_const(), length)
+        }
+    }
+
+    /// The tag of this side, which tells the dialog, as pjsip has read it: of `To` in a request, of `From` in a response. Empty: it is in
+    /// none.
+    pub fn own_tag(&self) -> String {
+        let is_request = self.status().is_none();
+        // SAFETY: parsed, by `new`: these headers are there in each message that pjsip hands on, and their texts live as long as it.
+        unsafe {
+            let info = &raw const (*self.data).msg_info;
+            let address = if is_request { (*info).to } else { (*info).from };
+            match address.is_null() {
+                true => String::new(),
+                false => strings::to_text((*address).tag),
+            }
+        }
+    }
+
     /// What it came over.
     pub fn over(&self) -> Over {
         // SAFETY: a message, or a clone of one, holds a count of the transport that it came over.

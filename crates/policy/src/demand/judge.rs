@@ -37,14 +37,17 @@ impl Demand {
                 found: keys,
             });
         }
-        // A list of which one line is good enough is judged by the line that is taken (`permits`).
-        let weak = keys == KeySource::Sdes
-            && !line
-                .suites
-                .iter()
-                .any(|suite| suite.is_some_and(|suite| self.permits(suite)));
+        if keys == KeySource::Dtls {
+            return Ok(());
+        }
+        // A list of which one line is good enough is judged by the line that is taken (`permits`). A line that is not known, or that
+        // takes protection away, is none.
+        let mut suites = line.suites.iter().flatten().peekable();
+        if suites.peek().is_none() {
+            return Err(Unmet::MediaInClear(line.kind.clone()));
+        }
         match self.suite {
-            Some(wanted) if weak => Err(Unmet::Suite(wanted)),
+            Some(wanted) if !suites.any(|suite| self.permits(*suite)) => Err(Unmet::Suite(wanted)),
             _ => Ok(()),
         }
     }

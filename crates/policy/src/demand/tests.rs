@@ -105,6 +105,25 @@ fn media() {
     }
 }
 
+/// `UNENCRYPTED_SRTP`, and a suite that nobody knows.
+#[test]
+fn a_line_that_protects_nothing_is_none() {
+    let weak = DescribedMedia {
+        suites: vec![None],
+        ..line("RTP/SAVP", &[], false)
+    };
+    let among_others = DescribedMedia {
+        suites: vec![None, Some(CM)],
+        ..weak.clone()
+    };
+    for value in ["yes", "AES_CM_128_HMAC_SHA1_80", "sdes"] {
+        let demand = of(&[("media", value)]);
+        let unmet = demand.judge_media(&weak).map_err(|unmet| unmet.code());
+        assert_eq!(unmet, Err("media-in-clear"), "{value}");
+        assert_eq!(demand.judge_media(&among_others), Ok(()), "{value}");
+    }
+}
+
 #[test]
 fn suites_and_key_sources() {
     let demand = of(&[("media", "AES_CM_128_HMAC_SHA1_80")]);

@@ -150,6 +150,22 @@ impl Session<'_> {
         }
     }
 
+    /// The tag of this side in its dialog, which no other dialog of this side's has.
+    pub fn own_tag(&self) -> String {
+        // SAFETY: alive; its INVITE session's dialog has its tag from the beginning, and the text lies in the dialog's pool.
+        unsafe {
+            let invite = (*self.raw.as_ptr()).inv_session;
+            if invite.is_null() || (*invite).dlg.is_null() {
+                return String::new();
+            }
+            let local = (*(*invite).dlg).local.info;
+            match local.is_null() {
+                true => String::new(),
+                false => strings::to_text((*local).tag),
+            }
+        }
+    }
+
     /// The Call-ID, and the peer's URI and address.
     fn dialog(&self) -> (String, String) {
         // SAFETY: alive; its INVITE session, that one's dialog and transaction change only in the serializer. The texts lie

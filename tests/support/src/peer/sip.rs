@@ -1,5 +1,6 @@
 //! SIP over UDP, as far as one call needs it: calls, is called, and changes the call.
 
+mod dialogs;
 mod early;
 
 use std::net::{SocketAddr, UdpSocket};
