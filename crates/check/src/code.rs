@@ -153,6 +153,41 @@ codes! {
     PhoneOfferDtls "phone-offer-dtls" Note Nobody "it offers DTLS-SRTP" "media_encryption = dtls on its endpoint"
 }
 
+impl Code {
+    /// The codes of this program's own as a table in Markdown, as docs/check.md has it.
+    #[must_use]
+    pub fn table() -> String {
+        let mut table =
+            "| code | level | change | what was found, and what to do |\n|---|---|---|---|\n"
+                .to_owned();
+        for code in Code::OWN {
+            let row = code.row();
+            let level = match row.level {
+                Level::Note => "note",
+                Level::Warning => "warning",
+                Level::Fault => "fault",
+            };
+            let side = match row.side {
+                Side::Ours => "here",
+                Side::Theirs => "there",
+                Side::Either => "here or there",
+                Side::Nobody => "nobody",
+            };
+            let change = if row.change.is_empty() {
+                String::new()
+            } else {
+                format!(". {}", row.change)
+            };
+            table.push_str(&format!(
+                "| `{}` | {level} | {side} | {}{change} |\n",
+                code.word(),
+                row.text
+            ));
+        }
+        table
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,5 +226,15 @@ mod tests {
                 assert!(!row.change.is_empty(), "{code:?}");
             }
         }
+    }
+
+    #[test]
+    fn the_table_of_the_document_is_this_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/check.md");
+        let there = std::fs::read_to_string(path).expect("docs/check.md");
+        assert!(
+            there.contains(&Code::table()),
+            "docs/check.md is old: cargo run -p ciphertrunk-check --example codes"
+        );
     }
 }

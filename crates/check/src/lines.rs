@@ -1,5 +1,7 @@
 //! What to write into `pjsip.conf` and `ciphertrunk.conf`.
 
+use std::path::Path;
+
 use srtp::Suite;
 
 use crate::code::Code;
@@ -28,6 +30,12 @@ impl Lines {
     }
 }
 
+/// Whole: Asterisk has another folder.
+pub(crate) fn shown(path: &Path) -> String {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    whole.display().to_string()
+}
+
 /// A section's name: the host, without what a name cannot have.
 fn section(host: &str) -> String {
     host.replace([':', '[', ']'], "-")
@@ -45,7 +53,7 @@ fn pjsip(options: &Options, report: &Report, answered: bool) -> Vec<String> {
     .to_vec();
     let path = |path: &Option<std::path::PathBuf>, none: &str| {
         path.as_ref()
-            .map_or_else(|| none.to_owned(), |path| path.display().to_string())
+            .map_or_else(|| none.to_owned(), |path| shown(path))
     };
     if options.cert.is_some() || has(Code::ClientCertificateDemanded) {
         lines.push(format!(
@@ -61,7 +69,7 @@ fn pjsip(options: &Options, report: &Report, answered: bool) -> Vec<String> {
         ));
     }
     match &options.ca {
-        Some(file) => lines.push(format!("ca_list_file = {}", file.display())),
+        Some(file) => lines.push(format!("ca_list_file = {}", shown(file))),
         None => lines.push("ca_list_path = /etc/ssl/certs".to_owned()),
     }
     if has(Code::ChainUntrusted) || has(Code::Tls(sip_tls::Code::CertSelfSigned)) {
@@ -82,7 +90,7 @@ fn pjsip(options: &Options, report: &Report, answered: bool) -> Vec<String> {
     if has(Code::OnlyWeakCiphers) {
         lines.push("cipher = ALL,@SECLEVEL=0".to_owned());
     }
-    let name = section(&options.host);
+    let name = section(options.name());
     // Asterisk compares the certificate with the host of the URI.
     let host = match (&options.name, options.port) {
         (Some(name), Some(port)) => format!("{name}:{port}"),
@@ -116,7 +124,7 @@ fn pjsip(options: &Options, report: &Report, answered: bool) -> Vec<String> {
 
 fn ciphertrunk(options: &Options, report: &Report, taken: &[Suite]) -> Vec<String> {
     let mut lines = vec![
-        format!("[{}]", section(&options.host)),
+        format!("[{}]", section(options.name())),
         "type = endpoint".to_owned(),
     ];
     if report.has(Code::OnlyOldTls) {

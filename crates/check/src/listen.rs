@@ -13,7 +13,7 @@ use sip_tls::{CertInfo, Code as Why, Profile, ProfileConfig, Reason};
 
 use crate::code::Code;
 use crate::hello::{self, version_name};
-use crate::lines::Lines;
+use crate::lines::{Lines, shown};
 use crate::report::{Finding, Report, Stage, Step};
 use crate::sip::{Answers, Heard, Message, judge_offer, response};
 use crate::tls::{Sock, Traced, Up, of_octets};
@@ -353,13 +353,13 @@ fn lines(options: &ListenOptions, report: &Report) -> Lines {
         .map(str::to_owned)
         .to_vec();
     pjsip.push(format!("bind = {}", options.address));
-    pjsip.push(format!("cert_file = {}", options.cert.display()));
+    pjsip.push(format!("cert_file = {}", shown(&options.cert)));
     pjsip.push(format!(
         "priv_key_file = {}",
-        options.key.as_ref().unwrap_or(&options.cert).display()
+        shown(options.key.as_ref().unwrap_or(&options.cert))
     ));
     if let Some(ca) = &options.ca {
-        pjsip.push(format!("ca_list_file = {}", ca.display()));
+        pjsip.push(format!("ca_list_file = {}", shown(ca)));
         pjsip.push("verify_client = yes".to_owned());
     }
     pjsip.push(

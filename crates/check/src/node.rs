@@ -2,7 +2,7 @@
 
 use openssl::ssl::SslVersion;
 use openssl::x509::X509;
-use sip_tls::Reason;
+use sip_tls::{CertInfo, Reason};
 
 use crate::chain::{fingerprint, judge};
 use crate::code::Code;
@@ -36,20 +36,12 @@ pub(crate) struct Node {
 
 /// Looks at an address; `deep`: at its versions, ciphers, groups and sessions too.
 pub(crate) fn look(peer: Peer, question: &Question<'_>, deep: bool) -> Node {
-    let mut access = access(peer, question.server_name, question.trust);
+    let access = access(peer, question.server_name, question.trust);
     let hello = access.up.as_ref().map(|(_, hello)| hello.clone());
-    if deep
-        && let Some(hello) = &hello
-        && let Some(finding) = large(peer, hello, question.trust)
-    {
-        access.step.add(finding);
-    }
+    let is_tls = access.is_tls;
     let mut steps = Vec::new();
-    if deep {
-        steps.extend(deeper(peer, question, &access, hello.as_ref()));
-    }
     let Access {
-        step,
+        mut step,
         up,
         wants_certificate,
         ..
@@ -63,25 +55,15 @@ pub(crate) fn look(peer: Peer, question: &Question<'_>, deep: bool) -> Node {
                 question.name,
                 question.trusted,
             );
-            if deep && hello.name.is_some() {
-                let nameless = Hello {
-                    name: None,
-                    ..hello.clone()
-                };
-                let other = handshake(peer, &nameless, question.trust)
-                    .ok()
-                    .and_then(|up| fingerprint(&up));
-                if let (Some(one), Some(other)) = (fingerprint(&up), other)
-                    && one.sha256 != other.sha256
-                {
-                    names.add(Finding::new(
-                        Code::NameByServerNameOnly,
-                        format!("that one is for {}", other.names().join(", ")),
-                    ));
-                }
-            }
+            let shown = fingerprint(&up);
+            // First to its end: there are servers that have one connection at a time.
             let talk = talk(peer, question, &hello, Answers::new(up, peer.timeout));
             answered = talk.answered;
+            if deep && hello.name.is_some() {
+                names
+                    .findings
+                    .extend(nameless(peer, question, &hello, shown.as_ref()));
+            }
             steps.extend([chain, names]);
             steps.extend(talk.steps);
         }
@@ -120,6 +102,12 @@ pub(crate) fn look(peer: Peer, question: &Question<'_>, deep: bool) -> Node {
             steps.extend(left.map(|stage| Step::not_tried(stage, why)));
         }
     }
+    if deep {
+        if let Some(hello) = &hello {
+            step.findings.extend(large(peer, hello, question.trust));
+        }
+        steps.extend(deeper(peer, question, is_tls, hello.as_ref()));
+    }
     steps.push(step);
     Node {
         steps,
@@ -128,13 +116,28 @@ pub(crate) fn look(peer: Peer, question: &Question<'_>, deep: bool) -> Node {
     }
 }
 
-fn deeper(
+/// What is shown to a client that asks for no name, if it is another certificate.
+fn nameless(
     peer: Peer,
     question: &Question<'_>,
-    access: &Access,
-    hello: Option<&Hello>,
-) -> [Step; 4] {
-    if !access.is_tls {
+    hello: &Hello,
+    shown: Option<&CertInfo>,
+) -> Option<Finding> {
+    let nameless = Hello {
+        name: None,
+        ..hello.clone()
+    };
+    let other = fingerprint(&handshake(peer, &nameless, question.trust).ok()?)?;
+    (shown?.sha256 != other.sha256).then(|| {
+        Finding::new(
+            Code::NameByServerNameOnly,
+            format!("that one is for {}", other.names().join(", ")),
+        )
+    })
+}
+
+fn deeper(peer: Peer, question: &Question<'_>, is_tls: bool, hello: Option<&Hello>) -> [Step; 4] {
+    if !is_tls {
         let left = [
             Stage::Versions,
             Stage::Ciphers,

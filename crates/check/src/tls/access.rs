@@ -142,6 +142,7 @@ fn is_about_certificates(failed: &Failed) -> bool {
             | Why::PeerDenied
             | Why::PeerAlert
             | Why::ClosedInHandshake
+            | Why::ClosedAtHello
             | Why::ResetInHandshake
     )
 }
@@ -154,6 +155,7 @@ fn may_be_the_name(failed: &Failed) -> bool {
             | Why::PeerDenied
             | Why::PeerAlert
             | Why::ClosedInHandshake
+            | Why::ClosedAtHello
             | Why::ResetInHandshake
     )
 }
@@ -175,6 +177,7 @@ fn refined(up: &Up, failed: &Failed) -> Option<Finding> {
         Why::PeerHandshakeFailure
         | Why::NoSharedCipher
         | Why::ClosedInHandshake
+        | Why::ClosedAtHello
         | Why::ResetInHandshake => Some(Finding::new(Code::OnlyWeakCiphers, cipher)),
         _ => Some(failed.reason.clone().into()),
     }

@@ -137,20 +137,20 @@ fn what_is_no_tls() {
         &["plain-other"],
         &[],
     );
-    table.slow("silence", tcp(swallow), &["silent"]);
+    table.slow("silence", tcp(swallow), &["tls-silent"]);
     table.add(
         "closed at once",
         tcp(|tcp| {
             let _ = tcp.shutdown(std::net::Shutdown::Write);
             swallow(tcp)
         }),
-        &["closed-in-handshake"],
+        &["closed-at-hello"],
         &[],
     );
     table.slow(
         "closed after the hello",
         tcp(|mut tcp| drop(hello(&mut tcp))),
-        &["closed-in-handshake"],
+        &["closed-at-hello"],
     );
     table.slow(
         "reset after the hello",
@@ -158,7 +158,7 @@ fn what_is_no_tls() {
             let _ = hello(&mut tcp);
             let _ = socket2::SockRef::from(&tcp).set_linger(Some(Duration::ZERO));
         }),
-        &["reset-in-handshake"],
+        &["closed-at-hello"],
     );
     table.add(
         "alert handshake_failure always",

@@ -34,7 +34,9 @@ pub fn tool(name: &str) -> Command {
         .iter()
         .map(|folder| Path::new(folder).join(name))
         .find(|path| path.exists());
-    Command::new(path.unwrap_or_else(|| panic!("{name} is not there: run make test-prereqs")))
+    Command::new(path.unwrap_or_else(|| {
+        panic!("{name} is not there: make test installs it (gnutls-bin, libnss3-tools, python3)")
+    }))
 }
 
 /// Debian's root of the host tests.
