@@ -72,8 +72,47 @@ impl Watched {
     }
 }
 
-/// By Call-ID.
-static CALLS: Mutex<BTreeMap<String, Watched>> = Mutex::new(BTreeMap::new());
+/// The calls.
+struct Calls {
+    by_id: BTreeMap<String, Watched>,
+    ids: BTreeMap<SessionKey, String>,
+}
+
+impl Calls {
+    fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// By its Call-ID.
+    fn get_mut(&mut self, call_id: &str) -> Option<&mut Watched> {
+        self.by_id.get_mut(call_id)
+    }
+
+    /// By its session.
+    fn of(&mut self, key: SessionKey) -> Option<&mut Watched> {
+        self.by_id.get_mut(self.ids.get(&key)?)
+    }
+
+    fn insert(&mut self, call_id: String, call: Watched) {
+        if call.is_bound {
+            BOUND.fetch_add(1, Ordering::Relaxed);
+        }
+        self.ids.insert(call.key, call_id.clone());
+        self.by_id.insert(call_id, call);
+    }
+
+    fn remove(&mut self, key: SessionKey) {
+        let call = self.ids.remove(&key).and_then(|id| self.by_id.remove(&id));
+        if call.is_some_and(|call| call.is_bound) {
+            BOUND.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+static CALLS: Mutex<Calls> = Mutex::new(Calls {
+    by_id: BTreeMap::new(),
+    ids: BTreeMap::new(),
+});
 /// How many of them are bound to a certificate.
 static BOUND: AtomicUsize = AtomicUsize::new(0);
 /// Calls that were refused since load, by code.
@@ -273,14 +312,7 @@ pub fn inviting(session: &Session<'_>) {
         stays,
         ..Watched::new(&facts, demand)
     };
-    watch(&mut calls, facts.call_id, call);
-}
-
-fn watch(calls: &mut BTreeMap<String, Watched>, call_id: String, call: Watched) {
-    if call.is_bound {
-        BOUND.fetch_add(1, Ordering::Relaxed);
-    }
-    calls.insert(call_id, call);
+    calls.insert(facts.call_id, call);
 }
 
 /// An INVITE has come. `false`: it is refused.
@@ -295,7 +327,7 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
     }
     let demand = demanded_of_endpoint(&facts.endpoint);
     let mut calls = CALLS.lock();
-    if calls.contains_key(&facts.call_id) {
+    if calls.get_mut(&facts.call_id).is_some() {
         // One in the call: what we answer is looked at before it leaves.
         return true;
     }
@@ -307,7 +339,7 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
     if let Err(unmet) = &judged {
         call.lacks(unmet.clone());
     }
-    watch(&mut calls, facts.call_id.clone(), call);
+    calls.insert(facts.call_id.clone(), call);
     drop(calls);
     let Err(unmet) = judged else {
         return true;
@@ -328,7 +360,7 @@ pub fn answering(session: &Session<'_>) {
     let channel = session.channel().map(Channel::unique_id);
     let key = session.key();
     let mut calls = CALLS.lock();
-    if let Some(call) = calls.values_mut().find(|call| call.key == key) {
+    if let Some(call) = calls.of(key) {
         call.channel = channel;
     }
 }
@@ -339,7 +371,7 @@ pub fn answered(session: &Session<'_>) -> bool {
     let channel = session.channel();
     let (unmet, is_first) = {
         let mut calls = CALLS.lock();
-        let Some(call) = calls.values_mut().find(|call| call.key == key) else {
+        let Some(call) = calls.of(key) else {
             return false;
         };
         let Some(unmet) = call.unmet.clone() else {
@@ -362,7 +394,7 @@ pub fn ends_in_clear(session: &Session<'_>, kind: &str) {
     let unmet = Unmet::MediaInClear(kind.to_owned());
     {
         let mut calls = CALLS.lock();
-        let call = calls.values_mut().find(|call| call.key == key);
+        let call = calls.of(key);
         let Some(call) = call.filter(|call| call.demand.is_of_media()) else {
             return;
         };
@@ -378,8 +410,8 @@ pub fn ends_in_clear(session: &Session<'_>, kind: &str) {
 pub fn ending(session: &Session<'_>) {
     let key = session.key();
     let unmet = {
-        let calls = CALLS.lock();
-        let call = calls.values().find(|call| call.key == key);
+        let mut calls = CALLS.lock();
+        let call = calls.of(key);
         call.and_then(|call| call.unmet.clone())
     };
     let (Some(unmet), Some(channel)) = (unmet, session.channel()) else {
@@ -396,13 +428,7 @@ fn tell_all(channel: Channel<'_>, unmet: &Unmet) {
 
 /// The session is gone.
 pub fn ended(key: SessionKey) {
-    CALLS.lock().retain(|_, call| {
-        let is_gone = call.key == key;
-        if is_gone && call.is_bound {
-            BOUND.fetch_sub(1, Ordering::Relaxed);
-        }
-        !is_gone
-    });
+    CALLS.lock().remove(key);
 }
 
 /// Hangs up the calls of which a message could not be sent. The watch asks.
@@ -410,6 +436,7 @@ pub fn look() {
     let to_end: Vec<(String, Unmet)> = {
         let mut calls = CALLS.lock();
         let refused = calls
+            .by_id
             .values_mut()
             .filter(|call| call.unmet.is_some() && !call.hung_up);
         refused
@@ -432,17 +459,19 @@ pub fn look() {
 /// Whether the leg of `channel` itself has what is demanded. From now on it is demanded of each of its messages.
 pub fn judge_own_leg(channel: Channel<'_>, demand: &Demand) -> Result<(), Unmet> {
     let key = key_of(channel).ok_or(Unmet::Unseen)?;
-    let mut calls = CALLS.lock();
-    let call = calls
-        .values_mut()
-        .find(|call| call.key == key)
-        .ok_or(Unmet::Unseen)?;
-    call.demand = call.demand.clone().and(demand);
-    call.channel = Some(channel.unique_id());
-    // A call of ours was judged when it was sent.
-    call.came
-        .as_ref()
-        .map_or(Ok(()), |(link, media)| judge(&call.demand, link, media))
+    let judged = {
+        let mut calls = CALLS.lock();
+        let call = calls.of(key).ok_or(Unmet::Unseen)?;
+        // A call of ours of which it was demanded was judged when it was sent.
+        let is_met = call.came.is_none() && call.demand.covers(demand);
+        call.demand = call.demand.clone().and(demand);
+        call.channel = Some(channel.unique_id());
+        match &call.came {
+            Some((link, media)) => Some(judge(&call.demand, link, media)),
+            None => is_met.then_some(Ok(())),
+        }
+    };
+    judged.unwrap_or_else(|| demand.judge_leg(&proof::now(channel)))
 }
 
 /// Whether the call of a channel has had to meet this all the time.
@@ -450,8 +479,8 @@ pub fn covers(channel: Channel<'_>, demand: &Demand) -> bool {
     let Some(key) = key_of(channel) else {
         return false;
     };
-    let calls = CALLS.lock();
-    let call = calls.values().find(|call| call.key == key);
+    let mut calls = CALLS.lock();
+    let call = calls.of(key);
     call.is_some_and(|call| call.demand.covers(demand))
 }
 
@@ -461,7 +490,7 @@ pub fn demand_more(channel: Channel<'_>, demand: &Demand) {
         return;
     };
     let mut calls = CALLS.lock();
-    if let Some(call) = calls.values_mut().find(|call| call.key == key) {
+    if let Some(call) = calls.of(key) {
         call.demand = std::mem::take(&mut call.demand).and(demand);
     }
 }
