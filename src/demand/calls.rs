@@ -87,8 +87,50 @@ impl Watched {
     }
 }
 
-/// By the tag of this side in the dialog. One whose dialog has none cannot be told from others, and is [refused](invited).
-static CALLS: Mutex<BTreeMap<Tag, Watched>> = Mutex::new(BTreeMap::new());
+/// The calls. One whose dialog has no tag of this side cannot be told from others, and is [refused](invited).
+struct Calls {
+    by_tag: BTreeMap<Tag, Watched>,
+    tags: BTreeMap<SessionKey, Tag>,
+}
+
+impl Calls {
+    fn is_empty(&self) -> bool {
+        self.by_tag.is_empty()
+    }
+
+    /// By the tag of this side in the dialog.
+    fn get_mut(&mut self, tag: &Tag) -> Option<&mut Watched> {
+        self.by_tag.get_mut(tag)
+    }
+
+    /// By its session.
+    fn of(&mut self, key: SessionKey) -> Option<&mut Watched> {
+        self.by_tag.get_mut(self.tags.get(&key)?)
+    }
+
+    fn insert(&mut self, tag: Tag, call: Watched) {
+        if call.is_bound {
+            BOUND.fetch_add(1, Ordering::Relaxed);
+        }
+        self.tags.insert(call.key, tag.clone());
+        self.by_tag.insert(tag, call);
+    }
+
+    fn remove(&mut self, key: SessionKey) {
+        let call = self
+            .tags
+            .remove(&key)
+            .and_then(|tag| self.by_tag.remove(&tag));
+        if call.is_some_and(|call| call.is_bound) {
+            BOUND.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+static CALLS: Mutex<Calls> = Mutex::new(Calls {
+    by_tag: BTreeMap::new(),
+    tags: BTreeMap::new(),
+});
 /// How many of them are bound to a certificate.
 static BOUND: AtomicUsize = AtomicUsize::new(0);
 /// Calls that were refused since load, by code.
@@ -256,6 +298,7 @@ pub fn may_go_to(octets: &[u8], tls: &TlsInfo) -> bool {
 pub fn permits_dtls(channel: &str, suite: Suite) -> bool {
     let mut calls = CALLS.lock();
     let call = calls
+        .by_tag
         .values_mut()
         .find(|call| call.channel.as_deref() == Some(channel));
     let Some(call) = call else {
@@ -279,7 +322,7 @@ pub fn permits_dtls(channel: &str, suite: Suite) -> bool {
 }
 
 /// The call that a message of this side's belongs to.
-fn call_of<'a>(calls: &'a mut BTreeMap<Tag, Watched>, octets: &[u8]) -> Option<&'a mut Watched> {
+fn call_of<'a>(calls: &'a mut Calls, octets: &[u8]) -> Option<&'a mut Watched> {
     if calls.is_empty() {
         return None;
     }
@@ -350,13 +393,6 @@ pub fn inviting(session: &Session<'_>) {
         stays,
         ..Watched::new(&facts, demand)
     };
-    watch(&mut calls, tag, call);
-}
-
-fn watch(calls: &mut BTreeMap<Tag, Watched>, tag: Tag, call: Watched) {
-    if call.is_bound {
-        BOUND.fetch_add(1, Ordering::Relaxed);
-    }
     calls.insert(tag, call);
 }
 
@@ -375,7 +411,7 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
         return true;
     };
     let mut calls = CALLS.lock();
-    if calls.contains_key(&tag) {
+    if calls.get_mut(&tag).is_some() {
         // One in the call: what we answer is looked at before it leaves.
         return true;
     }
@@ -388,7 +424,7 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
     if let Err(unmet) = &judged {
         call.lacks(unmet.clone());
     }
-    watch(&mut calls, tag, call);
+    calls.insert(tag, call);
     drop(calls);
     let Err(unmet) = judged else {
         return true;
@@ -412,7 +448,7 @@ pub fn answering(session: &Session<'_>) {
     let channel = session.channel().map(Channel::unique_id);
     let key = session.key();
     let mut calls = CALLS.lock();
-    if let Some(call) = calls.values_mut().find(|call| call.key == key) {
+    if let Some(call) = calls.of(key) {
         call.channel = channel;
     }
 }
@@ -423,7 +459,7 @@ pub fn answered(session: &Session<'_>) -> bool {
     let channel = session.channel();
     let (unmet, is_first) = {
         let mut calls = CALLS.lock();
-        let Some(call) = calls.values_mut().find(|call| call.key == key) else {
+        let Some(call) = calls.of(key) else {
             return false;
         };
         let Some(unmet) = call.unmet.clone() else {
@@ -446,7 +482,7 @@ pub fn ends_in_clear(session: &Session<'_>, kind: &str) {
     let unmet = Unmet::MediaInClear(kind.to_owned());
     {
         let mut calls = CALLS.lock();
-        let call = calls.values_mut().find(|call| call.key == key);
+        let call = calls.of(key);
         let Some(call) = call.filter(|call| call.demand.is_of_media()) else {
             return;
         };
@@ -462,8 +498,8 @@ pub fn ends_in_clear(session: &Session<'_>, kind: &str) {
 pub fn ending(session: &Session<'_>) {
     let key = session.key();
     let unmet = {
-        let calls = CALLS.lock();
-        let call = calls.values().find(|call| call.key == key);
+        let mut calls = CALLS.lock();
+        let call = calls.of(key);
         call.and_then(|call| call.unmet.clone())
     };
     let (Some(unmet), Some(channel)) = (unmet, session.channel()) else {
@@ -480,13 +516,7 @@ fn tell_all(channel: Channel<'_>, unmet: &Unmet) {
 
 /// The session is gone.
 pub fn ended(key: SessionKey) {
-    CALLS.lock().retain(|_, call| {
-        let is_gone = call.key == key;
-        if is_gone && call.is_bound {
-            BOUND.fetch_sub(1, Ordering::Relaxed);
-        }
-        !is_gone
-    });
+    CALLS.lock().remove(key);
 }
 
 /// Hangs up the calls of which a message could not be sent. The watch asks.
@@ -494,6 +524,7 @@ pub fn look() {
     let to_end: Vec<(String, Unmet)> = {
         let mut calls = CALLS.lock();
         let refused = calls
+            .by_tag
             .values_mut()
             .filter(|call| call.unmet.is_some() && !call.hung_up);
         refused
@@ -519,10 +550,7 @@ pub fn judge_own_leg(channel: Channel<'_>, demand: &Demand) -> Result<(), Unmet>
     let key = key_of(channel).ok_or(Unmet::Unseen)?;
     let (demand, is_agreed) = {
         let mut calls = CALLS.lock();
-        let call = calls
-            .values_mut()
-            .find(|call| call.key == key)
-            .ok_or(Unmet::Unseen)?;
+        let call = calls.of(key).ok_or(Unmet::Unseen)?;
         call.demand = call.demand.clone().and(demand);
         call.channel = Some(channel.unique_id());
         if let Some((link, _)) = &call.came {
@@ -552,8 +580,8 @@ pub fn covers(channel: Channel<'_>, demand: &Demand) -> bool {
     let Some(key) = key_of(channel) else {
         return false;
     };
-    let calls = CALLS.lock();
-    let call = calls.values().find(|call| call.key == key);
+    let mut calls = CALLS.lock();
+    let call = calls.of(key);
     call.is_some_and(|call| call.demand.covers(demand))
 }
 
@@ -563,15 +591,15 @@ pub fn demand_more(channel: Channel<'_>, demand: &Demand) {
         return;
     };
     let mut calls = CALLS.lock();
-    if let Some(call) = calls.values_mut().find(|call| call.key == key) {
+    if let Some(call) = calls.of(key) {
         call.demand = std::mem::take(&mut call.demand).and(demand);
     }
 }
 
 /// Whether SRTP is demanded of a call.
 pub fn is_of_media(key: SessionKey) -> bool {
-    let calls = CALLS.lock();
-    let call = calls.values().find(|call| call.key == key);
+    let mut calls = CALLS.lock();
+    let call = calls.of(key);
     call.is_some_and(|call| call.demand.is_of_media())
 }
 
