@@ -44,7 +44,7 @@ macro_rules! codes {
             #[must_use]
             pub fn word(self) -> String {
                 match self {
-                    Code::Tls(code) => kebab(&format!("{code:?}")),
+                    Code::Tls(code) => code.facts().name.to_owned(),
                     $(Code::$name => $word.to_owned(),)*
                 }
             }
@@ -151,18 +151,6 @@ codes! {
     PhoneOfferClear "phone-offer-clear" Warning Theirs "it offers a call in clear" "To switch on SRTP (SDES) on the phone"
     PhoneOfferUnusable "phone-offer-unusable" Fault Theirs "it offers SRTP by a crypto line that cannot be used" "To be changed on the phone"
     PhoneOfferDtls "phone-offer-dtls" Note Nobody "it offers DTLS-SRTP" "media_encryption = dtls on its endpoint"
-}
-
-/// `PlainSip` is `plain-sip`.
-fn kebab(camel: &str) -> String {
-    let mut word = String::new();
-    for letter in camel.chars() {
-        if letter.is_ascii_uppercase() && !word.is_empty() {
-            word.push('-');
-        }
-        word.push(letter.to_ascii_lowercase());
-    }
-    word
 }
 
 #[cfg(test)]

@@ -200,6 +200,7 @@ fn phone(tcp: TcpStream, options: &ListenOptions, context: &SslContext) -> Optio
                     incoming: true,
                     first: link.stream().get_ref().head(),
                     faults: &link.trace().faults(),
+                    offending: None,
                     socket: link.stream().get_ref().errno(),
                 },
             )

@@ -3,6 +3,7 @@
 mod broken;
 mod calls;
 mod case;
+mod cli;
 mod dns;
 mod others;
 mod phones;
