@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod keylog;
 pub mod manager;
+pub mod metrics;
 pub mod refusals;
 
 use crate::ffi::cli::Command;

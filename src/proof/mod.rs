@@ -9,6 +9,7 @@ pub mod record;
 #[cfg(feature = "pjsip")]
 mod signaling;
 mod streams;
+pub mod words;
 
 use std::collections::BTreeMap;
 #[cfg(feature = "pjsip")]
