@@ -274,12 +274,13 @@ fn compile_shim(flags: &[String], pjsip: bool) {
         "include/shim.c",
         "include/cdr.c",
         "include/bridge.c",
+        "include/prometheus.c",
         "include/shim_pjsip.c",
         "include/late.c",
     ];
     // The whole archive: nothing refers to the constructor that registers the module.
     cc::Build::new()
-        .files(&files[..if pjsip { 5 } else { 3 }])
+        .files(&files[..if pjsip { 6 } else { 4 }])
         .flags(flags)
         .warnings(true)
         .std("gnu11")

@@ -21,6 +21,7 @@ struct ast_module;
 struct mansession;
 struct message;
 struct ast_rtp_instance;
+struct ast_str;
 struct ast_srtp_policy_res;
 struct ast_srtp_res;
 struct ast_taskprocessor;
@@ -61,6 +62,19 @@ int ct_manager_register(const char *action, int authority, int (*run)(struct man
 
 /* manager_event: a macro. `body` is whole lines. */
 void ct_manager_event(int category, const char *event, const char *body);
+
+/*
+ * include/prometheus.c: has res_prometheus call ciphertrunk_scrape for its page, if it is loaded. 1: it does, from now on; 0: it is
+ * not loaded, or cannot; -1: it is about to start, so ask again. And the end, after which no such call is under way.
+ */
+int ct_prometheus_register(void);
+void ct_prometheus_unregister(void);
+
+/* How many libraries were loaded and unloaded since the process began. */
+unsigned long long ct_library_changes(void);
+
+/* ast_str_append: a macro. */
+void ct_str_append(struct ast_str **output, const char *text);
 
 /* What this file was compiled against; the running Asterisk is compared with it at load. */
 extern const char *const ct_built_pj_branch;

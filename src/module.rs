@@ -15,7 +15,7 @@ use crate::ffi::libsrtp_guard::{self, StockRefused};
 use crate::ffi::mapped::Mapped;
 use crate::ffi::srtp::{self, Owner};
 use crate::ffi::sync::Mutex;
-use crate::ffi::{fault, function, manager, module_ref, openssl, sdes};
+use crate::ffi::{fault, function, manager, module_ref, openssl, prometheus, sdes};
 use crate::keylog;
 use crate::limited;
 use crate::media::watch::{self, Watch};
@@ -41,6 +41,7 @@ struct Module {
     #[cfg(feature = "pjsip")]
     demands: Option<demand::Registration>,
     watch: Option<Watch>,
+    metrics: Option<prometheus::Registered>,
     sdes: Option<sdes::Registration>,
     engine: Option<Engine>,
     openssl: Option<openssl::Held>,
@@ -164,6 +165,8 @@ impl Module {
     }
 
     fn take_watch(&mut self) -> Result<(), String> {
+        self.metrics
+            .get_or_insert_with(prometheus::Registered::begin);
         if self.watch.is_none() {
             let watch = watch::start()
                 .map_err(|error| format!("no thread for the watch over the engine: {error}"))?;
@@ -249,6 +252,9 @@ impl Module {
     ///
     /// Who is still there. What was given up can be [taken back](Self::take_back).
     fn give_up(&mut self) -> Result<(), &'static str> {
+        // The watch, which makes it known, ends below.
+        let _closed =
+            prometheus::close().ok_or("its metrics are just being made known to res_prometheus")?;
         if let Some(commands) = self.commands.take()
             && let Err(commands) = commands.withdraw()
         {
@@ -281,6 +287,7 @@ impl Module {
         }
         // Before the engine, which it would take back.
         self.watch = None;
+        self.metrics = None;
         self.sdes = None;
         self.engine = None;
         // A description that came between the gate and the end of the registration: it is answered.

@@ -34,6 +34,7 @@ pub mod openssl;
 mod owned;
 #[cfg(feature = "pjsip")]
 pub mod pjsip;
+pub mod prometheus;
 pub mod rtp;
 pub mod sdes;
 pub mod srtp;

@@ -14,11 +14,13 @@ use std::sync::{Arc, Condvar};
 use std::time::{Duration, Instant};
 
 use crate::drain;
+use crate::ffi::prometheus;
 use crate::ffi::srtp::{self as engine, Owner};
 use crate::ffi::sync::Mutex;
 use crate::ffi::thread::{self, Thread};
 use crate::keylog;
 use crate::limited;
+use crate::observe::metrics;
 
 use super::lifetime;
 
@@ -66,6 +68,7 @@ pub fn start() -> io::Result<Watch> {
             limited::summarise();
             drain::look();
             keylog::look();
+            prometheus::look(metrics::page);
             #[cfg(feature = "pjsip")]
             crate::demand::look();
             #[cfg(feature = "pjsip")]

@@ -4,6 +4,7 @@ pub mod cli;
 pub mod in_force;
 pub mod keylog;
 pub mod manager;
+pub mod metrics;
 pub mod refusals;
 
 use crate::ffi::cli::Command;

@@ -10,6 +10,7 @@ pub mod record;
 #[cfg(feature = "pjsip")]
 mod signaling;
 mod streams;
+pub mod words;
 
 pub use legs::look;
 #[cfg(feature = "pjsip")]

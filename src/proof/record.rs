@@ -7,9 +7,10 @@ use crate::ffi::cdr::{self, If};
 use crate::ffi::channel::Channel;
 use crate::ffi::late::Pjsip;
 use crate::ffi::pjsip::hangup::{self, Watching};
+use crate::ffi::prometheus;
 use crate::ffi::sync::Mutex;
 
-use super::legs;
+use super::{legs, words};
 
 /// The variable of a leg's own CDR.
 const OWN: &std::ffi::CStr = c"ciphertrunk";
@@ -56,10 +57,14 @@ struct Legs;
 impl hangup::Witness for Legs {
     fn hangs_up(channel: Channel<'_>) {
         let config = config::current();
-        if !config.cdr && !config.cel {
+        let is_counted = prometheus::is_known();
+        if !config.cdr && !config.cel && !is_counted {
             return;
         }
         let (facts, is_dialed) = super::look(channel);
+        if is_counted {
+            words::count(&facts);
+        }
         let line = facts.to_string();
         let cdrs = CDRS.lock().clone();
         if config.cdr

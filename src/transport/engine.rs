@@ -26,7 +26,7 @@ use crate::limited;
 use crate::observe::refusals::{self, Who};
 
 use super::connections::{About, Open, TlsCarrier};
-use super::status;
+use super::{status, tally};
 
 /// The pool and its threads.
 pub struct Engine {
@@ -152,6 +152,7 @@ impl Host for Sip {
 
     fn accepted(&self, listener: &ListenerData, conn: &Conn, info: TlsInfo) -> Option<Connection> {
         guard(None, || {
+            tally::done(Direction::Incoming, &info);
             let info = Arc::new(info);
             let about = About {
                 transport: Arc::clone(&listener.name),
@@ -222,6 +223,7 @@ impl Host for Sip {
                 );
                 return;
             }
+            tally::failed(Direction::Incoming, reason.code);
             enter(&reason, &remote.to_string(), &listener.name);
             limited::log(
                 Level::Warn,
@@ -246,6 +248,7 @@ impl Host for Sip {
                 info.version,
                 info.cipher
             );
+            tally::done(Direction::Outgoing, &info);
             let info = Arc::new(info);
             // Before PJSIP sends what waits for it, and hears the answer.
             for token in connection.open.established(&info) {
@@ -312,6 +315,9 @@ impl Host for Sip {
             {
                 let peer = format!("{} ({remote})", connection.wanted);
                 enter(&reason, &peer, &connection.name);
+                if !connection.open.is_established() {
+                    tally::failed(Direction::Outgoing, reason.code);
+                }
                 // What res_pjsip says of the same connection when the handshake is done for this side.
                 let earlier = if connection.open.is_established() && reason.stage != Stage::Message
                 {

@@ -12,6 +12,7 @@ mod engine;
 mod factories;
 mod options;
 mod status;
+pub mod tally;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

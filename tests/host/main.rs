@@ -21,6 +21,7 @@ mod keylog;
 mod load;
 mod load_steps;
 mod log_flood;
+mod metrics;
 mod no_pjsip;
 mod other_modules;
 mod panic;

@@ -4,6 +4,7 @@ use std::ffi::c_long;
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{Error, ErrorCode, NameType, Ssl, SslStream, SslVersion};
@@ -66,6 +67,8 @@ pub(crate) struct Link {
     renegotiated: c_long,
     /// Whether [`Link::renegotiation`] has told of one that is not done.
     told: bool,
+    /// When the handshake began.
+    began: Option<Instant>,
 }
 
 impl Link {
@@ -86,6 +89,7 @@ impl Link {
             owes_ticket: false,
             renegotiated: 0,
             told: false,
+            began: None,
         })
     }
 
@@ -177,6 +181,7 @@ impl Link {
 
     /// Goes on with the handshake. `remote` is given, for a peer that has reset the connection by now has no address any more.
     pub(crate) fn handshake(&mut self, profile: &Profile, remote: SocketAddr) -> Step<TlsInfo> {
+        self.began.get_or_insert_with(Instant::now);
         let result = self.fresh().do_handshake();
         match result.map_err(|error| self.failed(&error)) {
             Err(Step::Failed(reason)) => Step::Failed(reason),
@@ -247,6 +252,7 @@ impl Link {
             faults: self.verifier.faults(),
             wanted: self.verifier.name().cloned(),
             resumed: ssl.session_reused(),
+            took: self.began.map_or(Duration::ZERO, |began| began.elapsed()),
         })
     }
 

@@ -132,14 +132,30 @@ pub enum Word {
     Plain,
 }
 
-impl fmt::Display for Word {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Word {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Encrypted,
+        Self::SignalingOnly,
+        Self::MediaOnly,
+        Self::Plain,
+    ];
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Encrypted => "encrypted",
             Self::SignalingOnly => "signaling-only",
             Self::MediaOnly => "media-only",
             Self::Plain => "plain",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
