@@ -17,7 +17,10 @@ const FUNCTIONS: &[&str] = &[
     "ct_.*",
     "ast_log",
     "ast_get_version",
+    "ast_manager_unregister",
+    "astman_(append|get_header|send_ack|send_error|send_listack|send_list_complete_(start|end))",
     "ast_cli",
+    "ast_cli_completion_add",
     "ast_cli_unregister_multiple",
     "ast_config_load2",
     "ast_config_destroy",
@@ -41,8 +44,11 @@ const FUNCTIONS: &[&str] = &[
     "ast_channel_(bridge_peer|get_by_name|hangupcause_set|name|tech|tech_pvt|uniqueid)",
     "ast_channel_iterator_(all_new|next|destroy)",
     "ast_channel_(linkedid|datastore_find|datastore_add)",
+    "__ast_bridge_technology_register",
+    "ast_bridge_technology_unregister",
+    "ast_check_hangup",
     "ast_custom_function_unregister",
-    "ast_func_write",
+    "ast_func_(read|write)",
     "ast_get_channel_tech",
     "pbx_builtin_setvar_helper",
     "ast_channel_snapshot_get_latest",
@@ -66,6 +72,7 @@ const LATE_FUNCTIONS: &[&str] = &[
     // Asterisk's own, and what the macros of its headers call
     "(__)?ast_sip_push_task(_wait_servant)?",
     "ast_sip_(un)?register_service",
+    "ast_sip_location_retrieve_aor(_contacts)?",
     "ast_sip_session_terminate",
     "ast_sip_get_(pjsip_endpoint|sorcery|transport_states?)",
     "ast_sip_session_(refresh|register_supplement_with_module|unregister_supplement)",
@@ -82,6 +89,7 @@ const LATE_FUNCTIONS: &[&str] = &[
     // pjsip
     "pjsip_endpt_(create|release)_pool",
     "pjsip_endpt_create_request",
+    "pjsip_endpt_respond_stateless",
     "pjsip_endpt_get_tpmgr",
     "pjsip_get_options_method",
     "pjsip_tpmgr_(register_tpfactory|unregister_tpfactory|receive_packet|get_state_cb)",
@@ -108,6 +116,7 @@ const TYPES: &[&str] = &[
     "ast_cli_entry",
     "ast_cli_args",
     "ast_custom_function",
+    "ast_bridge_(capability|technology)",
     "ast_datastore(_info)?",
     "ast_channel_tech",
 ];
@@ -122,6 +131,8 @@ const VARIABLES: &[&str] = &[
     "AST_SRTP_CRYPTO_.*",
     "AST_SOCKADDR_STR_.*",
     "CLI_.*",
+    "EVENT_FLAG_(SYSTEM|REPORTING|SECURITY)",
+    "CT_SECURE_.*",
     "RESULT_.*",
 ];
 
@@ -262,12 +273,13 @@ fn compile_shim(flags: &[String], pjsip: bool) {
     let files = [
         "include/shim.c",
         "include/cdr.c",
+        "include/bridge.c",
         "include/shim_pjsip.c",
         "include/late.c",
     ];
     // The whole archive: nothing refers to the constructor that registers the module.
     cc::Build::new()
-        .files(&files[..if pjsip { 4 } else { 2 }])
+        .files(&files[..if pjsip { 5 } else { 3 }])
         .flags(flags)
         .warnings(true)
         .std("gnu11")

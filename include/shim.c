@@ -13,6 +13,7 @@
 #include "asterisk/channel.h"
 #include "asterisk/cli.h"
 #include "asterisk/logger.h"
+#include "asterisk/manager.h"
 #include "asterisk/module.h"
 #include "asterisk/options.h"
 #include "asterisk/pbx.h"
@@ -58,14 +59,6 @@ int ct_debug_at_least(int level)
 	return DEBUG_ATLEAST(level);
 }
 
-void ct_verbose(int level, const char *message)
-{
-	/* The macro ast_verb would name this file. */
-	if (VERBOSITY_ATLEAST(level)) {
-		__ast_verbose("res_ciphertrunk", __LINE__, __func__, level, "%s\n", message);
-	}
-}
-
 int ct_thread_create(pthread_t *thread, void *(*start)(void *), void *data, const char *name)
 {
 	/* The macro would print the name of its argument, `start`: the function below it is called with ours. */
@@ -73,9 +66,24 @@ int ct_thread_create(pthread_t *thread, void *(*start)(void *), void *data, cons
 		__FILE__, __func__, __LINE__, name);
 }
 
+char *ct_strdup(const char *text)
+{
+	return ast_strdup(text);
+}
+
 int ct_cli_register(struct ast_cli_entry *entries, int count)
 {
 	return ast_cli_register_multiple(entries, count);
+}
+
+int ct_manager_register(const char *action, int authority, int (*run)(struct mansession *, const struct message *))
+{
+	return ast_manager_register_xml(action, authority, run);
+}
+
+void ct_manager_event(int category, const char *event, const char *body)
+{
+	manager_event(category, event, "%s", body);
 }
 
 int ct_function_register(struct ast_custom_function *function)
@@ -88,6 +96,20 @@ struct ast_datastore *ct_datastore_alloc(const struct ast_datastore_info *info)
 	return ast_datastore_alloc(info, NULL);
 }
 
+void ct_datastores_each(struct ast_channel *channel, const struct ast_datastore_info *info,
+	void (*each)(void *data, void *argument), void *argument)
+{
+	struct ast_datastore *datastore;
+
+	ast_channel_lock(channel);
+	AST_LIST_TRAVERSE(ast_channel_datastores(channel), datastore, entry) {
+		if (datastore->info == info) {
+			each(datastore->data, argument);
+		}
+	}
+	ast_channel_unlock(channel);
+}
+
 static int write_function(struct ast_channel *channel, const char *function, char *data, const char *value)
 {
 	/* `CHANNEL` takes none of the locks that its caller holds here. */
@@ -97,7 +119,7 @@ static int write_function(struct ast_channel *channel, const char *function, cha
 	return ast_func_write(channel, call, value);
 }
 
-int ct_write_across(struct ast_channel *channel, const char *option)
+int ct_write_both_sides(struct ast_channel *channel, const char *option)
 {
 	char data[32];
 	ast_chan_write_info_t info = {
@@ -110,7 +132,8 @@ int ct_write_across(struct ast_channel *channel, const char *option)
 	};
 
 	ast_copy_string(data, option, sizeof(data));
-	return ast_channel_setoption(channel, AST_OPTION_CHANNEL_WRITE, &info, sizeof(info), 0);
+	return write_function(channel, "CHANNEL", data, "1")
+		|| ast_channel_setoption(channel, AST_OPTION_CHANNEL_WRITE, &info, sizeof(info), 0);
 }
 
 void ct_channel_lock(struct ast_channel *channel)

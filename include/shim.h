@@ -11,12 +11,15 @@
 
 #include <pthread.h>
 
+struct ast_bridge;
 struct ast_channel;
 struct ast_cli_entry;
 struct ast_custom_function;
 struct ast_datastore;
 struct ast_datastore_info;
 struct ast_module;
+struct mansession;
+struct message;
 struct ast_rtp_instance;
 struct ast_srtp_policy_res;
 struct ast_srtp_res;
@@ -40,9 +43,6 @@ void ct_module_of_unref(struct ast_module *module);
 /* DEBUG_ATLEAST: a macro over option_debug and AST_MODULE. */
 int ct_debug_at_least(int level);
 
-/* ast_verb(level): a macro; the prefix that sets the level is made inside it. */
-void ct_verbose(int level, const char *message);
-
 /* ast_pthread_create_background: a macro; the name is what `core show threads` prints. */
 int ct_thread_create(pthread_t *thread, void *(*start)(void *), void *data, const char *name);
 
@@ -50,8 +50,17 @@ int ct_thread_create(pthread_t *thread, void *(*start)(void *), void *data, cons
 void *ct_open_self(void);
 void ct_close_self(void *handle);
 
+/* ast_strdup: a macro or a function, by how Asterisk counts memory. */
+char *ct_strdup(const char *text);
+
 /* ast_cli_register_multiple: a macro over AST_MODULE_SELF. */
 int ct_cli_register(struct ast_cli_entry *entries, int count);
+
+/* ast_manager_register_xml: a macro over AST_MODULE_SELF. */
+int ct_manager_register(const char *action, int authority, int (*run)(struct mansession *, const struct message *));
+
+/* manager_event: a macro. `body` is whole lines. */
+void ct_manager_event(int category, const char *event, const char *body);
 
 /* What this file was compiled against; the running Asterisk is compared with it at load. */
 extern const char *const ct_built_pj_branch;
@@ -82,8 +91,12 @@ int ct_function_register(struct ast_custom_function *function);
 /* ast_datastore_alloc: a macro over AST_MODULE_SELF. */
 struct ast_datastore *ct_datastore_alloc(const struct ast_datastore_info *info);
 
-/* Sets `CHANNEL(option)` to 1 on the other side of a Local channel, which is locked. 0: done. */
-int ct_write_across(struct ast_channel *channel, const char *option);
+/* Calls `each` with the data of every datastore of this kind that the channel has. */
+void ct_datastores_each(struct ast_channel *channel, const struct ast_datastore_info *info,
+	void (*each)(void *data, void *argument), void *argument);
+
+/* Sets `CHANNEL(option)` to 1 on both sides of a Local channel, of which this one is locked. 0: done. */
+int ct_write_both_sides(struct ast_channel *channel, const char *option);
 
 /* ast_channel_lock/unlock: macros over ao2_lock. */
 void ct_channel_lock(struct ast_channel *channel);
@@ -91,6 +104,20 @@ void ct_channel_unlock(struct ast_channel *channel);
 
 /* Whether the channel was made by an originate, and not by a call: a macro over ast_channel_flags. */
 int ct_channel_is_originated(struct ast_channel *channel);
+
+/* include/bridge.c: calls `each` with every channel of a bridge, which is locked, or nobody else's yet. */
+void ct_bridge_each(struct ast_bridge *bridge, void (*each)(struct ast_channel *channel, void *data), void *data);
+
+/* Where a bridge keeps what its technology has for it. Likewise. */
+void **ct_bridge_private(struct ast_bridge *bridge);
+
+/* What the dialplan demands of those that the channel is bridged with, by `CHANNEL(secure_bridge_...)`: these bits. */
+#define CT_SECURE_SIGNALING 1
+#define CT_SECURE_MEDIA 2
+unsigned int ct_channel_secure_bridge(struct ast_channel *channel);
+
+/* Whether the channel runs a dialplan of its own, or was made to run one, and is not one that another channel dialled. */
+int ct_channel_runs_dialplan(struct ast_channel *channel);
 
 /* Whether T.38 is agreed on the channel now: ast_channel_get_t38_state, an inline. */
 int ct_channel_is_t38(struct ast_channel *channel);

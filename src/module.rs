@@ -15,11 +15,12 @@ use crate::ffi::libsrtp_guard::{self, StockRefused};
 use crate::ffi::mapped::Mapped;
 use crate::ffi::srtp::{self, Owner};
 use crate::ffi::sync::Mutex;
-use crate::ffi::{fault, function, module_ref, openssl, sdes};
+use crate::ffi::{fault, function, manager, module_ref, openssl, sdes};
+use crate::keylog;
 use crate::limited;
 use crate::media::watch::{self, Watch};
 use crate::media::{calls, engine, registry};
-use crate::observe;
+use crate::observe::{self, in_force};
 use crate::probe;
 use crate::proof;
 #[cfg(feature = "pjsip")]
@@ -31,6 +32,7 @@ use crate::transport::{self, Serving, Which};
 #[derive(Debug, Default)]
 struct Module {
     commands: Option<Registered>,
+    actions: Option<Vec<manager::Registered>>,
     function: Option<function::Registered>,
     #[cfg(feature = "pjsip")]
     recording: Option<Recording>,
@@ -112,6 +114,7 @@ impl Module {
         Self::take_recording,
         Self::take_function,
         Self::take_commands,
+        Self::take_actions,
     ];
 
     /// Takes up everything, or ends at the first step that fails.
@@ -229,8 +232,14 @@ impl Module {
 
     fn take_commands(&mut self) -> Result<(), String> {
         self.commands
-            .get_or_insert_with(|| cli::register(observe::cli::COMMANDS));
+            .get_or_insert_with(|| cli::register(observe::commands()));
         done("load-commands")
+    }
+
+    fn take_actions(&mut self) -> Result<(), String> {
+        self.actions
+            .get_or_insert_with(observe::manager::register_all);
+        done("load-actions")
     }
 
     /// Gives up everything that could still call us, what takes longest first. Calls are served until nobody is left and
@@ -248,6 +257,7 @@ impl Module {
         }
         // Asterisk counts those who are in it.
         self.function = None;
+        self.actions = None;
         fault::wait_for_a_user("unload-early");
         if let Some(tls) = self.tls.take()
             && let Err(kept) = tls.stop()
@@ -303,14 +313,7 @@ pub fn load() -> Result<(), String> {
     done("load-self-test")?;
     let module = Module::take_up(pjsip)?;
     *MODULE.lock() = Some(module);
-    crate::ffi::log::verbose(
-        2,
-        &format!(
-            "version {} is the SRTP engine, with the kernel {}",
-            env!("CARGO_PKG_VERSION"),
-            config::current().kernels.name()
-        ),
-    );
+    in_force::tell();
     Ok(())
 }
 
@@ -346,13 +349,20 @@ fn find_pjsip() -> Result<Option<Kept>, String> {
     }
 }
 
-/// Reads the configuration and the certificates again.
-pub fn reload() {
-    config::load();
+/// Reads the configuration and the certificates again. `false`: something of it could not be put in force, and the log says what.
+///
+/// Asterisk's loader calls it, and the console.
+pub fn reload() -> bool {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock();
+    let is_good = config::load();
     #[cfg(feature = "pjsip")]
-    if let Some(tls) = transport::current() {
+    let is_good = transport::current().is_none_or(|tls| {
         tls.reload();
-    }
+        tls.is_whole()
+    }) && is_good;
+    in_force::tell_if_changed();
+    is_good
 }
 
 /// Begins a drain: no new encrypted call, no new connection. `false`: the module is being unloaded.
@@ -422,6 +432,7 @@ pub fn unload() -> bool {
         return false;
     }
     drop(module);
+    keylog::stop(&keylog::End::Unloaded);
     drain::end();
     limited::flush();
     libsrtp_guard::forget_stock();

@@ -1,4 +1,4 @@
-//! What a call costs: the CPU time of the Asterisk under test, per call and second.
+//! What a call costs: the CPU time of the Asterisk under test, per call and second, and for its beginning and end.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -28,17 +28,24 @@ impl Target {
     }
 }
 
-/// Milliseconds of CPU per call and second; and the kernel, if it was ours.
-pub fn measure(
-    kind: &Kind,
-    target: Target,
-    calls: u32,
-    seconds: u32,
-    cores: &Cores,
-) -> (f64, Option<String>) {
+/// What was measured.
+#[derive(Debug, Clone)]
+pub struct Cost {
+    /// Milliseconds of CPU per call and second, while the calls are up.
+    pub second: f64,
+    /// Milliseconds of CPU per call for all else, from the first call's beginning to the last one's record: set-up, the
+    /// packets of meanwhile, the end.
+    pub ends: f64,
+    /// The kernel, if it was ours.
+    pub kernel: Option<String>,
+}
+
+/// Makes so many calls, lets them be for so many seconds, and ends them.
+pub fn measure(kind: &Kind, target: Target, calls: u32, seconds: u32, cores: &Cores) -> Cost {
     let lab = Lab::new("bench-calls");
     let world = World::start(&lab, kind, cores);
     let under_test = &world.under_test;
+    let first = processor_time(under_test.pid());
     for _ in 0..calls {
         world.originate(target.name(), "extension tone@default");
     }
@@ -67,6 +74,14 @@ pub fn measure(
         );
         assert_eq!(under_test.count("Authentication failures"), 0);
     }
-    let cost = used.as_secs_f64() * 1000.0 / time / f64::from(calls);
-    (cost, kind.ours.then(|| under_test.status("Kernel")))
+    let second = used.as_secs_f64() * 1000.0 / time / f64::from(calls);
+    let kernel = kind.ours.then(|| under_test.status("Kernel"));
+    world.hang_up(calls, kind.proof);
+    let rest = processor_time(under_test.pid()) - first - used;
+    let ends = rest.as_secs_f64() * 1000.0 / f64::from(calls);
+    Cost {
+        second,
+        ends,
+        kernel,
+    }
 }

@@ -21,6 +21,8 @@ pub struct Row {
     pub kind: Kind,
     pub echo: Option<f64>,
     pub bridge: Option<f64>,
+    /// Milliseconds of CPU for a bridged call's beginning and end.
+    pub ends: Option<f64>,
     pub most: Option<Most>,
 }
 
@@ -31,6 +33,7 @@ impl Row {
             kind,
             echo: None,
             bridge: None,
+            ends: None,
             most: None,
         }
     }
@@ -51,18 +54,20 @@ pub fn print(run: &Run, rows: &[Row]) {
     println!("CPU of the Asterisk under test, milliseconds per call and second:\n");
     let native = rows.iter().find(|row| row.kind.native);
     println!(
-        "{:<26}{:>8}{:>9}{:>9}{:>9}{:>10}",
-        "", "echo", "x plain", "bridge", "x plain", "x native"
+        "{:<26}{:>8}{:>9}{:>9}{:>9}{:>10}{:>13}{:>9}",
+        "", "echo", "x plain", "bridge", "x plain", "x native", "set-up, end", "x plain"
     );
     for row in rows {
         println!(
-            "{:<26}{:>8}{:>9}{:>9}{:>9}{:>10}",
+            "{:<26}{:>8}{:>9}{:>9}{:>9}{:>10}{:>13}{:>9}",
             row.kind.name,
             number(row.echo, 3),
             number(ratio(row.echo, rows[0].echo), 2),
             number(row.bridge, 3),
             number(ratio(row.bridge, rows[0].bridge), 2),
             number(ratio(row.bridge, native.and_then(|row| row.bridge)), 2),
+            number(row.ends, 2),
+            number(ratio(row.ends, rows[0].ends), 2),
         );
     }
     println!(
@@ -103,8 +108,9 @@ pub fn write(run: &Run, rows: &[Row]) {
     let costs = rows.iter().map(|row| {
         let echo = row.echo.map(|cost| format!("\"echo\":{cost:.4}"));
         let bridge = row.bridge.map(|cost| format!("\"bridge\":{cost:.4}"));
-        let both: Vec<String> = echo.into_iter().chain(bridge).collect();
-        format!("{:?}:{{{}}}", row.kind.name, both.join(","))
+        let ends = row.ends.map(|cost| format!("\"bridge_ends\":{cost:.4}"));
+        let all: Vec<String> = echo.into_iter().chain(bridge).chain(ends).collect();
+        format!("{:?}:{{{}}}", row.kind.name, all.join(","))
     });
     let most = rows.iter().filter_map(|row| {
         let most = row.most.as_ref()?;

@@ -27,27 +27,39 @@ pub struct Kind {
     /// With `bridge_native_rtp`: `res_rtp_asterisk` then passes packets from leg to leg itself, and Asterisk's core never
     /// sees them. It does so for plain RTP alone, so that it is no measure of encryption.
     pub native: bool,
+    /// With `[general] cdr = yes`: Ciphertrunk writes its proof into each leg's record. Every kind writes records.
+    pub proof: bool,
 }
 
 /// What is compared, plain RTP first.
-pub const KINDS: [Kind; 3] = [
+pub const KINDS: [Kind; 4] = [
     Kind {
         name: "plain RTP",
         ours: false,
         encryption: Encryption::Plain,
         native: false,
+        proof: false,
     },
     Kind {
         name: "stock res_srtp",
         ours: false,
         encryption: Encryption::Sdes,
         native: false,
+        proof: false,
     },
     Kind {
         name: "Ciphertrunk",
         ours: true,
         encryption: Encryption::Sdes,
         native: false,
+        proof: false,
+    },
+    Kind {
+        name: "Ciphertrunk, cdr = yes",
+        ours: true,
+        encryption: Encryption::Sdes,
+        native: false,
+        proof: true,
     },
 ];
 
@@ -57,7 +69,12 @@ pub const NATIVE: Kind = Kind {
     ours: false,
     encryption: Encryption::Plain,
     native: true,
+    proof: false,
 };
+
+/// The records that every kind writes; without `cdr = yes` the proof's fields are empty.
+const RECORDS: &str =
+    "[mappings]\nproof.csv => ${CDR(channel)},${CDR(ciphertrunk)},${CDR(ciphertrunk_peer)}\n";
 
 /// Both Asterisks.
 #[derive(Debug)]
@@ -78,9 +95,17 @@ impl<'lab> World<'lab> {
             .pjsip(&pjsip::trunk("far", FAR, encryption))
             .pjsip(&pjsip::trunk("probe", PROBE, encryption))
             .file("rtp.conf", rtp)
+            .also_modules(&["cdr_custom", "func_cdr", "func_strings", "res_cdrel_custom"])
+            .file("cdr.conf", "[general]\nenable = yes\n")
+            .file("cdr_custom.conf", RECORDS)
             .dialplan(pjsip::ECHO)
             .dialplan("exten => bridge,1,Dial(PJSIP/echo@caller)\n")
             .dialplan("exten => far,1,Dial(PJSIP/far@far)\n");
+        let under_test = if kind.proof {
+            under_test.file("ciphertrunk.conf", "[general]\ncdr = yes\n")
+        } else {
+            under_test
+        };
         // The caller is the same for both encrypted kinds.
         let caller = setup(encryption != Encryption::Plain, "caller", CALLER)
             .pjsip(UDP)
@@ -116,6 +141,20 @@ impl<'lab> World<'lab> {
             Ok(answer)
         });
         answer.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+
+    /// Ends all calls, and waits until each has its record, with a proof or without one.
+    pub fn hang_up(&self, calls: u32, proof: bool) {
+        self.under_test.cli("channel request hangup all");
+        self.under_test.wait_for_channels(0);
+        let file = self.under_test.path("log/cdr-custom/proof.csv");
+        self.under_test.wait_until("the calls' records", |_| {
+            let text = std::fs::read_to_string(&file).ok()?;
+            (text.lines().count() >= calls as usize).then_some(())
+        });
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let proven = text.lines().filter(|line| line.contains("never-in-clear"));
+        assert_eq!(proven.count(), if proof { calls as usize } else { 0 });
     }
 
     /// Waits until so many calls are up, and bridged as they should be.

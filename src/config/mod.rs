@@ -4,6 +4,7 @@
 mod key_log;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use policy::chan_sip;
 use policy::config::parse;
@@ -29,6 +30,8 @@ struct State {
     #[cfg(feature = "pjsip")]
     key_log: Option<KeyLog>,
 }
+
+static FAILED: Mutex<Option<SystemTime>> = Mutex::new(None);
 
 static CURRENT: Mutex<Option<State>> = Mutex::new(None);
 
@@ -67,8 +70,8 @@ pub fn key_log() -> Option<KeyLog> {
 }
 
 /// Reads the file and puts it in force. A bad file changes nothing: each problem is a line in the log, and the last good
-/// state stays (at the first load: the defaults).
-pub fn load() {
+/// state stays (at the first load: the defaults). `false`: not all of it is in force.
+pub fn load() -> bool {
     tell_of_rtp_conf();
     let read = match file::load(FILE) {
         Ok(sections) => parse(&sections).map_err(|problems| {
@@ -87,16 +90,24 @@ pub fn load() {
         // Asterisk has said what is wrong.
         Err(Unread::Invalid) => Err(()),
     };
+    *FAILED.lock() = read.is_err().then(SystemTime::now);
     match read {
         Ok(config) => put(config),
         Err(()) if is_loaded() => {
             log::error!("{FILE} is not used: the last good state stays in force");
+            false
         }
         Err(()) => {
             put(Config::default());
             log::error!("{FILE} is not used: the defaults are in force");
+            false
         }
     }
+}
+
+/// When the file was read last, if that could not be used.
+pub fn failed() -> Option<SystemTime> {
+    *FAILED.lock()
 }
 
 /// Says what of `rtp.conf` is not honoured. What is wrong with that file is Asterisk's to say.
@@ -128,8 +139,8 @@ fn is_loaded() -> bool {
     CURRENT.lock().is_some()
 }
 
-/// Puts a configuration in force, and tells what is doubtful about it.
-fn put(config: Config) {
+/// Puts a configuration in force, and tells what is doubtful about it. `false`: a file that it names cannot be written.
+fn put(config: Config) -> bool {
     for doubt in config.offered_only() {
         log::warn!("{FILE}: {doubt}");
     }
@@ -142,13 +153,23 @@ fn put(config: Config) {
     }
     warn_of_peers(&config);
     #[cfg(feature = "pjsip")]
-    let key_log = config.key_log.as_deref().and_then(key_log::open);
+    let is_new = current().key_log != config.key_log;
+    #[cfg(feature = "pjsip")]
+    let key_log = config
+        .key_log
+        .as_deref()
+        .and_then(|path| key_log::open(path, is_new));
+    #[cfg(feature = "pjsip")]
+    let is_whole = config.key_log.is_some() == key_log.is_some();
+    #[cfg(not(feature = "pjsip"))]
+    let is_whole = true;
     let state = State {
         config: Arc::new(config),
         #[cfg(feature = "pjsip")]
         key_log,
     };
     *CURRENT.lock() = Some(state);
+    is_whole
 }
 
 /// Tells of the sections for peers of chan_sip's that are not there, if that is certain.

@@ -14,10 +14,11 @@ use srtp::Suite;
 use crate::config;
 use crate::ffi::call::{Call, SessionKey};
 use crate::ffi::channel::{self, Channel, OwnedChannel};
-use crate::ffi::pjsip::gate::{Gate, Outgoing, Over};
+use crate::ffi::pjsip::gate::{Comes, Gate, Outgoing, Over, redirects};
 use crate::ffi::sync::Mutex;
 use crate::limited;
-use crate::media::calls::{Incoming, Session, key_of};
+use crate::media::calls::{Incoming, Session, channel_of, key_of};
+use crate::observe::refusals::{self, Who};
 use crate::proof;
 
 /// `488 Not Acceptable Here`: the media.
@@ -41,11 +42,31 @@ struct Watched {
     unmet: Option<Unmet>,
     /// It is being hung up for that.
     hung_up: bool,
+    /// The latest request of the peer's that was refused in the call, by its `CSeq`.
+    refused: Option<String>,
+    /// Where the peer forwards it, the demand does not follow.
+    stays: bool,
     /// It is bound to a certificate.
     is_bound: bool,
 }
 
 impl Watched {
+    fn new(facts: &Call, demand: Demand) -> Self {
+        Self {
+            key: facts.key,
+            endpoint: facts.endpoint.clone(),
+            channel: None,
+            is_bound: demand.is_of_certificate(),
+            demand,
+            dtls: None,
+            came: None,
+            unmet: None,
+            hung_up: false,
+            refused: None,
+            stays: false,
+        }
+    }
+
     /// It lacks something, and is [to end](look).
     fn lacks(&mut self, unmet: Unmet) {
         if self.unmet.is_none() {
@@ -103,10 +124,14 @@ fn presented(tls: &TlsInfo) -> Presented {
 
 fn judge(demand: &Demand, link: &Link, media: &[DescribedMedia]) -> Result<(), Unmet> {
     demand.judge_signaling(link)?;
+    judge_media(demand, media)
+}
+
+fn judge_media(demand: &Demand, media: &[DescribedMedia]) -> Result<(), Unmet> {
     media.iter().try_for_each(|line| demand.judge_media(line))
 }
 
-/// Looks at every message before it leaves.
+/// Looks at every message before it leaves, and at every description that comes.
 pub struct Gatekeeper;
 
 impl Gate for Gatekeeper {
@@ -114,6 +139,66 @@ impl Gate for Gatekeeper {
         may_go(outgoing.octets(), |demand, octets| {
             judge(demand, &link(outgoing.over()), &message::media(octets))
         })
+    }
+
+    fn come(message: &Incoming<'_>) -> Comes {
+        let mut calls = CALLS.lock();
+        if calls.is_empty() {
+            return Comes::Whole;
+        }
+        let octets = message.octets();
+        let Some((call_id, call)) =
+            message::call_id(octets).and_then(|id| calls.get_mut(&id).map(|call| (id, call)))
+        else {
+            return Comes::Whole;
+        };
+        if call.demand.is_nothing() {
+            return Comes::Whole;
+        }
+        let status = message.status();
+        let judged = match status {
+            Some(status) if redirects(status) => match call.stays {
+                true => Err(Unmet::Forwarded),
+                false => Ok(()),
+            },
+            // It came the way that its request took.
+            Some(_) => judge_media(&call.demand, &message::media(octets)),
+            None => match &message::media(octets)[..] {
+                [] => Ok(()),
+                media => judge(&call.demand, &link(message.over()), media),
+            },
+        };
+        let Err(unmet) = judged else {
+            return Comes::Whole;
+        };
+        let endpoint = call.endpoint.clone();
+        let is_offer = status.is_none() && message::may_offer(octets);
+        let (is_new, comes, what) = if is_offer {
+            // The call goes on as it was.
+            let which = message::header(octets, "cseq");
+            let is_new = call.refused != which;
+            call.refused = which;
+            let status = status_of(&unmet);
+            (is_new, Comes::Answered(status), "from the peer is refused")
+        } else {
+            let is_new = call.unmet.is_none();
+            call.lacks(unmet.clone());
+            (is_new, Comes::WithoutBody, "from the peer is not heeded")
+        };
+        drop(calls);
+        if is_new {
+            report(&endpoint, "", &call_id, what, &unmet);
+        }
+        comes
+    }
+}
+
+/// How a request is refused that lacks it.
+fn status_of(unmet: &Unmet) -> u16 {
+    if unmet.is_of_media() {
+        NOT_ACCEPTABLE_HERE
+    } else {
+        FORBIDDEN
     }
 }
 
@@ -144,8 +229,7 @@ fn may_go(octets: &[u8], judge: impl FnOnce(&Demand, &[u8]) -> Result<(), Unmet>
     let endpoint = call.endpoint.clone();
     call.lacks(unmet.clone());
     drop(calls);
-    let what = format!("a message of a call with endpoint {endpoint} is not sent");
-    report(&endpoint, &call_id, &what, &unmet);
+    report(&endpoint, "", &call_id, "is not sent", &unmet);
     false
 }
 
@@ -171,17 +255,36 @@ pub fn permits_dtls(channel: &str, suite: Suite) -> bool {
     if is_known {
         return false;
     }
-    let what = format!("a call with endpoint {endpoint} is hung up");
-    report(&endpoint, &call_id, &what, &unmet);
+    report_of(
+        "a stream",
+        &endpoint,
+        "",
+        &call_id,
+        "is not sent, and the call is hung up",
+        &unmet,
+    );
     false
 }
 
-fn report(endpoint: &str, call_id: &str, what: &str, unmet: &Unmet) {
+fn report(endpoint: &str, peer: &str, call_id: &str, what: &str, unmet: &Unmet) {
+    report_of("a message", endpoint, peer, call_id, what, unmet);
+}
+
+fn report_of(subject: &str, endpoint: &str, peer: &str, call_id: &str, what: &str, unmet: &Unmet) {
+    let who = Who {
+        peer,
+        endpoint,
+        call_id,
+    };
+    refusals::note(unmet.code(), who, format_args!("{unmet}"));
     limited::log(
         Level::Warn,
         unmet.code(),
         endpoint,
-        format_args!("{what} ({}): {unmet}. Call-ID {call_id}", unmet.code()),
+        format_args!(
+            "{subject} of a call with endpoint {endpoint} {what} ({}): {unmet}. Call-ID {call_id}",
+            unmet.code()
+        ),
     );
 }
 
@@ -199,24 +302,17 @@ pub fn inviting(session: &Session<'_>) {
         .unwrap_or_default();
     let demand = demanded_of_endpoint(&facts.endpoint).and(&of_channel);
     let channel = session.channel().map(Channel::unique_id);
+    let stays = !of_channel.is_nothing() && session.channel().is_some_and(Channel::is_originated);
     let mut calls = CALLS.lock();
     if let Some(call) = calls.get_mut(&facts.call_id) {
         call.channel = channel;
         return;
     }
-    if demand.is_nothing() {
-        return;
-    }
+    // One of which nothing is demanded now may be bridged with one that demands.
     let call = Watched {
-        key: facts.key,
-        endpoint: facts.endpoint,
         channel,
-        is_bound: demand.is_of_certificate(),
-        demand,
-        dtls: None,
-        came: None,
-        unmet: None,
-        hung_up: false,
+        stays,
+        ..Watched::new(&facts, demand)
     };
     watch(&mut calls, facts.call_id, call);
 }
@@ -231,7 +327,13 @@ fn watch(calls: &mut BTreeMap<String, Watched>, call_id: String, call: Watched) 
 /// An INVITE has come. `false`: it is refused.
 pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
     let facts = session.facts();
-    let came = (link(invite.over()), message::media(invite.octets()));
+    let mut came = (link(invite.over()), message::media(invite.octets()));
+    if came.1.iter().any(DescribedMedia::is_optional) && !session.takes_sdes() {
+        // The answer will be in clear.
+        for line in came.1.iter_mut().filter(|line| line.is_optional()) {
+            line.suites.clear();
+        }
+    }
     let demand = demanded_of_endpoint(&facts.endpoint);
     let mut calls = CALLS.lock();
     if calls.contains_key(&facts.call_id) {
@@ -240,15 +342,8 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
     }
     let judged = judge(&demand, &came.0, &came.1);
     let mut call = Watched {
-        key: facts.key,
-        endpoint: facts.endpoint.clone(),
-        channel: None,
-        is_bound: demand.is_of_certificate(),
-        demand,
-        dtls: None,
         came: Some(came),
-        unmet: None,
-        hung_up: false,
+        ..Watched::new(&facts, demand)
     };
     if let Err(unmet) = &judged {
         call.lacks(unmet.clone());
@@ -260,18 +355,12 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
     };
     report(
         &facts.endpoint,
+        &facts.peer,
         &facts.call_id,
-        &format!(
-            "a message of a call with endpoint {} from {} is refused",
-            facts.endpoint, facts.peer
-        ),
+        &format!("from {} is refused", facts.peer),
         &unmet,
     );
-    session.refuse(if unmet.is_of_media() {
-        NOT_ACCEPTABLE_HERE
-    } else {
-        FORBIDDEN
-    });
+    session.refuse(status_of(&unmet));
     false
 }
 
@@ -282,6 +371,47 @@ pub fn answering(session: &Session<'_>) {
     let mut calls = CALLS.lock();
     if let Some(call) = calls.values_mut().find(|call| call.key == key) {
         call.channel = channel;
+    }
+}
+
+/// A message of the peer's has been dealt with. `true`: it was not heeded for a demand, and the call ends.
+pub fn answered(session: &Session<'_>) -> bool {
+    let key = session.key();
+    let channel = session.channel();
+    let (unmet, is_first) = {
+        let mut calls = CALLS.lock();
+        let Some(call) = calls.values_mut().find(|call| call.key == key) else {
+            return false;
+        };
+        let Some(unmet) = call.unmet.clone() else {
+            return false;
+        };
+        let before = call.hung_up;
+        call.hung_up |= channel.is_some();
+        (unmet, !before)
+    };
+    if is_first && let Some(channel) = channel {
+        tell_all(channel, &unmet);
+        session.hang_up();
+    }
+    true
+}
+
+/// The call is about to end because the peer's answer left a stream in clear, which is told already.
+pub fn ends_in_clear(session: &Session<'_>, kind: &str) {
+    let key = session.key();
+    let unmet = Unmet::MediaInClear(kind.to_owned());
+    {
+        let mut calls = CALLS.lock();
+        let call = calls.values_mut().find(|call| call.key == key);
+        let Some(call) = call.filter(|call| call.demand.is_of_media()) else {
+            return;
+        };
+        call.lacks(unmet.clone());
+        call.hung_up = true;
+    }
+    if let Some(channel) = session.channel() {
+        tell_all(channel, &unmet);
     }
 }
 
@@ -359,9 +489,30 @@ pub fn judge_own_leg(channel: Channel<'_>, demand: &Demand) -> Result<(), Unmet>
         .map_or(Ok(()), |suite| call.demand.judge_dtls(suite))
 }
 
+/// Whether the call of a channel has had to meet this all the time.
+pub fn covers(channel: Channel<'_>, demand: &Demand) -> bool {
+    let Some(key) = key_of(channel) else {
+        return false;
+    };
+    let calls = CALLS.lock();
+    let call = calls.values().find(|call| call.key == key);
+    call.is_some_and(|call| call.demand.covers(demand))
+}
+
+/// From now on this is demanded of each message of a channel's call as well.
+pub fn demand_more(channel: Channel<'_>, demand: &Demand) {
+    let Some(key) = key_of(channel) else {
+        return;
+    };
+    let mut calls = CALLS.lock();
+    if let Some(call) = calls.values_mut().find(|call| call.key == key) {
+        call.demand = std::mem::take(&mut call.demand).and(demand);
+    }
+}
+
 /// What may be negotiated in a call, without the suites that are too weak for its demands.
 pub fn restricted(call: &Call, mut srtp: Srtp) -> Srtp {
-    let of_channel = OwnedChannel::find(&call.channel)
+    let of_channel = channel_of(call.key)
         .and_then(|channel| channel.get().map(super::demanded_of))
         .unwrap_or_default();
     let demand = demanded_of_endpoint(&call.endpoint).and(&of_channel);

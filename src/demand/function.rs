@@ -5,8 +5,8 @@ use std::ffi::CStr;
 use policy::demand::{Demand, Unmet};
 
 use crate::ffi::channel::Channel;
-use crate::ffi::datastore::Store;
 use crate::ffi::function::Function;
+use crate::observe::refusals::{self, Who};
 
 use super::calls;
 
@@ -35,8 +35,7 @@ impl Function for Require {
             );
             Demand::impossible(&reason)
         });
-        let kept =
-            super::demand(channel, Store::Inherited, &demand) && ask_the_core(channel, &demand);
+        let kept = super::demand(channel, &demand) && ask_the_core(channel, &demand);
         if !kept {
             log::error!(
                 "CIPHERTRUNK_REQUIRE of channel {}: the demand could not be kept, so the call ends",
@@ -66,6 +65,12 @@ fn ask_the_core(channel: Channel<'_>, demand: &Demand) -> bool {
 }
 
 fn refuse_own_leg(channel: Channel<'_>, unmet: &Unmet) {
+    let name = channel.name();
+    let who = Who {
+        endpoint: &name,
+        ..Who::default()
+    };
+    refusals::note(unmet.code(), who, format_args!("{unmet}"));
     log::error!(
         "channel {} is hung up ({}): {unmet}",
         channel.name(),

@@ -3,23 +3,29 @@
 //! A demand is made in the dialplan ([`function`], `CIPHERTRUNK_REQUIRE`), by Asterisk's own `CHANNEL(secure_bridge_...)`
 //! ([`bridge`]), or for an endpoint in `ciphertrunk.conf`. The channels that a channel dials have its demands; a call of PJSIP's
 //! gets those of its channel and of its endpoint when it begins ([`calls`]), and from then on each of its messages is judged
-//! when it comes and before it leaves. What is demanded and how it is judged is `policy::demand`.
+//! when it comes and before it leaves. Who comes to be bridged with a channel that demands is judged then ([`together`]). What is demanded and how it is judged is `policy::demand`.
 
 mod bridge;
 mod calls;
 mod function;
+mod secure;
+mod together;
 
 use policy::demand::{Demand, Unmet};
 
+use crate::ffi::bridge as bridge_technology;
 use crate::ffi::channel::Channel;
-use crate::ffi::datastore::{self, Store};
+use crate::ffi::datastore;
+use crate::ffi::exchange::Exchange;
 use crate::ffi::function::{self as functions, Registered};
 use crate::ffi::late::Pjsip;
-use crate::ffi::pjsip::gate;
+use crate::ffi::local;
+use crate::ffi::pjsip::{gate, reading};
 use crate::ffi::technology::Hook;
 
 pub use calls::{
-    answering, ended, ending, invited, inviting, look, may_go_to, permits_dtls, refused, restricted,
+    answered, answering, ended, ending, ends_in_clear, invited, inviting, look, may_go_to,
+    permits_dtls, refused, restricted,
 };
 
 /// `${CIPHERTRUNK_REASON}`: why the latest call from this channel was refused, as a code.
@@ -31,6 +37,9 @@ pub struct Registration {
     _function: Option<Registered>,
     _pjsip: Option<Hook>,
     _local: Option<Hook>,
+    _called: Option<Exchange>,
+    _reading: Option<Exchange>,
+    _together: bridge_technology::Registration,
     _gate: gate::Registration,
 }
 
@@ -43,6 +52,10 @@ pub fn register(pjsip: Pjsip) -> Result<Registration, String> {
     Ok(Registration {
         _gate: gate::register::<calls::Gatekeeper>(pjsip)
             .ok_or("PJSIP does not take the module that looks at messages")?,
+        _together: bridge_technology::register::<together::Judge>()
+            .ok_or("Asterisk does not take the technology for bridges that may not be")?,
+        _called: local::watch::<bridge::Bridge>(),
+        _reading: reading::hook::<secure::Secure>(pjsip),
         _pjsip: Hook::pjsip::<bridge::Bridge>(),
         _local: Hook::local(),
         _function: functions::register::<function::Require>(),
@@ -51,16 +64,32 @@ pub fn register(pjsip: Pjsip) -> Result<Registration, String> {
 
 /// What the dialplan demands of the legs that this channel dials, or of the channel itself where it is one that was dialled.
 fn demanded_of(channel: Channel<'_>) -> Demand {
-    [Store::Inherited, Store::Own]
-        .into_iter()
-        .filter_map(|store| datastore::get(channel, store))
-        .filter_map(|value| value.downcast_ref::<Demand>().cloned())
-        .fold(Demand::default(), |all, demand| all.and(&demand))
+    let kept = datastore::all(channel);
+    let kept = kept
+        .iter()
+        .filter_map(|value| value.downcast_ref::<Demand>());
+    // What an originate sets is for the channel that it makes.
+    let words = match channel.is_originated() {
+        true => words(channel),
+        false => Demand::default(),
+    };
+    kept.fold(words, Demand::and)
+}
+
+/// What `CHANNEL(secure_bridge_...)` of a channel demands.
+fn words(channel: Channel<'_>) -> Demand {
+    let of_each = [Demand::of_signaling(), Demand::of_media()];
+    let demanded = channel.secure_bridge();
+    of_each
+        .iter()
+        .zip(demanded)
+        .filter_map(|(demand, is_on)| is_on.then_some(demand))
+        .fold(Demand::default(), Demand::and)
 }
 
 /// Demands more of it.
-fn demand(channel: Channel<'_>, store: Store, more: &Demand) -> bool {
-    datastore::change(channel, store, |before| {
+fn demand(channel: Channel<'_>, more: &Demand) -> bool {
+    datastore::change(channel, |before| {
         let before = before.and_then(|value| value.downcast_ref::<Demand>());
         let all = before.cloned().unwrap_or_default().and(more);
         Some(std::sync::Arc::new(all))

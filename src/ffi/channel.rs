@@ -106,6 +106,36 @@ impl<'a> Channel<'a> {
         unsafe { sys::ct_channel_is_originated(self.as_ptr()) != 0 }
     }
 
+    /// Whether it runs a dialplan of its own, or an originate made it to; and is not one that another channel dialled.
+    pub fn runs_dialplan(self) -> bool {
+        // SAFETY: alive; the function locks it.
+        unsafe { sys::ct_channel_runs_dialplan(self.as_ptr()) != 0 }
+    }
+
+    /// What a function of the dialplan says, `NAME(arguments)`. `None`: it says nothing.
+    pub fn function(self, call: &CStr) -> Option<String> {
+        let mut said = [0; 64];
+        // SAFETY: alive; the text and the room live during the call, which ends what it writes.
+        unsafe {
+            let status =
+                sys::ast_func_read(self.as_ptr(), call.as_ptr(), said.as_mut_ptr(), said.len());
+            (status == 0).then(|| text(said.as_ptr())).flatten()
+        }
+    }
+
+    /// What Asterisk's own words demand of those that it is bridged with (`CHANNEL(secure_bridge_...)`): signalling, media.
+    pub fn secure_bridge(self) -> [bool; 2] {
+        // SAFETY: alive; the function locks it.
+        let demanded = unsafe { sys::ct_channel_secure_bridge(self.as_ptr()) };
+        [sys::CT_SECURE_SIGNALING, sys::CT_SECURE_MEDIA].map(|bit| demanded & bit != 0)
+    }
+
+    /// Whether it is about to end.
+    pub fn is_hung_up(self) -> bool {
+        // SAFETY: alive.
+        unsafe { sys::ast_check_hangup(self.as_ptr()) != 0 }
+    }
+
     /// The one channel that it is bridged with now; `None` where there is none, or several.
     pub fn bridged_with(self) -> Option<OwnedChannel> {
         // SAFETY: alive; the function locks it and the bridge. What comes back has a reference, which is ours.
@@ -150,12 +180,18 @@ impl<'a> Channel<'a> {
 
     /// Hangs it up, with that cause.
     pub fn hang_up(self) {
-        self.set_cause();
-        // SAFETY: alive; the functions lock it.
+        // SAFETY: alive; the function locks it, and its bridge.
         unsafe {
             sys::ast_set_hangupsource(self.as_ptr(), sys::ast_channel_name(self.as_ptr()), 0);
-            sys::ast_queue_hangup(self.as_ptr());
         }
+        self.hang_up_in_bridge();
+    }
+
+    /// The same with its bridge locked: who did it is not told to those beside it.
+    pub fn hang_up_in_bridge(self) {
+        self.set_cause();
+        // SAFETY: alive; the function locks it.
+        unsafe { sys::ast_queue_hangup(self.as_ptr()) };
     }
 }
 
@@ -195,6 +231,12 @@ impl OwnedChannel {
         let name = CString::new(name).ok().filter(|name| !name.is_empty())?;
         // SAFETY: the name lives during the call; the channel comes back with a reference, which is ours.
         unsafe { Ao2::from_raw(sys::ast_channel_get_by_name(name.as_ptr()).cast()) }.map(Self)
+    }
+
+    /// Another reference to a channel.
+    pub(super) fn share(channel: Channel<'_>) -> Self {
+        // SAFETY: alive, so it has a reference, to which another one is added.
+        Self(unsafe { Ao2::share(channel.as_ptr().cast()) }.expect("not NULL"))
     }
 
     /// The channel.

@@ -7,12 +7,28 @@ use std::sync::Arc;
 
 use super::channel::Channel;
 use super::guard::guard;
+use super::module_ref::ModuleRef;
 use super::opaque::Opaque;
-use super::owned::{ForeignOwnable, give};
+use super::owned::{ForeignOwnable, borrow_mut, give};
 use super::sys;
 
 /// What a channel keeps.
 pub type Value = Arc<dyn Any + Send + Sync>;
+
+/// One copy of it. Asterisk counts the module for the first one alone, and not for those that it hands on.
+struct Kept {
+    value: Value,
+    _module: ModuleRef,
+}
+
+impl Kept {
+    fn new(value: Value) -> Self {
+        Self {
+            value,
+            _module: ModuleRef::take(),
+        }
+    }
+}
 
 /// `DATASTORE_INHERIT_FOREVER`.
 const INHERIT_FOREVER: u32 = i32::MAX as u32;
@@ -22,34 +38,8 @@ struct Info(Opaque<sys::ast_datastore_info>);
 // SAFETY: its fields are written once, before it is made; Asterisk reads them.
 unsafe impl Sync for Info {}
 
-/// Which of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Store {
-    /// The channels that are made for the channel get it as well: those that it dials, through Local channels, queues and
-    /// forwards.
-    Inherited,
-    /// It is the channel's alone.
-    Own,
-}
-
-impl Store {
-    fn info(self) -> *mut sys::ast_datastore_info {
-        static INHERITED: Info = Info::new(c"ciphertrunk-inherited");
-        static OWN: Info = Info::new(c"ciphertrunk-own");
-        match self {
-            Self::Inherited => INHERITED.0.get(),
-            Self::Own => OWN.0.get(),
-        }
-    }
-
-    /// How many generations of channels get it.
-    fn inheritance(self) -> u32 {
-        match self {
-            Self::Inherited => INHERIT_FOREVER,
-            Self::Own => 0,
-        }
-    }
-}
+/// The channels that are made for the channel get it as well: those that it dials, through Local channels, queues and forwards.
+static INFO: Info = Info::new(c"ciphertrunk");
 
 impl Info {
     const fn new(name: &'static CStr) -> Self {
@@ -66,8 +56,10 @@ impl Info {
 unsafe extern "C" fn duplicate(data: *mut c_void) -> *mut c_void {
     guard(ptr::null_mut(), || {
         // SAFETY: a datastore of ours, whose data is a boxed value that Asterisk owns; it lives during the call.
-        let value = unsafe { Box::<Value>::borrow(data.cast()) };
-        value.map_or(ptr::null_mut(), |value| give(Arc::clone(value)).cast())
+        let kept = unsafe { Box::<Kept>::borrow(data.cast()) };
+        kept.map_or(ptr::null_mut(), |kept| {
+            give(Kept::new(Arc::clone(&kept.value))).cast()
+        })
     })
 }
 
@@ -75,49 +67,51 @@ unsafe extern "C" fn destroy(data: *mut c_void) {
     guard((), || {
         if !data.is_null() {
             // SAFETY: the boxed value of a datastore of ours, which Asterisk gives back once.
-            drop(unsafe { Box::<Value>::from_foreign(data.cast()) });
+            drop(unsafe { Box::<Kept>::from_foreign(data.cast()) });
         }
     });
 }
 
-/// What `channel` keeps.
-pub fn get(channel: Channel<'_>, store: Store) -> Option<Value> {
-    // SAFETY: alive; its datastores are read and changed under its lock, which is recursive.
-    unsafe {
-        sys::ct_channel_lock(channel.as_ptr());
-        let found = sys::ast_channel_datastore_find(channel.as_ptr(), store.info(), ptr::null());
-        let value = match found.is_null() {
-            true => None,
-            false => Box::<Value>::borrow((*found).data.cast()).map(Arc::clone),
-        };
-        sys::ct_channel_unlock(channel.as_ptr());
-        value
+/// What `channel` keeps: its own, and what it got from others, which may be several.
+pub fn all(channel: Channel<'_>) -> Vec<Value> {
+    unsafe extern "C" fn each(data: *mut c_void, values: *mut c_void) {
+        guard((), || {
+            // SAFETY: the vector below, which nobody else has meanwhile; the data of a datastore of ours, which lives while its
+            // channel is locked.
+            unsafe {
+                let kept = Box::<Kept>::borrow(data.cast());
+                (*values.cast::<Vec<Value>>()).extend(kept.map(|kept| Arc::clone(&kept.value)));
+            }
+        });
     }
+    let mut values = Vec::new();
+    // SAFETY: alive; the function locks it, and calls `each` during the call alone.
+    unsafe {
+        let data = (&raw mut values).cast();
+        sys::ct_datastores_each(channel.as_ptr(), INFO.0.get(), Some(each), data);
+    }
+    values
 }
 
-/// Has `channel` keep the value that `change` makes of the one it keeps. `false`: there is no memory, or `change` wants none.
-pub fn change(
-    channel: Channel<'_>,
-    store: Store,
-    change: impl FnOnce(Option<&Value>) -> Option<Value>,
-) -> bool {
+/// Has `channel` keep the value that `change` makes of its own. `false`: there is no memory, or `change` wants none.
+pub fn change(channel: Channel<'_>, change: impl FnOnce(Option<&Value>) -> Option<Value>) -> bool {
     // SAFETY: alive. The lock is held from the look to the exchange; `change` is ours and calls nothing of Asterisk's. A new
     // datastore is Asterisk's with its data, once the channel has it.
     unsafe {
         sys::ct_channel_lock(channel.as_ptr());
-        let found = sys::ast_channel_datastore_find(channel.as_ptr(), store.info(), ptr::null());
+        let found = sys::ast_channel_datastore_find(channel.as_ptr(), INFO.0.get(), ptr::null());
         let done = match found.as_ref() {
             Some(found) => {
-                let place = found.data.cast::<Value>();
-                match change(place.as_ref()) {
+                let kept = borrow_mut(found.data.cast::<Kept>());
+                kept.is_some_and(|kept| match change(Some(&kept.value)) {
                     Some(value) => {
-                        *place = value;
+                        kept.value = value;
                         true
                     }
                     None => false,
-                }
+                })
             }
-            None => change(None).is_some_and(|value| add(channel, store, value)),
+            None => change(None).is_some_and(|value| add(channel, value)),
         };
         sys::ct_channel_unlock(channel.as_ptr());
         done
@@ -127,16 +121,16 @@ pub fn change(
 /// # Safety
 ///
 /// The channel is locked, and has no datastore of ours.
-unsafe fn add(channel: Channel<'_>, store: Store, value: Value) -> bool {
+unsafe fn add(channel: Channel<'_>, value: Value) -> bool {
     // SAFETY: the information is static; the datastore holds a use of our module until it is freed. What is set in it is
     // Asterisk's from `ast_channel_datastore_add` on, which cannot fail.
     unsafe {
-        let new = sys::ct_datastore_alloc(store.info());
+        let new = sys::ct_datastore_alloc(INFO.0.get());
         if new.is_null() {
             return false;
         }
-        (*new).data = give(value).cast();
-        (*new).inheritance = store.inheritance();
+        (*new).data = give(Kept::new(value)).cast();
+        (*new).inheritance = INHERIT_FOREVER;
         sys::ast_channel_datastore_add(channel.as_ptr(), new);
         true
     }

@@ -6,6 +6,8 @@
 //! long a pointer lives) are stated once in `docs/safety.md`.
 
 pub mod ao2;
+#[cfg(feature = "pjsip")]
+pub mod bridge;
 pub mod call;
 pub mod cdr;
 pub mod channel;
@@ -13,13 +15,18 @@ pub mod cli;
 pub mod config;
 pub mod datastore;
 pub mod entry;
+#[cfg(feature = "pjsip")]
+pub mod exchange;
 pub mod fault;
 pub mod function;
 pub mod guard;
 pub mod host;
 pub mod late;
 pub mod libsrtp_guard;
+#[cfg(feature = "pjsip")]
+pub mod local;
 pub mod log;
+pub mod manager;
 pub mod mapped;
 pub mod module_ref;
 pub mod opaque;

@@ -101,7 +101,7 @@ unsafe extern "C" fn local_setoption(
         unsafe {
             match *data.cast::<c_int>() {
                 0 => status,
-                _ => sys::ct_write_across(channel, wanted.name().as_ptr()),
+                _ => sys::ct_write_both_sides(channel, wanted.name().as_ptr()),
             }
         }
     })

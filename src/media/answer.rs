@@ -12,16 +12,21 @@ use crate::proof::{self, Connection};
 use super::calls::{Incoming, Session, SessionKey, Supplement};
 use super::outcome::{self, Details};
 use super::refusal::{self, Refusal};
+use super::{clear_keys, unmade};
 
 /// What is done when calls are answered and end.
 pub struct Answers;
 
 impl Supplement for Answers {
     fn heard(session: &Session<'_>, connection: Connection) {
+        clear_keys::heard(session.key(), &connection);
         proof::heard(session, connection);
     }
 
     fn answered(session: &Session<'_>, is_final: bool) {
+        if demand::answered(session) {
+            return;
+        }
         if is_final {
             proof::answered(session);
         }
@@ -39,8 +44,8 @@ impl Supplement for Answers {
         }
         let call = session.facts();
         refusal::report_answer(&call, reason, &details, ends);
-        refusal::keep(call, reason);
         if ends {
+            demand::ends_in_clear(session, "audio or video");
             session.hang_up();
         }
     }
@@ -58,13 +63,22 @@ impl Supplement for Answers {
         proof::answered(session);
     }
 
+    fn refusing(session: &Session<'_>, status: u16) {
+        unmade::refusing(session, status);
+    }
+
+    fn refused(session: &Session<'_>, status: u16) {
+        unmade::refused(session, status);
+    }
+
     fn ending(session: &Session<'_>) {
+        unmade::ending(session);
         demand::ending(session);
     }
 
     fn ended(key: SessionKey) {
         demand::ended(key);
-        refusal::forget(key);
+        clear_keys::ended(key);
         outcome::forget(key);
         proof::ended(key);
     }

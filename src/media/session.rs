@@ -17,7 +17,7 @@ use crate::ffi::{host, sync};
 use crate::limited;
 use crate::test_hooks;
 
-use super::calls;
+use super::calls::{self, Call};
 use super::history::History;
 use super::policy::PolicyBuilder;
 use super::unheard::{self, Source};
@@ -54,6 +54,17 @@ impl fmt::Display for Names {
             }
         )
     }
+}
+
+/// Whose call it is, where SDES has told.
+#[derive(Debug, Clone, Default)]
+pub struct Owner {
+    /// The PJSIP endpoint.
+    pub endpoint: String,
+    /// The Call-ID.
+    pub call_id: String,
+    /// The peer's URI, and address if one was known.
+    pub peer: String,
 }
 
 /// The ages of the two keys in force, as of the last look.
@@ -93,6 +104,7 @@ pub struct Session {
     /// How often it is still to be looked whether the answer to an offer of ours is here.
     looks: AtomicU32,
     names: sync::Mutex<Names>,
+    owner: sync::Mutex<Owner>,
     history: History,
     _module: ModuleRef,
 }
@@ -117,6 +129,7 @@ impl Session {
             detached: AtomicBool::new(false),
             looks: AtomicU32::new(0),
             names: sync::Mutex::default(),
+            owner: sync::Mutex::default(),
             history: History::begin(rtp, remote),
             _module: ModuleRef::enter()?,
         };
@@ -160,8 +173,22 @@ impl Session {
         self.names.lock().clone()
     }
 
+    /// Whose call it is.
+    pub fn owner(&self) -> Owner {
+        self.owner.lock().clone()
+    }
+
+    /// It is this call's.
+    pub fn set_owner(&self, call: &Call) {
+        *self.owner.lock() = Owner {
+            endpoint: call.endpoint.clone(),
+            call_id: call.call_id.clone(),
+            peer: call.peer.clone(),
+        };
+    }
+
     /// Asks the instance, which is this session's.
-    fn refresh_names(&self, rtp: RtpInstance<'_>) -> Names {
+    pub fn refresh_names(&self, rtp: RtpInstance<'_>) -> Names {
         let names = Names {
             channel: rtp.channel_id(),
             peer: rtp.remote_address(),

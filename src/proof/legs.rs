@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+#[cfg(feature = "pjsip")]
+use std::time::SystemTime;
 
 use policy::facts::{Facts, Signaling};
 
@@ -14,9 +16,26 @@ use crate::media::calls::{self, SessionKey};
 use super::signaling::{self, Connection};
 use super::streams::{self, Seen};
 
+/// A call, for a list.
+#[cfg(feature = "pjsip")]
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// Whose it is.
+    pub call: calls::Call,
+    /// This side began it.
+    pub is_outgoing: bool,
+    /// When its first message came.
+    pub since: SystemTime,
+    /// What its latest message came over: `TLS TLSv1.3`.
+    pub transport: Option<String>,
+}
+
 /// What is kept of one leg: a session of PJSIP's, from its first message to its end.
 #[derive(Default)]
 struct Leg {
+    /// Whose it is, and when its first message came.
+    #[cfg(feature = "pjsip")]
+    call: Option<(calls::Call, SystemTime)>,
     /// Of what its latest message came on.
     signaling: Option<Signaling>,
     /// This side began it.
@@ -78,6 +97,8 @@ pub fn heard(session: &calls::Session<'_>, connection: Connection) {
     let (is_outgoing, has_t38) = (session.is_outgoing(), session.has_t38());
     let mut legs = LEGS.lock();
     let leg = legs.by_session.entry(session.key()).or_default();
+    leg.call
+        .get_or_insert_with(|| (session.facts(), SystemTime::now()));
     leg.signaling = Some(signaling);
     leg.is_outgoing = is_outgoing;
     leg.had_t38 |= has_t38;
@@ -100,12 +121,41 @@ pub fn answered(session: &calls::Session<'_>) {
     // The instances of before may be their last: not under the lock.
     let before = legs.forget(key);
     if let Some(leg) = legs.by_session.get_mut(&key) {
+        if let Some((call, _)) = &mut leg.call {
+            call.channel = channel.unique_id();
+        }
         let call = place.call.clone();
         leg.place = Some(place);
         legs.by_call.entry(call).or_default().push(key);
     }
     drop(legs);
     drop(before);
+}
+
+/// The calls of PJSIP's, the oldest first.
+#[cfg(feature = "pjsip")]
+pub fn live() -> Vec<Live> {
+    let mut live: Vec<Live> = {
+        let legs = LEGS.lock();
+        let live = legs.by_session.values().filter_map(|leg| {
+            let (call, since) = leg.call.clone()?;
+            let transport = leg.signaling.as_ref().map(|signaling| {
+                let version = signaling.tls.as_ref().map_or("", |tls| &tls.version);
+                format!("{} {version}", signaling.transport)
+                    .trim()
+                    .to_owned()
+            });
+            Some(Live {
+                call,
+                is_outgoing: leg.is_outgoing,
+                since,
+                transport,
+            })
+        });
+        live.collect()
+    };
+    live.sort_by_key(|live| live.since);
+    live
 }
 
 /// A leg is gone, and nobody can ask for it any more: its channel has been hung up before.
@@ -116,6 +166,18 @@ pub fn ended(key: SessionKey) {
     // What it kept of its streams may be their last: not under the lock.
     drop(legs);
     drop((leg, place));
+}
+
+/// What protects a channel at this moment, whatever did before.
+#[cfg(feature = "pjsip")]
+pub fn now(channel: Channel<'_>) -> Facts {
+    let key = calls::key_of(channel);
+    let media = streams::facts(&streams::of(channel, key.is_some()), channel.is_t38());
+    let signaling = key.and_then(|key| LEGS.lock().by_session.get(&key)?.signaling.clone());
+    Facts {
+        signaling: signaling.ok_or("no message of the call has come"),
+        media,
+    }
 }
 
 /// What is known of a channel now, and whether a call of this side's made it.

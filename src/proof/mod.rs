@@ -13,6 +13,6 @@ mod streams;
 
 pub use legs::look;
 #[cfg(feature = "pjsip")]
-pub use legs::{answered, ended, heard};
+pub use legs::{Live, answered, ended, heard, live, now};
 #[cfg(feature = "pjsip")]
 pub use signaling::{Connection, certificate};

@@ -164,6 +164,8 @@ impl<'a, 'lab> Row<'a, 'lab> {
         let ours: Vec<_> = about
             .iter()
             .filter(|line| line.contains("reason ") || line.contains("a=crypto line"))
+            // The phone speaks UDP, which is told once.
+            .filter(|line| !line.contains("keys-in-clear"))
             .collect();
         match (what, &ours[..]) {
             (None | Some(""), []) => {}

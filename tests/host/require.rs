@@ -9,7 +9,7 @@ use host_harness::pjsip::{self, Encryption, UDP};
 use crate::world::{CARRIER, CARRIER_TONE, OURS};
 
 /// Three ways to the carrier: nothing encrypted, SRTP over SIP in clear, and all of it.
-fn ways() -> String {
+pub fn ways() -> String {
     [
         pjsip::trunk("plain", CARRIER, Encryption::Plain),
         pjsip::trunk("half", CARRIER, Encryption::Sdes),
@@ -25,7 +25,7 @@ fn ways() -> String {
 }
 
 /// The carrier takes what it is offered, over either transport.
-fn carrier(lab: &Lab, authority: &Authority<'_>) -> Setup {
+pub fn carrier(lab: &Lab, authority: &Authority<'_>) -> Setup {
     let certificate = authority.issue("carrier", "carrier.example", CARRIER);
     let endpoint = pjsip::trunk("ours", OURS, Encryption::Sdes).replace(
         "media_encryption = sdes\n",

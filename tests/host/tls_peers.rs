@@ -291,7 +291,7 @@ fn a_fatal_alert_after_the_handshake() {
         (
             "late_alert",
             false,
-            "the peer closed with alert 20 bad_record_mac: its own log should tell why",
+            "the peer closed with alert 20 bad_record_mac: it ended the connection by a fatal alert; its own log should tell why",
         ),
         (
             "late_damage",

@@ -82,11 +82,13 @@ fn pjsip_vicidial(round: usize) -> String {
     text
 }
 
-/// chan_sip's own. By UDP: its TLS is none of ours, and lost requests of calls that began at once.
-fn sip_conf() -> String {
+/// chan_sip's own, with the certificate of the other one. Its TLS is none of ours.
+fn sip_conf(world: &World) -> String {
     format!(
-        "[general]\nudpbindaddr = {OURS}:5070\nmedia_address = {OURS}\ncontext = default\ndirectmedia = no\nallowguest = no\n\
-         #include \"sip-vicidial.conf\"\n"
+        "[general]\nudpbindaddr = {OURS}:5070\nmedia_address = {OURS}\ntlsenable = yes\ntlsbindaddr = {OURS}:5071\n\
+         tlscertfile = {}\ntlsprivatekey = {}\ntlscafile = {}\ntlsdontverifyserver = yes\ncontext = default\n\
+         directmedia = no\nallowguest = no\n#include \"sip-vicidial.conf\"\n",
+        world.certificate.certificate, world.certificate.key, world.authority
     )
 }
 
@@ -94,7 +96,7 @@ fn sip_conf() -> String {
 fn sip_vicidial(round: usize) -> String {
     let entry = |name: &str, host: &str| {
         format!(
-            "[{name}]\ntype = peer\nhost = {host}\nport = 5060\nencryption = yes\ncontext = default\n\
+            "[{name}]\ntype = peer\nhost = {host}\nport = 5061\ntransport = tls\nencryption = yes\ncontext = default\n\
              disallow = all\nallow = ulaw\ninsecure = port,invite\n\n"
         )
     };
@@ -218,7 +220,7 @@ fn a_generated_configuration_under_calls() {
     let carriers = &carriers[..if has_chan_sip { 2 } else { 1 }];
     let setup = ours()
         .also_modules(&["res_clialiases", "chan_sip"])
-        .file("sip.conf", &sip_conf())
+        .file("sip.conf", &sip_conf(&world))
         .file("sip-vicidial.conf", &sip_vicidial(0))
         .pjsip(&static_pjsip)
         .file("pjsip-vicidial.conf", &pjsip_vicidial(0))

@@ -19,13 +19,25 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The value of `Call-ID`, also in its compact form. `None`: there is none.
 pub fn call_id(message: &[u8]) -> Option<String> {
+    header(message, "call-id").or_else(|| header(message, "i"))
+}
+
+/// The value of the first header of this name. `None`: there is none.
+pub fn header(message: &[u8], wanted: &str) -> Option<String> {
     lines(split(message).0).find_map(|line| {
         let colon = line.iter().position(|octet| *octet == b':')?;
-        let name = line[..colon].trim_ascii();
-        let is_call_id = name.eq_ignore_ascii_case(b"call-id") || name.eq_ignore_ascii_case(b"i");
+        let is_it = line[..colon]
+            .trim_ascii()
+            .eq_ignore_ascii_case(wanted.as_bytes());
         let value = line[colon + 1..].trim_ascii();
-        is_call_id.then(|| String::from_utf8_lossy(value).into_owned())
+        is_it.then(|| String::from_utf8_lossy(value).into_owned())
     })
+}
+
+/// Whether it is a request that can be refused for what it offers (RFC 3261 section 14.2, RFC 3311 section 5.2).
+pub fn may_offer(message: &[u8]) -> bool {
+    let first = lines(message).next().unwrap_or_default();
+    first.starts_with(b"INVITE ") || first.starts_with(b"UPDATE ")
 }
 
 /// Whether it asks for nothing and gives nothing away: the end of a call or of a transaction (BYE, CANCEL, ACK, a refusal), or

@@ -1,8 +1,9 @@
-//! The last look at each SIP message before it leaves: a module of pjsip's own behind the one that encodes messages, so that the
-//! octets and the transport are those of the wire.
+//! The last look at each SIP message before it leaves, and the first at each that comes: a module of pjsip's own between the one that
+//! encodes messages and the wire, so that the octets and the transport are those of the wire.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
+use std::ptr;
 
 use super::{Status, strings};
 use crate::ffi::guard::guard;
@@ -11,13 +12,87 @@ use crate::ffi::opaque::Opaque;
 use crate::ffi::{sys, text};
 
 /// Before `PJSIP_MOD_PRIORITY_TRANSPORT_LAYER` (8): messages go out through the modules from the highest number to the lowest,
-/// and that one encodes them.
+/// and that one encodes them. What comes goes from the lowest to the highest.
 const PRIORITY: i32 = 4;
 
-/// Which messages may leave.
+/// Which messages may leave, and come in. Called in any thread of PJSIP's, with locks of pjsip's: nothing of Asterisk's is asked.
 pub trait Gate: 'static {
-    /// `false`: it does not. Called in any thread of PJSIP's, with locks of pjsip's: it asks nothing of Asterisk's.
+    /// `false`: it does not leave.
     fn may_leave(message: &Outgoing<'_>) -> bool;
+
+    /// What becomes of one that has come, and that has a body or is a redirection.
+    fn come(message: &Incoming<'_>) -> Comes;
+}
+
+/// What becomes of a message that has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comes {
+    /// It comes in.
+    Whole,
+    /// Without its body, so that nobody acts on it. A redirection comes as `488 Not Acceptable Here`.
+    WithoutBody,
+    /// A request that is answered with this status, and goes no further.
+    Answered(u16),
+}
+
+/// A message that has come.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    data: *const sys::pjsip_rx_data,
+    _alive: PhantomData<&'a sys::pjsip_rx_data>,
+}
+
+impl Incoming<'_> {
+    /// # Safety
+    ///
+    /// A message that pjsip has parsed, which lives as long as the value and does not change.
+    pub(super) unsafe fn new(data: *const sys::pjsip_rx_data) -> Self {
+        Self {
+            data,
+            _alive: PhantomData,
+        }
+    }
+
+    /// Its octets.
+    pub fn octets(&self) -> &[u8] {
+        // SAFETY: a message that lives while the value does, and does not change.
+        unsafe {
+            let info = &raw const (*self.data).msg_info;
+            let length = usize::try_from((*info).len).unwrap_or(0);
+            if (*info).msg_buf.is_null() {
+                return &[];
+            }
+            std::slice::from_raw_parts((*info).msg_buf.cast::<u8>().cast_const(), length)
+        }
+    }
+
+    /// What it came over.
+    pub fn over(&self) -> Over {
+        // SAFETY: a message, or a clone of one, holds a count of the transport that it came over.
+        unsafe { Over::of((*self.data).tp_info.transport) }
+    }
+
+    /// Its status; `None`: it is a request.
+    pub fn status(&self) -> Option<u16> {
+        // SAFETY: parsed, by `new`; the kind says which part of the union there is.
+        unsafe {
+            let message = (*self.data).msg_info.msg;
+            if (*message).type_ != sys::PJSIP_RESPONSE_MSG {
+                return None;
+            }
+            u16::try_from((*message).line.status.code).ok()
+        }
+    }
+
+    fn has_body(&self) -> bool {
+        // SAFETY: parsed, by `new`.
+        unsafe { !(*(*self.data).msg_info.msg).body.is_null() }
+    }
+}
+
+/// Whether a status redirects (RFC 3261 section 21.3).
+pub fn redirects(status: u16) -> bool {
+    status / 100 == 3
 }
 
 /// A message on its way out.
@@ -73,7 +148,7 @@ impl Over {
             if let Some(security) = super::transport::security_of(transport) {
                 return Self::Ours(security);
             }
-            if (*transport).flag & sys::PJSIP_TRANSPORT_SECURE != 0 {
+            if super::transport::is_secure(transport) {
                 return Self::Foreign;
             }
             Self::InClear(text((*transport).type_name).unwrap_or_default())
@@ -92,6 +167,53 @@ unsafe extern "C" fn on_tx<G: Gate>(data: *mut sys::pjsip_tx_data) -> sys::pj_st
             Status::SUCCESS
         } else {
             Status::CANCELLED.raw()
+        }
+    })
+}
+
+/// `488 Not Acceptable Here`.
+const NOT_ACCEPTABLE_HERE: c_int = 488;
+
+unsafe extern "C" fn on_rx<G: Gate>(data: *mut sys::pjsip_rx_data) -> sys::pj_bool_t {
+    /// Others see it.
+    const GO_ON: sys::pj_bool_t = 0;
+    const TAKEN: sys::pj_bool_t = 1;
+    // After a panic nobody acts on it.
+    guard(TAKEN, || {
+        // SAFETY: pjsip hands a message that it has parsed, and nobody else has yet.
+        let message = unsafe { Incoming::new(data) };
+        let redirects = message.status().is_some_and(redirects);
+        if !message.has_body() && !redirects {
+            return GO_ON;
+        }
+        match G::come(&message) {
+            Comes::Whole => GO_ON,
+            Comes::WithoutBody => {
+                // SAFETY: as above; the body lies in the message's pool, and whoever reads it finds none.
+                unsafe {
+                    let message = (*data).msg_info.msg;
+                    (*message).body = ptr::null_mut();
+                    if redirects {
+                        (*message).line.status.code = NOT_ACCEPTABLE_HERE;
+                    }
+                }
+                GO_ON
+            }
+            Comes::Answered(status) => {
+                // SAFETY: PJSIP's endpoint, which lives while a module is registered with it, and the request that came. The
+                // response has no further headers and no body.
+                unsafe {
+                    sys::pjsip_endpt_respond_stateless(
+                        sys::ast_sip_get_pjsip_endpoint(),
+                        data,
+                        status.into(),
+                        ptr::null(),
+                        ptr::null(),
+                        ptr::null(),
+                    );
+                }
+                TAKEN
+            }
         }
     })
 }
@@ -120,6 +242,8 @@ pub fn register<G: Gate>(_: Pjsip) -> Option<Registration> {
         (*module).priority = PRIORITY;
         (*module).on_tx_request = Some(on_tx::<G>);
         (*module).on_tx_response = Some(on_tx::<G>);
+        (*module).on_rx_request = Some(on_rx::<G>);
+        (*module).on_rx_response = Some(on_rx::<G>);
         (sys::ast_sip_register_service(module) == 0).then_some(Registration(()))
     }
 }

@@ -14,6 +14,7 @@ pub mod factory;
 pub mod gate;
 pub mod hangup;
 pub mod pjproject;
+pub mod reading;
 pub mod rx;
 pub mod servant;
 pub mod session;

@@ -63,6 +63,7 @@ pub trait Carrier: Send + Sync {
 }
 
 pub use connection::Connection;
+pub(super) use connection::is_secure;
 
 /// Which side began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

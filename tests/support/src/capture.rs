@@ -124,6 +124,16 @@ impl Datagram {
             .any(|port| (5060..5100).contains(port))
     }
 
+    /// Whether it describes a stream that is on, without keys for it.
+    fn describes_in_clear(&self) -> bool {
+        let text = String::from_utf8_lossy(&self.data);
+        let mut streams = text.split("\r\nm=").skip(1);
+        streams.any(|stream| {
+            let is_off = stream.split(' ').nth(1) == Some("0");
+            !is_off && !stream.contains("a=crypto:") && !stream.contains("a=fingerprint:")
+        })
+    }
+
     /// Whether it is a G.711 packet whose audio can be heard. `tones`: what the call sent.
     pub fn is_audio(&self, tones: &[f64]) -> bool {
         self.rtp()
@@ -177,6 +187,14 @@ impl Wire {
         self.datagrams
             .iter()
             .filter(|datagram| *end(datagram) == host && datagram.rtp().is_some())
+            .collect()
+    }
+
+    /// What a host sent in clear of calls: RTP whose audio can be heard, and SIP that describes a stream without keys.
+    pub fn in_clear_from(&self, host: &str, tones: &[f64]) -> Vec<&Datagram> {
+        let host: Ipv4Addr = host.parse().expect("an address");
+        let sent = self.datagrams.iter().filter(|it| *it.source.ip() == host);
+        sent.filter(|it| it.is_audio(tones) || (it.is_sip() && it.describes_in_clear()))
             .collect()
     }
 

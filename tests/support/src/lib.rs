@@ -8,6 +8,7 @@
 //! - [`pjsip`]: pieces of configuration that several tests want alike
 //! - [`baresip`], [`sipp`], [`certificates`]: the peers that we did not write
 //! - [`sip`]: SIP over TLS by hand, for what no real peer does; its TLS is OpenSSL's
+//! - [`websocket`]: SIP over WebSockets by hand
 //! - [`names`]: the lab's DNS
 //! - [`peer`]: a phone by hand and by libsrtp, for what no real phone can be made to do
 //! - [`capture`], [`audio`], [`wav`]: what was on the wire, and whether it can be heard
@@ -35,3 +36,4 @@ pub mod sipp;
 mod tool;
 pub mod wait;
 pub mod wav;
+pub mod websocket;

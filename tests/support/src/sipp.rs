@@ -27,6 +27,10 @@ pub enum Plan {
     Expect(u16),
     /// It answers a call with its SDP and expects to be hung up on.
     Answer,
+    /// It forwards a call to this URI (302).
+    Forward(String),
+    /// It refuses a call with this status.
+    Refuse(u16),
 }
 
 impl Call {
@@ -57,7 +61,7 @@ impl Call {
             "-error_file",
             "/dev/stdout",
         ];
-        if !matches!(plan, Plan::Answer) {
+        if matches!(plan, Plan::Expect(_)) {
             args.push(&target);
         }
         lab.spawn(&self.id, "sipp", &args)
@@ -84,6 +88,13 @@ impl Call {
                 // The acknowledgement of a refusal is part of the INVITE's transaction: three messages back.
                 request("ACK", 1, "[branch-3]", "")
             ),
+            Plan::Refuse(status) => format!(
+                "<recv request=\"INVITE\"/>{}<recv request=\"ACK\"/>",
+                send(
+                    &format!("SIP/2.0 {status} Refused\n{MIRRORED}\n{NO_BODY}"),
+                    true
+                )
+            ),
             Plan::Answer => {
                 let ok = format!(
                     "SIP/2.0 200 OK\n{MIRRORED}\nContact: <sip:sipp@[local_ip]:[local_port]>\n"
@@ -94,6 +105,15 @@ impl Call {
                     send(&(ok + NO_BODY), false)
                 )
             }
+            Plan::Forward(to) => format!(
+                "<recv request=\"INVITE\"/>{}<recv request=\"ACK\"/>",
+                send(
+                    &format!(
+                        "SIP/2.0 302 Moved Temporarily\n{MIRRORED}\nContact: <{to}>\n{NO_BODY}"
+                    ),
+                    true
+                )
+            ),
         };
         format!(
             "<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<scenario name=\"{}\">\n{steps}\n</scenario>\n",

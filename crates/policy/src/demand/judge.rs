@@ -23,10 +23,7 @@ impl Demand {
         if !self.media || line.port == 0 {
             return Ok(());
         }
-        let is_secure = line
-            .transport
-            .split('/')
-            .any(|part| part.eq_ignore_ascii_case("SAVP") || part.eq_ignore_ascii_case("SAVPF"));
+        let is_secure = line.is_secure();
         let keys = match (line.has_fingerprint, line.suites.is_empty()) {
             (true, _) if is_secure => KeySource::Dtls,
             (false, false) => KeySource::Sdes,
@@ -149,6 +146,20 @@ pub struct DescribedMedia {
     pub suites: Vec<Option<Suite>>,
     /// Whether it, or the session, has `a=fingerprint`.
     pub has_fingerprint: bool,
+}
+
+impl DescribedMedia {
+    /// Whether its profile is one of SRTP's.
+    fn is_secure(&self) -> bool {
+        self.transport
+            .split('/')
+            .any(|part| part.eq_ignore_ascii_case("SAVP") || part.eq_ignore_ascii_case("SAVPF"))
+    }
+
+    /// Whether it has keys, and leaves it to the other side to use them.
+    pub fn is_optional(&self) -> bool {
+        !self.is_secure() && !self.suites.is_empty()
+    }
 }
 
 /// What a message goes over.

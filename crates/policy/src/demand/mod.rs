@@ -5,6 +5,7 @@
 
 pub mod identity;
 mod judge;
+mod leg;
 mod parse;
 mod unmet;
 

@@ -54,6 +54,8 @@ pub enum Unmet {
     },
     /// The demand is not one.
     Impossible(String),
+    /// The peer forwards a call that an originate made, for which Asterisk makes a channel that knows nothing of the demand.
+    Forwarded,
     /// The leg is not one of PJSIP's, or its begin was not seen.
     Unseen,
 }
@@ -72,23 +74,7 @@ impl Unmet {
 
     /// A stable code, for `${CIPHERTRUNK_REASON}`.
     pub fn code(&self) -> &'static str {
-        match self {
-            Self::SignalingInClear(_) => "signaling-in-clear",
-            Self::Version { .. } => "signaling-version",
-            Self::NotOurs => "signaling-unknown",
-            Self::NotVerified => "not-verified",
-            Self::Name(_) => "other-name",
-            Self::Certificate { fault, .. } => match fault {
-                Fault::Missing => "no-certificate",
-                Fault::Unverified => "certificate-not-verified",
-                Fault::Other => "other-certificate",
-            },
-            Self::MediaInClear(_) => "media-in-clear",
-            Self::Suite(_) | Self::DtlsSuite { .. } => "media-suite",
-            Self::KeySource { .. } => "media-key-source",
-            Self::Impossible(_) => "bad-demand",
-            Self::Unseen => "unknown-leg",
-        }
+        crate::reasons::demand::of(self).code
     }
 }
 
@@ -168,8 +154,12 @@ impl fmt::Display for Unmet {
                 "keys from {wanted} are required, and they come from {found}: set media_encryption of the endpoint"
             ),
             Self::Impossible(reason) => write!(f, "the demand cannot be met: {reason}"),
+            Self::Forwarded => f.write_str(
+                "the peer forwards it, and what an originate demands does not follow a forward: originate a Local channel, whose \
+                 dialplan dials",
+            ),
             Self::Unseen => f.write_str(
-                "both legs are required to be encrypted, and nothing is known of this one: it is no call of PJSIP's that began \
+                "the leg is required to be encrypted, and nothing is known of it: it is no call of PJSIP's that began \
                  after Ciphertrunk was loaded",
             ),
         }

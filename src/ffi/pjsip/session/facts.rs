@@ -8,6 +8,8 @@ use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 use std::ptr::{self, NonNull};
 
+use policy::demand::DescribedMedia;
+use srtp::Suite;
 use srtp::sdes::MediaLine;
 use srtp::sdes::negotiation::Exchange;
 use zeroize::Zeroizing;
@@ -279,6 +281,54 @@ impl Session<'_> {
             .collect()
     }
 
+    /// The media lines of the peer's offer, while it is not answered.
+    pub fn offer(&self) -> Vec<DescribedMedia> {
+        if self.exchange() != Exchange::TheirOffer {
+            return Vec::new();
+        }
+        let Some(description) = self.remote_description() else {
+            return Vec::new();
+        };
+        // SAFETY: a description in the dialog's pool, which does not change in this task; the texts of its lines lie there too.
+        unsafe {
+            let description = &*description;
+            let has = |attributes: &[*mut sys::pjmedia_sdp_attr], count: u32| {
+                let count = usize::try_from(count).unwrap_or(0);
+                let attributes = attributes.get(..count).unwrap_or_default();
+                attributes
+                    .iter()
+                    .any(|attribute| strings::to_text((**attribute).name) == "fingerprint")
+            };
+            let of_all = has(&description.attr, description.attr_count);
+            media_of(description)
+                .iter()
+                .map(|media| {
+                    let media = &**media;
+                    let suite = |line: &Zeroizing<String>| {
+                        Suite::from_name(line.split_ascii_whitespace().nth(1)?)
+                    };
+                    DescribedMedia {
+                        kind: strings::to_text(media.desc.media),
+                        port: media.desc.port,
+                        transport: strings::to_text(media.desc.transport),
+                        suites: crypto_of(media).iter().map(suite).collect(),
+                        has_fingerprint: of_all || has(&media.attr, media.attr_count),
+                    }
+                })
+                .collect()
+        }
+    }
+
+    /// Why a call of ours ended, in the words of pjsip. `None`: the peer began it.
+    pub fn end_text(&self) -> Option<String> {
+        if !self.is_outgoing() {
+            return None;
+        }
+        // SAFETY: alive; its INVITE session, which is there by what was just asked, changes only in the serializer, and the text lies in
+        // the dialog's pool.
+        Some(unsafe { strings::to_text((*(*self.raw.as_ptr()).inv_session).cause_text) })
+    }
+
     /// Whether the packets of line `number` go over the transport of a line before it.
     fn is_bundled(&self, number: usize) -> bool {
         let group = |wanted: &dyn Fn(usize) -> bool| {
@@ -307,6 +357,13 @@ impl Session<'_> {
                 false => sorcery::options(endpoint.cast()),
             }
         }
+    }
+
+    /// Whether its endpoint takes keys in descriptions (`media_encryption = sdes`).
+    pub fn takes_sdes(&self) -> bool {
+        let options = self.endpoint_options();
+        let kind = options.get("media_encryption");
+        kind.is_some_and(|kind| kind.eq_ignore_ascii_case("sdes"))
     }
 
     /// Its channel, once it has one.

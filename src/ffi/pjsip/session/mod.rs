@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 use std::ptr;
 
 use crate::ffi::ao2::Ao2;
-use crate::ffi::call::Call;
+use crate::ffi::call::{Call, SessionKey};
+use crate::ffi::channel::OwnedChannel;
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::sdes::Stream;
 use crate::ffi::sync::Mutex;
@@ -24,7 +25,7 @@ use crate::ffi::sys;
 pub use channel::{key_of, media_of};
 pub use facts::Session;
 pub use refresh::{later_by_channel, offer_again};
-pub use supplement::{Incoming, Registration, Supplement, register};
+pub use supplement::{Registration, Supplement, register};
 
 /// Live sessions and the addresses of their serializers, by address. Addresses only: nothing is read through them outside
 /// of [`find`].
@@ -59,6 +60,18 @@ fn is_of(rtp: RtpInstance<'_>) -> impl Fn(*const sys::ast_sip_session_media) -> 
         // SAFETY: `find` vouches for the session's media.
         unsafe { (*media).rtp == rtp.as_ptr() }
     }
+}
+
+/// The channel of a call, asked from within that call's serializer; `None` elsewhere, and before it has one.
+pub fn channel_of(key: SessionKey) -> Option<OwnedChannel> {
+    // SAFETY: reads a thread-local of Asterisk's.
+    let serializer = unsafe { sys::ct_current_serializer() };
+    if serializer.is_null() || LIVE.lock().get(&key.0) != Some(&serializer.addr()) {
+        return None;
+    }
+    // SAFETY: a live session, as `find` argues; it stays while a task of its serializer runs, which has a reference.
+    let session = unsafe { Session::from_raw(ptr::with_exposed_provenance_mut(key.0)) }?;
+    session.channel().map(OwnedChannel::share)
 }
 
 /// The call that a stream belongs to, likewise.

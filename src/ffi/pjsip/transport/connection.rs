@@ -7,6 +7,9 @@ use sip_tls::TlsInfo;
 use super::callbacks::if_ours;
 use crate::ffi::{sys, text};
 
+/// The names of the types that encrypt, whoever's they are and over IPv4 or IPv6.
+const ENCRYPTED: [&str; 2] = ["TLS", "WSS"];
+
 /// A connection, of any transport.
 #[derive(Debug, Clone)]
 pub struct Connection {
@@ -16,6 +19,20 @@ pub struct Connection {
     pub is_secure: bool,
     /// Of a TLS connection of ours.
     pub tls: Option<Arc<TlsInfo>>,
+}
+
+/// Whether a transport encrypts. The type alone does not say: res_pjsip_transport_websocket has one type for WebSockets over TLS and
+/// in clear, which is marked as secure; the two differ in name.
+///
+/// # Safety
+///
+/// The transport lives during the call.
+pub(in crate::ffi) unsafe fn is_secure(transport: *const sys::pjsip_transport) -> bool {
+    // SAFETY: alive, by the caller. A flag and a name that do not change once it is made.
+    unsafe {
+        (*transport).flag & sys::PJSIP_TRANSPORT_SECURE != 0
+            && text((*transport).type_name).is_some_and(|name| ENCRYPTED.contains(&name.as_str()))
+    }
 }
 
 impl Connection {
@@ -30,7 +47,7 @@ impl Connection {
             let transport = (*rdata).tp_info.transport;
             Self {
                 kind: text((*transport).type_name).unwrap_or_default(),
-                is_secure: (*transport).flag & sys::PJSIP_TRANSPORT_SECURE != 0,
+                is_secure: is_secure(transport),
                 tls: if_ours(transport).and_then(|raw| raw.carrier.tls()),
             }
         }

@@ -343,6 +343,12 @@ impl Phone {
     /// Has Asterisk transfer its other side to an extension; with `replaces`, to the call of that phone instead (RFC 3891), by
     /// whose number it is. Waits until Asterisk says that it is done.
     pub fn transfer(&mut self, extension: &str, replaces: Option<&Phone>) {
+        let done = self.try_transfer(extension, replaces);
+        assert!(done.starts_with("SIP/2.0 200"), "{done}");
+    }
+
+    /// [`Phone::transfer`]; what Asterisk says became of it.
+    pub fn try_transfer(&mut self, extension: &str, replaces: Option<&Phone>) -> String {
         let tag = |side: &str| {
             side.split_once(";tag=")
                 .expect("a dialog's tag")
@@ -366,9 +372,10 @@ impl Phone {
         let answer = self.wait(|message| message.status().is_some_and(|status| status >= 200));
         assert_eq!(answer.status(), Some(202), "{}", answer.first);
         let done = self.wait(|message| {
-            message.first.starts_with("NOTIFY ") && message.body.starts_with("SIP/2.0 200")
+            message.first.starts_with("NOTIFY ") && !message.body.starts_with("SIP/2.0 1")
         });
         self.respond(&done, "200 OK", "");
+        done.body
     }
 
     fn describe(&mut self, what: &Description) -> String {

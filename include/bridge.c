@@ -1,0 +1,53 @@
+/*
+ * Ciphertrunk: Asterisk's bridges, whose structures are for C.
+ *
+ * Copyright (C) 2026 The Ciphertrunk authors
+ * SPDX-License-Identifier: GPL-2.0-only WITH the linking permission in LICENSE
+ */
+#include "shim.h"
+
+#include "asterisk/bridge.h"
+#include "asterisk/bridge_channel.h"
+#include "asterisk/bridge_technology.h"
+#include "asterisk/channel.h"
+#include "asterisk/global_datastores.h"
+
+void ct_bridge_each(struct ast_bridge *bridge, void (*each)(struct ast_channel *channel, void *data), void *data)
+{
+	struct ast_bridge_channel *bridge_channel;
+
+	AST_LIST_TRAVERSE(&bridge->channels, bridge_channel, entry) {
+		each(bridge_channel->chan, data);
+	}
+}
+
+void **ct_bridge_private(struct ast_bridge *bridge)
+{
+	return &bridge->tech_pvt;
+}
+
+unsigned int ct_channel_secure_bridge(struct ast_channel *channel)
+{
+	struct ast_datastore *datastore;
+	unsigned int demanded = 0;
+
+	ast_channel_lock(channel);
+	datastore = ast_channel_datastore_find(channel, &secure_call_info, NULL);
+	if (datastore) {
+		struct ast_secure_call_store *store = datastore->data;
+
+		demanded = (store->signaling ? CT_SECURE_SIGNALING : 0) | (store->media ? CT_SECURE_MEDIA : 0);
+	}
+	ast_channel_unlock(channel);
+	return demanded;
+}
+
+int ct_channel_runs_dialplan(struct ast_channel *channel)
+{
+	int runs;
+
+	ast_channel_lock(channel);
+	runs = ast_channel_pbx(channel) != NULL || ast_test_flag(ast_channel_flags(channel), AST_FLAG_ORIGINATED);
+	ast_channel_unlock(channel);
+	return runs;
+}

@@ -1,0 +1,98 @@
+//! A function in a channel technology's table, exchanged for one of ours, which calls it. The table is a static variable of the
+//! technology's module that any module may change (`ast_get_channel_tech`).
+
+use std::ffi::CStr;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use super::module_ref::ModuleRef;
+use super::sys;
+
+/// The function that was there, while ours stands there.
+pub struct Original(AtomicPtr<()>);
+
+impl Original {
+    pub(super) const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// As an address; NULL: ours has never stood there.
+    pub(super) fn get(&self) -> *mut () {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// That ours stands there; dropping it puts the other back.
+pub struct Exchange {
+    place: &'static AtomicPtr<()>,
+    ours: *mut (),
+    original: &'static Original,
+    what: &'static str,
+}
+
+// SAFETY: the pointer is an address of a function, and is compared.
+unsafe impl Send for Exchange {}
+
+impl std::fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Exchange({})", self.what)
+    }
+}
+
+impl Exchange {
+    /// Once at a time for each `original`. `None`: there is no such technology, or it has no such function.
+    ///
+    /// # Safety
+    ///
+    /// The technology's module stays while the value lives. `field` tells where the table has a function, and `ours` is one of its
+    /// type, which calls `original` as one.
+    pub(super) unsafe fn new(
+        technology: &CStr,
+        field: impl FnOnce(*mut sys::ast_channel_tech) -> *mut *mut (),
+        ours: *mut (),
+        original: &'static Original,
+        what: &'static str,
+    ) -> Option<Self> {
+        // SAFETY: a text that stays during the call. The table is writable and stays, by the caller; the place is one aligned word of
+        // it, which Asterisk reads as such.
+        let place = unsafe {
+            let table = sys::ast_get_channel_tech(technology.as_ptr()).cast_mut();
+            if table.is_null() {
+                return None;
+            }
+            AtomicPtr::from_ptr(field(table))
+        };
+        let before = place.load(Ordering::Acquire);
+        if before.is_null() {
+            return None;
+        }
+        // Where it could not be put back, ours may stand there still.
+        if before != ours {
+            original.0.store(before, Ordering::Release);
+        }
+        place.store(ours, Ordering::Release);
+        Some(Self {
+            place,
+            ours,
+            original,
+            what,
+        })
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let original = self.original.get();
+        let back =
+            self.place
+                .compare_exchange(self.ours, original, Ordering::AcqRel, Ordering::Acquire);
+        if back.is_err() {
+            // Somebody stands before us and calls us: the library stays.
+            std::mem::forget(ModuleRef::take());
+            log::error!(
+                "another module has taken the place of {}: Ciphertrunk cannot be unloaded",
+                self.what
+            );
+        }
+    }
+}
