@@ -257,8 +257,7 @@ impl Gate for Gatekeeper {
         };
         drop(calls);
         if is_new {
-            let what = format!("a message of a call with endpoint {endpoint} {what}");
-            report(&endpoint, "", &call_id, &what, &unmet);
+            report(&endpoint, "", &call_id, what, &unmet);
         }
         comes
     }
@@ -316,8 +315,8 @@ pub fn permits_dtls(channel: &str, suite: Suite) -> bool {
     if is_known {
         return false;
     }
-    let what = format!("a call with endpoint {endpoint} is hung up");
-    report(&endpoint, "", &call_id, &what, &unmet);
+    let what = "is not sent, and the call is hung up";
+    report_of("a stream", &endpoint, "", &call_id, what, &unmet);
     false
 }
 
@@ -345,11 +344,14 @@ fn may_go(
 }
 
 fn report_unsent(endpoint: &str, call_id: &str, unmet: &Unmet) {
-    let what = format!("a message of a call with endpoint {endpoint} is not sent");
-    report(endpoint, "", call_id, &what, unmet);
+    report(endpoint, "", call_id, "is not sent", unmet);
 }
 
 fn report(endpoint: &str, peer: &str, call_id: &str, what: &str, unmet: &Unmet) {
+    report_of("a message", endpoint, peer, call_id, what, unmet);
+}
+
+fn report_of(subject: &str, endpoint: &str, peer: &str, call_id: &str, what: &str, unmet: &Unmet) {
     let who = Who {
         peer,
         endpoint,
@@ -360,7 +362,10 @@ fn report(endpoint: &str, peer: &str, call_id: &str, what: &str, unmet: &Unmet) 
         Level::Warn,
         unmet.code(),
         endpoint,
-        format_args!("{what} ({}): {unmet}. Call-ID {call_id}", unmet.code()),
+        format_args!(
+            "{subject} of a call with endpoint {endpoint} {what} ({}): {unmet}. Call-ID {call_id}",
+            unmet.code()
+        ),
     );
 }
 
@@ -433,10 +438,7 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
         &facts.endpoint,
         &facts.peer,
         &facts.call_id,
-        &format!(
-            "a message of a call with endpoint {} from {} is refused",
-            facts.endpoint, facts.peer
-        ),
+        &format!("from {} is refused", facts.peer),
         &unmet,
     );
     session.refuse(status_of(&unmet));

@@ -34,9 +34,9 @@ rows! {
     Unmet::MediaInClear(_) => "media-in-clear", "before a description left, or when one came", Either,
         "SRTP is required, and a media line has none",
         "set media_encryption of the endpoint, without media_encryption_optimistic, or have the peer offer SRTP";
-    Unmet::Suite(_) | Unmet::DtlsSuite { .. } => "media-suite", "before a description left, or when one came", Either,
+    Unmet::Suite(_) | Unmet::DtlsSuite { .. } => "media-suite", "before a description left, or when one came, or behind the DTLS handshake", Either,
         "a certain crypto suite or a stronger one is required, and none is there",
-        "add it to offer and accept of the endpoint's section in ciphertrunk.conf, or have the peer offer it";
+        "add it to offer and accept of the endpoint's section in ciphertrunk.conf, or have the peer offer it; DTLS-SRTP has AES_CM_128_HMAC_SHA1_80, or _32 with srtp_tag_32 = yes, and no other";
     Unmet::KeySource { .. } => "media-key-source", "before a description left, or when one came", Either,
         "keys from SDES, or from DTLS-SRTP, are required, and they come from the other",
         "set media_encryption of the endpoint";
