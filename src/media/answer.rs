@@ -7,6 +7,7 @@
 use srtp::sdes::Fault;
 
 use crate::demand;
+use crate::drain;
 use crate::proof::{self, Connection};
 
 use super::calls::{Incoming, Session, SessionKey, Supplement};
@@ -17,6 +18,10 @@ use super::refusal::{self, Refusal};
 pub struct Answers;
 
 impl Supplement for Answers {
+    fn begun(key: SessionKey) {
+        drain::begun(key);
+    }
+
     fn heard(session: &Session<'_>, connection: Connection) {
         proof::heard(session, connection);
     }
@@ -64,6 +69,7 @@ impl Supplement for Answers {
 
     fn ended(key: SessionKey) {
         demand::ended(key);
+        drain::ended(key);
         refusal::forget(key);
         outcome::forget(key);
         proof::ended(key);
