@@ -4,9 +4,11 @@
 //! [`module`](crate::module) gives up what brings new calls and connections in; what is left is looked after here, by the
 //! [watch](crate::media::watch)'s thread.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::ffi::call::SessionKey;
 use crate::ffi::module_ref;
 use crate::ffi::sync::Mutex;
 use crate::media::{calls, registry};
@@ -43,6 +45,28 @@ pub fn end() -> bool {
     let mut stage = STAGE.lock();
     ON.store(false, Ordering::Release);
     stage.take().is_some()
+}
+
+/// Calls of PJSIP's that have begun since. There are none known where nobody makes demands of calls.
+static LATE: Mutex<BTreeSet<SessionKey>> = Mutex::new(BTreeSet::new());
+
+/// A call of PJSIP's begins.
+#[cfg(feature = "pjsip")]
+pub fn begun(key: SessionKey) {
+    if is_on() {
+        LATE.lock().insert(key);
+    }
+}
+
+/// It has ended.
+#[cfg(feature = "pjsip")]
+pub fn ended(key: SessionKey) {
+    LATE.lock().remove(&key);
+}
+
+/// Whether a call that is known began while the module was being drained.
+pub fn is_late(key: SessionKey) -> bool {
+    LATE.lock().contains(&key)
 }
 
 /// What keeps the module.

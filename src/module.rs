@@ -187,9 +187,10 @@ impl Module {
 
     fn take_supplement(&mut self) -> Result<(), String> {
         #[cfg(feature = "pjsip")]
-        if self.pjsip.is_some() && !drain::is_on() {
+        if self.pjsip.is_some() && (!drain::is_on() || demand::may_be()) {
             self.supplement
                 .get_or_insert_with(engine::register_supplement);
+            demand::set_seen(true);
         }
         done("load-supplement")
     }
@@ -245,6 +246,13 @@ impl Module {
         done("load-actions")
     }
 
+    /// Sessions that begin are not known from here on, and nothing can be demanded of them.
+    fn stop_looking(&mut self) {
+        #[cfg(feature = "pjsip")]
+        demand::set_seen(false);
+        self.supplement = None;
+    }
+
     /// Gives up everything that could still call us, what takes longest first. Calls are served until nobody is left and
     /// nobody can come in: then the SRTP engine goes.
     ///
@@ -273,7 +281,7 @@ impl Module {
         }
         fault::wait_for_a_user("unload-late");
         // Each session that has a copy of it is a use of the module: from here on there is no new one.
-        self.supplement = None;
+        self.stop_looking();
         #[cfg(feature = "pjsip")]
         {
             self.demands = None;
@@ -363,6 +371,14 @@ pub fn reload() -> bool {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock();
     let is_good = config::load();
+    // It may demand what was not demanded when a drain began.
+    if drain::is_on()
+        && let Some(mut module) = MODULE.try_lock()
+        && let Some(module) = module.as_mut()
+        && let Err(reason) = module.take_supplement()
+    {
+        log::error!("new calls are not looked at: {reason}");
+    }
     #[cfg(feature = "pjsip")]
     let is_good = transport::current().is_none_or(|tls| {
         tls.reload();
@@ -379,8 +395,14 @@ pub fn drain() -> bool {
         return false;
     };
     let is_new = drain::begin();
-    // Each session that has a copy of it is a use of the module; new ones have none.
-    module.supplement = None;
+    // Each session that has a copy of it is a use of the module; new ones have none, unless they may have demands.
+    #[cfg(feature = "pjsip")]
+    let are_new_seen = demand::may_be();
+    #[cfg(not(feature = "pjsip"))]
+    let are_new_seen = false;
+    if !are_new_seen {
+        module.stop_looking();
+    }
     if let Some(tls) = transport::current() {
         tls.give_back();
     }

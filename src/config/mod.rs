@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use policy::chan_sip;
-use policy::config::parse;
 pub use policy::config::{Config, Srtp};
+use policy::config::{fallback, parse};
 use policy::modules::ModulesConf;
 use policy::rtp_conf::is_replay_protection_off;
 #[cfg(feature = "pjsip")]
@@ -69,37 +69,50 @@ pub fn key_log() -> Option<KeyLog> {
     current.as_ref()?.key_log.clone()
 }
 
-/// Reads the file and puts it in force. A bad file changes nothing: each problem is a line in the log, and the last good
-/// state stays (at the first load: the defaults). `false`: not all of it is in force.
+/// Reads the file and puts it in force. A bad file changes nothing: each problem is a line in the log, and the last good state stays. At
+/// the first load there is none: the defaults are in force, with what the file demands as far as it can be read. What cannot be read
+/// may demand anything, and no call of that endpoint, or of any, is good enough.
+///
+/// `false`: not all of it is in force.
 pub fn load() -> bool {
     tell_of_rtp_conf();
     let read = match file::load(FILE) {
         Ok(sections) => parse(&sections).map_err(|problems| {
-            for problem in problems {
+            for problem in &problems {
                 log::error!("{FILE}: {problem}");
             }
+            fallback(&sections, &problems)
         }),
+        Err(Unread::Missing) if current().has_demands() => {
+            log::error!("{FILE} is gone, and it had demands. An empty one takes them back");
+            Err(unknown())
+        }
         Err(Unread::Missing) => {
             log::debug!("there is no {FILE}: the defaults are in force");
             Ok(Config::default())
         }
         Err(Unread::Unreadable(reason)) => {
             log::error!("{FILE}: it cannot be read: {reason}");
-            Err(())
+            Err(unknown())
         }
         // Asterisk has said what is wrong.
-        Err(Unread::Invalid) => Err(()),
+        Err(Unread::Invalid) => Err(unknown()),
     };
     *FAILED.lock() = read.is_err().then(SystemTime::now);
     match read {
         Ok(config) => put(config),
-        Err(()) if is_loaded() => {
+        Err(_) if is_loaded() => {
             log::error!("{FILE} is not used: the last good state stays in force");
             false
         }
-        Err(()) => {
-            put(Config::default());
-            log::error!("{FILE} is not used: the defaults are in force");
+        Err(fallback) => {
+            let demands = if fallback.has_demands() {
+                ", and calls of which it demands something that cannot be read are refused"
+            } else {
+                ""
+            };
+            put(fallback);
+            log::error!("{FILE} is not used: the defaults are in force{demands}");
             false
         }
     }
@@ -108,6 +121,11 @@ pub fn load() -> bool {
 /// When the file was read last, if that could not be used.
 pub fn failed() -> Option<SystemTime> {
     *FAILED.lock()
+}
+
+/// In the place of a file of which nothing is known.
+fn unknown() -> Config {
+    Config::unknown("ciphertrunk.conf cannot be read, so nobody knows what it demands")
 }
 
 /// Says what of `rtp.conf` is not honoured. What is wrong with that file is Asterisk's to say.

@@ -11,8 +11,11 @@ mod function;
 mod secure;
 mod together;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use policy::demand::{Demand, Unmet};
 
+use crate::config;
 use crate::ffi::bridge as bridge_technology;
 use crate::ffi::channel::Channel;
 use crate::ffi::datastore;
@@ -87,8 +90,31 @@ fn words(channel: Channel<'_>) -> Demand {
         .fold(Demand::default(), Demand::and)
 }
 
-/// Demands more of it.
+/// A demand was made in the dialplan, since the library was mapped.
+static MADE: AtomicBool = AtomicBool::new(false);
+/// Calls that begin are not known to us: no demand on them could be heeded.
+static UNSEEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether calls that begin may have demands.
+pub fn may_be() -> bool {
+    MADE.load(Ordering::Acquire) || config::current().has_demands()
+}
+
+/// Whether the sessions of PJSIP's that begin tell of themselves. While they do not, nothing can be demanded.
+pub fn set_seen(are_seen: bool) {
+    UNSEEN.store(!are_seen, Ordering::Release);
+}
+
+/// Demands more of it. `false`: it could not be kept, or not be heeded.
 fn demand(channel: Channel<'_>, more: &Demand) -> bool {
+    if UNSEEN.load(Ordering::Acquire) {
+        log::error!(
+            "a demand of channel {} is refused: the module is being drained or unloaded, and has stopped to look at new calls",
+            channel.name()
+        );
+        return false;
+    }
+    MADE.store(true, Ordering::Release);
     datastore::change(channel, |before| {
         let before = before.and_then(|value| value.downcast_ref::<Demand>());
         let all = before.cloned().unwrap_or_default().and(more);

@@ -7,6 +7,7 @@
 use srtp::sdes::Fault;
 
 use crate::demand;
+use crate::drain;
 use crate::proof::{self, Connection};
 
 use super::calls::{Incoming, Session, SessionKey, Supplement};
@@ -18,6 +19,10 @@ use super::{clear_keys, unmade};
 pub struct Answers;
 
 impl Supplement for Answers {
+    fn begun(key: SessionKey) {
+        drain::begun(key);
+    }
+
     fn heard(session: &Session<'_>, connection: Connection) {
         clear_keys::heard(session.key(), &connection);
         proof::heard(session, connection);
@@ -79,6 +84,7 @@ impl Supplement for Answers {
     fn ended(key: SessionKey) {
         demand::ended(key);
         clear_keys::ended(key);
+        drain::ended(key);
         outcome::forget(key);
         proof::ended(key);
     }

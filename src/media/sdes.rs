@@ -193,10 +193,10 @@ fn terms<'a>(srtp: &'a Srtp, offer: &'a [srtp::Suite]) -> Terms<'a> {
 }
 
 impl StreamNegotiator {
-    /// Whether this is a new call that a drain refuses. PJSIP's calls that began before are known; a new one is not, and neither
-    /// is any of chan_sip's, whose streams are as old as the call.
+    /// Whether this is a new call that a drain refuses. PJSIP's calls that began before are known; a new one is not, or known as one,
+    /// and neither is any of chan_sip's, whose streams are as old as the call.
     fn is_late(&self, call: Option<&Call>) -> bool {
-        self.came_late && call.is_none() && drain::is_on()
+        self.came_late && drain::is_on() && call.is_none_or(|call| drain::is_late(call.key))
     }
 
     /// The configuration of the call: that of its begin, so that a reload is for new calls. A call of chan_sip's has its peer's

@@ -8,16 +8,15 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use packet_crypto::Kernels;
 use srtp::sdes::MkiRule;
 use srtp::{SessionParams, Suite};
 
-use crate::demand::Demand;
+use crate::demand::{BadDemand, Demand};
 
-pub use parse::{Problem, parse};
+pub use parse::{Problem, fallback, parse};
 
 /// One `name = value` line.
 #[derive(Debug, Clone)]
@@ -56,6 +55,8 @@ pub struct Config {
     endpoints: BTreeMap<String, Srtp>,
     /// `require_...` of those sections: what is demanded of each call of theirs.
     demands: BTreeMap<String, Demand>,
+    /// What is demanded of each other endpoint's calls.
+    demand: Demand,
     /// Sections with `type = peer`, by the name of chan_sip's peer: what differs from `[srtp]`.
     peers: BTreeMap<String, Srtp>,
     /// `[tls] leave_alone`: `protocol=tls` transports that stay pjproject's.
@@ -80,6 +81,7 @@ impl Default for Config {
             srtp: Srtp::default(),
             endpoints: BTreeMap::new(),
             demands: BTreeMap::new(),
+            demand: Demand::default(),
             peers: BTreeMap::new(),
             leave_alone: Vec::new(),
             io_threads: std::thread::available_parallelism()
@@ -197,8 +199,20 @@ impl Config {
 
     /// What is demanded of each call of this PJSIP endpoint.
     pub fn demand_of(&self, endpoint: &str) -> &Demand {
-        static NOTHING: LazyLock<Demand> = LazyLock::new(Demand::default);
-        self.demands.get(endpoint).unwrap_or(&NOTHING)
+        self.demands.get(endpoint).unwrap_or(&self.demand)
+    }
+
+    /// Whether anything is demanded of any endpoint's calls.
+    pub fn has_demands(&self) -> bool {
+        !self.demands.is_empty() || !self.demand.is_nothing()
+    }
+
+    /// The defaults, for a file that may demand anything and that cannot be read: no call is good enough.
+    pub fn unknown(reason: &str) -> Self {
+        Self {
+            demand: Demand::impossible(&BadDemand::new(reason.to_owned())),
+            ..Self::default()
+        }
     }
 
     /// What holds for a call of this peer of chan_sip's, whose names have no case.

@@ -8,8 +8,8 @@ use packet_crypto::Kernels;
 use srtp::sdes::{MAX_LIFETIME, MIN_LIFETIME, MkiRule};
 use srtp::{SessionParams, Suite};
 
-use crate::demand::Demand;
 use crate::demand::identity::Binding;
+use crate::demand::{BadDemand, Demand};
 
 use super::{Config, Section, Srtp, Variable};
 
@@ -120,6 +120,35 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
     } else {
         Err(problems)
     }
+}
+
+/// What is in force where there was no good state before this file, which has these problems: the defaults, with what it demands. A
+/// section of an endpoint in which something is wrong may have demanded anything: nothing meets it.
+pub fn fallback(sections: &[Section], problems: &[Problem]) -> Config {
+    let mut config = Config::default();
+    let is_of_endpoint =
+        |section: &&Section| !matches!(section.name.as_str(), "general" | "srtp" | "tls");
+    for section in sections.iter().filter(is_of_endpoint) {
+        let reason = problems
+            .iter()
+            .find(|problem| problem.section == section.name);
+        let demand = match reason {
+            Some(problem) => Demand::impossible(&BadDemand::new(format!(
+                "ciphertrunk.conf has an error: {problem}"
+            ))),
+            None => match parse(std::slice::from_ref(section)) {
+                Ok(alone) => alone.demand_of(&section.name).clone(),
+                Err(_) => continue,
+            },
+        };
+        if !demand.is_nothing() {
+            let before = config.demands.remove(&section.name).unwrap_or_default();
+            config
+                .demands
+                .insert(section.name.clone(), before.and(&demand));
+        }
+    }
+    config
 }
 
 /// Sets each line of a section, and notes those that cannot be.

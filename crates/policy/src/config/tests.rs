@@ -355,3 +355,33 @@ fn the_certificate_of_an_endpoint() {
     // It is for calls of PJSIP's.
     read("carrier", &["type = peer", "certificate = sip:a.example"]).expect_err("chan_sip");
 }
+
+/// At the first load a bad file has no good state before it: what it demands holds all the same.
+#[test]
+fn what_a_bad_file_demands() {
+    let sections = [
+        section("srtp", &["offer = nonsense"]),
+        section("good", &["type = endpoint", "require_media = yes"]),
+        section("typo", &["type = endpoint", "requier_media = yes"]),
+        section("kind", &["type = endpiont", "require_media = yes"]),
+        section("free", &["type = endpoint"]),
+    ];
+    let problems = parse(&sections).expect_err("it is bad");
+    assert_eq!(problems.len(), 3);
+    let config = fallback(&sections, &problems);
+    let demand = |name: &str| config.demand_of(name);
+    assert_eq!(*demand("good"), Demand::of_media());
+    for refused in ["typo", "kind"] {
+        let judged = demand(refused).judge_signaling(&crate::demand::Link::Foreign);
+        assert_eq!(
+            judged.map_err(|it| it.code()),
+            Err("bad-demand"),
+            "{refused}"
+        );
+    }
+    assert!(demand("free").is_nothing() && demand("another").is_nothing());
+    assert!(config.has_demands());
+    // Of a file that cannot be read at all nobody knows.
+    let config = Config::unknown("it cannot be read");
+    assert!(!config.demand_of("another").is_nothing());
+}

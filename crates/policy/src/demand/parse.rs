@@ -10,6 +10,13 @@ use super::{Demand, KeySource, TlsVersion};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadDemand(pub(super) String);
 
+impl BadDemand {
+    /// For this reason.
+    pub fn new(reason: String) -> Self {
+        Self(reason)
+    }
+}
+
 impl fmt::Display for BadDemand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -19,6 +19,9 @@ use super::{LIVE, Session, task};
 
 /// What is done when sessions end and are answered. Called in the session's serializer, except for `ended`.
 pub trait Supplement: 'static {
+    /// A session has begun; nothing is known of it yet.
+    fn begun(key: SessionKey);
+
     /// An INVITE of the peer's, or an answer of any kind to a request of ours, came on this connection. What it describes is
     /// applied by now if it is an answer.
     fn heard(session: &Session<'_>, connection: Connection);
@@ -49,13 +52,14 @@ pub trait Supplement: 'static {
     fn ended(key: SessionKey);
 }
 
-unsafe extern "C" fn begin(session: *mut sys::ast_sip_session) {
+unsafe extern "C" fn begin<S: Supplement>(session: *mut sys::ast_sip_session) {
     guard((), || {
         // SAFETY: Asterisk hands a live session whose serializer does not change.
         let serializer = unsafe { (*session).serializer };
         LIVE.lock().insert(session.addr(), serializer.addr());
         // The address must stand for the pointer again in `find`.
         let _ = session.expose_provenance();
+        S::begun(SessionKey(session.addr()));
     });
 }
 
@@ -242,7 +246,7 @@ pub fn register<S: Supplement>() -> Registration {
         (*supplement).outgoing_response = Some(outgoing_response::<S>);
         (*supplement).session_end = Some(end::<S>);
         (*supplement).incoming_response = Some(incoming_response::<S>);
-        (*supplement).session_begin = Some(begin);
+        (*supplement).session_begin = Some(begin::<S>);
         (*supplement).session_destroy = Some(destroy::<S>);
         sys::ast_sip_session_register_supplement_with_module(sys::ct_module_self(), supplement);
     }
