@@ -365,7 +365,9 @@ fn a_generated_configuration_under_calls() {
     for (user, connection) in &mut phones {
         log_on(connection, user, 2_000_000);
     }
-    assert!(grown < 16 << 20, "{grown} octets more");
+    // A `sip reload` of chan_sip with TLS keeps 26 kB, in an Asterisk without this module as in ours; without TLS nothing.
+    let chan_sips = if has_chan_sip { round << 15 } else { 0 };
+    assert!(grown < (16 << 20) + chan_sips, "{grown} octets more");
     ours.wait_until("the files of ended calls to be closed", |ours| {
         (process::open_files(ours.pid()) <= files).then_some(())
     });
