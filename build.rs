@@ -20,6 +20,7 @@ const FUNCTIONS: &[&str] = &[
     "ast_manager_unregister",
     "astman_(append|get_header|send_ack|send_error|send_listack|send_list_complete_(start|end))",
     "ast_cli",
+    "ast_cli_completion_add",
     "ast_cli_unregister_multiple",
     "ast_config_load2",
     "ast_config_destroy",

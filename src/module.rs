@@ -20,7 +20,7 @@ use crate::keylog;
 use crate::limited;
 use crate::media::watch::{self, Watch};
 use crate::media::{calls, engine, registry};
-use crate::observe;
+use crate::observe::{self, in_force};
 use crate::probe;
 use crate::proof;
 #[cfg(feature = "pjsip")]
@@ -313,7 +313,7 @@ pub fn load() -> Result<(), String> {
     done("load-self-test")?;
     let module = Module::take_up(pjsip)?;
     *MODULE.lock() = Some(module);
-    tell_in_force("now");
+    in_force::tell();
     Ok(())
 }
 
@@ -361,52 +361,8 @@ pub fn reload() -> bool {
         tls.reload();
         tls.is_whole()
     }) && is_good;
-    tell_in_force("after the reload");
+    in_force::tell_if_changed();
     is_good
-}
-
-/// Says what is in force, if that was not said before.
-fn tell_in_force(when: &str) {
-    static TOLD: Mutex<String> = Mutex::new(String::new());
-    #[cfg_attr(not(feature = "pjsip"), expect(unused_mut, reason = "TLS adds to it"))]
-    let mut now = format!(
-        "version {} is in force {when}: the SRTP engine is {} (kernel {})",
-        env!("CARGO_PKG_VERSION"),
-        match srtp::owner() {
-            Owner::Ours => "ours",
-            Owner::Another | Owner::Nobody => "NOT ours",
-        },
-        config::current().kernels.name()
-    );
-    #[cfg(feature = "pjsip")]
-    if let Some(tls) = transport::current() {
-        let list = |names: Vec<String>| match names.is_empty() {
-            true => "none".to_owned(),
-            false => names.join(", "),
-        };
-        let ours = tls
-            .listening()
-            .into_iter()
-            .map(|it| format!("{} ({})", it.name, it.address));
-        now.push_str(&format!(
-            "; TLS transports that are ours: {}",
-            list(ours.collect())
-        ));
-        let left: Vec<String> = tls.left().into_iter().map(|(name, _)| name).collect();
-        if !left.is_empty() {
-            now.push_str(&format!(
-                "; NOT ours: {} (ciphertrunk show transports says why)",
-                list(left)
-            ));
-        }
-    }
-    // Options that the line does not name are in force as well.
-    let state = format!("{now}{:?}", config::current()).replace(when, "");
-    let mut told = TOLD.lock();
-    if *told != state {
-        *told = state;
-        log::info!("{now}");
-    }
 }
 
 /// Begins a drain: no new encrypted call, no new connection. `false`: the module is being unloaded.

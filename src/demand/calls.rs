@@ -9,6 +9,7 @@ use policy::demand::identity::Presented;
 use policy::demand::{Demand, DescribedMedia, Link, TlsVersion, Unmet};
 use policy::message;
 use sip_tls::TlsInfo;
+use srtp::Suite;
 
 use crate::config;
 use crate::ffi::call::{Call, SessionKey};
@@ -33,6 +34,8 @@ struct Watched {
     /// Its channel's unique id, once it has one.
     channel: Option<String>,
     demand: Demand,
+    /// The suite of the keys that a DTLS handshake has brought.
+    dtls: Option<Suite>,
     /// What the peer's first INVITE came over, and offered.
     came: Option<(Link, Vec<DescribedMedia>)>,
     /// What was refused last.
@@ -55,6 +58,7 @@ impl Watched {
             channel: None,
             is_bound: demand.is_of_certificate(),
             demand,
+            dtls: None,
             came: None,
             unmet: None,
             hung_up: false,
@@ -183,7 +187,8 @@ impl Gate for Gatekeeper {
         };
         drop(calls);
         if is_new {
-            report(&endpoint, "", &call_id, what, &unmet);
+            let what = format!("a message of a call with endpoint {endpoint} {what}");
+            report(&endpoint, "", &call_id, &what, &unmet);
         }
         comes
     }
@@ -225,7 +230,35 @@ fn may_go(octets: &[u8], judge: impl FnOnce(&Demand, &[u8]) -> Result<(), Unmet>
     let endpoint = call.endpoint.clone();
     call.lacks(unmet.clone());
     drop(calls);
-    report(&endpoint, "", &call_id, "is not sent", &unmet);
+    let what = format!("a message of a call with endpoint {endpoint} is not sent");
+    report(&endpoint, "", &call_id, &what, &unmet);
+    false
+}
+
+/// A DTLS handshake has brought keys of this suite for a stream of the channel with this unique id. `false`: nothing of it may go, and
+/// the call is [hung up](look).
+pub fn permits_dtls(channel: &str, suite: Suite) -> bool {
+    let mut calls = CALLS.lock();
+    let call = calls
+        .iter_mut()
+        .find(|(_, call)| call.channel.as_deref() == Some(channel));
+    let Some((call_id, call)) = call else {
+        return true;
+    };
+    call.dtls = Some(suite);
+    let Err(unmet) = call.demand.judge_dtls(suite) else {
+        return true;
+    };
+    let (call_id, endpoint) = (call_id.clone(), call.endpoint.clone());
+    // RTCP's keys come too, and those of other streams.
+    let is_known = call.unmet.is_some();
+    call.lacks(unmet.clone());
+    drop(calls);
+    if is_known {
+        return false;
+    }
+    let what = format!("a call with endpoint {endpoint} is hung up");
+    report(&endpoint, "", &call_id, &what, &unmet);
     false
 }
 
@@ -240,10 +273,7 @@ fn report(endpoint: &str, peer: &str, call_id: &str, what: &str, unmet: &Unmet) 
         Level::Warn,
         unmet.code(),
         endpoint,
-        format_args!(
-            "a message of a call with endpoint {endpoint} {what} ({}): {unmet}. Call-ID {call_id}",
-            unmet.code()
-        ),
+        format_args!("{what} ({}): {unmet}. Call-ID {call_id}", unmet.code()),
     );
 }
 
@@ -316,7 +346,10 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
         &facts.endpoint,
         &facts.peer,
         &facts.call_id,
-        &format!("from {} is refused", facts.peer),
+        &format!(
+            "a message of a call with endpoint {} from {} is refused",
+            facts.endpoint, facts.peer
+        ),
         &unmet,
     );
     session.refuse(status_of(&unmet));
@@ -440,9 +473,12 @@ pub fn judge_own_leg(channel: Channel<'_>, demand: &Demand) -> Result<(), Unmet>
     call.demand = call.demand.clone().and(demand);
     call.channel = Some(channel.unique_id());
     // A call of ours was judged when it was sent.
-    call.came
-        .as_ref()
-        .map_or(Ok(()), |(link, media)| judge(&call.demand, link, media))
+    if let Some((link, media)) = &call.came {
+        judge(&call.demand, link, media)?;
+    }
+    // Or it is judged when the keys come.
+    call.dtls
+        .map_or(Ok(()), |suite| call.demand.judge_dtls(suite))
 }
 
 /// Whether the call of a channel has had to meet this all the time.

@@ -24,8 +24,8 @@ use crate::ffi::pjsip::{gate, reading};
 use crate::ffi::technology::Hook;
 
 pub use calls::{
-    answered, answering, ended, ending, ends_in_clear, invited, inviting, look, may_go_to, refused,
-    restricted,
+    answered, answering, ended, ending, ends_in_clear, invited, inviting, look, may_go_to,
+    permits_dtls, refused, restricted,
 };
 
 /// `${CIPHERTRUNK_REASON}`: why the latest call from this channel was refused, as a code.

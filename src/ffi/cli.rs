@@ -122,7 +122,8 @@ extern "C" fn handler(
         // SAFETY: Asterisk passes its arguments for this call.
         let args = unsafe { &*args };
         if cmd != sys::CLI_HANDLER {
-            return completion(entry.command, args);
+            complete(entry.command, args);
+            return ptr::null_mut();
         }
         let words: Vec<String> = (0..usize::try_from(args.argc).unwrap_or(0))
             // SAFETY: argv has argc strings.
@@ -139,10 +140,10 @@ extern "C" fn handler(
     })
 }
 
-/// The word with the number that Asterisk asks for, of those that begin as was typed; NULL behind the last. It frees what it gets.
-fn completion(command: &Command, args: &sys::ast_cli_args) -> *mut c_char {
-    let (Ok(position), Ok(number)) = (usize::try_from(args.pos), usize::try_from(args.n)) else {
-        return ptr::null_mut();
+/// Hands Asterisk the words that begin as was typed, all at once: it asks no more.
+fn complete(command: &Command, args: &sys::ast_cli_args) {
+    let Ok(position) = usize::try_from(args.pos) else {
+        return;
     };
     // SAFETY: NULL or a string, which lives during the call.
     let typed = unsafe { text(args.word) }.unwrap_or_default();
@@ -150,11 +151,12 @@ fn completion(command: &Command, args: &sys::ast_cli_args) -> *mut c_char {
         word.get(..typed.len())
             .is_some_and(|begin| begin.eq_ignore_ascii_case(&typed))
     };
-    let mut words = (command.complete)(position).into_iter().filter(begins);
-    match words.nth(number) {
-        // SAFETY: a string, which is copied.
-        Some(word) => unsafe { sys::ct_strdup(c_text(&word).as_ptr()) },
-        None => ptr::null_mut(),
+    for word in (command.complete)(position).into_iter().filter(begins) {
+        // SAFETY: a string, which is copied; Asterisk frees the copy, also where it has no room for it.
+        let taken = unsafe { sys::ast_cli_completion_add(sys::ct_strdup(c_text(&word).as_ptr())) };
+        if taken != 0 {
+            return;
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use policy::keylog::Request;
 #[cfg(feature = "pjsip")]
-use sip_tls::{KeyLog, KeyOwner, TlsInfo};
+use sip_tls::{KeyLog, KeyOwner};
 
 use crate::config;
 use crate::ffi::rtp::RtpInstance;
@@ -84,7 +84,7 @@ pub struct State {
 pub struct Begun {
     /// What is being written.
     pub state: State,
-    /// TLS connections of that peer that were up already: their secrets are not in the file. Their remote ends.
+    /// TLS connections of that peer that were up already: their secrets are not in the file. Their numbers and remote ends.
     pub missed: Vec<String>,
     /// The peer is an endpoint of which no address is known, so no connection will be taken for its.
     pub is_nowhere: bool,
@@ -228,14 +228,15 @@ pub fn session(session: &Session, rtp: Option<RtpInstance<'_>>) {
 /// The remote ends of connections of the peer that are up.
 #[cfg(feature = "pjsip")]
 fn missed() -> Vec<String> {
-    let up: Vec<Arc<TlsInfo>> = crate::transport::up();
+    let up = crate::transport::all();
     let current = CURRENT.lock();
     let Some(recording) = &*current else {
         return Vec::new();
     };
     up.iter()
-        .filter(|tls| recording.has_connection(tls.remote, tls.wanted.as_ref()))
-        .map(|tls| tls.remote.to_string())
+        .filter_map(|shown| Some((shown, shown.tls.as_ref()?)))
+        .filter(|(_, tls)| recording.has_connection(tls.remote, tls.wanted.as_ref()))
+        .map(|(shown, tls)| format!("{} ({})", tls.remote, shown.id))
         .collect()
 }
 

@@ -17,7 +17,7 @@ use crate::ffi::{host, sync};
 use crate::limited;
 use crate::test_hooks;
 
-use super::calls::Call;
+use super::calls::{self, Call};
 use super::history::History;
 use super::policy::PolicyBuilder;
 use super::unheard::{self, Source};
@@ -97,6 +97,8 @@ pub struct Session {
     spent: [AtomicBool; 2],
     /// Packets dropped for that.
     expired: AtomicU64,
+    /// More is demanded of the call than its keys have: every packet is dropped, and the call is being hung up.
+    forbidden: AtomicBool,
     /// Asterisk has destroyed it: its keys are not to be used again.
     detached: AtomicBool,
     /// How often it is still to be looked whether the answer to an offer of ours is here.
@@ -123,6 +125,7 @@ impl Session {
             ages: sync::Mutex::default(),
             spent: [const { AtomicBool::new(false) }; 2],
             expired: AtomicU64::new(0),
+            forbidden: AtomicBool::new(false),
             detached: AtomicBool::new(false),
             looks: AtomicU32::new(0),
             names: sync::Mutex::default(),
@@ -219,6 +222,11 @@ impl Session {
 
     /// Takes the keys that the peer sends with. `false`: logged, and nothing has changed.
     pub fn set_remote(&self, rtp: RtpInstance<'_>, builder: &PolicyBuilder) -> bool {
+        if let Some(suite) = builder.suite().filter(|_| !builder.is_negotiated()) {
+            // The keys are taken all the same: without a session Asterisk would send in clear.
+            let forbidden = !calls::permits_dtls(&rtp.channel_id(), suite);
+            self.forbidden.store(forbidden, Ordering::Relaxed);
+        }
         self.negotiate(rtp, |inner, now| {
             let policies = builder.build()?;
             self.history.remote(&policies);
@@ -371,7 +379,7 @@ impl Session {
 
     /// Encrypts `packet` into `out`; the length there. `None`: it must not be sent.
     pub fn protect(&self, kind: Kind, packet: &[u8], out: &mut [u8]) -> Option<usize> {
-        if self.expires(&self.spent[0]) {
+        if self.drops(&self.spent[0]) {
             return None;
         }
         let mut inner = self.inner.lock().ok()?;
@@ -397,7 +405,7 @@ impl Session {
 
     /// Authenticates and decrypts `packet` in place; the length that is left. `None`: it is nothing.
     pub fn unprotect(&self, rtp: RtpInstance<'_>, kind: Kind, packet: &mut [u8]) -> Option<usize> {
-        if self.expires(&self.spent[1]) {
+        if self.drops(&self.spent[1]) {
             return None;
         }
         let mut inner = self.inner.lock().ok()?;
@@ -443,8 +451,11 @@ impl Session {
         }
     }
 
-    /// Whether a packet comes behind the lifetime of its key. It is counted then.
-    fn expires(&self, spent: &AtomicBool) -> bool {
+    /// Whether a packet is dropped for the call's demands, or comes behind the lifetime of its key, which is counted.
+    fn drops(&self, spent: &AtomicBool) -> bool {
+        if self.forbidden.load(Ordering::Relaxed) {
+            return true;
+        }
         let expires = spent.load(Ordering::Relaxed);
         if expires {
             self.expired.fetch_add(1, Ordering::Relaxed);

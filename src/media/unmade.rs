@@ -76,9 +76,14 @@ pub fn refused(session: &Session<'_>, status: u16) {
 
 /// A call is over.
 pub fn ending(session: &Session<'_>) {
-    let Some(why) = session.end_text() else {
+    let Some((status, why)) = session.end() else {
         return;
     };
+    if !session.is_outgoing() {
+        // Where the peer demands reliable responses, a refusal does not come by as one of the session's.
+        refusing(session, status);
+        return;
+    }
     // What pjlib's resolver fails with; it appends the constants' names to its sentences.
     let is_about_the_name = ["PJLIB_UTIL_EDNS", "PJ_ERESOLVE"]
         .iter()

@@ -15,24 +15,32 @@ pub static COMMANDS: &[Command] = &[
         words: c"ciphertrunk keylog start",
         summary: c"Write the keys of a peer to a file, for a time",
         usage: c"Usage: ciphertrunk keylog start FILE [peer PEER] [for TIME]\n       Writes the TLS and SRTP keys of PEER (a PJSIP endpoint, an address, a network or a host that is\n       connected to; without it, of everybody) to FILE, for TIME (90s, 10m, 1h; 10m without it, 24h at\n       most). FILE is new, and readable by Asterisk's user alone. tshark and Wireshark decrypt SIP with it,\n       `ciphertrunk-check decrypt` decrypts RTP. See docs/look-inside.md.\n",
-        complete: nothing,
         run: start,
+        complete: complete_start,
     },
     Command {
         words: c"ciphertrunk keylog stop",
         summary: c"Write no more keys to a file",
         usage: c"Usage: ciphertrunk keylog stop\n       Ends what `ciphertrunk keylog start` began. The file stays.\n",
-        complete: nothing,
         run: stop,
+        complete: nothing,
     },
     Command {
         words: c"ciphertrunk keylog show",
         summary: c"Show whether keys are written to a file",
         usage: c"Usage: ciphertrunk keylog show\n       Shows the file, whose keys are written to it, and for how long still.\n",
-        complete: nothing,
         run: show,
+        complete: nothing,
     },
 ];
+
+/// What stands behind the file.
+fn complete_start(position: usize) -> Vec<String> {
+    match position {
+        4 | 6 => vec!["for".to_owned(), "peer".to_owned()],
+        _ => Vec::new(),
+    }
+}
 
 fn start(console: &mut Console<'_>) -> Outcome {
     let Some(request) = Request::parse(&console.words[3..]) else {
@@ -88,7 +96,7 @@ pub fn told(begun: &Begun) -> Vec<String> {
         };
         lines.push(format!(
             "TLS: {} connections are up already, with {named}{more}: their secrets were told in their handshakes, are not in the file, \
-             and cannot be had any more. `ciphertrunk close connection` ends one; the next one is in the file",
+             and cannot be had any more. `ciphertrunk close connection NUMBER` ends the one with that number; the next one is in the file",
             missed.len()
         ));
     }

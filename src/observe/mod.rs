@@ -1,6 +1,7 @@
-//! What an operator sees: the console, and the manager interface.
+//! What an operator sees: the console, the manager interface, and metrics.
 
 pub mod cli;
+pub mod in_force;
 pub mod keylog;
 pub mod manager;
 pub mod refusals;

@@ -11,8 +11,8 @@ pub mod record;
 mod signaling;
 mod streams;
 
+pub use legs::look;
 #[cfg(feature = "pjsip")]
-pub use legs::{Live, answered, heard, live, now};
-pub use legs::{ended, look};
+pub use legs::{Live, answered, ended, heard, live, now};
 #[cfg(feature = "pjsip")]
 pub use signaling::{Connection, certificate};

@@ -310,14 +310,6 @@ fn key(carrier: &Arc<TlsCarrier>) -> usize {
     Arc::as_ptr(carrier).addr()
 }
 
-/// What is known of the TLS of those that are up.
-pub fn up() -> Vec<Arc<TlsInfo>> {
-    OPEN.lock()
-        .values()
-        .filter_map(|carrier| carrier.tls.get().cloned())
-        .collect()
-}
-
 /// Which connections to close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which<'a> {

@@ -21,7 +21,7 @@ use crate::ffi::pjsip::sorcery::{self, Observing};
 use crate::ffi::pjsip::transport;
 
 use adopt::Adopter;
-pub use connections::{Shown, Which, all, close, count, look, up};
+pub use connections::{Shown, Which, all, close, count, look};
 pub use current::{Serving, current};
 use engine::Engine;
 

@@ -5,6 +5,7 @@ use std::fs;
 use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::baresip::Media;
 use host_harness::certificates::Authority;
+use host_harness::host;
 use host_harness::lab::Lab;
 use host_harness::names::Names;
 use host_harness::pjsip::{self, Encryption, TLS_PORT, UDP};
@@ -122,6 +123,12 @@ fn assert_plain(line: &str) {
 #[test]
 fn both_legs_of_a_call_and_a_plain_hop() {
     let lab = Lab::new("proof/records");
+    if !lab.host().has_module("cel_custom") {
+        return host::skip(
+            "proof_records::both_legs_of_a_call_and_a_plain_hop",
+            "this Asterisk was built without cel_custom",
+        );
+    }
     let mut calls = start(&lab, "[general]\ncdr = yes\ncel = yes\n");
     let ours = &calls.ours;
 

@@ -1,14 +1,15 @@
-//! TLS that fails where Asterisk and the first version were silent: each is one line with a code, and is recorded. OpenSSL's own
-//! server, or a stock Asterisk, is the other side.
+//! TLS that fails where Asterisk and the first version were silent: each is one line with a code, and is recorded. A server made of
+//! OpenSSL, or a stock Asterisk, is the other side.
 
 use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::certificates::Authority;
-use host_harness::pjsip::{self, Encryption};
+use host_harness::pjsip;
 use host_harness::sip::Server;
-use openssl::ssl::SslVersion;
+use openssl::ssl::{SslVerifyMode, SslVersion};
+use openssl::x509::X509;
 
-use crate::tls_world::{PEER, World, carrier, is_ours, ours};
-use crate::world::{CARRIER, OURS};
+use crate::tls_world::{PEER, World, carrier, is_ours};
+use crate::world::CARRIER;
 
 /// The one line of ours with this in it, when it comes.
 fn line(asterisk: &Asterisk<'_>, key: &str) -> String {
@@ -97,42 +98,40 @@ fn a_server_that_refuses_our_certificate() {
     let world = World::new("silent_refused");
     let lab = &world.lab;
     let stranger = Authority::new(lab, "stranger").file();
-    let known = world.authority.clone();
-    let server = |port: &str, authority: &str| {
-        lab.spawn(
-            &format!("server-{port}"),
-            "openssl",
-            &[
-                "s_server",
-                "-accept",
-                &format!("{CARRIER}:{port}"),
-                "-cert",
-                &world.certificate.certificate,
-                "-key",
-                &world.certificate.key,
-                "-CAfile",
-                authority,
-                "-Verify",
-                "4",
-                "-verify_return_error",
-                "-tls1_3",
-            ],
+    let demanding = |port: u16, authority: &str| {
+        let authority = X509::from_pem(&lab.read(authority)).expect("a certificate");
+        Server::new(
+            lab,
+            &format!("{CARRIER}:{port}"),
+            &world.certificate,
+            move |context| {
+                context
+                    .set_min_proto_version(Some(SslVersion::TLS1_3))
+                    .expect("a version");
+                context
+                    .cert_store_mut()
+                    .add_cert(authority)
+                    .expect("a store");
+                context.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+            },
         )
     };
-    let refusing = server("6000", &stranger);
-    let sound = server("6001", &known);
-    for server in [&refusing, &sound] {
-        server.wait_for("ACCEPT", host_harness::wait::SOON);
-    }
+    let (refusing, sound) = (
+        demanding(6000, &stranger),
+        demanding(6001, &world.authority),
+    );
+    let _names = host_harness::names::Names::serve(lab, &[("ours.example", CARRIER)]);
     let setup = world
         .setup("verify_server = yes\n")
         .pjsip(&carrier("refusing", "tls", "ours.example:6000"))
         .pjsip(&carrier("sound", "tls", "ours.example:6001"));
-    let _names = host_harness::names::Names::serve(lab, &[("ours.example", CARRIER)]);
     let ours = Asterisk::start(lab, &setup);
     ours.cli("pjsip qualify sound");
-    sound.wait_for("OPTIONS sip:", host_harness::wait::SOON);
+    let mut connection = sound.accept().expect("a handshake");
+    let request = connection.receive().expect("a request");
+    connection.accept_request(&request).expect("it is up");
     ours.cli("pjsip qualify refusing");
+    assert!(refusing.accept().is_err(), "it was accepted");
     let line = line(&ours, "TLS to ours.example (127.0.0.20:6000) failed");
     assert_has(
         &line,
@@ -194,25 +193,12 @@ fn a_port_that_is_no_tls_port() {
     assert!(!text.contains("127.0.0.20:5061"), "{text}");
 }
 
-/// OpenSSL's server takes TLS, and prints what it hears.
+/// A server that takes TLS and the request, and does not answer.
 #[test]
 fn a_server_that_never_answers_sip() {
     let world = World::new("silent_mute");
     let lab = &world.lab;
-    let mute = lab.spawn(
-        "mute",
-        "openssl",
-        &[
-            "s_server",
-            "-accept",
-            &format!("{CARRIER}:6000"),
-            "-cert",
-            &world.certificate.certificate,
-            "-key",
-            &world.certificate.key,
-        ],
-    );
-    mute.wait_for("ACCEPT", host_harness::wait::SOON);
+    let mute = Server::new(lab, &format!("{CARRIER}:6000"), &world.certificate, |_| {});
     let sound = Server::new(lab, &format!("{CARRIER}:6001"), &world.certificate, |_| {});
     let setup = world
         .setup("")
@@ -224,6 +210,8 @@ fn a_server_that_never_answers_sip() {
     let request = connection.receive().expect("a request");
     connection.accept_request(&request).expect("it is up");
     ours.cli("pjsip qualify mute");
+    let mut silent = mute.accept().expect("a handshake");
+    assert!(silent.receive().expect("a request").starts_with("OPTIONS "));
     // As long as PJSIP waits for an answer.
     let line = line(&ours, "sip-unanswered");
     assert_has(
@@ -292,13 +280,10 @@ fn transports_that_are_not_ours() {
         text.contains("Transport: left NOT ours: [tls] leave_alone in ciphertrunk.conf names it\n"),
         "{text}"
     );
-    let in_force = || asterisk.all_log_lines(" is in force ");
+    let in_force = || asterisk.all_log_lines(" is in force: ");
     let said = in_force();
     assert_eq!(said.len(), 1, "{said:?}");
-    assert_has(
-        &said[0],
-        &["NOTICE", "is in force now", "the SRTP engine is ours"],
-    );
+    assert_has(&said[0], &["NOTICE", "version ", "the SRTP engine is ours"]);
     // Nothing changed: nothing is said.
     let reload = || asterisk.cli("module reload res_ciphertrunk.so");
     let answer = reload();
@@ -311,7 +296,7 @@ fn transports_that_are_not_ours() {
     assert_eq!(said.len(), 2, "{said:?}");
     assert_has(
         &said[1],
-        &["in force after the reload", "left (127.0.0.10:5062)"],
+        &["after the reload is in force: ", "left (127.0.0.10:5062)"],
     );
     assert!(is_ours(&asterisk, "left"));
     asterisk.configure("ciphertrunk.conf", "[tls]\nkey_log = /nowhere/keys\n");
@@ -334,7 +319,6 @@ fn transports_that_are_not_ours() {
     assert!(!reload().contains("reloaded successfully"));
     let text = asterisk.cli("ciphertrunk show transports");
     assert!(text.contains("; the old certificate stays\n"), "{text}");
-    let _ = (ours, OURS, Encryption::Plain);
 }
 
 /// `key_log` reaches connections that are made after it: those that are up are counted in a line.

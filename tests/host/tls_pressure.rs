@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use host_harness::asterisk::{Asterisk, Setup};
+use host_harness::host;
 use host_harness::pjsip::{self, TLS_PORT};
 use host_harness::sip::{self, Client, Connection};
 use host_harness::wait::SOON;
@@ -103,6 +104,13 @@ fn every_request_is_answered() {
     let (ours, _stock) = both(&world);
     for (count, pause) in [(5_000, Duration::ZERO), (3_200, Duration::from_secs(3))] {
         for address in [CARRIER, OURS] {
+            if address == CARRIER && host::stock_breaks_records() {
+                host::skip(
+                    "tls_pressure::every_request_is_answered (by stock)",
+                    "with its pjproject stock's TLS sends broken records under load",
+                );
+                continue;
+            }
             let mut connection = connect(&world, address);
             let begun = Instant::now();
             let answered = ask(&mut connection, count, pause);

@@ -7,7 +7,6 @@ use std::net::TcpStream;
 
 use common::*;
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslSession, SslStream, SslVersion};
-use sip_tls::*;
 
 /// Connects, and resumes `session` if the server takes it.
 fn connect(

@@ -141,9 +141,9 @@ pub static COMMANDS: &[Command] = &[
     Command {
         words: c"ciphertrunk show certificates",
         summary: c"Show our certificates and those of connected peers",
-        usage: c"Usage: ciphertrunk show certificates\n       Shows names, issuer and dates of the transports' certificates and of the peers' that are\n       connected.\n",
+        usage: c"Usage: ciphertrunk show certificates [all]\n       Shows names, issuer and dates of the transports' certificates and of the peers' that are\n       connected.\n",
         run: transports::show_certificates,
-        complete: nothing,
+        complete: rows,
     },
     Command {
         words: c"ciphertrunk show refusals",

@@ -1,5 +1,7 @@
 //! `ciphertrunk show transports` and `show certificates`.
 
+use std::collections::BTreeSet;
+
 use policy::date::Date;
 use sip_tls::CertInfo;
 
@@ -7,6 +9,7 @@ use crate::console;
 use crate::ffi::cli::{Console, Outcome};
 use crate::transport;
 
+use super::Rows;
 use super::reasons::when;
 
 pub fn show_transports(console: &mut Console<'_>) -> Outcome {
@@ -39,9 +42,9 @@ pub fn show_transports(console: &mut Console<'_>) -> Outcome {
 }
 
 pub fn show_certificates(console: &mut Console<'_>) -> Outcome {
-    if console.words.len() != 3 {
+    let Some(rows) = Rows::of(console, 3) else {
         return Outcome::Usage;
-    }
+    };
     let own = transport::current()
         .map(|tls| tls.certificates())
         .unwrap_or_default();
@@ -49,24 +52,20 @@ pub fn show_certificates(console: &mut Console<'_>) -> Outcome {
         print(console, &format!("Transport: {transport}"), certificate);
     }
     // Of many connections with one peer one certificate.
-    let mut peers: Vec<(String, CertInfo)> = Vec::new();
-    for shown in transport::all() {
-        let Some(peer) = shown.tls.as_ref().and_then(|tls| tls.peer.as_ref()) else {
-            continue;
-        };
-        if !peers.iter().any(|(_, other)| other.sha256 == peer.sha256) {
-            peers.push((super::connections::peer_of(&shown), peer.clone()));
+    let mut known = BTreeSet::new();
+    let mut peers = transport::all();
+    peers.retain(|shown| {
+        let peer = shown.tls.as_ref().and_then(|tls| tls.peer.as_ref());
+        peer.is_some_and(|peer| known.insert(peer.sha256))
+    });
+    for shown in peers.iter().take(rows.most()) {
+        if let Some(peer) = shown.tls.as_ref().and_then(|tls| tls.peer.as_ref()) {
+            let whose = super::connections::peer_of(shown);
+            print(console, &format!("Peer: {whose}"), peer);
         }
     }
-    for (peer, certificate) in &peers {
-        print(console, &format!("Peer: {peer}"), certificate);
-    }
-    console!(
-        console,
-        "{} certificates of ours, {} of peers that are connected",
-        own.len(),
-        peers.len()
-    );
+    console!(console, "{} certificates of ours", own.len());
+    rows.end(console, peers.len(), "certificates of connected peers");
     Outcome::Done
 }
 

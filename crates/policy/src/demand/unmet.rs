@@ -38,6 +38,13 @@ pub enum Unmet {
     MediaInClear(String),
     /// No suite is as strong as this one.
     Suite(Suite),
+    /// The DTLS handshake brought keys for a weaker one.
+    DtlsSuite {
+        /// What is demanded.
+        wanted: Suite,
+        /// What there is.
+        found: Suite,
+    },
     /// Keys come from elsewhere.
     KeySource {
         /// What is demanded.
@@ -58,7 +65,10 @@ impl Unmet {
     pub fn is_of_media(&self) -> bool {
         matches!(
             self,
-            Self::MediaInClear(_) | Self::Suite(_) | Self::KeySource { .. }
+            Self::MediaInClear(_)
+                | Self::Suite(_)
+                | Self::DtlsSuite { .. }
+                | Self::KeySource { .. }
         )
     }
 
@@ -131,6 +141,13 @@ impl fmt::Display for Unmet {
                 "{} or a stronger suite is required, and none is there: add it to offer and accept of the endpoint's section \
                  in ciphertrunk.conf, or have the peer offer it",
                 wanted.name()
+            ),
+            Self::DtlsSuite { wanted, found } => write!(
+                f,
+                "{} or a stronger suite is required, and the DTLS handshake brought keys for {}: Asterisk's DTLS-SRTP has \
+                 AES_CM_128_HMAC_SHA1_80, or with srtp_tag_32 = yes AES_CM_128_HMAC_SHA1_32; other suites need media_encryption = sdes",
+                wanted.name(),
+                found.name()
             ),
             Self::KeySource { wanted, found } => write!(
                 f,

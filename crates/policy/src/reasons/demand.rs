@@ -34,7 +34,7 @@ rows! {
     Unmet::MediaInClear(_) => "media-in-clear", "before a description left, or when one came", Either,
         "SRTP is required, and a media line has none",
         "set media_encryption of the endpoint, without media_encryption_optimistic, or have the peer offer SRTP";
-    Unmet::Suite(_) => "media-suite", "before a description left, or when one came", Either,
+    Unmet::Suite(_) | Unmet::DtlsSuite { .. } => "media-suite", "before a description left, or when one came", Either,
         "a certain crypto suite or a stronger one is required, and none is there",
         "add it to offer and accept of the endpoint's section in ciphertrunk.conf, or have the peer offer it";
     Unmet::KeySource { .. } => "media-key-source", "before a description left, or when one came", Either,

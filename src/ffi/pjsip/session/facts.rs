@@ -319,14 +319,17 @@ impl Session<'_> {
         }
     }
 
-    /// Why a call of ours ended, in the words of pjsip. `None`: the peer began it.
-    pub fn end_text(&self) -> Option<String> {
-        if !self.is_outgoing() {
-            return None;
+    /// The status with which the call ended, and why in the words of pjsip. `None`: it has not.
+    pub fn end(&self) -> Option<(u16, String)> {
+        // SAFETY: alive; its INVITE session, if there is one, changes only in the serializer, and the text lies in the dialog's pool.
+        unsafe {
+            let invite = (*self.raw.as_ptr()).inv_session;
+            if invite.is_null() || (*invite).cause == 0 {
+                return None;
+            }
+            let status = u16::try_from((*invite).cause).ok()?;
+            Some((status, strings::to_text((*invite).cause_text)))
         }
-        // SAFETY: alive; its INVITE session, which is there by what was just asked, changes only in the serializer, and the text lies in
-        // the dialog's pool.
-        Some(unsafe { strings::to_text((*(*self.raw.as_ptr()).inv_session).cause_text) })
     }
 
     /// Whether the packets of line `number` go over the transport of a line before it.
