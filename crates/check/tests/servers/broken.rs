@@ -262,6 +262,22 @@ fn versions_ciphers_and_names() {
         &["unsafe-cipher-taken"],
     );
     table.add(
+        "signatures of SHA-1 only",
+        tls(
+            &[&rsa],
+            |builder| {
+                only(SslVersion::TLS1_2)(builder);
+                builder
+                    .set_cipher_list("ECDHE-RSA-AES128-GCM-SHA256@SECLEVEL=0")
+                    .expect("a cipher");
+                builder.set_sigalgs_list("RSA+SHA1").expect("an algorithm");
+            },
+            sip::sound,
+        ),
+        &["no-shared-algorithm"],
+        &[],
+    );
+    table.add(
         "alert unrecognized_name",
         tls(
             &[&good],
@@ -335,6 +351,13 @@ fn certificates() {
     table.add(
         "a CA that is not known, sent",
         serve(&[&strange, &pki.stranger]),
+        &["chain-untrusted"],
+        &[],
+    );
+    let namesake = Pki::new();
+    table.add(
+        "a CA of the same name, with another key",
+        serve(&[&namesake.leaf(&spec())]),
         &["chain-untrusted"],
         &[],
     );
