@@ -122,6 +122,13 @@ fn faults(step: &mut Step, trace: &Trace, shown: &[Shown], trusted: &[X509]) {
                 let last = certificate.or_else(|| shown.last().map(|last| last.x509.clone()));
                 step.add(issuer_not_found(last.as_deref(), shown, trusted));
             }
+            CertFault::IssuerMismatch
+                if info
+                    .as_ref()
+                    .is_some_and(|info| is_name_of(&info.issuer.info, trusted)) =>
+            {
+                step.add(other_key(info.as_ref()));
+            }
             CertFault::Untrusted => {
                 let root = info.map(|info| called(&info)).unwrap_or_default();
                 step.add(Finding::new(
@@ -155,22 +162,33 @@ fn issuer_not_found(last: Option<&X509Ref>, shown: &[Shown], trusted: &[X509]) -
         "\"{issuer}\", the issuer of {}, is neither sent nor known here",
         called(&info)
     );
-    // Signed by one that is trusted under the same name, and another key.
-    if trusted
-        .iter()
-        .any(|ca| CertInfo::of(ca).is_ok_and(|ca| ca.subject.info == issuer))
-    {
-        let detail = format!(
-            "a CA of the name \"{issuer}\" is trusted here, and has another key than the one that signed {}",
-            called(&info)
-        );
-        return Finding::new(Code::ChainUntrusted, detail);
+    if is_name_of(&issuer, trusted) {
+        return other_key(Some(&info));
     }
     if is_intermediate(last, &info.issuer.cn, shown, trusted) {
         Finding::new(Code::ChainIncomplete, detail)
     } else {
         Finding::new(Code::ChainUntrusted, detail)
     }
+}
+
+fn is_name_of(issuer: &str, trusted: &[X509]) -> bool {
+    trusted
+        .iter()
+        .any(|ca| CertInfo::of(ca).is_ok_and(|ca| ca.subject.info == issuer))
+}
+
+/// A CA that is trusted under the same name, and has another key: it was made anew, or is another's.
+fn other_key(signed: Option<&CertInfo>) -> Finding {
+    let (issuer, name) = signed.map_or_else(Default::default, |info| {
+        (info.issuer.info.clone(), called(info))
+    });
+    Finding::new(
+        Code::ChainUntrusted,
+        format!(
+            "a CA of the name \"{issuer}\" is trusted here, and has another key than the one that signed {name}"
+        ),
+    )
 }
 
 /// Whether the missing issuer is an intermediate: it says so, or it belongs to one that is trusted here.

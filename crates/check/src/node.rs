@@ -103,7 +103,11 @@ pub(crate) fn look(peer: Peer, question: &Question<'_>, deep: bool) -> Node {
         }
     }
     if deep {
-        if let Some(hello) = &hello {
+        let is_lost = step
+            .findings
+            .iter()
+            .any(|finding| finding.code == Code::LargeHelloLost);
+        if let (Some(hello), false) = (&hello, is_lost) {
             step.findings.extend(large(peer, hello, question.trust));
         }
         steps.extend(deeper(peer, question, is_tls, hello.as_ref()));
@@ -146,16 +150,17 @@ fn deeper(peer: Peer, question: &Question<'_>, is_tls: bool, hello: Option<&Hell
         ];
         return left.map(|stage| Step::not_tried(stage, "what answers there is not TLS"));
     }
-    let name = hello.map_or(question.server_name, |hello| hello.name.as_deref());
-    let (step, taken): (Step, Vec<SslVersion>) = versions(peer, name, question.trust);
+    let module = Hello::of_module(question.server_name);
+    let base = hello.unwrap_or(&module);
+    let (step, taken): (Step, Vec<SslVersion>) = versions(peer, base, question.trust);
     let resumption = match hello {
         Some(hello) => resume(peer, hello, question.trust),
         None => Step::not_tried(Stage::Resumption, "no handshake came to its end"),
     };
     [
         step,
-        ciphers(peer, name, question.trust, &taken),
-        groups(peer, name, question.trust, &taken),
+        ciphers(peer, base, question.trust, &taken),
+        groups(peer, base, question.trust, &taken),
         resumption,
     ]
 }

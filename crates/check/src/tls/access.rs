@@ -1,7 +1,7 @@
 //! A handshake as the module makes it; and where that fails, what it fails for, and another that lets the rest be looked at.
 
 use openssl::ssl::SslVersion;
-use sip_tls::Code as Why;
+use sip_tls::{Code as Why, Reason};
 
 use super::plain::{self, version_name};
 use super::{Failed, Hello, Peer, Trust, Up, handshake};
@@ -108,7 +108,12 @@ impl Access {
                 self.step
                     .fact(format!("as the module makes it: {}", failed.reason));
                 self.describe(&up);
-                let finding = refined(&up, &failed);
+                // The same with the ciphers of every day: then the level bars something else, a signature of SHA-1 for one.
+                let usual = Hello {
+                    ciphers: Some("DEFAULT".to_owned()),
+                    ..lenient.clone()
+                };
+                let finding = refined(&up, &failed, handshake(peer, &usual, trust).is_ok());
                 self.up = Some((up, lenient));
                 if let Some(finding) = finding {
                     self.step.add(finding);
@@ -161,7 +166,7 @@ fn may_be_the_name(failed: &Failed) -> bool {
 }
 
 /// What the way in that worked says about the one that did not.
-fn refined(up: &Up, failed: &Failed) -> Option<Finding> {
+fn refined(up: &Up, failed: &Failed, takes_usual_ciphers: bool) -> Option<Finding> {
     let ssl = up.link.ssl();
     let version = ssl.version2().unwrap_or(SslVersion::TLS1_2);
     let cipher = ssl.current_cipher().map_or("", |cipher| cipher.name());
@@ -178,7 +183,15 @@ fn refined(up: &Up, failed: &Failed) -> Option<Finding> {
         | Why::NoSharedCipher
         | Why::ClosedInHandshake
         | Why::ClosedAtHello
-        | Why::ResetInHandshake => Some(Finding::new(Code::OnlyWeakCiphers, cipher)),
+        | Why::ResetInHandshake => Some(if takes_usual_ciphers {
+            let reason = Reason::from(Why::NoSharedAlgorithm);
+            Finding {
+                detail: format!("it answers what this system allows with: {}", failed.reason),
+                ..Finding::from(reason)
+            }
+        } else {
+            Finding::new(Code::OnlyWeakCiphers, cipher)
+        }),
         _ => Some(failed.reason.clone().into()),
     }
 }

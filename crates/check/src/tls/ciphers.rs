@@ -16,14 +16,14 @@ const SUITES: [&str; 3] = [
 ];
 
 /// The step.
-pub(crate) fn ciphers(peer: Peer, name: Option<&str>, trust: &Trust, taken: &[SslVersion]) -> Step {
+pub(crate) fn ciphers(peer: Peer, base: &Hello, trust: &Trust, taken: &[SslVersion]) -> Step {
     let mut step = Step::new(Stage::Ciphers);
     if taken.is_empty() {
         return Step::not_tried(Stage::Ciphers, "no TLS version was taken");
     }
     let mut all = Vec::new();
     if taken.contains(&SslVersion::TLS1_3) {
-        let found = of_1_3(peer, name, trust);
+        let found = of_1_3(peer, base, trust);
         step.fact(format!("TLS 1.3: {}", found.join(", ")));
     }
     let old = taken
@@ -31,7 +31,7 @@ pub(crate) fn ciphers(peer: Peer, name: Option<&str>, trust: &Trust, taken: &[Ss
         .rev()
         .find(|version| **version != SslVersion::TLS1_3);
     if let Some(version) = old {
-        let (found, more) = of_1_2(peer, name, trust, *version);
+        let (found, more) = of_1_2(peer, base, trust, *version);
         step.fact(format!(
             "{}: {}{}",
             super::plain::version_name(*version),
@@ -41,7 +41,7 @@ pub(crate) fn ciphers(peer: Peer, name: Option<&str>, trust: &Trust, taken: &[Ss
         all.extend(found);
         let hello = Hello {
             ciphers: Some("eNULL:aNULL:@SECLEVEL=0".to_owned()),
-            ..one_version(name, *version)
+            ..one_version(base, *version)
         };
         if let Ok(up) = handshake(peer, &hello, trust) {
             let cipher = up
@@ -59,21 +59,21 @@ pub(crate) fn ciphers(peer: Peer, name: Option<&str>, trust: &Trust, taken: &[Ss
     step
 }
 
-fn one_version(name: Option<&str>, version: SslVersion) -> Hello {
+fn one_version(base: &Hello, version: SslVersion) -> Hello {
     Hello {
         min: Some(version),
         max: Some(version),
-        ..Hello::lenient(name)
+        ..base.leniently()
     }
 }
 
-fn of_1_3(peer: Peer, name: Option<&str>, trust: &Trust) -> Vec<String> {
+fn of_1_3(peer: Peer, base: &Hello, trust: &Trust) -> Vec<String> {
     let mut left = SUITES.to_vec();
     let mut found = Vec::new();
     while !left.is_empty() {
         let hello = Hello {
             suites: Some(left.join(":")),
-            ..one_version(name, SslVersion::TLS1_3)
+            ..one_version(base, SslVersion::TLS1_3)
         };
         let Ok(up) = handshake(peer, &hello, trust) else {
             break;
@@ -90,12 +90,7 @@ fn of_1_3(peer: Peer, name: Option<&str>, trust: &Trust) -> Vec<String> {
 }
 
 /// The ciphers, in the order in which they were chosen, and whether there may be more.
-fn of_1_2(
-    peer: Peer,
-    name: Option<&str>,
-    trust: &Trust,
-    version: SslVersion,
-) -> (Vec<String>, bool) {
+fn of_1_2(peer: Peer, base: &Hello, trust: &Trust, version: SslVersion) -> (Vec<String>, bool) {
     let mut found: Vec<String> = Vec::new();
     while found.len() < MOST {
         let mut list = "ALL:@SECLEVEL=0:!aNULL:!eNULL".to_owned();
@@ -105,7 +100,7 @@ fn of_1_2(
         }
         let hello = Hello {
             ciphers: Some(list),
-            ..one_version(name, version)
+            ..one_version(base, version)
         };
         let Ok(up) = handshake(peer, &hello, trust) else {
             return (found, false);

@@ -16,7 +16,7 @@ const GROUPS: [(&str, &str); 4] = [
 ];
 
 /// The step.
-pub(crate) fn groups(peer: Peer, name: Option<&str>, trust: &Trust, taken: &[SslVersion]) -> Step {
+pub(crate) fn groups(peer: Peer, base: &Hello, trust: &Trust, taken: &[SslVersion]) -> Step {
     let mut step = Step::new(Stage::Groups);
     let Some(version) = taken.last().copied() else {
         return Step::not_tried(Stage::Groups, "no TLS version was taken");
@@ -35,7 +35,7 @@ pub(crate) fn groups(peer: Peer, name: Option<&str>, trust: &Trust, taken: &[Ssl
             ciphers: (version != SslVersion::TLS1_3).then(|| "ECDHE:@SECLEVEL=0".to_owned()),
             min: Some(version),
             max: Some(version),
-            ..Hello::lenient(name)
+            ..base.leniently()
         };
         let word = match handshake(peer, &hello, trust) {
             Ok(_) => "taken",

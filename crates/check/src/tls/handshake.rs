@@ -60,6 +60,14 @@ impl Hello {
         }
     }
 
+    /// Whatever OpenSSL can do, for the same name, and as short as this one.
+    pub(crate) fn leniently(&self) -> Hello {
+        Hello {
+            groups: self.groups.clone(),
+            ..Hello::lenient(self.name.as_deref())
+        }
+    }
+
     /// Whatever OpenSSL can do.
     pub(crate) fn lenient(name: Option<&str>) -> Hello {
         Hello {

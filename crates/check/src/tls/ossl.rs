@@ -6,6 +6,7 @@
 use std::ffi::{c_int, c_long, c_uchar, c_uint, c_void};
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use foreign_types::ForeignTypeRef as _;
 use openssl::error::ErrorStack;
@@ -16,6 +17,8 @@ use sip_tls::verify::CertFault;
 
 use super::Sock;
 
+/// A close_notify goes out at once, or not.
+const GOODBYE: Duration = Duration::from_millis(100);
 /// HandshakeType (RFC 8446 4).
 const NEW_SESSION_TICKET: u8 = 4;
 /// HandshakeType (RFC 8446 4).
@@ -139,6 +142,16 @@ impl Traced {
 
     pub(crate) fn trace(&self) -> &Arc<Trace> {
         &self.trace
+    }
+}
+
+/// Says goodbye: a peer's log is not to have a line about each of our connections.
+impl Drop for Traced {
+    fn drop(&mut self) {
+        if self.ssl().is_init_finished() {
+            self.sock().give(GOODBYE);
+            let _ = self.fresh().shutdown();
+        }
     }
 }
 

@@ -17,14 +17,14 @@ pub(crate) const VERSIONS: [SslVersion; 4] = [
 ];
 
 /// The step, and the versions that are taken.
-pub(crate) fn versions(peer: Peer, name: Option<&str>, trust: &Trust) -> (Step, Vec<SslVersion>) {
+pub(crate) fn versions(peer: Peer, base: &Hello, trust: &Trust) -> (Step, Vec<SslVersion>) {
     let mut step = Step::new(Stage::Versions);
     let mut taken = Vec::new();
     for version in VERSIONS {
         let hello = Hello {
             min: Some(version),
             max: Some(version),
-            ..Hello::lenient(name)
+            ..base.leniently()
         };
         let word = version_name(version);
         match handshake(peer, &hello, trust) {
