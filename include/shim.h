@@ -60,9 +60,6 @@ int ct_cli_register(struct ast_cli_entry *entries, int count);
 /* ast_manager_register_xml: a macro over AST_MODULE_SELF. */
 int ct_manager_register(const char *action, int authority, int (*run)(struct mansession *, const struct message *));
 
-/* manager_event: a macro. `body` is whole lines. */
-void ct_manager_event(int category, const char *event, const char *body);
-
 /*
  * include/prometheus.c: has res_prometheus call ciphertrunk_scrape for its page, if it is loaded. 1: it does, from now on; 0: it is
  * not loaded, or cannot; -1: it is about to start, so ask again. And the end, after which no such call is under way.

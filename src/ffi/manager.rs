@@ -1,4 +1,4 @@
-//! The manager interface (AMI): actions, and events.
+//! The manager interface (AMI): actions.
 //!
 //! Their text for `manager show command` comes from the XML documentation (`docs/xml`), which Asterisk reads when an action is
 //! registered.
@@ -14,18 +14,12 @@ use super::{c_text, sys, text};
 pub enum Privilege {
     /// `system`
     System,
-    /// `reporting`
-    Reporting,
-    /// `security`
-    Security,
 }
 
 impl Privilege {
     fn raw(self) -> c_int {
         let flag = match self {
             Self::System => sys::EVENT_FLAG_SYSTEM,
-            Self::Reporting => sys::EVENT_FLAG_REPORTING,
-            Self::Security => sys::EVENT_FLAG_SECURITY,
         };
         flag.cast_signed()
     }
@@ -48,9 +42,6 @@ pub struct Request<'a> {
     session: *mut sys::mansession,
     message: &'a sys::message,
 }
-
-/// Keys and values.
-pub type Headers = Vec<(&'static str, String)>;
 
 impl Request<'_> {
     /// The value of a header; `None`: it is not there, or is empty.
@@ -78,52 +69,6 @@ impl Request<'_> {
         // SAFETY: likewise.
         unsafe { sys::astman_send_error(self.session, self.message, sentence.as_ptr().cast_mut()) };
     }
-
-    /// A list: `Response: Success`, an event `event` for each item, and at its end the event `complete` with their number.
-    pub fn list(&self, event: &str, items: &[Headers], complete: &CStr) {
-        // SAFETY: alive during the action; the texts are only read.
-        unsafe {
-            sys::astman_send_listack(
-                self.session,
-                self.message,
-                c"A list follows".as_ptr().cast_mut(),
-                c"start".as_ptr().cast_mut(),
-            );
-        }
-        let id = self.header(c"ActionID");
-        for item in items {
-            self.append("Event", event);
-            if let Some(id) = &id {
-                self.append("ActionID", id);
-            }
-            for (name, value) in item {
-                self.append(name, value);
-            }
-            self.end_of_packet();
-        }
-        let count = c_int::try_from(items.len()).unwrap_or(c_int::MAX);
-        // SAFETY: likewise.
-        unsafe {
-            sys::astman_send_list_complete_start(
-                self.session,
-                self.message,
-                complete.as_ptr(),
-                count,
-            );
-            sys::astman_send_list_complete_end(self.session);
-        }
-    }
-
-    fn append(&self, name: &str, value: &str) {
-        let line = c_text(&format!("{name}: {}", one_line(value)));
-        // SAFETY: the session is alive during the action; the format takes one text.
-        unsafe { sys::astman_append(self.session, c"%s\r\n".as_ptr(), line.as_ptr()) };
-    }
-
-    fn end_of_packet(&self) {
-        // SAFETY: the session is alive during the action; the format takes nothing.
-        unsafe { sys::astman_append(self.session, c"\r\n".as_ptr()) };
-    }
 }
 
 /// A value cannot end its line.
@@ -132,17 +77,6 @@ fn one_line(value: &str) -> String {
         .chars()
         .map(|it| if it.is_control() { ' ' } else { it })
         .collect()
-}
-
-/// Sends an event to whoever reads such ones.
-pub fn event(privilege: Privilege, name: &CStr, headers: &Headers) {
-    let body: String = headers
-        .iter()
-        .map(|(name, value)| format!("{name}: {}\r\n", one_line(value)))
-        .collect();
-    let body = c_text(&body);
-    // SAFETY: the texts are only read, during the call.
-    unsafe { sys::ct_manager_event(privilege.raw(), name.as_ptr(), body.as_ptr()) };
 }
 
 /// A registered action; dropping it unregisters it. Asterisk counts those who are in it as uses of the module.
