@@ -15,7 +15,7 @@ use crate::ffi::libsrtp_guard::{self, StockRefused};
 use crate::ffi::mapped::Mapped;
 use crate::ffi::srtp::{self, Owner};
 use crate::ffi::sync::Mutex;
-use crate::ffi::{fault, function, manager, module_ref, openssl, prometheus, sdes};
+use crate::ffi::{datastore, fault, function, manager, module_ref, openssl, prometheus, sdes};
 use crate::keylog;
 use crate::limited;
 use crate::media::watch::{self, Watch};
@@ -440,8 +440,9 @@ pub fn unload() -> bool {
     let (sessions, calls, held) = (registry::count(), calls::count(), module_ref::held());
     if sessions + calls + held > 0 {
         log::warn!(
-            "the module stays loaded: {sessions} SRTP sessions, {calls} calls and {} TLS connections are up",
-            transport::live()
+            "the module stays loaded: {sessions} SRTP sessions, {calls} calls and {} TLS connections are up, and {} demands of channels are kept",
+            transport::live(),
+            datastore::count()
         );
         return false;
     }

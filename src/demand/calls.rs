@@ -1,6 +1,6 @@
 //! The calls of PJSIP's of which something is demanded, and all that have come: a demand for both legs may be made later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use log::Level;
@@ -135,6 +135,11 @@ static CALLS: Mutex<Calls> = Mutex::new(Calls {
 static BOUND: AtomicUsize = AtomicUsize::new(0);
 /// Calls that were refused since load, by code.
 static REFUSED: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
+
+/// The calls whose channels were [told](tell_all) last, by the unique id of their first channel.
+static TOLD: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
+/// Calls that are refused, go on, and are not tried again meanwhile.
+const TOLD_MAX: usize = 256;
 
 /// A call is refused for this.
 pub fn count(unmet: &Unmet) {
@@ -392,6 +397,11 @@ pub fn inviting(session: &Session<'_>) {
         call.channel = channel;
         return;
     }
+    drop(calls);
+    if let Some(channel) = session.channel() {
+        take_back_reason(channel);
+    }
+    let mut calls = CALLS.lock();
     // One of which nothing is demanded now may be bridged with one that demands.
     let call = Watched {
         channel,
@@ -513,7 +523,29 @@ pub fn ending(session: &Session<'_>) {
 
 /// Tells every channel of the call: whoever dialled is among them, and what Asterisk knows of a call does not say who.
 fn tell_all(channel: Channel<'_>, unmet: &Unmet) {
-    channel::each_of_call(&channel.linked_id(), |channel| super::tell(channel, unmet));
+    let linked_id = channel.linked_id();
+    {
+        let mut told = TOLD.lock();
+        told.retain(|id| *id != linked_id);
+        if told.len() == TOLD_MAX {
+            told.pop_front();
+        }
+        told.push_back(linked_id.clone());
+    }
+    channel::each_of_call(&linked_id, |channel| super::tell(channel, unmet));
+}
+
+/// A call is tried again, or another way: the reason of an earlier refusal is not its.
+fn take_back_reason(channel: Channel<'_>) {
+    let linked_id = channel.linked_id();
+    let was_told = {
+        let mut told = TOLD.lock();
+        let place = told.iter().position(|id| *id == linked_id);
+        place.and_then(|place| told.remove(place)).is_some()
+    };
+    if was_told {
+        channel::each_of_call(&linked_id, super::take_back_reason);
+    }
 }
 
 /// The session is gone.
@@ -523,23 +555,26 @@ pub fn ended(key: SessionKey) {
 
 /// Hangs up the calls of which a message could not be sent. The watch asks.
 pub fn look() {
-    let to_end: Vec<(String, Unmet)> = {
-        let mut calls = CALLS.lock();
+    let to_end: Vec<(SessionKey, String, Unmet)> = {
+        let calls = CALLS.lock();
         let refused = calls
             .by_tag
-            .values_mut()
+            .values()
             .filter(|call| call.unmet.is_some() && !call.hung_up);
         refused
-            .filter_map(|call| {
-                call.hung_up = call.channel.is_some();
-                call.channel.clone().zip(call.unmet.clone())
-            })
+            .filter_map(|call| Some((call.key, call.channel.clone()?, call.unmet.clone()?)))
             .collect()
     };
-    for (channel, unmet) in to_end {
+    for (key, channel, unmet) in to_end {
+        // One that is not found, for a masquerade exchanges ids, is tried again.
         if let Some(channel) = OwnedChannel::find(&channel)
             && let Some(channel) = channel.get()
         {
+            let mut calls = CALLS.lock();
+            if let Some(call) = calls.of(key) {
+                call.hung_up = true;
+            }
+            drop(calls);
             tell_all(channel, &unmet);
             channel.hang_up();
         }
@@ -550,11 +585,12 @@ pub fn look() {
 /// now on it is demanded of each of its messages.
 pub fn judge_own_leg(channel: Channel<'_>, demand: &Demand) -> Result<(), Unmet> {
     let key = key_of(channel).ok_or(Unmet::Unseen)?;
+    let unique_id = channel.unique_id();
     let (demand, is_agreed) = {
         let mut calls = CALLS.lock();
         let call = calls.of(key).ok_or(Unmet::Unseen)?;
         call.demand = call.demand.clone().and(demand);
-        call.channel = Some(channel.unique_id());
+        call.channel = Some(unique_id);
         if let Some((link, _)) = &call.came {
             call.demand.judge_signaling(link)?;
         }

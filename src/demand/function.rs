@@ -44,8 +44,8 @@ impl Function for Require {
             channel.hang_up();
             return false;
         }
-        let all = super::demanded_of(channel);
-        if all.is_for_both_legs()
+        if super::asks_own_leg(channel)
+            && let all = super::demanded_of(channel)
             && let Err(unmet) = calls::judge_own_leg(channel, &all)
         {
             refuse_own_leg(channel, &unmet);

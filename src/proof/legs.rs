@@ -93,12 +93,16 @@ impl Legs {
 /// A message of a leg has come.
 #[cfg(feature = "pjsip")]
 pub fn heard(session: &calls::Session<'_>, connection: Connection) {
-    let signaling = signaling::facts(&connection);
+    let mut signaling = signaling::facts(&connection);
     let (is_outgoing, has_t38) = (session.is_outgoing(), session.has_t38());
     let mut legs = LEGS.lock();
     let leg = legs.by_session.entry(session.key()).or_default();
     leg.call
         .get_or_insert_with(|| (session.facts(), SystemTime::now()));
+    signaling.was_in_clear |= leg
+        .signaling
+        .as_ref()
+        .is_some_and(|before| before.was_in_clear);
     leg.signaling = Some(signaling);
     leg.is_outgoing = is_outgoing;
     leg.had_t38 |= has_t38;
@@ -116,13 +120,14 @@ pub fn answered(session: &calls::Session<'_>) {
         is_dialed: session.is_outgoing() && !channel.is_originated(),
         media: Arc::new(session.rtp()),
     };
+    let unique_id = channel.unique_id();
     let key = session.key();
     let mut legs = LEGS.lock();
     // The instances of before may be their last: not under the lock.
     let before = legs.forget(key);
     if let Some(leg) = legs.by_session.get_mut(&key) {
         if let Some((call, _)) = &mut leg.call {
-            call.channel = channel.unique_id();
+            call.channel = unique_id;
         }
         let call = place.call.clone();
         leg.place = Some(place);
