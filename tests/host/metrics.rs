@@ -166,7 +166,7 @@ fn packets_are_those_on_the_wire() {
         .filter(|line| line.starts_with("ciphertrunk_failures_total{reason=\""))
         .collect();
     assert!(
-        failed.iter().any(|line| line.contains("unknown-suite")),
+        failed.iter().any(|line| line.contains("suite-unknown")),
         "{failed:?}\n{}",
         ours.cli("ciphertrunk show reasons")
     );
