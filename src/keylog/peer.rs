@@ -2,6 +2,7 @@
 
 use policy::keylog::Peer;
 
+#[cfg(feature = "pjsip")]
 use crate::ffi::late;
 #[cfg(feature = "pjsip")]
 use crate::ffi::pjsip::{endpoint, servant::in_sip_thread};
