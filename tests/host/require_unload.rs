@@ -92,10 +92,10 @@ fn a_demand_that_could_not_be_inherited_is_one_that_nothing_meets() {
             )),
     );
     let call = || {
-        let before = ours.all_log_lines("over ").len();
+        let before = ours.all_log_lines("app_verbose.c: over ").len();
         ours.cli("channel originate Local/made@default extension wait@default");
         let line = ours.wait_until("the end of the call", |ours| {
-            let mut lines = ours.all_log_lines("over ");
+            let mut lines = ours.all_log_lines("app_verbose.c: over ");
             (lines.len() > before).then(|| lines.pop().expect("one"))
         });
         ours.wait_for_channels(0);
