@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use log::Level;
 use sip_tls::frame::label;
-use sip_tls::{CertInfo, Close, Conn, Profile, SendError, TlsInfo};
+use sip_tls::{Close, Conn, Profile, SendError, TlsInfo};
 
 use crate::demand;
 use crate::ffi::pjsip::transport::{Carrier, Security};
@@ -120,12 +120,16 @@ impl Carrier for TlsCarrier {
         };
         Security {
             version: tls.version,
-            // A certificate that was verified and not found good has faults.
+            // A certificate that was verified and not found good has faults. The name that was asked for may be one that a wildcard of
+            // its stands for.
             verified: tls
                 .peer
                 .as_ref()
                 .filter(|_| tls.faults.is_empty())
-                .map(CertInfo::names),
+                .map(|peer| {
+                    let asked = tls.wanted.iter().map(ToString::to_string);
+                    peer.names().into_iter().chain(asked).collect()
+                }),
             tls: Some(Arc::clone(tls)),
         }
     }
