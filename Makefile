@@ -13,6 +13,7 @@ FEATURES := $(if $(filter no,$(PJSIP)),--no-default-features)
 ROOT := build/root
 MODULE := build/res_ciphertrunk.so
 TEST_MODULE := build/test/res_ciphertrunk.so
+CHECK := build/ciphertrunk-check
 
 # What this machine has to have beside a Rust toolchain and a C compiler: for the roots, for the headers, for the tests.
 PREREQS := mmdebstrap debian-archive-keyring util-linux \
@@ -22,6 +23,13 @@ PREREQS := mmdebstrap debian-archive-keyring util-linux \
 
 # The module: build/res_ciphertrunk.so.
 all: module
+
+# The program that looks at a peer before Asterisk is touched: build/ciphertrunk-check. It needs neither Asterisk nor its headers.
+.PHONY: check-tool
+check-tool:
+	@$(CARGO) build --release -p ciphertrunk-check
+	@install -D -s -m 0755 $(or $(CARGO_TARGET_DIR),target)/release/ciphertrunk-check $(CHECK)
+	@echo $(CHECK)
 
 # This list.
 .PHONY: help
@@ -85,12 +93,13 @@ matrix: headers
 
 .PHONY: install uninstall test-packaging reproducible sbom tarball test-tarball deb test-deb rpm test-rpm
 
-# No folder of this machine and no user's name gets into the module: packaging/cargo.sh.
-module test-module: override CARGO := REAL_CARGO="$(CARGO)" packaging/cargo.sh
+# No folder of this machine and no user's name gets into what is installed: packaging/cargo.sh.
+module test-module check-tool: override CARGO := REAL_CARGO="$(CARGO)" packaging/cargo.sh
 
 # Beside the Asterisk that is on this machine: where its asterisk.conf says, or MODDIR=, CONFDIR=, DOCDIR=, DATADIR= say. Below DESTDIR=
 # no Asterisk is looked for, and the folder of modules is Debian's if MODDIR= names no other.
 INSTALL := MODULE=$(MODULE) SAMPLE=conf/ciphertrunk.conf.sample BUILT=build/BUILT XML=docs/xml/res_ciphertrunk-en_US.xml \
+	CHECK=$(CHECK) MAN=docs/man/ciphertrunk-check.1 \
 	DOCS="README.md CHANGELOG.md LICENSE docs conf/modules.conf.sample conf/asterisk.service.d conf/apparmor.d" packaging/install.sh
 INSTALL_OPTIONS = $(if $(DESTDIR),--destdir "$(DESTDIR)" --moddir "$(or $(MODDIR),/usr/lib/$(shell gcc -print-multiarch)/asterisk/modules)", \
 	$(if $(MODDIR),--moddir "$(MODDIR)")) $(if $(CONFDIR),--confdir "$(CONFDIR)") $(if $(DOCDIR),--docdir "$(DOCDIR)") \
@@ -130,7 +139,7 @@ sbom: $(CARGO_SBOM)
 	@echo build/ciphertrunk.spdx.json
 
 # For an Asterisk that was built from source: ASTERISK_SRC= is its tree.
-tarball: module $(CARGO_SBOM)
+tarball: module check-tool $(CARGO_SBOM)
 	@packaging/tarball.sh $(MODULE) asterisk-headers/fetched
 
 # What that archive does on a host, with a call: in an overlay over ASTERISK_PREFIX=, where that Asterisk is installed. OTHERS= are
@@ -168,6 +177,8 @@ demo: module
 # is tested here and is not in the module.
 BATCH := --features packet-crypto/batch,srtp/batch
 
+# GnuTLS and NSS are servers and clients of crates/check/tests.
+test: PREREQS += gnutls-bin libnss3-tools python3
 test: test-module module
 	@RUST_TEST_THREADS=2 CARGO="$(CARGO)" tests/run.sh --workspace $(BATCH)
 

@@ -17,7 +17,10 @@ const FUNCTIONS: &[&str] = &[
     "ct_.*",
     "ast_log",
     "ast_get_version",
+    "ast_manager_unregister",
+    "astman_(get_header|send_ack|send_error)",
     "ast_cli",
+    "ast_cli_completion_add",
     "ast_cli_unregister_multiple",
     "ast_config_load2",
     "ast_config_destroy",
@@ -69,6 +72,7 @@ const LATE_FUNCTIONS: &[&str] = &[
     // Asterisk's own, and what the macros of its headers call
     "(__)?ast_sip_push_task(_wait_servant)?",
     "ast_sip_(un)?register_service",
+    "ast_sip_location_retrieve_aor(_contacts)?",
     "ast_sip_session_terminate",
     "ast_sip_get_(pjsip_endpoint|sorcery|transport_states?)",
     "ast_sip_session_(refresh|register_supplement_with_module|unregister_supplement)",
@@ -127,6 +131,7 @@ const VARIABLES: &[&str] = &[
     "AST_SRTP_CRYPTO_.*",
     "AST_SOCKADDR_STR_.*",
     "CLI_.*",
+    "EVENT_FLAG_SYSTEM",
     "CT_SECURE_.*",
     "RESULT_.*",
 ];
@@ -269,12 +274,13 @@ fn compile_shim(flags: &[String], pjsip: bool) {
         "include/shim.c",
         "include/cdr.c",
         "include/bridge.c",
+        "include/prometheus.c",
         "include/shim_pjsip.c",
         "include/late.c",
     ];
     // The whole archive: nothing refers to the constructor that registers the module.
     cc::Build::new()
-        .files(&files[..if pjsip { 5 } else { 3 }])
+        .files(&files[..if pjsip { 6 } else { 4 }])
         .flags(flags)
         .warnings(true)
         .std("gnu11")

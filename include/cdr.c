@@ -22,10 +22,20 @@ struct value {
 	/* A static text. */
 	const char *name;
 	char *value;
+	/* NULL, or what the second channel of the channel's latest record must be called; empty: there is none. */
+	char *with;
 	char channel[0];
 };
 
 static struct stasis_message_type *type;
+
+/* Whether the second channel of its latest record is the one. */
+static int is_with(const struct value *value)
+{
+	char second[AST_CHANNEL_NAME] = "";
+
+	return !ast_cdr_getvar(value->channel, "dstchannel", second, sizeof(second)) && !strcasecmp(second, value->with);
+}
 
 /* On the CDR engine's thread. */
 static void set_value(void *data, struct stasis_subscription *sub, struct stasis_message *message)
@@ -34,7 +44,7 @@ static void set_value(void *data, struct stasis_subscription *sub, struct stasis
 
 	(void) data;
 	(void) sub;
-	if (ast_cdr_is_enabled()) {
+	if (ast_cdr_is_enabled() && (!value->with || is_with(value))) {
 		ast_cdr_setvar(value->channel, value->name, value->value);
 	}
 }
@@ -58,11 +68,11 @@ int ct_cdr_begin(void)
 	return failed ? -1 : 0;
 }
 
-static struct stasis_message *message_of(const char *channel, const char *name, const char *text)
+static struct stasis_message *message_of(const char *channel, const char *with, const char *name, const char *text)
 {
-	size_t room = strlen(channel) + 1, length = strlen(text) + 1;
+	size_t room = strlen(channel) + 1, length = strlen(text) + 1, rest = with ? strlen(with) + 1 : 0;
 	struct stasis_message *message;
-	struct value *value = ao2_alloc_options(sizeof(*value) + room + length, NULL, AO2_ALLOC_OPT_LOCK_NOLOCK);
+	struct value *value = ao2_alloc_options(sizeof(*value) + room + length + rest, NULL, AO2_ALLOC_OPT_LOCK_NOLOCK);
 
 	if (!value) {
 		return NULL;
@@ -71,6 +81,11 @@ static struct stasis_message *message_of(const char *channel, const char *name, 
 	value->value = value->channel + room;
 	memcpy(value->channel, channel, room);
 	memcpy(value->value, text, length);
+	value->with = NULL;
+	if (with) {
+		value->with = value->value + length;
+		memcpy(value->with, with, rest);
+	}
 	message = stasis_message_create(type, value);
 	ao2_ref(value, -1);
 	return message;
@@ -84,7 +99,7 @@ void ct_cdr_end(void)
 	if (router) {
 		stasis_message_router_remove(router, type);
 		/* The engine's thread may be in set_value: this comes back when it has seen a message behind it, which nobody serves. */
-		message = message_of("", "", "");
+		message = message_of("", NULL, "", "");
 		if (message) {
 			stasis_message_router_publish_sync(router, message);
 			ao2_ref(message, -1);
@@ -95,9 +110,9 @@ void ct_cdr_end(void)
 	type = NULL;
 }
 
-void ct_cdr_set(struct ast_channel *channel, const char *name, const char *text)
+void ct_cdr_set(struct ast_channel *channel, const char *of, const char *with, const char *name, const char *text)
 {
-	struct stasis_message *message = message_of(ast_channel_name(channel), name, text);
+	struct stasis_message *message = message_of(of, with, name, text);
 
 	if (message) {
 		stasis_publish(ast_channel_topic(channel), message);

@@ -13,6 +13,7 @@
 #include "asterisk/channel.h"
 #include "asterisk/cli.h"
 #include "asterisk/logger.h"
+#include "asterisk/manager.h"
 #include "asterisk/module.h"
 #include "asterisk/options.h"
 #include "asterisk/pbx.h"
@@ -58,14 +59,6 @@ int ct_debug_at_least(int level)
 	return DEBUG_ATLEAST(level);
 }
 
-void ct_verbose(int level, const char *message)
-{
-	/* The macro ast_verb would name this file. */
-	if (VERBOSITY_ATLEAST(level)) {
-		__ast_verbose("res_ciphertrunk", __LINE__, __func__, level, "%s\n", message);
-	}
-}
-
 int ct_thread_create(pthread_t *thread, void *(*start)(void *), void *data, const char *name)
 {
 	/* The macro would print the name of its argument, `start`: the function below it is called with ours. */
@@ -73,9 +66,19 @@ int ct_thread_create(pthread_t *thread, void *(*start)(void *), void *data, cons
 		__FILE__, __func__, __LINE__, name);
 }
 
+char *ct_strdup(const char *text)
+{
+	return ast_strdup(text);
+}
+
 int ct_cli_register(struct ast_cli_entry *entries, int count)
 {
 	return ast_cli_register_multiple(entries, count);
+}
+
+int ct_manager_register(const char *action, int authority, int (*run)(struct mansession *, const struct message *))
+{
+	return ast_manager_register_xml(action, authority, run);
 }
 
 int ct_function_register(struct ast_custom_function *function)

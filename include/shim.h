@@ -18,7 +18,10 @@ struct ast_custom_function;
 struct ast_datastore;
 struct ast_datastore_info;
 struct ast_module;
+struct mansession;
+struct message;
 struct ast_rtp_instance;
+struct ast_str;
 struct ast_srtp_policy_res;
 struct ast_srtp_res;
 struct ast_taskprocessor;
@@ -41,9 +44,6 @@ void ct_module_of_unref(struct ast_module *module);
 /* DEBUG_ATLEAST: a macro over option_debug and AST_MODULE. */
 int ct_debug_at_least(int level);
 
-/* ast_verb(level): a macro; the prefix that sets the level is made inside it. */
-void ct_verbose(int level, const char *message);
-
 /* ast_pthread_create_background: a macro; the name is what `core show threads` prints. */
 int ct_thread_create(pthread_t *thread, void *(*start)(void *), void *data, const char *name);
 
@@ -51,8 +51,27 @@ int ct_thread_create(pthread_t *thread, void *(*start)(void *), void *data, cons
 void *ct_open_self(void);
 void ct_close_self(void *handle);
 
+/* ast_strdup: a macro or a function, by how Asterisk counts memory. */
+char *ct_strdup(const char *text);
+
 /* ast_cli_register_multiple: a macro over AST_MODULE_SELF. */
 int ct_cli_register(struct ast_cli_entry *entries, int count);
+
+/* ast_manager_register_xml: a macro over AST_MODULE_SELF. */
+int ct_manager_register(const char *action, int authority, int (*run)(struct mansession *, const struct message *));
+
+/*
+ * include/prometheus.c: has res_prometheus call ciphertrunk_scrape for its page, if it is loaded. 1: it does, from now on; 0: it is
+ * not loaded, or cannot; -1: it is about to start, so ask again. And the end, after which no such call is under way.
+ */
+int ct_prometheus_register(void);
+void ct_prometheus_unregister(void);
+
+/* How many libraries were loaded and unloaded since the process began. */
+unsigned long long ct_library_changes(void);
+
+/* ast_str_append: a macro. */
+void ct_str_append(struct ast_str **output, const char *text);
 
 /* What this file was compiled against; the running Asterisk is compared with it at load. */
 extern const char *const ct_built_pj_branch;
@@ -125,7 +144,7 @@ int ct_cdr_begin(void);
 void ct_cdr_end(void);
 
 /* Between these, with the channel locked: sets the variable `name`, a static text, of its CDR; behind what has happened, without waiting. */
-void ct_cdr_set(struct ast_channel *channel, const char *name, const char *text);
+void ct_cdr_set(struct ast_channel *channel, const char *of, const char *with, const char *name, const char *text);
 
 /* CEL's event `event` of the user, with a text. With the channel locked. */
 void ct_cel_event(struct ast_channel *channel, const char *event, const char *text);

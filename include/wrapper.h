@@ -4,6 +4,7 @@
 #include "asterisk/cli.h"
 #include "asterisk/config.h"
 #include "asterisk/logger.h"
+#include "asterisk/manager.h"
 #include "asterisk/module.h"
 #include "asterisk/netsock2.h"
 #include "asterisk/paths.h"

@@ -11,7 +11,8 @@
 #   --asterisk   the program that is asked for its version
 #   --destdir    puts everything below DIR, for a package: no Asterisk is looked for or asked there
 #
-# What is installed lies beside this script (make tarball), or is named by MODULE=, SAMPLE=, DOCS= and BUILT= (make install).
+# What is installed lies beside this script (make tarball), or is named by MODULE=, SAMPLE=, CHECK=, MAN=, DOCS= and BUILT= (make install).
+# ciphertrunk-check goes into bin of --prefix (/usr) where it is there: it is not built with the module.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -19,6 +20,8 @@ module=${MODULE:-$here/res_ciphertrunk.so}
 sample=${SAMPLE:-$here/ciphertrunk.conf.sample}
 built=${BUILT:-$here/BUILT}
 xml=${XML:-$here/res_ciphertrunk-en_US.xml}
+check=${CHECK:-$here/ciphertrunk-check}
+man=${MAN:-$here/ciphertrunk-check.1}
 docs=${DOCS:-README.md CHANGELOG.md LICENSE docs}
 from=$([ -n "${DOCS:-}" ] && echo . || echo "$here")
 
@@ -122,6 +125,8 @@ docdir=${docdir:-${prefix:-/usr}/share/doc/ciphertrunk}
 to_module=$destdir$moddir/res_ciphertrunk.so
 to_conf=$destdir$confdir/ciphertrunk.conf
 to_docs=$destdir$docdir
+to_check=$destdir${prefix:-/usr}/bin/ciphertrunk-check
+to_man=$destdir${prefix:-/usr}/share/man/man1/ciphertrunk-check.1
 to_xml=${datadir:+$destdir$datadir/documentation/thirdparty/res_ciphertrunk-en_US.xml}
 
 run() {
@@ -136,7 +141,7 @@ if [ -n "$uninstall" ]; then
     if grep -Eqs '^[[:space:]]*require[[:space:]]*=>*[[:space:]]*res_ciphertrunk\.so' "$destdir$confdir/modules.conf"; then
         fail "$confdir/modules.conf still requires res_ciphertrunk.so, and Asterisk would not come up without it: take that line out first"
     fi
-    run rm -f "$to_module"
+    run rm -f "$to_module" "$to_check" "$to_man"
     [ -z "$to_xml" ] || run rm -f "$to_xml"
     if [ -f "$to_conf" ] && cmp -s "$to_conf" "$to_docs/ciphertrunk.conf.sample"; then
         run rm -f "$to_conf"
@@ -237,6 +242,10 @@ for document in $docs; do
 done
 replace "$sample" "$to_docs/ciphertrunk.conf.sample" 0644
 [ -z "$to_xml" ] || [ ! -f "$xml" ] || replace "$xml" "$to_xml" 0644
+if [ -f "$check" ]; then
+    replace "$check" "$to_check" 0755
+    [ ! -f "$man" ] || replace "$man" "$to_man" 0644
+fi
 case $configuration in
     new | unchanged)
         replace "$sample" "$to_conf" 0640

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints what the module is made from, as SPDX 2.3 in JSON: ours and every crate that is linked in, each with its version,
+# Prints what the module and ciphertrunk-check are made from, as SPDX 2.3 in JSON: ours and every crate that is linked in, each with its version,
 # licence and origin, its archive's checksum, and what depends on what. TREE is what module-tree.sh made, or a folder that cargo builds the module in.
 #
 #   sbom.sh TREE
@@ -16,12 +16,12 @@ at=$(date -u -d "@${SOURCE_DATE_EPOCH:-$(date +%s)}" +%Y-%m-%dT%H:%M:%SZ)
 
 # "name version" of what is used on the systems that the module is for, and the checksums of the crates' archives.
 used=$(cd "$1" && for machine in x86_64 aarch64; do
-    ${CARGO:-cargo} tree --package res_ciphertrunk --edges normal --prefix none --format '{p}' --target "$machine-unknown-linux-gnu"
+    ${CARGO:-cargo} tree --package res_ciphertrunk --package ciphertrunk-check --edges normal --prefix none --format '{p}' --target "$machine-unknown-linux-gnu"
 done | sed -n 's/^\([^ ]*\) v\([^ ]*\).*/\1 \2/p' | sort -u | jq --raw-input --slurp 'split("\n")')
 sums=$(awk -F '"' '/^name =/ { n = $2 } /^version =/ { v = $2 } /^checksum =/ { print n " " v " " $2 }' "$1/Cargo.lock" |
     jq --raw-input --slurp 'split("\n") | map(select(. != "") | split(" ") | { key: (.[0] + " " + .[1]), value: .[2] }) | from_entries')
 
-"$cargo_sbom" --cargo-package res_ciphertrunk --output-format spdx_json_2_3 --project-directory "$1" |
+"$cargo_sbom" --output-format spdx_json_2_3 --project-directory "$1" |
     jq --sort-keys --arg at "$at" --arg name "ciphertrunk-$version" --argjson used "$used" --argjson sums "$sums" \
         --arg space "https://spdx.org/spdxdocs/ciphertrunk-$version-$lock" '
         .creationInfo.created = $at | .name = $name | .documentNamespace = $space
@@ -33,6 +33,6 @@ sums=$(awk -F '"' '/^name =/ { n = $2 } /^version =/ { v = $2 } /^checksum =/ { 
             | if $sum then .downloadLocation = "https://crates.io/api/v1/crates/\(.name)/\(.versionInfo)/download"
                 | .checksums = [{ algorithm: "SHA256", checksumValue: $sum }]
               else .downloadLocation = "NOASSERTION" end)
-        | .relationships += [{ spdxElementId: "SPDXRef-DOCUMENT", relationshipType: "DESCRIBES",
-            relatedSpdxElement: (.packages[] | select(.name == "res_ciphertrunk") | .SPDXID) }]
+        | .relationships += [.packages[] | select(.name == "res_ciphertrunk" or .name == "ciphertrunk-check")
+            | { spdxElementId: "SPDXRef-DOCUMENT", relationshipType: "DESCRIBES", relatedSpdxElement: .SPDXID }]
         | .packages |= sort_by(.SPDXID) | .files |= sort_by(.SPDXID) | .relationships |= sort_by(tostring)'

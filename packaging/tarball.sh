@@ -19,7 +19,7 @@ mkdir -p "$tree/docs"
 # The symbols of what is called from outside stay; those for a debugger go into a file beside the archive.
 objcopy --only-keep-debug --compress-debug-sections=zlib "$module" "build/$name.debug"
 (cd build && objcopy --strip-debug --strip-unneeded --add-gnu-debuglink="$name.debug" "../$module" "$tree/res_ciphertrunk.so")
-cp packaging/install.sh docs/xml/res_ciphertrunk-en_US.xml conf/ciphertrunk.conf.sample README.md CHANGELOG.md LICENSE "$tree/"
+cp build/ciphertrunk-check docs/man/ciphertrunk-check.1 packaging/install.sh docs/xml/res_ciphertrunk-en_US.xml conf/ciphertrunk.conf.sample README.md CHANGELOG.md LICENSE "$tree/"
 cp docs/*.md conf/modules.conf.sample conf/asterisk.service.d/*.conf conf/apparmor.d/* "$tree/docs/"
 packaging/built.sh "$headers" >"$tree/BUILT"
 packaging/sbom.sh . >"$tree/ciphertrunk.spdx.json"

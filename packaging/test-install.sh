@@ -45,6 +45,8 @@ archive() {
     cp "$(ldd /bin/sh | sed -n 's/.*=> \(.*libc\.so[^ ]*\).*/\1/p')" "$work/my archive/res_ciphertrunk.so"
     echo '; sample' >"$work/my archive/ciphertrunk.conf.sample"
     echo '<docs/>' >"$work/my archive/res_ciphertrunk-en_US.xml"
+    echo program >"$work/my archive/ciphertrunk-check"
+    echo .TH >"$work/my archive/ciphertrunk-check.1"
     echo readme >"$work/my archive/README.md"
     echo page >"$work/my archive/docs/page.md"
     printf 'asterisk %s\nmachine %s\npjproject 2.17.0\nbuildopts aaaa\n' "$1" "$(uname -m)" >"$work/my archive/BUILT"
@@ -78,6 +80,9 @@ check "... the configuration" holds "$conf" "$work/my archive/ciphertrunk.conf.s
 check "... not for everybody to read" [ "$(stat -c %a "$conf")" = 640 ]
 check "... the documents" holds "$docs/page.md" "$work/my archive/docs/page.md"
 check "... what core show function prints" holds "$xml" "$work/my archive/res_ciphertrunk-en_US.xml"
+check "... the program" holds "$prefix/bin/ciphertrunk-check" "$work/my archive/ciphertrunk-check"
+check "... that may be started" test -x "$prefix/bin/ciphertrunk-check"
+check "... its page" holds "$prefix/share/man/man1/ciphertrunk-check.1" "$work/my archive/ciphertrunk-check.1"
 check "... and what modules.conf lacks is said" says "require = res_ciphertrunk.so"
 check "... but not written there" not grep -q ciphertrunk "$prefix/etc/asterisk/modules.conf"
 
@@ -105,6 +110,7 @@ check "it is not removed while modules.conf requires it" refuses --uninstall
 echo '[modules]' >"$prefix/etc/asterisk/modules.conf"
 check "it is removed" install --uninstall
 check "... with what core show function prints" not test -e "$xml"
+check "... and the program" not test -e "$prefix/bin/ciphertrunk-check"
 check "... the module" [ ! -e "$module" ]
 check "... the changed configuration stays" [ "$(cat "$conf")" = "; ours" ]
 

@@ -33,7 +33,7 @@ changed=$(comm -13 was is | tr '\n' ';')
 
 used_crates() {
     for machine in x86_64 aarch64; do
-        "$cargo" tree --locked --edges normal,build --prefix none --format '{p}' --target "$machine-unknown-linux-gnu"
+        "$cargo" tree --locked --package res_ciphertrunk --package ciphertrunk-check --edges normal,build --prefix none --format '{p}' --target "$machine-unknown-linux-gnu"
     done | sed -n 's/^\([^ ]*\) v\([^ ]*\).*/\1 \2/p' | sort -u
 }
 used_crates >used

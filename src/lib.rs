@@ -13,6 +13,7 @@
 //! - [`observe`] is what an operator sees: the console
 //! - [`demand`] is what is demanded of calls, and that nothing of them leaves without it
 //! - [`drain`] has what is left look for its end, before an unload
+//! - [`keylog`] has the keys of one peer in a file, for a time
 //! - [`module`] is load, reload, drain and unload
 //!
 //! `test_hooks` has the deliberate faults of the test build, and is empty in a build for use.
@@ -27,6 +28,7 @@ mod demand;
 mod drain;
 #[allow(unsafe_code)]
 mod ffi;
+mod keylog;
 mod limited;
 mod media;
 mod module;

@@ -15,11 +15,12 @@ use crate::ffi::libsrtp_guard::{self, StockRefused};
 use crate::ffi::mapped::Mapped;
 use crate::ffi::srtp::{self, Owner};
 use crate::ffi::sync::Mutex;
-use crate::ffi::{fault, function, module_ref, openssl, sdes};
+use crate::ffi::{datastore, fault, function, manager, module_ref, openssl, prometheus, sdes};
+use crate::keylog;
 use crate::limited;
 use crate::media::watch::{self, Watch};
 use crate::media::{calls, engine, registry};
-use crate::observe;
+use crate::observe::{self, in_force};
 use crate::probe;
 use crate::proof;
 #[cfg(feature = "pjsip")]
@@ -31,6 +32,7 @@ use crate::transport::{self, Serving, Which};
 #[derive(Debug, Default)]
 struct Module {
     commands: Option<Registered>,
+    actions: Option<Vec<manager::Registered>>,
     function: Option<function::Registered>,
     #[cfg(feature = "pjsip")]
     recording: Option<Recording>,
@@ -39,6 +41,7 @@ struct Module {
     #[cfg(feature = "pjsip")]
     demands: Option<demand::Registration>,
     watch: Option<Watch>,
+    metrics: Option<prometheus::Registered>,
     sdes: Option<sdes::Registration>,
     engine: Option<Engine>,
     openssl: Option<openssl::Held>,
@@ -112,6 +115,7 @@ impl Module {
         Self::take_recording,
         Self::take_function,
         Self::take_commands,
+        Self::take_actions,
     ];
 
     /// Takes up everything, or ends at the first step that fails.
@@ -161,6 +165,8 @@ impl Module {
     }
 
     fn take_watch(&mut self) -> Result<(), String> {
+        self.metrics
+            .get_or_insert_with(prometheus::Registered::begin);
         if self.watch.is_none() {
             let watch = watch::start()
                 .map_err(|error| format!("no thread for the watch over the engine: {error}"))?;
@@ -230,8 +236,14 @@ impl Module {
 
     fn take_commands(&mut self) -> Result<(), String> {
         self.commands
-            .get_or_insert_with(|| cli::register(observe::cli::COMMANDS));
+            .get_or_insert_with(|| cli::register(observe::commands()));
         done("load-commands")
+    }
+
+    fn take_actions(&mut self) -> Result<(), String> {
+        self.actions
+            .get_or_insert_with(observe::manager::register_all);
+        done("load-actions")
     }
 
     /// Sessions that begin are not known from here on, and nothing can be demanded of them.
@@ -248,6 +260,9 @@ impl Module {
     ///
     /// Who is still there. What was given up can be [taken back](Self::take_back).
     fn give_up(&mut self) -> Result<(), &'static str> {
+        // The watch, which makes it known, ends below.
+        let _closed =
+            prometheus::close().ok_or("its metrics are just being made known to res_prometheus")?;
         if let Some(commands) = self.commands.take()
             && let Err(commands) = commands.withdraw()
         {
@@ -256,6 +271,7 @@ impl Module {
         }
         // Asterisk counts those who are in it.
         self.function = None;
+        self.actions = None;
         fault::wait_for_a_user("unload-early");
         if let Some(tls) = self.tls.take()
             && let Err(kept) = tls.stop()
@@ -279,6 +295,7 @@ impl Module {
         }
         // Before the engine, which it would take back.
         self.watch = None;
+        self.metrics = None;
         self.sdes = None;
         self.engine = None;
         // A description that came between the gate and the end of the registration: it is answered.
@@ -311,14 +328,7 @@ pub fn load() -> Result<(), String> {
     done("load-self-test")?;
     let module = Module::take_up(pjsip)?;
     *MODULE.lock() = Some(module);
-    crate::ffi::log::verbose(
-        2,
-        &format!(
-            "version {} is the SRTP engine, with the kernel {}",
-            env!("CARGO_PKG_VERSION"),
-            config::current().kernels.name()
-        ),
-    );
+    in_force::tell();
     Ok(())
 }
 
@@ -354,9 +364,13 @@ fn find_pjsip() -> Result<Option<Kept>, String> {
     }
 }
 
-/// Reads the configuration and the certificates again.
-pub fn reload() {
-    config::load();
+/// Reads the configuration and the certificates again. `false`: something of it could not be put in force, and the log says what.
+///
+/// Asterisk's loader calls it, and the console.
+pub fn reload() -> bool {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock();
+    let is_good = config::load();
     // It may demand what was not demanded when a drain began.
     if drain::is_on()
         && let Some(mut module) = MODULE.try_lock()
@@ -366,9 +380,12 @@ pub fn reload() {
         log::error!("new calls are not looked at: {reason}");
     }
     #[cfg(feature = "pjsip")]
-    if let Some(tls) = transport::current() {
+    let is_good = transport::current().is_none_or(|tls| {
         tls.reload();
-    }
+        tls.is_whole()
+    }) && is_good;
+    in_force::tell_if_changed();
+    is_good
 }
 
 /// Begins a drain: no new encrypted call, no new connection. `false`: the module is being unloaded.
@@ -423,8 +440,9 @@ pub fn unload() -> bool {
     let (sessions, calls, held) = (registry::count(), calls::count(), module_ref::held());
     if sessions + calls + held > 0 {
         log::warn!(
-            "the module stays loaded: {sessions} SRTP sessions, {calls} calls and {} TLS connections are up",
-            transport::live()
+            "the module stays loaded: {sessions} SRTP sessions, {calls} calls and {} TLS connections are up, and {} demands of channels are kept",
+            transport::live(),
+            datastore::count()
         );
         return false;
     }
@@ -444,6 +462,7 @@ pub fn unload() -> bool {
         return false;
     }
     drop(module);
+    keylog::stop(&keylog::End::Unloaded);
     drain::end();
     limited::flush();
     libsrtp_guard::forget_stock();

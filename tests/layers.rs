@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// What `src/ffi` may not know.
 const ROOMS: &[&str] = &[
     "config",
+    "keylog",
     "limited",
     "media",
     "module",

@@ -41,13 +41,7 @@ pub struct Cost {
 }
 
 /// Makes so many calls, lets them be for so many seconds, and ends them.
-pub fn measure(
-    kind: &Kind,
-    target: Target,
-    calls: u32,
-    seconds: u32,
-    cores: &Cores,
-) -> Cost {
+pub fn measure(kind: &Kind, target: Target, calls: u32, seconds: u32, cores: &Cores) -> Cost {
     let lab = Lab::new("bench-calls");
     let world = World::start(&lab, kind, cores);
     let under_test = &world.under_test;

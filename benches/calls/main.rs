@@ -67,7 +67,10 @@ fn main() {
             }
         }
     }
-    for row in rows.iter_mut().filter(|row| !row.kind.native && !row.kind.proof) {
+    for row in rows
+        .iter_mut()
+        .filter(|row| !row.kind.native && !row.kind.proof)
+    {
         row.most = row.bridge.map(|cost| most::find(&row.kind, cost, &cores));
     }
     let run = Run {

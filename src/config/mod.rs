@@ -4,6 +4,7 @@
 mod key_log;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use policy::chan_sip;
 pub use policy::config::{Config, Srtp};
@@ -29,6 +30,8 @@ struct State {
     #[cfg(feature = "pjsip")]
     key_log: Option<KeyLog>,
 }
+
+static FAILED: Mutex<Option<SystemTime>> = Mutex::new(None);
 
 static CURRENT: Mutex<Option<State>> = Mutex::new(None);
 
@@ -69,7 +72,9 @@ pub fn key_log() -> Option<KeyLog> {
 /// Reads the file and puts it in force. A bad file changes nothing: each problem is a line in the log, and the last good state stays. At
 /// the first load there is none: the defaults are in force, with what the file demands as far as it can be read. What cannot be read
 /// may demand anything, and no call of that endpoint, or of any, is good enough.
-pub fn load() {
+///
+/// `false`: not all of it is in force.
+pub fn load() -> bool {
     tell_of_rtp_conf();
     let read = match file::load(FILE) {
         Ok(sections) => parse(&sections).map_err(|problems| {
@@ -93,10 +98,12 @@ pub fn load() {
         // Asterisk has said what is wrong.
         Err(Unread::Invalid) => Err(unknown()),
     };
+    *FAILED.lock() = read.is_err().then(SystemTime::now);
     match read {
         Ok(config) => put(config),
         Err(_) if is_loaded() => {
             log::error!("{FILE} is not used: the last good state stays in force");
+            false
         }
         Err(fallback) => {
             let demands = if fallback.has_demands() {
@@ -106,8 +113,14 @@ pub fn load() {
             };
             put(fallback);
             log::error!("{FILE} is not used: the defaults are in force{demands}");
+            false
         }
     }
+}
+
+/// When the file was read last, if that could not be used.
+pub fn failed() -> Option<SystemTime> {
+    *FAILED.lock()
 }
 
 /// In the place of a file of which nothing is known.
@@ -144,8 +157,8 @@ fn is_loaded() -> bool {
     CURRENT.lock().is_some()
 }
 
-/// Puts a configuration in force, and tells what is doubtful about it.
-fn put(config: Config) {
+/// Puts a configuration in force, and tells what is doubtful about it. `false`: a file that it names cannot be written.
+fn put(config: Config) -> bool {
     for doubt in config.offered_only() {
         log::warn!("{FILE}: {doubt}");
     }
@@ -158,13 +171,23 @@ fn put(config: Config) {
     }
     warn_of_peers(&config);
     #[cfg(feature = "pjsip")]
-    let key_log = config.key_log.as_deref().and_then(key_log::open);
+    let is_new = current().key_log != config.key_log;
+    #[cfg(feature = "pjsip")]
+    let key_log = config
+        .key_log
+        .as_deref()
+        .and_then(|path| key_log::open(path, is_new));
+    #[cfg(feature = "pjsip")]
+    let is_whole = config.key_log.is_some() == key_log.is_some();
+    #[cfg(not(feature = "pjsip"))]
+    let is_whole = true;
     let state = State {
         config: Arc::new(config),
         #[cfg(feature = "pjsip")]
         key_log,
     };
     *CURRENT.lock() = Some(state);
+    is_whole
 }
 
 /// Tells of the sections for peers of chan_sip's that are not there, if that is certain.

@@ -1,6 +1,6 @@
 //! The calls of PJSIP's of which something is demanded, and all that have come: a demand for both legs may be made later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use log::Level;
@@ -9,7 +9,7 @@ use policy::demand::identity::Presented;
 use policy::demand::{Demand, DescribedMedia, Link, TlsVersion, Unmet};
 use policy::message::{self, Tag};
 use sip_tls::TlsInfo;
-use srtp::SessionParams;
+use srtp::{SessionParams, Suite};
 
 use crate::config;
 use crate::ffi::call::{Call, SessionKey};
@@ -18,6 +18,7 @@ use crate::ffi::pjsip::gate::{Comes, Gate, Outgoing, Over, redirects};
 use crate::ffi::sync::Mutex;
 use crate::limited;
 use crate::media::calls::{Incoming, Session, channel_of, key_of};
+use crate::observe::refusals::{self, Who};
 use crate::proof;
 
 /// `488 Not Acceptable Here`: the media.
@@ -35,6 +36,8 @@ struct Watched {
     /// Its channel's unique id, once it has one.
     channel: Option<String>,
     demand: Demand,
+    /// The suite of the keys that a DTLS handshake has brought.
+    dtls: Option<Suite>,
     /// What the peer's first INVITE came over, and offered.
     came: Option<(Link, Vec<DescribedMedia>)>,
     /// The latest descriptions: this side's, and the peer's answer to it.
@@ -63,6 +66,7 @@ impl Watched {
             channel: None,
             is_bound: demand.is_of_certificate(),
             demand,
+            dtls: None,
             came: None,
             sent: Vec::new(),
             answer: Vec::new(),
@@ -83,12 +87,59 @@ impl Watched {
     }
 }
 
-/// By the tag of this side in the dialog. One whose dialog has none cannot be told from others, and is [refused](invited).
-static CALLS: Mutex<BTreeMap<Tag, Watched>> = Mutex::new(BTreeMap::new());
+/// The calls. One whose dialog has no tag of this side cannot be told from others, and is [refused](invited).
+struct Calls {
+    by_tag: BTreeMap<Tag, Watched>,
+    tags: BTreeMap<SessionKey, Tag>,
+}
+
+impl Calls {
+    fn is_empty(&self) -> bool {
+        self.by_tag.is_empty()
+    }
+
+    /// By the tag of this side in the dialog.
+    fn get_mut(&mut self, tag: &Tag) -> Option<&mut Watched> {
+        self.by_tag.get_mut(tag)
+    }
+
+    /// By its session.
+    fn of(&mut self, key: SessionKey) -> Option<&mut Watched> {
+        self.by_tag.get_mut(self.tags.get(&key)?)
+    }
+
+    fn insert(&mut self, tag: Tag, call: Watched) {
+        if call.is_bound {
+            BOUND.fetch_add(1, Ordering::Relaxed);
+        }
+        self.tags.insert(call.key, tag.clone());
+        self.by_tag.insert(tag, call);
+    }
+
+    fn remove(&mut self, key: SessionKey) {
+        let call = self
+            .tags
+            .remove(&key)
+            .and_then(|tag| self.by_tag.remove(&tag));
+        if call.is_some_and(|call| call.is_bound) {
+            BOUND.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+static CALLS: Mutex<Calls> = Mutex::new(Calls {
+    by_tag: BTreeMap::new(),
+    tags: BTreeMap::new(),
+});
 /// How many of them are bound to a certificate.
 static BOUND: AtomicUsize = AtomicUsize::new(0);
 /// Calls that were refused since load, by code.
 static REFUSED: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
+
+/// The calls whose channels were [told](tell_all) last, by the unique id of their first channel.
+static TOLD: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
+/// Calls that are refused, go on, and are not tried again meanwhile.
+const TOLD_MAX: usize = 256;
 
 /// A call is refused for this.
 pub fn count(unmet: &Unmet) {
@@ -153,7 +204,7 @@ impl Gate for Gatekeeper {
             judge(demand, &link(outgoing.over()), &media)
         }) {
             drop(calls);
-            report(&endpoint, &call_id, "is not sent", &unmet);
+            report_unsent(&endpoint, &call_id, &unmet);
             return false;
         }
         if !media.is_empty() && !message::is_an_end(octets) {
@@ -211,7 +262,7 @@ impl Gate for Gatekeeper {
         };
         drop(calls);
         if is_new {
-            report(&endpoint, &call_id, what, &unmet);
+            report(&endpoint, "", &call_id, what, &unmet);
         }
         comes
     }
@@ -242,12 +293,40 @@ pub fn may_go_to(octets: &[u8], tls: &TlsInfo) -> bool {
     let Err((endpoint, call_id, unmet)) = judged else {
         return true;
     };
-    report(&endpoint, &call_id, "is not sent", &unmet);
+    report_unsent(&endpoint, &call_id, &unmet);
+    false
+}
+
+/// A DTLS handshake has brought keys of this suite for a stream of the channel with this unique id. `false`: nothing of it may go, and
+/// the call is [hung up](look).
+pub fn permits_dtls(channel: &str, suite: Suite) -> bool {
+    let mut calls = CALLS.lock();
+    let call = calls
+        .by_tag
+        .values_mut()
+        .find(|call| call.channel.as_deref() == Some(channel));
+    let Some(call) = call else {
+        return true;
+    };
+    call.dtls = Some(suite);
+    let Err(unmet) = call.demand.judge_dtls(suite) else {
+        return true;
+    };
+    let (call_id, endpoint) = (call.call_id.clone(), call.endpoint.clone());
+    // RTCP's keys come too, and those of other streams.
+    let is_known = call.unmet.is_some();
+    call.lacks(unmet.clone());
+    drop(calls);
+    if is_known {
+        return false;
+    }
+    let what = "is not sent, and the call is hung up";
+    report_of("a stream", &endpoint, "", &call_id, what, &unmet);
     false
 }
 
 /// The call that a message of this side's belongs to.
-fn call_of<'a>(calls: &'a mut BTreeMap<Tag, Watched>, octets: &[u8]) -> Option<&'a mut Watched> {
+fn call_of<'a>(calls: &'a mut Calls, octets: &[u8]) -> Option<&'a mut Watched> {
     if calls.is_empty() {
         return None;
     }
@@ -269,13 +348,27 @@ fn may_go(
     })
 }
 
-fn report(endpoint: &str, call_id: &str, what: &str, unmet: &Unmet) {
+fn report_unsent(endpoint: &str, call_id: &str, unmet: &Unmet) {
+    report(endpoint, "", call_id, "is not sent", unmet);
+}
+
+fn report(endpoint: &str, peer: &str, call_id: &str, what: &str, unmet: &Unmet) {
+    report_of("a message", endpoint, peer, call_id, what, unmet);
+}
+
+fn report_of(subject: &str, endpoint: &str, peer: &str, call_id: &str, what: &str, unmet: &Unmet) {
+    let who = Who {
+        peer,
+        endpoint,
+        call_id,
+    };
+    refusals::note(unmet.code(), who, format_args!("{unmet}"));
     limited::log(
         Level::Warn,
         unmet.code(),
         endpoint,
         format_args!(
-            "a message of a call with endpoint {endpoint} {what} ({}): {unmet}. Call-ID {call_id}",
+            "{subject} of a call with endpoint {endpoint} {what} ({}): {unmet}. Call-ID {call_id}",
             unmet.code()
         ),
     );
@@ -304,19 +397,17 @@ pub fn inviting(session: &Session<'_>) {
         call.channel = channel;
         return;
     }
+    drop(calls);
+    if let Some(channel) = session.channel() {
+        take_back_reason(channel);
+    }
+    let mut calls = CALLS.lock();
     // One of which nothing is demanded now may be bridged with one that demands.
     let call = Watched {
         channel,
         stays,
         ..Watched::new(&facts, demand)
     };
-    watch(&mut calls, tag, call);
-}
-
-fn watch(calls: &mut BTreeMap<Tag, Watched>, tag: Tag, call: Watched) {
-    if call.is_bound {
-        BOUND.fetch_add(1, Ordering::Relaxed);
-    }
     calls.insert(tag, call);
 }
 
@@ -335,7 +426,7 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
         return true;
     };
     let mut calls = CALLS.lock();
-    if calls.contains_key(&tag) {
+    if calls.get_mut(&tag).is_some() {
         // One in the call: what we answer is looked at before it leaves.
         return true;
     }
@@ -348,13 +439,14 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
     if let Err(unmet) = &judged {
         call.lacks(unmet.clone());
     }
-    watch(&mut calls, tag, call);
+    calls.insert(tag, call);
     drop(calls);
     let Err(unmet) = judged else {
         return true;
     };
     report(
         &facts.endpoint,
+        &facts.peer,
         &facts.call_id,
         &format!("from {} is refused", facts.peer),
         &unmet,
@@ -368,7 +460,7 @@ pub fn answering(session: &Session<'_>) {
     let channel = session.channel().map(Channel::unique_id);
     let key = session.key();
     let mut calls = CALLS.lock();
-    if let Some(call) = calls.values_mut().find(|call| call.key == key) {
+    if let Some(call) = calls.of(key) {
         call.channel = channel;
     }
 }
@@ -379,7 +471,7 @@ pub fn answered(session: &Session<'_>) -> bool {
     let channel = session.channel();
     let (unmet, is_first) = {
         let mut calls = CALLS.lock();
-        let Some(call) = calls.values_mut().find(|call| call.key == key) else {
+        let Some(call) = calls.of(key) else {
             return false;
         };
         let Some(unmet) = call.unmet.clone() else {
@@ -402,7 +494,7 @@ pub fn ends_in_clear(session: &Session<'_>, kind: &str) {
     let unmet = Unmet::MediaInClear(kind.to_owned());
     {
         let mut calls = CALLS.lock();
-        let call = calls.values_mut().find(|call| call.key == key);
+        let call = calls.of(key);
         let Some(call) = call.filter(|call| call.demand.is_of_media()) else {
             return;
         };
@@ -418,8 +510,8 @@ pub fn ends_in_clear(session: &Session<'_>, kind: &str) {
 pub fn ending(session: &Session<'_>) {
     let key = session.key();
     let unmet = {
-        let calls = CALLS.lock();
-        let call = calls.values().find(|call| call.key == key);
+        let mut calls = CALLS.lock();
+        let call = calls.of(key);
         call.and_then(|call| call.unmet.clone())
     };
     let (Some(unmet), Some(channel)) = (unmet, session.channel()) else {
@@ -431,38 +523,58 @@ pub fn ending(session: &Session<'_>) {
 
 /// Tells every channel of the call: whoever dialled is among them, and what Asterisk knows of a call does not say who.
 fn tell_all(channel: Channel<'_>, unmet: &Unmet) {
-    channel::each_of_call(&channel.linked_id(), |channel| super::tell(channel, unmet));
+    let linked_id = channel.linked_id();
+    {
+        let mut told = TOLD.lock();
+        told.retain(|id| *id != linked_id);
+        if told.len() == TOLD_MAX {
+            told.pop_front();
+        }
+        told.push_back(linked_id.clone());
+    }
+    channel::each_of_call(&linked_id, |channel| super::tell(channel, unmet));
+}
+
+/// A call is tried again, or another way: the reason of an earlier refusal is not its.
+fn take_back_reason(channel: Channel<'_>) {
+    let linked_id = channel.linked_id();
+    let was_told = {
+        let mut told = TOLD.lock();
+        let place = told.iter().position(|id| *id == linked_id);
+        place.and_then(|place| told.remove(place)).is_some()
+    };
+    if was_told {
+        channel::each_of_call(&linked_id, super::take_back_reason);
+    }
 }
 
 /// The session is gone.
 pub fn ended(key: SessionKey) {
-    CALLS.lock().retain(|_, call| {
-        let is_gone = call.key == key;
-        if is_gone && call.is_bound {
-            BOUND.fetch_sub(1, Ordering::Relaxed);
-        }
-        !is_gone
-    });
+    CALLS.lock().remove(key);
 }
 
 /// Hangs up the calls of which a message could not be sent. The watch asks.
 pub fn look() {
-    let to_end: Vec<(String, Unmet)> = {
-        let mut calls = CALLS.lock();
+    let to_end: Vec<(SessionKey, String, Unmet)> = {
+        let calls = CALLS.lock();
         let refused = calls
-            .values_mut()
+            .by_tag
+            .values()
             .filter(|call| call.unmet.is_some() && !call.hung_up);
         refused
-            .filter_map(|call| {
-                call.hung_up = call.channel.is_some();
-                call.channel.clone().zip(call.unmet.clone())
-            })
+            .filter_map(|call| Some((call.key, call.channel.clone()?, call.unmet.clone()?)))
             .collect()
     };
-    for (channel, unmet) in to_end {
+    for (key, channel, unmet) in to_end {
+        // One that is not found, for a masquerade exchanges ids, is tried again.
         if let Some(channel) = OwnedChannel::find(&channel)
             && let Some(channel) = channel.get()
         {
+            let mut calls = CALLS.lock();
+            if let Some(call) = calls.of(key) {
+                call.hung_up = true;
+            }
+            drop(calls);
             tell_all(channel, &unmet);
             channel.hang_up();
         }
@@ -473,17 +585,17 @@ pub fn look() {
 /// now on it is demanded of each of its messages.
 pub fn judge_own_leg(channel: Channel<'_>, demand: &Demand) -> Result<(), Unmet> {
     let key = key_of(channel).ok_or(Unmet::Unseen)?;
+    let unique_id = channel.unique_id();
     let (demand, is_agreed) = {
         let mut calls = CALLS.lock();
-        let call = calls
-            .values_mut()
-            .find(|call| call.key == key)
-            .ok_or(Unmet::Unseen)?;
+        let call = calls.of(key).ok_or(Unmet::Unseen)?;
         call.demand = call.demand.clone().and(demand);
-        call.channel = Some(channel.unique_id());
+        call.channel = Some(unique_id);
         if let Some((link, _)) = &call.came {
             call.demand.judge_signaling(link)?;
         }
+        call.dtls
+            .map_or(Ok(()), |suite| call.demand.judge_dtls(suite))?;
         judge_media(&call.demand, &call.sent)?;
         judge_media(&call.demand, &call.answer)?;
         let is_agreed = call.is_described && !call.sent.is_empty();
@@ -506,8 +618,8 @@ pub fn covers(channel: Channel<'_>, demand: &Demand) -> bool {
     let Some(key) = key_of(channel) else {
         return false;
     };
-    let calls = CALLS.lock();
-    let call = calls.values().find(|call| call.key == key);
+    let mut calls = CALLS.lock();
+    let call = calls.of(key);
     call.is_some_and(|call| call.demand.covers(demand))
 }
 
@@ -517,15 +629,15 @@ pub fn demand_more(channel: Channel<'_>, demand: &Demand) {
         return;
     };
     let mut calls = CALLS.lock();
-    if let Some(call) = calls.values_mut().find(|call| call.key == key) {
+    if let Some(call) = calls.of(key) {
         call.demand = std::mem::take(&mut call.demand).and(demand);
     }
 }
 
 /// Whether SRTP is demanded of a call.
 pub fn is_of_media(key: SessionKey) -> bool {
-    let calls = CALLS.lock();
-    let call = calls.values().find(|call| call.key == key);
+    let mut calls = CALLS.lock();
+    let call = calls.of(key);
     call.is_some_and(|call| call.demand.is_of_media())
 }
 

@@ -6,6 +6,7 @@ use policy::demand::{Demand, Unmet};
 
 use crate::ffi::channel::Channel;
 use crate::ffi::function::Function;
+use crate::observe::refusals::{self, Who};
 
 use super::calls;
 
@@ -43,8 +44,8 @@ impl Function for Require {
             channel.hang_up();
             return false;
         }
-        let all = super::demanded_of(channel);
-        if all.is_for_both_legs()
+        if super::asks_own_leg(channel)
+            && let all = super::demanded_of(channel)
             && let Err(unmet) = calls::judge_own_leg(channel, &all)
         {
             refuse_own_leg(channel, &unmet);
@@ -64,6 +65,12 @@ fn ask_the_core(channel: Channel<'_>, demand: &Demand) -> bool {
 }
 
 fn refuse_own_leg(channel: Channel<'_>, unmet: &Unmet) {
+    let name = channel.name();
+    let who = Who {
+        endpoint: &name,
+        ..Who::default()
+    };
+    refusals::note(unmet.code(), who, format_args!("{unmet}"));
     log::error!(
         "channel {} is hung up ({}): {unmet}",
         channel.name(),

@@ -28,7 +28,7 @@ use crate::ffi::technology::Hook;
 
 pub use calls::{
     answered, answering, ended, ending, ends_in_clear, invited, inviting, is_of_media, look,
-    may_go_to, refused, restricted,
+    may_go_to, permits_dtls, refused, restricted,
 };
 
 /// `${CIPHERTRUNK_REASON}`: why the latest call from this channel was refused, as a code.
@@ -68,15 +68,16 @@ pub fn register(pjsip: Pjsip) -> Result<Registration, String> {
 /// What the dialplan demands of the legs that this channel dials, or of the channel itself where it is one that was dialled.
 fn demanded_of(channel: Channel<'_>) -> Demand {
     let kept = datastore::all(channel);
-    let kept = kept
-        .iter()
-        .filter_map(|value| value.downcast_ref::<Demand>());
+    let kept = kept.iter().map(|value| match value.downcast_ref::<Made>() {
+        Some(made) => made.demand.clone(),
+        None => Demand::lost(),
+    });
     // What an originate sets is for the channel that it makes.
     let words = match channel.is_originated() {
         true => words(channel),
         false => Demand::default(),
     };
-    kept.fold(words, Demand::and)
+    kept.fold(words, |all, demand| all.and(&demand))
 }
 
 /// What `CHANNEL(secure_bridge_...)` of a channel demands.
@@ -105,6 +106,14 @@ pub fn set_seen(are_seen: bool) {
     UNSEEN.store(!are_seen, Ordering::Release);
 }
 
+/// A demand as a channel keeps it, and hands it on.
+#[derive(Clone, Default)]
+struct Made {
+    demand: Demand,
+    /// The unique id of the channel that demands it of its own leg: what it dials gets the demand, and is not that leg.
+    of_own_leg: Option<String>,
+}
+
 /// Demands more of it. `false`: it could not be kept, or not be heeded.
 fn demand(channel: Channel<'_>, more: &Demand) -> bool {
     if UNSEEN.load(Ordering::Acquire) {
@@ -115,14 +124,32 @@ fn demand(channel: Channel<'_>, more: &Demand) -> bool {
         return false;
     }
     MADE.store(true, Ordering::Release);
+    let own = more.is_for_both_legs().then(|| channel.unique_id());
     datastore::change(channel, |before| {
-        let before = before.and_then(|value| value.downcast_ref::<Demand>());
-        let all = before.cloned().unwrap_or_default().and(more);
-        Some(std::sync::Arc::new(all))
+        let before = before.and_then(|value| value.downcast_ref::<Made>());
+        let before = before.cloned().unwrap_or_default();
+        Some(std::sync::Arc::new(Made {
+            demand: before.demand.and(more),
+            of_own_leg: own.or(before.of_own_leg),
+        }))
     })
+}
+
+/// Whether the channel itself has demanded `both_legs`.
+fn asks_own_leg(channel: Channel<'_>) -> bool {
+    let own = channel.unique_id();
+    datastore::all(channel)
+        .iter()
+        .filter_map(|value| value.downcast_ref::<Made>())
+        .any(|made| made.of_own_leg.as_ref() == Some(&own))
 }
 
 /// Tells a channel why its call is refused.
 fn tell(channel: Channel<'_>, unmet: &Unmet) {
     channel.set_variable(REASON, unmet.code());
+}
+
+/// A call is tried again: what its channels were told is of an earlier one.
+fn take_back_reason(channel: Channel<'_>) {
+    channel.clear_variable(REASON);
 }

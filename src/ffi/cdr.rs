@@ -1,6 +1,7 @@
 //! Values for a channel's CDR, and CEL's user events (`include/cdr.c`).
 
 use std::ffi::CStr;
+use std::ptr;
 
 use super::channel::Channel;
 use super::{c_text, sys};
@@ -22,13 +23,45 @@ impl Drop for Registered {
     }
 }
 
+/// Which record of a channel gets a value: its latest, under a condition.
+#[derive(Debug, Clone, Copy)]
+pub enum If<'a> {
+    /// None.
+    Always,
+    /// It has no second channel: the channel was dialled, and the record of both is the caller's, which gets the value.
+    Alone,
+    /// Its second channel has this name.
+    With(&'a str),
+}
+
 impl Registered {
-    /// Sets a variable of the channel's CDR. It does not wait: the value comes there behind what has happened to the channel, and
-    /// before its end.
-    pub fn set(&self, channel: Channel<'_>, name: &'static CStr, value: &str) {
-        let value = c_text(value);
-        // SAFETY: alive, and between begin and end by `self`; the name is static, the value is copied.
-        unsafe { sys::ct_cdr_set(channel.as_ptr(), name.as_ptr(), value.as_ptr()) };
+    /// Sets a variable in the record of the channel called `of`. It does not wait: the value comes there behind what has happened to
+    /// `channel`, and before its end, and the condition is looked at then.
+    pub fn set(
+        &self,
+        channel: Channel<'_>,
+        of: &str,
+        name: &'static CStr,
+        value: &str,
+        condition: If<'_>,
+    ) {
+        let (of, value) = (c_text(of), c_text(value));
+        let with = match condition {
+            If::Always => None,
+            If::Alone => Some(c_text("")),
+            If::With(name) => Some(c_text(name)),
+        };
+        let with = with.as_deref().map_or(ptr::null(), CStr::as_ptr);
+        // SAFETY: alive, and between begin and end by `self`; the variable's name is static, the other texts are copied.
+        unsafe {
+            sys::ct_cdr_set(
+                channel.as_ptr(),
+                of.as_ptr(),
+                with,
+                name.as_ptr(),
+                value.as_ptr(),
+            );
+        }
     }
 }
 

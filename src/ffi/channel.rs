@@ -143,9 +143,10 @@ impl<'a> Channel<'a> {
             .map(OwnedChannel)
     }
 
-    /// Its unique id, which never changes.
+    /// Its unique id, which is its own but for a masquerade, that exchanges two channels'.
     pub fn unique_id(self) -> String {
-        // SAFETY: alive, and the text lives as long.
+        let _locked = self.lock();
+        // SAFETY: alive; the text is changed under the channel's lock alone, which is held.
         unsafe { text(sys::ast_channel_uniqueid(self.as_ptr())) }.unwrap_or_default()
     }
 
@@ -165,6 +166,12 @@ impl<'a> Channel<'a> {
         }
     }
 
+    /// Takes a variable of the dialplan away.
+    pub fn clear_variable(self, name: &CStr) {
+        // SAFETY: alive; the name lives during the call, which locks the channel; no value is "no such variable".
+        unsafe { sys::pbx_builtin_setvar_helper(self.as_ptr(), name.as_ptr(), ptr::null()) };
+    }
+
     /// Sets a function of the dialplan, `NAME(arguments)`. `false`: it says no.
     pub fn set_function(self, call: &CStr, value: &CStr) -> bool {
         // SAFETY: alive; the texts live during the call.
@@ -180,10 +187,9 @@ impl<'a> Channel<'a> {
 
     /// Hangs it up, with that cause.
     pub fn hang_up(self) {
-        // SAFETY: alive; the function locks it, and its bridge.
-        unsafe {
-            sys::ast_set_hangupsource(self.as_ptr(), sys::ast_channel_name(self.as_ptr()), 0);
-        }
+        let name = c_text(&self.name());
+        // SAFETY: alive; the function locks it, and its bridge, and copies the name.
+        unsafe { sys::ast_set_hangupsource(self.as_ptr(), name.as_ptr(), 0) };
         self.hang_up_in_bridge();
     }
 

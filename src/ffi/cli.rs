@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -21,6 +22,13 @@ pub struct Command {
     pub usage: &'static CStr,
     /// What it does.
     pub run: fn(&mut Console<'_>) -> Outcome,
+    /// What may stand at word `position` (from 0), which is behind its own words; the console shows what begins as was typed.
+    pub complete: fn(position: usize) -> Vec<String>,
+}
+
+/// For a command without words that could be completed.
+pub fn nothing(_: usize) -> Vec<String> {
+    Vec::new()
 }
 
 /// How a command ended.
@@ -41,6 +49,19 @@ pub struct Console<'a> {
 }
 
 impl Console<'_> {
+    /// Whether it is a console: a terminal, or the socket of `asterisk -r`, whose user Asterisk has held against
+    /// `cli_permissions.conf`. The manager interface's action `Command`, which asks nobody's privilege but `command`, and what else runs
+    /// commands have a file for the output (`action_command` in `main/manager.c`), or nothing.
+    pub fn is_interactive(&self) -> bool {
+        let mut stat = MaybeUninit::<libc::stat>::zeroed();
+        // SAFETY: two questions about a descriptor, open or not; the structure is as large as the function takes it.
+        unsafe {
+            libc::isatty(self.fd) == 1
+                || (libc::fstat(self.fd, stat.as_mut_ptr()) == 0
+                    && stat.assume_init().st_mode & libc::S_IFMT == libc::S_IFSOCK)
+        }
+    }
+
     /// Prints one line.
     pub fn line(&mut self, line: fmt::Arguments<'_>) {
         let line = c_text(&line.to_string());
@@ -98,12 +119,12 @@ extern "C" fn handler(
             }
             return ptr::null_mut();
         }
-        if cmd != sys::CLI_HANDLER {
-            // Completion: Asterisk completes the fixed words itself.
-            return ptr::null_mut();
-        }
         // SAFETY: Asterisk passes its arguments for this call.
         let args = unsafe { &*args };
+        if cmd != sys::CLI_HANDLER {
+            complete(entry.command, args);
+            return ptr::null_mut();
+        }
         let words: Vec<String> = (0..usize::try_from(args.argc).unwrap_or(0))
             // SAFETY: argv has argc strings.
             .map(|index| unsafe { text(*args.argv.add(index)) }.unwrap_or_default())
@@ -119,8 +140,28 @@ extern "C" fn handler(
     })
 }
 
+/// Hands Asterisk the words that begin as was typed, all at once: it asks no more.
+fn complete(command: &Command, args: &sys::ast_cli_args) {
+    let Ok(position) = usize::try_from(args.pos) else {
+        return;
+    };
+    // SAFETY: NULL or a string, which lives during the call.
+    let typed = unsafe { text(args.word) }.unwrap_or_default();
+    let begins = |word: &String| {
+        word.get(..typed.len())
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(&typed))
+    };
+    for word in (command.complete)(position).into_iter().filter(begins) {
+        // SAFETY: a string, which is copied; Asterisk frees the copy, also where it has no room for it.
+        let taken = unsafe { sys::ast_cli_completion_add(sys::ct_strdup(c_text(&word).as_ptr())) };
+        if taken != 0 {
+            return;
+        }
+    }
+}
+
 /// Registers `commands`.
-pub fn register(commands: &'static [Command]) -> Registered {
+pub fn register(commands: impl IntoIterator<Item = &'static Command>) -> Registered {
     let mut registered = Registered(Vec::new());
     for command in commands {
         let raw = Opaque::<sys::ast_cli_entry>::zeroed();

@@ -4,8 +4,10 @@ use std::any::Any;
 use std::ffi::{CStr, c_void};
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::channel::Channel;
+use super::fault;
 use super::guard::guard;
 use super::module_ref::ModuleRef;
 use super::opaque::Opaque;
@@ -21,14 +23,31 @@ struct Kept {
     _module: ModuleRef,
 }
 
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// How many copies there are, of all channels.
+pub fn count() -> usize {
+    COUNT.load(Ordering::Relaxed)
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        COUNT.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Kept {
     fn new(value: Value) -> Self {
+        COUNT.fetch_add(1, Ordering::Relaxed);
         Self {
             value,
             _module: ModuleRef::take(),
         }
     }
 }
+
+/// In the place of a value that could not be handed on: a datastore without data.
+pub struct Lost;
 
 /// `DATASTORE_INHERIT_FOREVER`.
 const INHERIT_FOREVER: u32 = i32::MAX as u32;
@@ -54,13 +73,22 @@ impl Info {
 }
 
 unsafe extern "C" fn duplicate(data: *mut c_void) -> *mut c_void {
-    guard(ptr::null_mut(), || {
+    let copy: *mut c_void = guard(ptr::null_mut(), || {
+        assert!(
+            !fault::fires("datastore_duplicate"),
+            "deliberate panic for a test in datastore_duplicate"
+        );
         // SAFETY: a datastore of ours, whose data is a boxed value that Asterisk owns; it lives during the call.
         let kept = unsafe { Box::<Kept>::borrow(data.cast()) };
         kept.map_or(ptr::null_mut(), |kept| {
             give(Kept::new(Arc::clone(&kept.value))).cast()
         })
-    })
+    });
+    if copy.is_null() {
+        // Asterisk hands it on by this function all the same, and nothing tells when the last such datastore is gone.
+        std::mem::forget(ModuleRef::take());
+    }
+    copy
 }
 
 unsafe extern "C" fn destroy(data: *mut c_void) {
@@ -72,7 +100,7 @@ unsafe extern "C" fn destroy(data: *mut c_void) {
     });
 }
 
-/// What `channel` keeps: its own, and what it got from others, which may be several.
+/// What `channel` keeps: its own, and what it got from others, which may be several; [`Lost`] for one that it should have got.
 pub fn all(channel: Channel<'_>) -> Vec<Value> {
     unsafe extern "C" fn each(data: *mut c_void, values: *mut c_void) {
         guard((), || {
@@ -80,7 +108,9 @@ pub fn all(channel: Channel<'_>) -> Vec<Value> {
             // channel is locked.
             unsafe {
                 let kept = Box::<Kept>::borrow(data.cast());
-                (*values.cast::<Vec<Value>>()).extend(kept.map(|kept| Arc::clone(&kept.value)));
+                let value =
+                    kept.map_or_else(|| Arc::new(Lost) as Value, |kept| Arc::clone(&kept.value));
+                (*values.cast::<Vec<Value>>()).push(value);
             }
         });
     }
@@ -93,7 +123,8 @@ pub fn all(channel: Channel<'_>) -> Vec<Value> {
     values
 }
 
-/// Has `channel` keep the value that `change` makes of its own. `false`: there is no memory, or `change` wants none.
+/// Has `channel` keep the value that `change` makes of its own. `false`: there is no memory, its own is [`Lost`], or `change` wants
+/// none.
 pub fn change(channel: Channel<'_>, change: impl FnOnce(Option<&Value>) -> Option<Value>) -> bool {
     // SAFETY: alive. The lock is held from the look to the exchange; `change` is ours and calls nothing of Asterisk's. A new
     // datastore is Asterisk's with its data, once the channel has it.
@@ -122,7 +153,7 @@ pub fn change(channel: Channel<'_>, change: impl FnOnce(Option<&Value>) -> Optio
 ///
 /// The channel is locked, and has no datastore of ours.
 unsafe fn add(channel: Channel<'_>, value: Value) -> bool {
-    // SAFETY: the information is static; the datastore holds a use of our module until it is freed. What is set in it is
+    // SAFETY: the information is static, and its data hold the module until Asterisk frees the datastore. What is set in it is
     // Asterisk's from `ast_channel_datastore_add` on, which cannot fail.
     unsafe {
         let new = sys::ct_datastore_alloc(INFO.0.get());

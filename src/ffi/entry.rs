@@ -29,12 +29,9 @@ pub fn load(load: fn() -> Result<(), String>) -> c_int {
     DECLINED
 }
 
-/// Runs `reload`.
-pub fn reload(reload: fn()) -> c_int {
-    guard(REFUSED, || {
-        reload();
-        DONE
-    })
+/// Runs `reload`. `false`: not everything is in force, and Asterisk's console says that the module reported a failure.
+pub fn reload(reload: fn() -> bool) -> c_int {
+    guard(REFUSED, || if reload() { DONE } else { REFUSED })
 }
 
 /// Runs `unload`, which says itself why the module stays.

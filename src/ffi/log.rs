@@ -71,10 +71,3 @@ pub fn install() {
         log::set_max_level(LevelFilter::Trace);
     }
 }
-
-/// One line for the console at verbose level `level`.
-pub fn verbose(level: i32, message: &str) {
-    let message = c_text(&format!("{PREFIX}{message}"));
-    // SAFETY: the string lives until the call returns, which copies it.
-    unsafe { sys::ct_verbose(level, message.as_ptr()) };
-}

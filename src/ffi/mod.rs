@@ -26,6 +26,7 @@ pub mod libsrtp_guard;
 #[cfg(feature = "pjsip")]
 pub mod local;
 pub mod log;
+pub mod manager;
 pub mod mapped;
 pub mod module_ref;
 pub mod opaque;
@@ -33,6 +34,7 @@ pub mod openssl;
 mod owned;
 #[cfg(feature = "pjsip")]
 pub mod pjsip;
+pub mod prometheus;
 pub mod rtp;
 pub mod sdes;
 pub mod srtp;

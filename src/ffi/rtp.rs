@@ -124,6 +124,12 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct OwnedRtp(Ao2);
 
+// SAFETY: the count is atomic. What an instance is asked for is read under its own lock, or is a word or a terminated text that
+// any thread may read; whichever thread gives the last reference back destroys it, as Asterisk's own do.
+unsafe impl Send for OwnedRtp {}
+// SAFETY: the same.
+unsafe impl Sync for OwnedRtp {}
+
 impl OwnedRtp {
     /// # Safety
     ///

@@ -13,6 +13,7 @@ use crate::proof::{self, Connection};
 use super::calls::{Incoming, Session, SessionKey, Supplement};
 use super::outcome::{self, Details};
 use super::refusal::{self, Refusal};
+use super::{clear_keys, unmade};
 
 /// What is done when calls are answered and end.
 pub struct Answers;
@@ -23,12 +24,16 @@ impl Supplement for Answers {
     }
 
     fn heard(session: &Session<'_>, connection: Connection) {
+        clear_keys::heard(session.key(), &connection);
         proof::heard(session, connection);
     }
 
     fn answered(session: &Session<'_>, is_final: bool) {
         if demand::answered(session) {
             return;
+        }
+        if is_final {
+            proof::answered(session);
         }
         let key = session.key();
         let Some((reason, details)) = refused(session, is_final) else {
@@ -44,7 +49,6 @@ impl Supplement for Answers {
         }
         let call = session.facts();
         refusal::report_answer(&call, reason, &details, ends);
-        refusal::keep(call, reason);
         if ends {
             demand::ends_in_clear(session, "audio or video");
             session.hang_up();
@@ -61,16 +65,26 @@ impl Supplement for Answers {
 
     fn answering(session: &Session<'_>) {
         demand::answering(session);
+        proof::answered(session);
+    }
+
+    fn refusing(session: &Session<'_>, status: u16) {
+        unmade::refusing(session, status);
+    }
+
+    fn refused(session: &Session<'_>, status: u16) {
+        unmade::refused(session, status);
     }
 
     fn ending(session: &Session<'_>) {
+        unmade::ending(session);
         demand::ending(session);
     }
 
     fn ended(key: SessionKey) {
         demand::ended(key);
+        clear_keys::ended(key);
         drain::ended(key);
-        refusal::forget(key);
         outcome::forget(key);
         proof::ended(key);
     }

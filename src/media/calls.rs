@@ -7,6 +7,9 @@ pub use crate::ffi::pjsip::session::{
     media_of, offer_again, register,
 };
 
+use srtp::Suite;
+
+use crate::demand;
 use crate::ffi::pjsip::session::{later, later_by_channel};
 use crate::ffi::rtp::RtpInstance;
 
@@ -16,7 +19,12 @@ pub fn look_at_answer(rtp: RtpInstance<'_>) {
     later(rtp, super::answer::look_at);
 }
 
-/// The same for the call of a channel, by its unique id.
+/// Whether the call of a channel, by its unique id, may have the keys of this suite that a DTLS handshake has brought.
+pub fn permits_dtls(channel_id: &str, suite: Suite) -> bool {
+    demand::permits_dtls(channel_id, suite)
+}
+
+/// As [`look_at_answer`], for the call of a channel, by its unique id.
 pub fn look_at_answer_of(channel_id: &str) {
     later_by_channel(channel_id, super::answer::look_at_final);
 }

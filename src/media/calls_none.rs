@@ -1,5 +1,7 @@
 //! [`calls`](super::calls) of a build without PJSIP: none is known.
 
+use srtp::Suite;
+
 use crate::ffi::channel::Channel;
 use crate::ffi::rtp::{OwnedRtp, RtpInstance};
 use crate::ffi::sdes::Stream;
@@ -40,6 +42,11 @@ pub fn look_at_answer(_: RtpInstance<'_>) {}
 
 /// There is no such call.
 pub fn look_at_answer_of(_channel_id: &str) {}
+
+/// No call is known of which anything could be demanded.
+pub fn permits_dtls(_channel_id: &str, _: Suite) -> bool {
+    true
+}
 
 /// `false`: there is no such call.
 pub fn offer_again(_channel_id: &str) -> bool {

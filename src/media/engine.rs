@@ -7,6 +7,7 @@ use crate::drain;
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::srtp::{Attached, Engine, Kind};
 use crate::ffi::{sdes, srtp as engine};
+use crate::keylog;
 
 #[cfg(feature = "pjsip")]
 use super::answer::Answers;
@@ -47,7 +48,9 @@ impl Engine for Ciphertrunk {
 
     fn replace(session: &LiveSession, rtp: RtpInstance<'_>, remote: &PolicyBuilder) -> bool {
         remote.hand_back(session);
-        session.set_remote(rtp, remote)
+        let set = session.set_remote(rtp, remote);
+        keylog::session(session, Some(rtp));
+        set
     }
 
     fn detached(session: &Attached<Session>) {
@@ -56,7 +59,12 @@ impl Engine for Ciphertrunk {
     }
 
     fn add_stream(session: &Session, rtp: RtpInstance<'_>, local: &PolicyBuilder) -> bool {
-        session.set_local(rtp, local)
+        let set = session.set_local(rtp, local);
+        // SDES tells when it knows whose call it is.
+        if !local.is_negotiated() {
+            keylog::session(session, Some(rtp));
+        }
+        set
     }
 
     fn change_source(session: &Session, from: u32, to: u32) {

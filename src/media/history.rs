@@ -3,8 +3,11 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use policy::facts::{KeySource, Known};
+use policy::keylog::Direction;
 use srtp::Policy;
+use subtle::ConstantTimeEq;
 
+use crate::config;
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::sync::Mutex;
 
@@ -21,7 +24,10 @@ pub struct History {
     keys: Mutex<Keys>,
 }
 
-/// Hashes of keys, to tell a new one from one that comes again.
+/// How many keys are kept: those of an offer and an answer, before and after a change, with MKIs.
+const MOST_HELD: usize = 16;
+
+/// Hashes of keys, to tell a new one from one that comes again; and the latest keys, where `keylog` may ask for them.
 #[derive(Default)]
 struct Keys {
     remote: Option<u64>,
@@ -32,10 +38,14 @@ struct Keys {
     changes: u32,
     /// One came under which RTP is not encrypted (`UNENCRYPTED_SRTP`), be it that the offer was refused.
     unencrypted: bool,
+    held: Vec<(Direction, Policy)>,
 }
 
 impl Keys {
-    fn note(&mut self, policies: &[Policy]) -> u64 {
+    fn note(&mut self, direction: Direction, policies: &[Policy]) -> u64 {
+        if config::current().keylog {
+            self.hold(direction, policies);
+        }
         self.unencrypted |= policies
             .iter()
             .any(|policy| policy.params().unencrypted_srtp);
@@ -44,6 +54,28 @@ impl Keys {
             policy.key().key_salt().hash(&mut hasher);
         }
         hasher.finish()
+    }
+
+    fn note_both(&mut self, remote: &[Policy], local: &Policy) -> (u64, u64) {
+        (
+            self.note(Direction::In, remote),
+            self.note(Direction::Out, std::slice::from_ref(local)),
+        )
+    }
+
+    fn hold(&mut self, direction: Direction, policies: &[Policy]) {
+        for policy in policies {
+            let is_held = self.held.iter().any(|(way, held)| {
+                *way == direction
+                    && held.suite() == policy.suite()
+                    && held.mki() == policy.mki()
+                    && bool::from(held.key().key_salt().ct_eq(policy.key().key_salt()))
+            });
+            if !is_held {
+                self.held.truncate(MOST_HELD - 1);
+                self.held.insert(0, (direction, policy.clone()));
+            }
+        }
     }
 
     fn enter(&mut self, remote: u64, local: u64) {
@@ -73,7 +105,7 @@ impl History {
     /// The peer's keys are these from now on. With DTLS-SRTP ours follow, and are no second change.
     pub fn remote(&self, policies: &[Policy]) {
         let mut keys = self.keys.lock();
-        let hash = keys.note(policies);
+        let hash = keys.note(Direction::In, policies);
         if keys
             .remote
             .replace(hash)
@@ -86,22 +118,21 @@ impl History {
     /// Ours are these.
     pub fn local(&self, policies: &[Policy]) {
         let mut keys = self.keys.lock();
-        let hash = keys.note(policies);
+        let hash = keys.note(Direction::Out, policies);
         keys.local = Some(hash);
     }
 
     /// Both are these.
     pub fn both(&self, remote: &[Policy], local: &Policy) {
         let mut keys = self.keys.lock();
-        let (remote, local) = (keys.note(remote), keys.note(std::slice::from_ref(local)));
+        let (remote, local) = keys.note_both(remote, local);
         keys.enter(remote, local);
     }
 
     /// Both are to be these, once the answer stands.
     pub fn propose(&self, remote: &[Policy], local: &Policy) {
         let mut keys = self.keys.lock();
-        let proposed = (keys.note(remote), keys.note(std::slice::from_ref(local)));
-        keys.proposed = Some(proposed);
+        keys.proposed = Some(keys.note_both(remote, local));
     }
 
     /// The answer stands.
@@ -115,6 +146,11 @@ impl History {
     /// The offer was refused.
     pub fn cancel(&self) {
         self.keys.lock().proposed = None;
+    }
+
+    /// The latest keys, be it that their offer was refused. None with `[general] keylog = no`.
+    pub fn held(&self) -> Vec<(Direction, Policy)> {
+        self.keys.lock().held.clone()
     }
 
     /// Where its first keys came from.

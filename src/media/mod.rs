@@ -1,6 +1,6 @@
 //! The SRTP engine: Asterisk's sessions, policies and SDES negotiation on `crates/srtp`.
 //!
-//! [`engine`] is the seam to Asterisk; [`calls`] and `answer` are the only files here that need PJSIP.
+//! [`engine`] is the seam to Asterisk; [`calls`], `answer`, `unmade` and `clear_keys` are the only files here that need PJSIP.
 
 #[cfg(feature = "pjsip")]
 pub mod answer;
@@ -10,6 +10,8 @@ pub mod calls;
 #[path = "calls_none.rs"]
 pub mod calls;
 pub mod chan_sip;
+#[cfg(feature = "pjsip")]
+mod clear_keys;
 pub mod engine;
 mod history;
 pub mod lifetime;
@@ -20,4 +22,6 @@ pub mod registry;
 mod sdes;
 pub mod session;
 mod unheard;
+#[cfg(feature = "pjsip")]
+mod unmade;
 pub mod watch;

@@ -42,6 +42,11 @@ impl PolicyBuilder {
         !self.negotiated.is_empty()
     }
 
+    /// The suite of one that DTLS-SRTP brings.
+    pub fn suite(&self) -> Option<Suite> {
+        self.suite
+    }
+
     /// `session` takes it.
     pub fn hand_back(&self, session: &LiveSession) {
         // The first one stays: a policy is added once.

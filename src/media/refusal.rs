@@ -1,142 +1,45 @@
 //! Why `a=crypto` lines and answers are refused: a code for programs, a sentence for people, and how often.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use log::Level;
-use srtp::sdes::SdesError;
-use srtp::sdes::negotiation::{Refusal as Declined, Warning};
+pub use policy::refusal::Refusal;
+use srtp::sdes::negotiation::Warning;
 
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::sync::Mutex;
 use crate::limited;
+use crate::observe::refusals::{self, Who};
 
-use super::calls::{Call, SessionKey};
+use super::calls::Call;
 use super::chan_sip;
 use super::outcome::Details;
 
 /// The hangup cause of a call whose answer is refused, as an operator reads it: Q.850's number (to SIP: 488) and its meaning.
 const CAUSE: &str = "58 (bearer capability not available)";
 
-/// Why an `a=crypto` line of the peer's, or its answer, is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// The negotiation does not take it.
-    Declined(Declined),
-    /// Its keys could not be put in force.
-    NotInForce,
-    /// No new call is taken: `ciphertrunk drain`.
-    Draining,
-    /// There is none: the peer answered in clear where the endpoint's `media_encryption = sdes` requires SRTP.
-    AnsweredInClear,
-    /// The answer has another profile than the offer, so Asterisk does not apply it.
-    AnsweredProfile,
-    /// Asterisk did not apply the answer, for a reason of its own.
-    AnswerNotApplied,
-}
-
-impl Refusal {
-    /// Its short name, which stays the same from release to release.
-    pub fn code(self) -> &'static str {
-        match self {
-            Refusal::Declined(Declined::Line(error)) => match error {
-                SdesError::TooLong => "line-too-long",
-                SdesError::Tag => "tag-syntax",
-                SdesError::MissingSuite => "suite-missing",
-                SdesError::UnknownSuite => "suite-unknown",
-                SdesError::SuiteNotAccepted(_) => "suite-not-accepted",
-                SdesError::MissingKey => "key-missing",
-                SdesError::KeyMethod => "key-method",
-                SdesError::KeyEncoding => "key-encoding",
-                SdesError::KeyLength => "key-length",
-                SdesError::TooManyKeys => "key-too-many",
-                SdesError::KeyTrailer => "key-trailer",
-                SdesError::Lifetime => "lifetime-syntax",
-                SdesError::LifetimeTooShort => "lifetime-too-short",
-                SdesError::LifetimeTooLong => "lifetime-too-long",
-                SdesError::Mki => "mki-syntax",
-                SdesError::MkiLength => "mki-length",
-                SdesError::MkiValue => "mki-value",
-                SdesError::MkiNotAccepted => "mki-not-accepted",
-                SdesError::MkiSet => "mki-set",
-                SdesError::ParamSyntax => "param-syntax",
-                SdesError::Kdr => "param-kdr",
-                SdesError::Fec => "param-fec",
-                SdesError::UnencryptedSrtp => "param-unencrypted-srtp",
-                SdesError::UnencryptedSrtcp => "param-unencrypted-srtcp",
-                SdesError::UnauthenticatedSrtp => "param-unauthenticated-srtp",
-                SdesError::ParamConflict => "param-conflict",
-                SdesError::UnknownParam => "param-unknown",
-            },
-            Refusal::Declined(Declined::NotOffered) => "not-offered",
-            Refusal::Declined(Declined::NoEntropy | Declined::Policy(_)) | Refusal::NotInForce => {
-                "not-in-force"
-            }
-            Refusal::Draining => "draining",
-            Refusal::AnsweredInClear => "answered-in-clear",
-            Refusal::AnsweredProfile => "answered-profile",
-            Refusal::AnswerNotApplied => "answer-not-applied",
-        }
-    }
-}
-
-impl From<Declined> for Refusal {
-    fn from(declined: Declined) -> Self {
-        Self::Declined(declined)
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::Declined(declined) => declined.fmt(f),
-            Refusal::NotInForce => f.write_str("its keys could not be put in force"),
-            Refusal::Draining => f.write_str(
-                "the module is being drained (`ciphertrunk drain`) and takes no new encrypted call",
-            ),
-            Refusal::AnsweredInClear => f.write_str(
-                "it answers an offer of SRTP in clear; have the peer use SRTP, or change the endpoint's media_encryption",
-            ),
-            Refusal::AnsweredProfile => f.write_str(
-                "it answers with another RTP profile than was offered; have the peer use the offered one, or change the \
-                 endpoint's use_avpf or media_encryption",
-            ),
-            Refusal::AnswerNotApplied => f.write_str(
-                "Asterisk did not take it, and the keys in force are of an earlier answer; compare the endpoint's \
-                 accept_multiple_sdp_answers and follow_early_media_fork",
-            ),
-        }
-    }
-}
-
 /// Code -> refused lines and answers since load.
 static COUNTS: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
 
-/// Live calls of which something was refused: as they were then, and the last refusal.
-static KEPT: Mutex<BTreeMap<SessionKey, (Call, Refusal)>> = Mutex::new(BTreeMap::new());
-
-/// Counts a refused line or answer.
-pub fn count(refusal: Refusal) {
+/// Counts a refusal and enters it into the record.
+fn enter(refusal: Refusal, who: Who<'_>, details: &Details) {
     *COUNTS.lock().entry(refusal.code()).or_default() += 1;
+    refusals::note(
+        refusal.code(),
+        who,
+        format_args!("{refusal}{} ({})", details.needed, details.shown),
+    );
 }
 
-/// Keeps why a line or answer of a live call was refused, until the call [ends](forget).
-pub fn keep(call: Call, refusal: Refusal) {
-    KEPT.lock().insert(call.key, (call, refusal));
+fn who(call: &Call) -> Who<'_> {
+    Who {
+        peer: &call.peer,
+        endpoint: &call.endpoint,
+        call_id: &call.call_id,
+    }
 }
 
-/// The call has ended.
-pub fn forget(key: SessionKey) {
-    KEPT.lock().remove(&key);
-}
-
-/// The live calls of which a line was refused, as they were then, and why the last one was. Another line of the same
-/// offer may have been taken.
-pub fn kept() -> Vec<(Call, Refusal)> {
-    KEPT.lock().values().cloned().collect()
-}
-
-/// Tells a refused line: whose, which, why.
+/// Counts and tells a refused line: whose, which, why.
 pub fn report_line(rtp: RtpInstance<'_>, call: Option<&Call>, details: &Details, refusal: Refusal) {
     let Details {
         shown: line,
@@ -145,19 +48,28 @@ pub fn report_line(rtp: RtpInstance<'_>, call: Option<&Call>, details: &Details,
     let code = refusal.code();
     let kind = format!("crypto line refused, {code}");
     match call {
-        Some(call) => limited::log(
-            Level::Warn,
-            &kind,
-            &call.endpoint,
-            format_args!(
-                "a=crypto line ({line}) of endpoint '{}' refused, reason {code}: {refusal}{needed}. Media line {}, peer {}, \
-                 Call-ID {}",
-                call.endpoint, call.media, call.peer, call.call_id
-            ),
-        ),
+        Some(call) => {
+            enter(refusal, who(call), details);
+            limited::log(
+                Level::Warn,
+                &kind,
+                &call.endpoint,
+                format_args!(
+                    "a=crypto line ({line}) of endpoint '{}' refused, reason {code}: {refusal}{needed}. Media line {}, peer {}, \
+                     Call-ID {}",
+                    call.endpoint, call.media, call.peer, call.call_id
+                ),
+            );
+        }
         // Not a call of PJSIP's, or a new one while draining: by the stream.
         None => {
             let (key, whose) = whose(rtp);
+            let who = Who {
+                peer: &rtp.remote_address(),
+                endpoint: &key,
+                call_id: "",
+            };
+            enter(refusal, who, details);
             limited::log(
                 Level::Warn,
                 &kind,
@@ -199,7 +111,15 @@ fn whose(rtp: RtpInstance<'_>) -> (String, String) {
 /// channel or the peer `who`.
 pub fn report_draining(what: &str, who: &str) {
     let refusal = Refusal::Draining;
-    count(refusal);
+    let details = Details {
+        shown: what.to_owned(),
+        needed: String::new(),
+    };
+    let whom = Who {
+        endpoint: who,
+        ..Who::default()
+    };
+    enter(refusal, whom, &details);
     limited::log(
         Level::Warn,
         &format!("{what}, {}", refusal.code()),
@@ -253,7 +173,7 @@ pub fn report_answer(call: &Call, refusal: Refusal, details: &Details, ends: boo
         true => format!("The call ends with hangup cause {CAUSE}"),
         false => "The call goes on without SRTP, as the endpoint's options allow".to_owned(),
     };
-    count(refusal);
+    enter(refusal, who(call), details);
     limited::log(
         Level::Warn,
         &format!("answer refused, {}", refusal.code()),

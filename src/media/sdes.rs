@@ -15,9 +15,12 @@ use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::rtp::RtpInstance;
 use crate::ffi::sdes::{Negotiator, Stream};
 use crate::ffi::srtp::{self as engine, Attached};
+use crate::keylog;
 
 use super::calls::{self, Call};
 use super::chan_sip;
+#[cfg(feature = "pjsip")]
+use super::clear_keys;
 use super::engine::add_keys;
 use super::outcome::{self, Details};
 use super::policy::PolicyBuilder;
@@ -111,6 +114,14 @@ impl Negotiator for StreamNegotiator {
         }
         if let Some(session) = self.live_session() {
             session.set_offering(false);
+            if let Some(call) = &call {
+                session.set_owner(call);
+            }
+            keylog::session(&session, Some(rtp));
+        }
+        #[cfg(feature = "pjsip")]
+        if let Some(call) = &call {
+            clear_keys::agreed(call);
         }
         let warning = step.warning;
         self.negotiation.enter(step);
@@ -121,7 +132,6 @@ impl Negotiator for StreamNegotiator {
         }
         if let Some((call, stream)) = answer_of(call.as_ref()) {
             for other in outcome::took(call.key, stream, value) {
-                refusal::count(other.reason);
                 refusal::report_line(rtp, Some(call), &other.details, other.reason);
             }
         }
@@ -305,8 +315,8 @@ impl StreamNegotiator {
         is_new
     }
 
-    /// Kept with the call; and, once for each line, counted and told in the log: who, which line, why. A line of an answer is
-    /// told with what becomes of the call, when all of that answer is read.
+    /// Counted and told, once for each line: who, which line, why. A line of an answer is told with what becomes of the call, when
+    /// all of that answer is read.
     fn refuse(&mut self, rtp: RtpInstance<'_>, call: Option<Call>, value: &str, reason: Refusal) {
         let answer = answer_of(call.as_ref());
         let details = Details {
@@ -321,11 +331,7 @@ impl StreamNegotiator {
             outcome::refused(call.key, stream, value, reason, details);
             calls::look_at_answer(rtp);
         } else if self.is_new(value, reason.code()) {
-            refusal::count(reason);
             refusal::report_line(rtp, call.as_ref(), &details, reason);
-        }
-        if let Some(call) = call {
-            refusal::keep(call, reason);
         }
     }
 }

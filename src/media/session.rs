@@ -17,6 +17,7 @@ use crate::ffi::{host, sync};
 use crate::limited;
 use crate::test_hooks;
 
+use super::calls::{self, Call};
 use super::history::History;
 use super::policy::PolicyBuilder;
 use super::unheard::{self, Source};
@@ -55,6 +56,17 @@ impl fmt::Display for Names {
     }
 }
 
+/// Whose call it is, where SDES has told.
+#[derive(Debug, Clone, Default)]
+pub struct Owner {
+    /// The PJSIP endpoint.
+    pub endpoint: String,
+    /// The Call-ID.
+    pub call_id: String,
+    /// The peer's URI, and address if one was known.
+    pub peer: String,
+}
+
 /// The ages of the two keys in force, as of the last look.
 #[derive(Debug, Default)]
 struct Ages {
@@ -85,11 +97,14 @@ pub struct Session {
     spent: [AtomicBool; 2],
     /// Packets dropped for that.
     expired: AtomicU64,
+    /// More is demanded of the call than its keys have: every packet is dropped, and the call is being hung up.
+    forbidden: AtomicBool,
     /// Asterisk has destroyed it: its keys are not to be used again.
     detached: AtomicBool,
     /// How often it is still to be looked whether the answer to an offer of ours is here.
     looks: AtomicU32,
     names: sync::Mutex<Names>,
+    owner: sync::Mutex<Owner>,
     history: History,
     _module: ModuleRef,
 }
@@ -110,9 +125,11 @@ impl Session {
             ages: sync::Mutex::default(),
             spent: [const { AtomicBool::new(false) }; 2],
             expired: AtomicU64::new(0),
+            forbidden: AtomicBool::new(false),
             detached: AtomicBool::new(false),
             looks: AtomicU32::new(0),
             names: sync::Mutex::default(),
+            owner: sync::Mutex::default(),
             history: History::begin(rtp, remote),
             _module: ModuleRef::enter()?,
         };
@@ -156,8 +173,22 @@ impl Session {
         self.names.lock().clone()
     }
 
+    /// Whose call it is.
+    pub fn owner(&self) -> Owner {
+        self.owner.lock().clone()
+    }
+
+    /// It is this call's.
+    pub fn set_owner(&self, call: &Call) {
+        *self.owner.lock() = Owner {
+            endpoint: call.endpoint.clone(),
+            call_id: call.call_id.clone(),
+            peer: call.peer.clone(),
+        };
+    }
+
     /// Asks the instance, which is this session's.
-    fn refresh_names(&self, rtp: RtpInstance<'_>) -> Names {
+    pub fn refresh_names(&self, rtp: RtpInstance<'_>) -> Names {
         let names = Names {
             channel: rtp.channel_id(),
             peer: rtp.remote_address(),
@@ -191,6 +222,11 @@ impl Session {
 
     /// Takes the keys that the peer sends with. `false`: logged, and nothing has changed.
     pub fn set_remote(&self, rtp: RtpInstance<'_>, builder: &PolicyBuilder) -> bool {
+        if let Some(suite) = builder.suite().filter(|_| !builder.is_negotiated()) {
+            // The keys are taken all the same: without a session Asterisk would send in clear.
+            let forbidden = !calls::permits_dtls(&rtp.channel_id(), suite);
+            self.forbidden.store(forbidden, Ordering::Relaxed);
+        }
         self.negotiate(rtp, |inner, now| {
             let policies = builder.build()?;
             self.history.remote(&policies);
@@ -343,7 +379,7 @@ impl Session {
 
     /// Encrypts `packet` into `out`; the length there. `None`: it must not be sent.
     pub fn protect(&self, kind: Kind, packet: &[u8], out: &mut [u8]) -> Option<usize> {
-        if self.expires(&self.spent[0]) {
+        if self.drops(&self.spent[0]) {
             return None;
         }
         let mut inner = self.inner.lock().ok()?;
@@ -369,7 +405,7 @@ impl Session {
 
     /// Authenticates and decrypts `packet` in place; the length that is left. `None`: it is nothing.
     pub fn unprotect(&self, rtp: RtpInstance<'_>, kind: Kind, packet: &mut [u8]) -> Option<usize> {
-        if self.expires(&self.spent[1]) {
+        if self.drops(&self.spent[1]) {
             return None;
         }
         let mut inner = self.inner.lock().ok()?;
@@ -415,8 +451,11 @@ impl Session {
         }
     }
 
-    /// Whether a packet comes behind the lifetime of its key. It is counted then.
-    fn expires(&self, spent: &AtomicBool) -> bool {
+    /// Whether a packet is dropped for the call's demands, or comes behind the lifetime of its key, which is counted.
+    fn drops(&self, spent: &AtomicBool) -> bool {
+        if self.forbidden.load(Ordering::Relaxed) {
+            return true;
+        }
         let expires = spent.load(Ordering::Relaxed);
         if expires {
             self.expired.fetch_add(1, Ordering::Relaxed);

@@ -14,13 +14,19 @@ use std::sync::{Arc, Condvar};
 use std::time::{Duration, Instant};
 
 use crate::drain;
+use crate::ffi::prometheus;
 use crate::ffi::srtp::{self as engine, Owner};
 use crate::ffi::sync::Mutex;
 use crate::ffi::thread::{self, Thread};
+use crate::keylog;
 use crate::limited;
+use crate::observe::metrics;
 
 use super::lifetime;
 
+/// How often connections are looked at: there may be many.
+#[cfg(feature = "pjsip")]
+const CONNECTIONS_INTERVAL: Duration = Duration::from_secs(2);
 /// How often it looks: a tenth of a second of five packets each way is the most that a lost engine can cost a call.
 const INTERVAL: Duration = Duration::from_millis(100);
 
@@ -55,12 +61,21 @@ pub fn start() -> io::Result<Watch> {
     let thread = thread::spawn("ciphertrunk watch", move || {
         let mut engine = Engine::default();
         let mut last_lifetimes = Instant::now();
+        #[cfg(feature = "pjsip")]
+        let mut last_connections = Instant::now();
         while !stopped_within(&its_stop, INTERVAL) {
             engine.look();
             limited::summarise();
             drain::look();
+            keylog::look();
+            prometheus::look(metrics::page);
             #[cfg(feature = "pjsip")]
             crate::demand::look();
+            #[cfg(feature = "pjsip")]
+            if last_connections.elapsed() >= CONNECTIONS_INTERVAL {
+                last_connections = Instant::now();
+                crate::transport::look();
+            }
             if last_lifetimes.elapsed() >= lifetime::INTERVAL {
                 last_lifetimes = Instant::now();
                 lifetime::look();

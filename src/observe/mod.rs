@@ -1,3 +1,15 @@
-//! What an operator sees: the console. (AMI events and metrics are to come.)
+//! What an operator sees: the console, the manager interface, and metrics.
 
 pub mod cli;
+pub mod in_force;
+pub mod keylog;
+pub mod manager;
+pub mod metrics;
+pub mod refusals;
+
+use crate::ffi::cli::Command;
+
+/// The commands of the console.
+pub fn commands() -> impl Iterator<Item = &'static Command> {
+    cli::COMMANDS.iter().chain(keylog::COMMANDS)
+}

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use crate::config;
-use crate::ffi::cdr;
+use crate::ffi::cdr::{self, If};
 use crate::ffi::channel::Channel;
 use crate::ffi::late::Pjsip;
 use crate::ffi::pjsip::hangup::{self, Watching};
+use crate::ffi::prometheus;
 use crate::ffi::sync::Mutex;
+
+use super::{legs, words};
 
 /// The variable of a leg's own CDR.
 const OWN: &std::ffi::CStr = c"ciphertrunk";
@@ -54,22 +57,48 @@ struct Legs;
 impl hangup::Witness for Legs {
     fn hangs_up(channel: Channel<'_>) {
         let config = config::current();
-        if !config.cdr && !config.cel {
+        let is_counted = prometheus::is_known();
+        if !config.cdr && !config.cel && !is_counted {
             return;
         }
         let (facts, is_dialed) = super::look(channel);
+        if is_counted {
+            words::count(&facts);
+        }
         let line = facts.to_string();
         let cdrs = CDRS.lock().clone();
         if config.cdr
             && let Some(cdrs) = cdrs
         {
-            cdrs.set(channel, OWN, &line);
-            if is_dialed {
-                cdrs.set(channel, PEER, &line);
-            }
+            record(&cdrs, channel, &line, is_dialed);
         }
         if config.cel {
             cdr::cel_event(channel, EVENT, &line);
+        }
+    }
+}
+
+/// Gives the line to the records of the call, and to this channel's those of the others: a record ends with its first channel, and
+/// Asterisk hangs the one that was dialled up on a thread of its own, before that or behind it.
+fn record(cdrs: &cdr::Registered, channel: Channel<'_>, line: &str, is_dialed: bool) {
+    let name = channel.name();
+    let set = |of: &str, variable, value: &str, condition: If<'_>| {
+        cdrs.set(channel, of, variable, value, condition);
+    };
+    set(&name, OWN, line, If::Always);
+    if is_dialed {
+        set(&name, PEER, line, If::Alone);
+    }
+    for other in legs::beside(channel) {
+        let other_line = other.facts.to_string();
+        if other.is_dialed {
+            set(&name, PEER, &other_line, If::With(&other.name));
+        }
+        // Its record is there: the end of it comes behind this.
+        if is_dialed && !other.is_ending {
+            // Its record may not be its last: it can dial another one.
+            set(&other.name, OWN, &other_line, If::With(&name));
+            set(&other.name, PEER, line, If::With(&name));
         }
     }
 }

@@ -18,6 +18,7 @@ pub fn facts(connection: &Connection) -> Signaling {
     Signaling {
         transport: connection.kind.clone(),
         is_secure: connection.is_secure,
+        was_in_clear: !connection.is_secure,
         tls,
     }
 }

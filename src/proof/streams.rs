@@ -5,7 +5,7 @@ use std::sync::Arc;
 use policy::facts::{Known, Srtp, Stream};
 
 use crate::ffi::channel::Channel;
-use crate::ffi::rtp::Counts;
+use crate::ffi::rtp::{Counts, OwnedRtp};
 use crate::media::calls;
 use crate::media::registry;
 use crate::media::session::LiveSession;
@@ -43,7 +43,12 @@ pub fn of(channel: Channel<'_>, has_session: bool) -> Vec<Seen> {
         true => calls::media_of(channel),
         false => channel.media(),
     };
-    let streams = KINDS.into_iter().zip(&media);
+    of_instances(&media)
+}
+
+/// The streams of these instances, for audio and video.
+pub fn of_instances(media: &[Option<OwnedRtp>; 2]) -> Vec<Seen> {
+    let streams = KINDS.into_iter().zip(media);
     streams
         .filter_map(|(kind, instance)| {
             let rtp = instance.as_ref()?.get()?;

@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sip_tls::{Listener, ListenerConfig, Pool, Profile, SocketOptions};
+use policy::reasons::call::{Signaling, of_signaling};
+use sip_tls::{CertInfo, Listener, ListenerConfig, Pool, Profile, SocketOptions};
 
 use crate::config;
 use crate::ffi::pjsip::factory::FactoryRef;
@@ -18,6 +20,8 @@ use crate::ffi::pjsip::sorcery::{Observer, TlsTransport, tls_transports};
 use crate::ffi::pjsip::stock::StockFactory;
 use crate::ffi::pjsip::transport_state::TransportState;
 use crate::ffi::sync::Mutex;
+use crate::keylog;
+use crate::observe::refusals::{self, Who};
 
 use super::endpoint::{Endpoint, State};
 use super::engine::{ListenerData, Sip};
@@ -56,6 +60,10 @@ pub struct Adopter {
     pool: Arc<Pool<Sip>>,
     /// By name. The lock is not held while PJSIP is called: the console asks what listens.
     adopted: Mutex<BTreeMap<String, Adopted>>,
+    /// The `protocol=tls` transports that are not ours, and why: as of the latest look.
+    left: Mutex<BTreeMap<String, String>>,
+    /// The latest look could not put everything in force.
+    failed: AtomicBool,
     /// Held while transports change hands.
     changing: Mutex<Wanted>,
 }
@@ -79,6 +87,8 @@ impl Adopter {
         Self {
             pool,
             adopted: Mutex::default(),
+            left: Mutex::default(),
+            failed: AtomicBool::new(false),
             changing: Mutex::default(),
         }
     }
@@ -103,6 +113,8 @@ impl Adopter {
     /// With `changing` held.
     fn adopt_each(&self, thread: &SipThread) {
         self.forget_replaced(thread);
+        self.left.lock().clear();
+        self.failed.store(false, Ordering::Relaxed);
         let leave = &config::current().leave_alone;
         for transport in &tls_transports(thread) {
             if leave.contains(&transport.name) {
@@ -110,13 +122,21 @@ impl Adopter {
                 if let Some(adopted) = adopted {
                     give_back(thread, &transport.name, &adopted.factory, transport);
                 }
+                self.leave(
+                    transport,
+                    "[tls] leave_alone in ciphertrunk.conf names it".to_owned(),
+                );
                 continue;
             }
             let Some(state) = TransportState::of(thread, &transport.name) else {
+                self.leave(
+                    transport,
+                    "Asterisk has not started it; its own line in the log says why".to_owned(),
+                );
                 continue;
             };
             let ours = state.is_ours();
-            let loaded = match options::profile(transport, config::key_log()) {
+            let loaded = match options::profile(transport, keylog::sink()) {
                 Ok(loaded) => loaded,
                 Err(reason) => {
                     let stays = if ours {
@@ -124,7 +144,13 @@ impl Adopter {
                     } else {
                         "it stays pjproject's"
                     };
-                    log::error!("transport '{}': {reason}; {stays}", transport.name);
+                    self.failed.store(true, Ordering::Relaxed);
+                    if ours {
+                        self.keep_warning(&transport.name, format!("{reason}; {stays}"));
+                        log::error!("transport '{}': {reason}; {stays}", transport.name);
+                    } else {
+                        self.not_taken(transport, &format!("{reason}; {stays}"));
+                    }
                     continue;
                 }
             };
@@ -132,7 +158,36 @@ impl Adopter {
                 self.renew(transport, loaded);
             } else if let Some(stock) = state.stock() {
                 self.take_over(thread, transport, &state, stock, loaded);
+            } else {
+                self.leave(transport, "nothing listens for it".to_owned());
             }
+        }
+    }
+
+    /// A transport is not ours, as it should be.
+    fn leave(&self, transport: &TlsTransport, reason: String) {
+        self.left.lock().insert(transport.name.clone(), reason);
+    }
+
+    /// A transport is not ours, and should be.
+    fn not_taken(&self, transport: &TlsTransport, reason: &str) {
+        self.failed.store(true, Ordering::Relaxed);
+        let code = of_signaling(&Signaling::NotAdopted).code;
+        let who = Who {
+            endpoint: &transport.name,
+            ..Who::default()
+        };
+        refusals::note(code, who, format_args!("{reason}"));
+        log::error!("transport '{}': {reason}, reason {code}", transport.name);
+        self.leave(transport, reason.to_owned());
+    }
+
+    /// What is wrong with the new configuration of a transport of ours.
+    fn keep_warning(&self, name: &str, warning: String) {
+        if let Some(adopted) = self.adopted.lock().get_mut(name)
+            && !adopted.warnings.contains(&warning)
+        {
+            adopted.warnings.push(warning);
         }
     }
 
@@ -192,7 +247,10 @@ impl Adopter {
     ) {
         let name = &transport.name;
         let Some(address) = state.address() else {
-            log::error!("transport '{name}': it has no address to listen on; it stays pjproject's");
+            self.not_taken(
+                transport,
+                "it has no address to listen on; it stays pjproject's",
+            );
             return;
         };
         let endpoint = Arc::new(Endpoint {
@@ -203,12 +261,12 @@ impl Adopter {
             state: Mutex::new(State::new(loaded.profile)),
         });
         let Some(factory) = factories::for_transport(thread, name, &stock, &endpoint) else {
-            log::error!("transport '{name}': no memory; it stays pjproject's");
+            self.not_taken(transport, "no memory; it stays pjproject's");
             return;
         };
         state.put(&factory, stock);
         if let Err(reason) = self.open(thread, &endpoint, &factory) {
-            log::error!("transport '{name}': {reason}; it goes back to pjproject");
+            self.not_taken(transport, &format!("{reason}; it goes back to pjproject"));
             give_back(thread, name, &factory, transport);
             return;
         }
@@ -278,6 +336,9 @@ impl Adopter {
         let mut wanted = self.changing.lock();
         *wanted = Wanted::Stocks;
         let transports = tls_transports(thread);
+        for transport in &transports {
+            self.leave(transport, "it was given back: ciphertrunk drain".to_owned());
+        }
         let adopted = std::mem::take(&mut *self.adopted.lock());
         for (name, adopted) in adopted {
             // One that is no longer configured, or not well, Asterisk keeps as it was.
@@ -285,6 +346,29 @@ impl Adopter {
             let transport = configured.unwrap_or(&adopted.transport);
             give_back(thread, &name, &adopted.factory, transport);
         }
+    }
+
+    /// Whether the latest look could put everything in force that is configured.
+    pub fn is_whole(&self) -> bool {
+        !self.failed.load(Ordering::Relaxed)
+    }
+
+    /// The `protocol=tls` transports that are not ours, and why.
+    pub fn left(&self) -> Vec<(String, String)> {
+        let left = self.left.lock();
+        left.iter()
+            .map(|(name, reason)| (name.clone(), reason.clone()))
+            .collect()
+    }
+
+    /// The certificates of those that are ours, by transport.
+    pub fn certificates(&self) -> Vec<(String, Arc<CertInfo>)> {
+        let adopted = self.adopted.lock();
+        let own = adopted.iter().filter_map(|(name, adopted)| {
+            let profile = Arc::clone(&adopted.endpoint.state.lock().profile);
+            Some((name.clone(), Arc::clone(profile.own_certificate()?)))
+        });
+        own.collect()
     }
 
     /// What listens.

@@ -1,31 +1,80 @@
-//! The connections that are up, and which of them have carried a call: a drain closes those that have not.
+//! The connections that are up: what is known of each, which of them have carried a call (a drain closes those that have not),
+//! and which server has taken TLS and answers no SIP.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use log::Level;
+use policy::reasons::call::{Signaling, of_signaling};
 use sip_tls::frame::label;
 use sip_tls::{Close, Conn, Profile, SendError, TlsInfo};
 
 use crate::demand;
-use crate::ffi::pjsip::transport::{Carrier, Security};
+use crate::ffi::host;
+use crate::ffi::pjsip::transport::{Carrier, Direction, Security};
 use crate::ffi::sync::Mutex;
 use crate::limited;
+use crate::observe::refusals::{self, Who};
 
 /// What a message begins with that begins a call, or changes one.
 const INVITE: &[u8] = b"INVITE ";
+/// What a message begins with that nobody answers.
+const UNANSWERED: [&[u8]; 2] = [b"SIP/2.0 ", b"ACK "];
+/// When a server that has answered nothing is told of: Timer B and F of RFC 3261, at which PJSIP gives up.
+const PATIENCE: Duration = Duration::from_secs(32);
+
+/// What does not change of a connection.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// The transport's name in `pjsip.conf`.
+    pub transport: Arc<str>,
+    /// Which side began it.
+    pub direction: Direction,
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// The name that was asked for, of an outgoing one.
+    pub wanted: String,
+}
+
+/// A connection, for a list.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Its number since load.
+    pub id: u64,
+    /// What does not change.
+    pub about: About,
+    /// When it began.
+    pub since: SystemTime,
+    /// What its handshake has shown; `None`: it goes on.
+    pub tls: Option<Arc<TlsInfo>>,
+    /// SIP messages in and out.
+    pub messages: [u64; 2],
+    /// Octets that wait to be written.
+    pub queued: usize,
+    /// An INVITE has passed.
+    pub has_carried_call: bool,
+}
 
 /// A TLS connection as pjsip's transport sees it.
-#[derive(Default)]
 pub struct TlsCarrier {
+    id: u64,
+    about: About,
+    since: SystemTime,
+    /// SIP messages in and out.
+    messages: [AtomicU64; 2],
+    /// When the first request that is to be answered was handed over, in milliseconds of [`host::monotonic_ms`]; 0: none was.
+    asked: AtomicU64,
+    /// That it answers nothing was told.
+    told: AtomicBool,
     /// An outgoing one is set once it is begun.
     conn: OnceLock<Conn>,
     /// Set once its handshake is done.
     tls: OnceLock<Arc<TlsInfo>>,
     /// Of an outgoing one: what is sent waits for its handshake, and is judged by whom that has shown when it is done.
     waits: Mutex<bool>,
-    is_outgoing: bool,
     /// An INVITE has passed, in or out.
     has_carried_call: AtomicBool,
     /// Of an outgoing one, what its handshake will give at the least.
@@ -33,27 +82,95 @@ pub struct TlsCarrier {
 }
 
 impl TlsCarrier {
+    fn new(about: About) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            about,
+            since: SystemTime::now(),
+            messages: Default::default(),
+            asked: AtomicU64::new(0),
+            told: AtomicBool::new(false),
+            conn: OnceLock::new(),
+            tls: OnceLock::new(),
+            waits: Mutex::new(false),
+            has_carried_call: AtomicBool::new(false),
+            least: Security::default(),
+        }
+    }
+
     /// Of a connection that is there.
-    pub fn of(conn: &Conn, tls: Arc<TlsInfo>) -> Self {
+    pub fn of(about: About, conn: &Conn, tls: Arc<TlsInfo>) -> Self {
         Self {
             conn: OnceLock::from(conn.clone()),
             tls: OnceLock::from(tls),
-            ..Self::default()
+            ..Self::new(about)
         }
     }
 
     /// An outgoing one is to be begun: what it will have at the least.
-    pub fn to_be(profile: &Profile, peer: &str) -> Self {
+    pub fn to_be(about: About, profile: &Profile) -> Self {
+        let verified = profile
+            .verifies_servers()
+            .then(|| vec![about.wanted.clone()]);
         Self {
             least: Security {
                 version: profile.method().name(),
-                verified: profile.verifies_servers().then(|| vec![peer.to_owned()]),
+                verified,
                 tls: None,
             },
             waits: Mutex::new(true),
-            is_outgoing: true,
-            ..Self::default()
+            ..Self::new(about)
         }
+    }
+
+    fn shown(&self) -> Shown {
+        Shown {
+            id: self.id,
+            about: self.about.clone(),
+            since: self.since,
+            tls: self.tls.get().cloned(),
+            messages: [0, 1].map(|way: usize| self.messages[way].load(Ordering::Relaxed)),
+            queued: self.conn.get().map_or(0, Conn::queued),
+            has_carried_call: self.has_carried_call.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Whether it is a server that has taken TLS and has been asked something [a while](PATIENCE) ago, and nothing of SIP has come.
+    fn is_mute(&self) -> bool {
+        let asked = self.asked.load(Ordering::Relaxed);
+        asked != 0
+            && self.about.direction == Direction::Outgoing
+            && self.messages[0].load(Ordering::Relaxed) == 0
+            && self.tls.get().is_some()
+            && Duration::from_millis(host::monotonic_ms().saturating_sub(asked)) >= PATIENCE
+    }
+
+    /// Tells of it, once.
+    fn tell_mute(&self) {
+        if self.told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let row = of_signaling(&Signaling::Unanswered);
+        let peer = format!("{} ({})", self.about.wanted, self.about.remote);
+        let who = Who {
+            peer: &peer,
+            endpoint: &self.about.transport,
+            call_id: "",
+        };
+        refusals::note(row.code, who, format_args!("{}", row.words()));
+        limited::log(
+            Level::Warn,
+            row.code,
+            &self.about.wanted,
+            format_args!(
+                "transport '{}': {peer}: {} ({} sent), reason {}",
+                self.about.transport,
+                row.words(),
+                self.messages[1].load(Ordering::Relaxed),
+                row.code
+            ),
+        );
     }
 
     /// Its handshake is done.
@@ -71,7 +188,8 @@ impl TlsCarrier {
             return Some(conn.send(message, token));
         }
         drop(waits);
-        let known = self.tls.get().filter(|_| self.is_outgoing);
+        let is_outgoing = self.about.direction == Direction::Outgoing;
+        let known = self.tls.get().filter(|_| is_outgoing);
         let may_go = known.is_none_or(|tls| demand::may_go_to(message, tls));
         may_go.then(|| conn.send(message, token))
     }
@@ -95,6 +213,13 @@ impl Carrier for TlsCarrier {
         let Some(conn) = self.conn.get() else {
             return false;
         };
+        self.messages[1].fetch_add(1, Ordering::Relaxed);
+        if self.asked.load(Ordering::Relaxed) == 0
+            && !UNANSWERED.iter().any(|begin| message.starts_with(begin))
+        {
+            self.asked
+                .store(host::monotonic_ms().max(1), Ordering::Relaxed);
+        }
         let Some(sent) = self.queue(conn, message, token) else {
             return false;
         };
@@ -166,8 +291,14 @@ impl Open {
         })
     }
 
+    /// Whether its handshake was done.
+    pub fn is_established(&self) -> bool {
+        self.0.tls.get().is_some()
+    }
+
     /// The peer has sent `message`.
     pub fn passes(&self, message: &[u8]) {
+        self.0.messages[0].fetch_add(1, Ordering::Relaxed);
         self.0.passes(message);
     }
 }
@@ -185,18 +316,62 @@ fn key(carrier: &Arc<TlsCarrier>) -> usize {
 
 /// Which connections to close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum Which<'a> {
     /// Those that no call has used.
     Idle,
     /// All.
     All,
+    /// The one with this number.
+    Id(u64),
+    /// Those with this peer: its address, with or without port, or the name that was asked for.
+    Peer(&'a str),
 }
 
-/// Closes connections, once what is queued is sent. It does not wait for their ends.
-pub fn close(which: Which) {
-    for carrier in OPEN.lock().values() {
-        if which == Which::All || !carrier.has_carried_call.load(Ordering::Relaxed) {
-            carrier.close();
+impl Which<'_> {
+    fn is(self, carrier: &TlsCarrier) -> bool {
+        let About { remote, wanted, .. } = &carrier.about;
+        match self {
+            Self::All => true,
+            Self::Idle => !carrier.has_carried_call.load(Ordering::Relaxed),
+            Self::Id(id) => carrier.id == id,
+            Self::Peer(peer) => {
+                wanted.eq_ignore_ascii_case(peer)
+                    || remote.ip().to_string() == peer
+                    || remote.to_string() == peer
+            }
         }
+    }
+}
+
+/// Closes connections, once what is queued is sent; how many. It does not wait for their ends.
+pub fn close(which: Which<'_>) -> usize {
+    let open = OPEN.lock();
+    let closed = open.values().filter(|carrier| which.is(carrier));
+    closed.map(|carrier| carrier.close()).count()
+}
+
+/// The connections, the oldest first.
+pub fn all() -> Vec<Shown> {
+    let mut all: Vec<Shown> = OPEN.lock().values().map(|it| it.shown()).collect();
+    all.sort_by_key(|shown| shown.id);
+    all
+}
+
+/// How many there are.
+pub fn count() -> usize {
+    OPEN.lock().len()
+}
+
+/// Tells of the servers that take TLS and answer no SIP. The watch asks.
+pub fn look() {
+    let mute: Vec<_> = {
+        let open = OPEN.lock();
+        let mute = open
+            .values()
+            .filter(|it| it.is_mute() && !it.told.load(Ordering::Relaxed));
+        mute.cloned().collect()
+    };
+    for carrier in mute {
+        carrier.tell_mute();
     }
 }

@@ -13,7 +13,7 @@ use crate::ffi::pjsip::thread::PjThread;
 use crate::ffi::pjsip::transport::{Direction, SipTransport};
 use crate::ffi::sync::Mutex;
 
-use super::connections::{Open, TlsCarrier};
+use super::connections::{About, Open, TlsCarrier};
 use super::engine::{Connection, ListenerData, Sip};
 
 /// One transport's address, options and certificate.
@@ -85,7 +85,13 @@ impl Connector for Endpoint {
         } else {
             name.to_owned()
         };
-        let carrier = Arc::new(TlsCarrier::to_be(&profile, &wanted));
+        let about = About {
+            transport: Arc::clone(&self.name),
+            direction: Direction::Outgoing,
+            remote,
+            wanted: wanted.clone(),
+        };
+        let carrier = Arc::new(TlsCarrier::to_be(about, &profile));
         let registered = factory.transport(
             thread,
             Direction::Outgoing,

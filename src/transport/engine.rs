@@ -1,10 +1,12 @@
 //! The I/O threads, and what happens on them.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use log::Level;
+use policy::reasons::call::{self as reasons, Signaling};
 use sip_tls::frame::Fault;
 use sip_tls::{
     Close, Code, Conn, Host, ListenerEvent, LoopFailure, Pool, PoolConfig, Reason, Side, Stage,
@@ -21,9 +23,10 @@ use crate::ffi::pjsip::thread::{self, PjThread};
 use crate::ffi::pjsip::transport::{Direction, Registered};
 use crate::ffi::thread::Thread;
 use crate::limited;
+use crate::observe::refusals::{self, Who};
 
-use super::connections::{Open, TlsCarrier};
-use super::status;
+use super::connections::{About, Open, TlsCarrier};
+use super::{status, tally};
 
 /// The pool and its threads.
 pub struct Engine {
@@ -149,8 +152,15 @@ impl Host for Sip {
 
     fn accepted(&self, listener: &ListenerData, conn: &Conn, info: TlsInfo) -> Option<Connection> {
         guard(None, || {
+            tally::done(Direction::Incoming, &info);
             let info = Arc::new(info);
-            let carrier = Arc::new(TlsCarrier::of(conn, Arc::clone(&info)));
+            let about = About {
+                transport: Arc::clone(&listener.name),
+                direction: Direction::Incoming,
+                remote: info.remote,
+                wanted: String::new(),
+            };
+            let carrier = Arc::new(TlsCarrier::of(about, conn, Arc::clone(&info)));
             let made = listener.factory.transport(
                 PjThread::here(),
                 Direction::Incoming,
@@ -162,14 +172,23 @@ impl Host for Sip {
             let sip = match made {
                 Ok(sip) => sip,
                 Err(status) => {
+                    let row = reasons::of_signaling(&Signaling::NotTaken);
+                    let remote = info.remote.to_string();
+                    note(
+                        row.code,
+                        &remote,
+                        &listener.name,
+                        format_args!("{} ({})", row.words(), status.raw()),
+                    );
                     limited::log(
                         Level::Error,
                         "connection not taken",
                         &info.remote.ip().to_string(),
                         format_args!(
-                            "transport '{}': pjsip took no connection ({})",
+                            "transport '{}': pjsip took no connection from {remote} ({}), reason {}",
                             listener.name,
-                            status.raw()
+                            status.raw(),
+                            row.code
                         ),
                     );
                     return None;
@@ -204,9 +223,11 @@ impl Host for Sip {
                 );
                 return;
             }
+            tally::failed(Direction::Incoming, reason.code);
+            enter(&reason, &remote.to_string(), &listener.name);
             limited::log(
                 Level::Warn,
-                &format!("TLS refused, {:?}", reason.code),
+                &format!("TLS refused, {}", reason.code.facts().name),
                 &remote.ip().to_string(),
                 format_args!(
                     "transport '{}': TLS from {remote} failed {}",
@@ -227,6 +248,7 @@ impl Host for Sip {
                 info.version,
                 info.cipher
             );
+            tally::done(Direction::Outgoing, &info);
             let info = Arc::new(info);
             // Before PJSIP sends what waits for it, and hears the answer.
             for token in connection.open.established(&info) {
@@ -291,21 +313,33 @@ impl Host for Sip {
             } else if connection.direction == Direction::Outgoing
                 && !matches!(reason.stage, Stage::Open | Stage::Renegotiation)
             {
+                let peer = format!("{} ({remote})", connection.wanted);
+                enter(&reason, &peer, &connection.name);
+                if !connection.open.is_established() {
+                    tally::failed(Direction::Outgoing, reason.code);
+                }
+                // What res_pjsip says of the same connection when the handshake is done for this side.
+                let earlier = if connection.open.is_established() && reason.stage != Stage::Message
+                {
+                    ". The line of Asterisk's that says OK of this connection came before, and was about the peer's certificate alone"
+                } else {
+                    ""
+                };
                 limited::log(
                     Level::Warn,
-                    &format!("TLS to a peer failed, {:?}", reason.code),
+                    &format!("TLS to a peer failed, {}", reason.code.facts().name),
                     &connection.wanted,
                     format_args!(
-                        "transport '{}': TLS to {} ({remote}) failed {}",
+                        "transport '{}': TLS to {peer} failed {}{earlier}",
                         connection.name,
-                        connection.wanted,
                         told(&reason)
                     ),
                 );
             } else {
+                enter(&reason, &remote.to_string(), &connection.name);
                 limited::log(
                     Level::Info,
-                    &format!("connection closed, {:?}", reason.code),
+                    &format!("connection closed, {}", reason.code.facts().name),
                     &remote.ip().to_string(),
                     format_args!(
                         "transport '{}': connection with {remote} closed {}",
@@ -395,22 +429,32 @@ fn skipped(fault: &Fault<'_>) -> String {
 
 /// Stage, sentence, and who can change it.
 fn told(reason: &Reason) -> String {
-    let stage = match reason.stage {
-        Stage::TcpConnect => "when connecting",
-        Stage::Hello => "at the first TLS message",
-        Stage::Certificate => "at the certificate",
-        Stage::Verify => "when verifying the certificate",
-        Stage::Name => "when comparing the name in the certificate",
-        Stage::Handshake => "in the handshake",
-        Stage::Renegotiation => "when it was renegotiated",
-        Stage::Open => "while it was up",
-        Stage::Message => "at a SIP message",
-    };
+    let stage = reason.stage.words();
+    let code = reason.code.facts().name;
     let side = match reason.side {
         Side::Ours => " (to change here)",
         Side::Theirs => " (to change there)",
         Side::Either => " (here or there)",
         Side::Nobody => "",
     };
-    format!("{stage}: {reason}{side}")
+    format!("{stage}: {reason}{side}, reason {code}")
+}
+
+/// Into the record.
+fn enter(reason: &Reason, peer: &str, transport: &str) {
+    note(
+        reason.code.facts().name,
+        peer,
+        transport,
+        format_args!("{reason}"),
+    );
+}
+
+fn note(code: &'static str, peer: &str, transport: &str, sentence: fmt::Arguments<'_>) {
+    let who = Who {
+        peer,
+        endpoint: transport,
+        call_id: "",
+    };
+    refusals::note(code, who, sentence);
 }

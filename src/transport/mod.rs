@@ -12,6 +12,7 @@ mod engine;
 mod factories;
 mod options;
 mod status;
+pub mod tally;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ use crate::ffi::pjsip::sorcery::{self, Observing};
 use crate::ffi::pjsip::transport;
 
 use adopt::Adopter;
-pub use connections::{Which, close};
+pub use connections::{Shown, Which, all, close, count, look};
 pub use current::{Serving, current};
 use engine::Engine;
 
@@ -66,6 +67,21 @@ impl Tls {
     /// What listens.
     pub fn listening(&self) -> Vec<Listening> {
         self.adopter.listening()
+    }
+
+    /// The `protocol=tls` transports that are not ours, and why.
+    pub fn left(&self) -> Vec<(String, String)> {
+        self.adopter.left()
+    }
+
+    /// Whether the latest look could put everything in force that is configured.
+    pub fn is_whole(&self) -> bool {
+        self.adopter.is_whole()
+    }
+
+    /// The certificates of those that are ours, by transport.
+    pub fn certificates(&self) -> Vec<(String, Arc<sip_tls::CertInfo>)> {
+        self.adopter.certificates()
     }
 
     /// What the engine counted.

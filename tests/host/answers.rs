@@ -164,6 +164,8 @@ impl<'a, 'lab> Row<'a, 'lab> {
         let ours: Vec<_> = about
             .iter()
             .filter(|line| line.contains("reason ") || line.contains("a=crypto line"))
+            // The phone speaks UDP, which is told once.
+            .filter(|line| !line.contains("keys-in-clear"))
             .collect();
         match (what, &ours[..]) {
             (None | Some(""), []) => {}
@@ -237,7 +239,9 @@ impl<'a, 'lab> Row<'a, 'lab> {
                 self.media.send_with(before, 0);
                 self.hears_itself();
                 let told = format!("reason {reason}: ");
-                self.assert_told((!reason.is_empty()).then_some(told.as_str()));
+                // pjsip refuses what is not a line's fault before anybody of Asterisk's, or we, see it: the call goes on as it was.
+                let is_said = !reason.is_empty() && !reason.starts_with("offer-");
+                self.assert_told(is_said.then_some(told.as_str()));
             }
             (response, _) => panic!("{}: {outcome:?}, but {response:?}", self.name),
         }
@@ -474,8 +478,8 @@ const OFFERS: [(Says, Outcome); 7] = [
     (More("|2^10"), Refused("lifetime-too-short")),
     (More(" UNENCRYPTED_SRTP"), Refused("param-unencrypted-srtp")),
     // Asterisk does not come to the lines.
-    (Under("RTP/SAVPF"), Refused("")),
-    (NoLine(AVP), Refused("")),
+    (Under("RTP/SAVPF"), Refused("offer-profile")),
+    (NoLine(AVP), Refused("offer-in-clear")),
 ];
 
 #[test]

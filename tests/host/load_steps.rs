@@ -37,6 +37,7 @@ const STEPS: &[&str] = &[
     "load-recording",
     "load-function",
     "load-commands",
+    "load-actions",
 ];
 
 fn assert_tls_is_served(lab: &Lab) {

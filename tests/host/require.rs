@@ -144,6 +144,14 @@ const CASES: &[Case] = &[
         "PJSIP/say@half",
         None,
     ),
+    // Another way is another call: the reason is not its.
+    case(
+        "failover",
+        "Set(CIPHERTRUNK_REQUIRE(media)=yes)\n same => n,Dial(PJSIP/say@plain,60)\n \
+         same => n,Verbose(0,first ${CIPHERTRUNK_REASON}.)",
+        "PJSIP/say@half",
+        None,
+    ),
     // A demand that nobody understands is not one that is ignored.
     case(
         "typo",
@@ -298,6 +306,11 @@ fn what_lacks_it_never_leaves() {
                         case.name
                     );
                     assert_eq!(reached, 1, "{}: {line}", case.name);
+                    assert!(
+                        case.name == "fork" || !line.contains("-in-clear"),
+                        "{}: {line}",
+                        case.name
+                    );
                     // The detector finds what it looks for.
                     if !case.dial.contains("full") {
                         assert!(invites(&wire) > 0, "{}: {line}", case.name);
@@ -306,6 +319,7 @@ fn what_lacks_it_never_leaves() {
             }
         }
     }
+    assert_eq!(ours.all_log_lines("first media-in-clear.").len(), 1);
     assert_eq!(ours.count("Panics caught"), 0);
 }
 

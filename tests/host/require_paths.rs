@@ -270,14 +270,37 @@ fn transferred_by_the_callee() {
     );
 }
 
-/// AMI's Originate with the demand as a variable: of the call itself, and of a Local channel whose dialplan dials.
+/// An originate with the demand as a variable: of the call itself...
+const ITSELF: &str = "PJSIP/brief@WAY";
+/// ... and of a Local channel whose dialplan dials.
+const LOCAL: &str = "Local/WAY@onward";
+
 #[test]
 fn originated_by_ami() {
-    let lab = Lab::new("require_paths/ami");
+    by_ami("require_paths/ami", ITSELF);
+}
+
+#[test]
+fn originated_by_ami_through_local() {
+    by_ami("require_paths/ami_local", LOCAL);
+}
+
+#[test]
+fn originated_by_ari() {
+    by_ari("require_paths/ari", ITSELF);
+}
+
+#[test]
+fn originated_by_ari_through_local() {
+    by_ari("require_paths/ari_local", LOCAL);
+}
+
+fn by_ami(name: &str, channel: &str) {
+    let lab = Lab::new(name);
     let carrier = Asterisk::start(&lab, &carrier_setup(&lab));
     let ours = Asterisk::start(&lab, &ours(&lab, "Hangup()"));
     let manager = std::cell::RefCell::new(Manager::log_in(&lab, OURS));
-    originated(&lab, &ours, &carrier, |channel, variables| {
+    originated(&lab, &ours, &carrier, channel, |channel, variables| {
         let (name, value) = variables.split_once('=').expect("a value");
         let set = format!("{name}={value}");
         let id = manager.borrow_mut().send(
@@ -296,13 +319,11 @@ fn originated_by_ami() {
     });
 }
 
-/// The same by ARI.
-#[test]
-fn originated_by_ari() {
-    let lab = Lab::new("require_paths/ari");
+fn by_ari(name: &str, channel: &str) {
+    let lab = Lab::new(name);
     let carrier = Asterisk::start(&lab, &carrier_setup(&lab));
     let ours = Asterisk::start(&lab, &ours(&lab, "Hangup()"));
-    originated(&lab, &ours, &carrier, |channel, variables| {
+    originated(&lab, &ours, &carrier, channel, |channel, variables| {
         let (name, value) = variables.split_once('=').expect("a value");
         let body = format!(
             "{{\"variables\": {{\"{name}\": \"{value}\", \"CHANNEL(hangup_handler_push)\": \"over,made,1\"}}}}"
@@ -321,47 +342,99 @@ fn originated_by_ari() {
     });
 }
 
-fn originated(lab: &Lab, ours: &Asterisk<'_>, carrier: &Asterisk<'_>, make: impl Fn(&str, &str)) {
-    let demand = |name: &str| {
-        DEMANDS
-            .iter()
-            .find(|(it, _)| *it == name)
-            .expect("a demand")
-            .1
-    };
+fn originated(
+    lab: &Lab,
+    ours: &Asterisk<'_>,
+    carrier: &Asterisk<'_>,
+    channel: &str,
+    make: impl Fn(&str, &str),
+) {
     let count = |asterisk: &Asterisk<'_>, what: &str| asterisk.all_log_lines(what).len();
     for row in &ROWS {
-        let channels = [
-            format!("PJSIP/brief@{}", row.way),
-            format!("Local/{}@onward", row.way),
-        ];
-        for (n, channel) in channels.iter().enumerate() {
-            let name = format!("{}-{}-{n}", row.demand, row.way);
-            let reached = count(carrier, "PlayTones");
-            let told = count(ours, "a message of a call with endpoint");
-            let capture = Capture::start(lab, &name);
-            let over = count(ours, "over made ");
-            make(channel, demand(row.demand));
-            ours.wait_until(&format!("the end of {name}"), |ours| {
-                (count(ours, "over made ") > over).then_some(())
-            });
-            ours.wait_for_channels(0);
-            let wire = capture.stop();
-            let clear = wire.in_clear_from(OURS, &[OUR_TONE, 1100.0]).len();
-            let reached = count(carrier, "PlayTones") - reached;
-            let told = count(ours, "a message of a call with endpoint") - told;
-            let last = ours.all_log_lines("over made ").pop().expect("one");
-            match row.refused {
-                Some(code) => {
-                    assert_eq!((reached, told, clear), (0, 1, 0), "{name}");
-                    assert!(last.contains(&format!(" 58 {code}.")), "{name}: {last}");
-                }
-                None => {
-                    assert_eq!((reached, told), (1, 0), "{name}");
-                    assert_eq!(clear > 0, row.demand == "free", "{name}: {clear} in clear");
-                }
+        let set = DEMANDS.iter().find(|(it, _)| *it == row.demand);
+        let name = format!("{}-{}", row.demand, row.way);
+        let reached = count(carrier, "PlayTones");
+        let told = count(ours, "a message of a call with endpoint");
+        let over = count(ours, "app_verbose.c: over made ");
+        let capture = Capture::start(lab, &name);
+        make(&channel.replace("WAY", row.way), set.expect("a demand").1);
+        ours.wait_until(&format!("the end of {name}"), |ours| {
+            (count(ours, "app_verbose.c: over made ") > over).then_some(())
+        });
+        ours.wait_for_channels(0);
+        let wire = capture.stop();
+        let clear = wire.in_clear_from(OURS, &[OUR_TONE, 1100.0]).len();
+        let reached = count(carrier, "PlayTones") - reached;
+        let told = count(ours, "a message of a call with endpoint") - told;
+        let last = ours
+            .all_log_lines("app_verbose.c: over made ")
+            .pop()
+            .expect("one");
+        match row.refused {
+            Some(code) => {
+                assert_eq!((reached, told, clear), (0, 1, 0), "{name}");
+                assert!(last.contains(&format!(" 58 {code}.")), "{name}: {last}");
+            }
+            None => {
+                assert_eq!((reached, told), (1, 0), "{name}");
+                assert_eq!(clear > 0, row.demand == "free", "{name}: {clear} in clear");
             }
         }
     }
+    assert_eq!(ours.count("Panics caught"), 0);
+}
+
+/// A peer that forwards a call that an originate made itself: Asterisk makes a channel for it that knows of no demand, so the call
+/// ends instead.
+#[test]
+fn originated_and_forwarded() {
+    let lab = Lab::new("require_paths/originated_and_forwarded");
+    let carrier = Asterisk::start(&lab, &carrier_setup(&lab));
+    let ours = Asterisk::start(&lab, &ours(&lab, "Hangup()"));
+    let mut manager = Manager::log_in(&lab, OURS);
+    for (demand, set) in &DEMANDS[..3] {
+        let is_refused = *demand != "free";
+        let mut sipp = forward(&lab, &ours, demand, &format!("sip:plain@{OURS}"));
+        let reached = carrier.all_log_lines("PlayTones").len();
+        let capture = Capture::start(&lab, demand);
+        manager.send(
+            "Originate",
+            &[
+                ("Channel", "PJSIP/sipp@forwards"),
+                ("Context", "default"),
+                ("Exten", "wait"),
+                ("Priority", "1"),
+                ("Async", "true"),
+                ("Variable", "__FORWARD_CONTEXT=onward"),
+                ("Variable", set),
+                (
+                    "Variable",
+                    &format!("CHANNEL(hangup_handler_push)=over\\,{demand}\\,1"),
+                ),
+            ],
+        );
+        assert!(sipp.wait(wait::SOON).success(), "{}", sipp.output());
+        let line = ours.wait_until(&format!("the end of {demand}"), |ours| {
+            ours.all_log_lines(&format!("app_verbose.c: over {demand} "))
+                .pop()
+        });
+        ours.wait_for_channels(0);
+        let clear = capture
+            .stop()
+            .in_clear_from(OURS, &[OUR_TONE, 1100.0])
+            .len();
+        assert_eq!(clear > 0, !is_refused, "{demand}: {clear} in clear");
+        assert_eq!(
+            carrier.all_log_lines("PlayTones").len() - reached,
+            usize::from(!is_refused),
+            "{demand}"
+        );
+        assert_eq!(
+            line.contains(" 58 forwarded."),
+            is_refused,
+            "{demand}: {line}"
+        );
+    }
+    assert_eq!(ours.all_log_lines("not heeded (forwarded)").len(), 2);
     assert_eq!(ours.count("Panics caught"), 0);
 }

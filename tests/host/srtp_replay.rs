@@ -135,6 +135,11 @@ fn a_phone_that_begins_again_where_it_was_heard_has_a_line() {
     let mut call = Call::new(&lab);
     assert_eq!(echoes_set_back(&mut call, 23_080, 200), 200);
     assert_eq!(pbx.all_log_lines("srtpreplayprotection").len(), 0);
+    let recorded = || {
+        let text = pbx.cli("ciphertrunk show refusals");
+        text.matches(" packets-index ").count()
+    };
+    assert_eq!(recorded(), 0);
     call.hang_up();
     drop(call);
 
@@ -146,6 +151,8 @@ fn a_phone_that_begins_again_where_it_was_heard_has_a_line() {
         panic!("one line: {lines:?}")
     };
     assert!(line.contains("sequence number 33029"), "{line}");
+    assert!(line.contains("Reason packets-index"), "{line}");
+    assert_eq!(recorded(), 1);
     call.hang_up();
 }
 

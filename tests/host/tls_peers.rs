@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 
 use host_harness::asterisk::{Asterisk, TEST_MODULE};
 use host_harness::certificates::Certificate;
+use host_harness::host;
 use host_harness::lab::Lab;
 use host_harness::pjsip;
 use host_harness::setup::Setup;
@@ -134,7 +135,7 @@ fn a_carrier_becomes_another() {
     }
 }
 
-/// A client of ours may not renegotiate. With stock it may.
+/// A client of ours may not renegotiate. With stock it may, from pjproject 2.17 on; before, OpenSSL 3 refuses it by itself.
 #[test]
 fn a_client_renegotiates() {
     let world = World::new("renegotiating_client");
@@ -146,7 +147,8 @@ fn a_client_renegotiates() {
         assert_eq!(connection.options().expect("an answer"), 200);
         let local = connection.local();
         let outcome = connection.renegotiate();
-        assert_eq!(outcome.is_ok(), is_stock, "{outcome:?}");
+        let may = is_stock && host::pjproject().is_some_and(|version| version >= (2, 17));
+        assert_eq!(outcome.is_ok(), may, "{outcome:?}");
         drop(connection);
         if !is_stock {
             let key = format!("connection with {local} closed");
@@ -291,7 +293,7 @@ fn a_fatal_alert_after_the_handshake() {
         (
             "late_alert",
             false,
-            "the peer closed with alert 20 bad_record_mac: its own log should tell why",
+            "the peer closed with alert 20 bad_record_mac: it ended the connection by a fatal alert; its own log should tell why",
         ),
         (
             "late_damage",

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use host_harness::asterisk::{Asterisk, Setup};
+use host_harness::host;
 use host_harness::pjsip::{self, TLS_PORT};
 use host_harness::sip::{self, Client, Connection};
 use host_harness::wait::SOON;
@@ -103,6 +104,13 @@ fn every_request_is_answered() {
     let (ours, _stock) = both(&world);
     for (count, pause) in [(5_000, Duration::ZERO), (3_200, Duration::from_secs(3))] {
         for address in [CARRIER, OURS] {
+            if address == CARRIER && host::stock_breaks_records() {
+                host::skip(
+                    "tls_pressure::every_request_is_answered (by stock)",
+                    "with its pjproject stock's TLS sends broken records under load",
+                );
+                continue;
+            }
             let mut connection = connect(&world, address);
             let begun = Instant::now();
             let answered = ask(&mut connection, count, pause);
@@ -228,6 +236,6 @@ fn good_requests_before_the_end_are_answered() {
     }
     assert!(connection.ends(SOON));
     ours.wait_for_log(&format!(
-        "at a SIP message: what it sent does not begin like a SIP message (octet 0x07, after its OPTIONS, Call-ID {last}) (to change there)"
+        "at a SIP message: what it sent does not begin like a SIP message (octet 0x07, after its OPTIONS, Call-ID {last})"
     ));
 }

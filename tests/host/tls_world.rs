@@ -99,7 +99,9 @@ pub fn listening(asterisk: &Asterisk<'_>, transport: &str) -> Option<String> {
     let text = asterisk.cli("ciphertrunk show transports");
     let line = text
         .lines()
-        .find_map(|line| line.strip_prefix(&format!("Transport: {transport} ")));
+        .find_map(|line| line.strip_prefix(&format!("Transport: {transport} ")))
+        // Those that are not ours are there as well.
+        .filter(|rest| rest.starts_with("Address: "));
     line.map(str::to_owned)
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use host_harness::ami::{self, Manager};
 use host_harness::asterisk::{Asterisk, Setup};
+use host_harness::host;
 use host_harness::pjsip::{self, Encryption};
 use host_harness::process;
 use host_harness::sip::{self, Client, Connection};
@@ -82,11 +83,13 @@ fn pjsip_vicidial(round: usize) -> String {
     text
 }
 
-/// chan_sip's own. By UDP: its TLS is none of ours, and lost requests of calls that began at once.
-fn sip_conf() -> String {
+/// chan_sip's own, with the certificate of the other one. Its TLS is none of ours.
+fn sip_conf(world: &World) -> String {
     format!(
-        "[general]\nudpbindaddr = {OURS}:5070\nmedia_address = {OURS}\ncontext = default\ndirectmedia = no\nallowguest = no\n\
-         #include \"sip-vicidial.conf\"\n"
+        "[general]\nudpbindaddr = {OURS}:5070\nmedia_address = {OURS}\ntlsenable = yes\ntlsbindaddr = {OURS}:5071\n\
+         tlscertfile = {}\ntlsprivatekey = {}\ntlscafile = {}\ntlsdontverifyserver = yes\ncontext = default\n\
+         directmedia = no\nallowguest = no\n#include \"sip-vicidial.conf\"\n",
+        world.certificate.certificate, world.certificate.key, world.authority
     )
 }
 
@@ -94,7 +97,7 @@ fn sip_conf() -> String {
 fn sip_vicidial(round: usize) -> String {
     let entry = |name: &str, host: &str| {
         format!(
-            "[{name}]\ntype = peer\nhost = {host}\nport = 5060\nencryption = yes\ncontext = default\n\
+            "[{name}]\ntype = peer\nhost = {host}\nport = 5061\ntransport = tls\nencryption = yes\ncontext = default\n\
              disallow = all\nallow = ulaw\ninsecure = port,invite\n\n"
         )
     };
@@ -218,7 +221,7 @@ fn a_generated_configuration_under_calls() {
     let carriers = &carriers[..if has_chan_sip { 2 } else { 1 }];
     let setup = ours()
         .also_modules(&["res_clialiases", "chan_sip"])
-        .file("sip.conf", &sip_conf())
+        .file("sip.conf", &sip_conf(&world))
         .file("sip-vicidial.conf", &sip_vicidial(0))
         .pjsip(&static_pjsip)
         .file("pjsip-vicidial.conf", &pjsip_vicidial(0))
@@ -232,9 +235,7 @@ fn a_generated_configuration_under_calls() {
         .dialplan(&format!(
             "exten => live,1,Answer()\n same => n,Playtones({OUR_TONE})\n same => n,Wait(7200)\n#include \"extensions-vicidial.conf\"\n"
         ));
-    // With stock's TLS of 18.21 (pjproject 2.13) as the carrier's, clients found records that they could not decrypt when many calls
-    // began at once: chan_sip's OpenSSL (`bad record mac`) and ours. There the carrier's TLS is ours too.
-    let carrier = if has_chan_sip {
+    let carrier = if host::stock_breaks_records() {
         Setup::ours("carrier", CARRIER)
     } else {
         Setup::stock("carrier", CARRIER)
@@ -301,7 +302,17 @@ fn a_generated_configuration_under_calls() {
         let answer = ours.cli("pjsip reload");
         assert!(answer.contains("reloaded successfully"), "{answer}");
         if has_chan_sip && generator.write("sip-vicidial.conf", &sip_vicidial(round)) {
+            // It goes on behind the console, and takes each peer out while it reads it again: a call to it would fail meanwhile, as
+            // in stock ("No such host").
             ours.cli("sip reload");
+            let new = format!(" 192.0.2.{}", round % 200 + 1);
+            ours.wait_until("the end of chan_sip's reload", |ours| {
+                let peer = ours.cli("sip show peer edited");
+                let mut address = peer.lines().filter(|line| line.contains("Addr->IP"));
+                address
+                    .any(|line| line.contains(&format!("{new}:")))
+                    .then_some(())
+            });
         }
         if generator.write("extensions-vicidial.conf", &extensions_vicidial(round)) {
             ours.cli("dialplan reload");
@@ -354,7 +365,9 @@ fn a_generated_configuration_under_calls() {
     for (user, connection) in &mut phones {
         log_on(connection, user, 2_000_000);
     }
-    assert!(grown < 16 << 20, "{grown} octets more");
+    // A `sip reload` of chan_sip with TLS keeps 26 kB, in an Asterisk without this module as in ours; without TLS nothing.
+    let chan_sips = if has_chan_sip { round << 15 } else { 0 };
+    assert!(grown < (16 << 20) + chan_sips, "{grown} octets more");
     ours.wait_until("the files of ended calls to be closed", |ours| {
         (process::open_files(ours.pid()) <= files).then_some(())
     });

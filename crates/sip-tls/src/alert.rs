@@ -5,7 +5,8 @@ use std::ffi::c_int;
 use openssl_sys as ffi;
 
 /// The IANA name of an alert.
-pub(crate) fn name(number: u8) -> &'static str {
+#[must_use]
+pub fn name(number: u8) -> &'static str {
     match c_int::from(number) {
         ffi::SSL_AD_CLOSE_NOTIFY => "close_notify",
         ffi::SSL_AD_UNEXPECTED_MESSAGE => "unexpected_message",

@@ -112,7 +112,7 @@ impl Conn {
     /// Closes the connection. [`closed`](crate::Host::closed) follows from its I/O thread.
     pub fn close(&self, how: Close) {
         let mut outbox = self.0.outbox();
-        match (how, outbox.ending) {
+        match (how, &outbox.ending) {
             (_, _) if outbox.closed => return,
             (Close::Graceful, None) => outbox.ending = Some(Ending::Graceful),
             (Close::Now, None | Some(Ending::Graceful)) => {
@@ -157,7 +157,7 @@ pub(crate) struct Out {
     pub(crate) token: Option<u64>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) enum Ending {
     Graceful,
     Now(Reason),
@@ -275,7 +275,7 @@ impl Shared {
     pub(crate) fn begin_turn(&self) -> Option<Ending> {
         let mut outbox = self.outbox();
         outbox.scheduled = false;
-        outbox.ending
+        outbox.ending.clone()
     }
 
     pub(crate) fn is_ending(&self) -> bool {

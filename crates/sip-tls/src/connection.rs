@@ -30,7 +30,7 @@ impl<H: Host> Reactor<H> {
             return;
         };
         entry.queued = false;
-        let verdict = match (entry.link.phase, entry.conn.0.begin_turn()) {
+        let verdict = match (entry.link.phase.clone(), entry.conn.0.begin_turn()) {
             (Phase::Lingering, _) => match entry.link.discard(&mut self.buffer) {
                 Step::Done(true) | Step::Failed(_) => return self.remove(slot),
                 Step::Done(false) => Verdict::Again,
@@ -184,7 +184,7 @@ impl<H: Host> Reactor<H> {
                 Err(error) => {
                     let octet = link.framer.octet().filter(|_| error == FrameError::NotSip);
                     let reason = Reason {
-                        place: Some(link.framer.place(octet)),
+                        place: Some(Box::new(link.framer.place(octet))),
                         ..error.into()
                     };
                     return Err(self.begin_to_drain(slot, reason));
@@ -255,8 +255,9 @@ impl<H: Host> Reactor<H> {
     /// The deadline of what it was doing has passed.
     pub(crate) fn on_deadline(&mut self, slot: usize) {
         let link = &self.conns[slot].link;
-        let code = match link.phase {
+        let code = match link.phase.clone() {
             Phase::Connecting => Code::ConnectTimeout,
+            Phase::Handshaking if link.is_silent() && link.is_outgoing() => Code::NoTlsAnswer,
             Phase::Handshaking if link.is_silent() => Code::Silent,
             Phase::Handshaking => Code::HandshakeTimeout,
             Phase::Open if link.is_renegotiating() => Code::RenegotiationTimeout,

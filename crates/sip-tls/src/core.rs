@@ -241,10 +241,10 @@ impl<H: Host> Core<H> {
         for command in self.shards[index].close() {
             match command {
                 Command::Listen(listener) => self.serve(listener),
-                Command::Begin(new, _) if stopping => self.refuse(new, reason),
+                Command::Begin(new, _) if stopping => self.refuse(new, reason.clone()),
                 Command::Begin(new, _) => {
                     if let Err(new) = self.begin(new) {
-                        self.refuse(*new, reason);
+                        self.refuse(*new, reason.clone());
                     }
                 }
             }
@@ -316,18 +316,21 @@ impl<H: Host> Core<H> {
         match (data, listener) {
             (Some(data), _) => {
                 for token in unsent.into_iter().filter_map(|out| out.token) {
-                    call(&mut || self.host.write_done(&data, token, Err(reason)));
+                    call(&mut || self.host.write_done(&data, token, Err(reason.clone())));
                 }
                 let mut data = Some(data);
                 call(&mut || {
                     if let Some(data) = &data {
-                        self.host.closed(data, reason);
+                        self.host.closed(data, reason.clone());
                     }
                 });
                 call(&mut || drop(data.take()));
             }
             (None, Some(listener)) => {
-                call(&mut || self.host.refused(&listener.data, conn.remote(), reason));
+                call(&mut || {
+                    self.host
+                        .refused(&listener.data, conn.remote(), reason.clone());
+                });
             }
             (None, None) => {}
         }

@@ -2,17 +2,19 @@
 
 use std::ffi::c_int;
 use std::io;
+use std::sync::Arc;
 
 use openssl::ssl::{Error, ErrorCode};
 use openssl_sys as ffi;
 
+use crate::offending::Offending;
 use crate::ossl_ext::{ERR_LIB_SSL, ssl_r};
 use crate::reason::{Code, HelloVersion, Reason, Stage};
 use crate::verify::CertFault;
 
 /// How far the handshake was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Progress {
+pub enum Progress {
     /// It was going on.
     Handshaking,
     /// It was done for us. A server of TLS 1.3, whose client we are, has not said yet what it thinks of our certificate.
@@ -24,7 +26,9 @@ pub(crate) enum Progress {
 }
 
 /// What we know beside OpenSSL's error.
-pub(crate) struct Evidence<'a> {
+#[derive(Debug, Clone)]
+pub struct Evidence<'a> {
+    /// How far the handshake was.
     pub progress: Progress,
     /// Whether we have refused the peer a renegotiation.
     pub refused: bool,
@@ -34,6 +38,8 @@ pub(crate) struct Evidence<'a> {
     pub first: &'a [u8],
     /// What the verifier found.
     pub faults: &'a [CertFault],
+    /// Of which certificate the first of it is.
+    pub offending: Option<Arc<Offending>>,
     /// The error that the socket has died of.
     pub socket: Option<c_int>,
 }
@@ -66,6 +72,8 @@ impl Evidence<'_> {
             Code::PeerEof
         } else if self.incoming && self.first.is_empty() {
             Code::NothingSent
+        } else if self.first.is_empty() {
+            Code::ClosedAtHello
         } else {
             Code::ClosedInHandshake
         }
@@ -77,12 +85,19 @@ impl Evidence<'_> {
         if reason.code == Code::ResetInHandshake && self.incoming && self.first.is_empty() {
             return Code::NothingSent.into();
         }
+        if reason.code == Code::ResetInHandshake && self.first.is_empty() {
+            return Reason {
+                errno: reason.errno,
+                ..Code::ClosedAtHello.into()
+            };
+        }
         reason
     }
 }
 
 /// Turns a failed call into a reason.
-pub(crate) fn explain(error: &Error, evidence: &Evidence<'_>) -> Reason {
+#[must_use]
+pub fn explain(error: &Error, evidence: &Evidence<'_>) -> Reason {
     let reason = of_call(error, evidence);
     match evidence.progress {
         Progress::Handshaking => reason,
@@ -158,10 +173,13 @@ fn ssl_reason(number: c_int, evidence: &Evidence<'_>) -> Option<Reason> {
         return Some(Reason::alert(alert));
     }
     Some(match number {
-        ssl_r::CERTIFICATE_VERIFY_FAILED => evidence
-            .faults
-            .first()
-            .map_or_else(|| Code::CertInvalid.into(), |&fault| Reason::from(fault)),
+        ssl_r::CERTIFICATE_VERIFY_FAILED => evidence.faults.first().map_or_else(
+            || Code::CertInvalid.into(),
+            |&fault| Reason {
+                certificate: evidence.offending.clone(),
+                ..fault.into()
+            },
+        ),
         ssl_r::PEER_DID_NOT_RETURN_A_CERTIFICATE => Code::NoClientCertificate.into(),
         ssl_r::EXCESSIVE_MESSAGE_SIZE => Code::HandshakeTooLong.into(),
         ssl_r::UNEXPECTED_EOF_WHILE_READING => evidence.closed().into(),

@@ -39,6 +39,8 @@ pub struct TlsInfo {
     pub wanted: Option<PeerName>,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
+    /// From the first step of the handshake to its end: without the TCP connection, and without the wait for a loop.
+    pub took: Duration,
 }
 
 /// What happened to a listener as a whole.

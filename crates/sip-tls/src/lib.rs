@@ -11,7 +11,7 @@
 #![deny(unsafe_code)]
 
 mod accept;
-mod alert;
+pub mod alert;
 mod cert_info;
 mod cipher;
 mod conn;
@@ -19,7 +19,7 @@ mod connection;
 mod core;
 mod counters;
 mod error;
-mod explain;
+pub mod explain;
 #[cfg_attr(not(feature = "test-hooks"), doc(hidden))]
 pub mod fault;
 pub mod frame;
@@ -30,6 +30,7 @@ mod link;
 mod listener;
 mod malformed;
 mod method;
+mod offending;
 mod ossl_ext;
 mod pem;
 mod pool;
@@ -53,9 +54,11 @@ pub use host::{Host, ListenerEvent, LoopError, LoopFailure, TlsInfo};
 pub use io::IoLoop;
 pub use listener::{Listener, ListenerConfig};
 pub use method::{Method, UnknownMethod};
+pub use offending::Offending;
+pub use ossl_ext::negotiated_group;
 pub use pool::{Pool, Stopped};
-pub use profile::{KeyLog, MAX_CERTIFICATES, Profile, ProfileConfig};
-pub use reason::{Code, HelloVersion, Place, Reason, Side, Stage};
+pub use profile::{KeyLog, KeyOwner, MAX_CERTIFICATES, Profile, ProfileConfig};
+pub use reason::{Code, Facts, HelloVersion, Place, Reason, Side, Stage};
 pub use socket::{Keepalive, SocketOptions};
 pub use unload::{AcquireError, acquire, release};
 pub use unreadable::{Denied, Unreadable};

@@ -4,6 +4,7 @@ use std::ffi::c_long;
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{Error, ErrorCode, NameType, Ssl, SslStream, SslVersion};
@@ -13,7 +14,7 @@ use crate::conn::{Out, Shared};
 use crate::explain::{Evidence, Progress, explain};
 use crate::frame::Framer;
 use crate::host::TlsInfo;
-use crate::ossl_ext::{negotiated_group, renegotiations};
+use crate::ossl_ext::{negotiated_group, queue_ticket, renegotiations};
 use crate::profile::Profile;
 use crate::reason::{Code, Reason};
 use crate::socket::Sock;
@@ -22,7 +23,7 @@ use crate::verify::{CertFault, Verifier};
 /// How much one connection may write before the others have their turn.
 const WRITE_BUDGET: usize = 64 * 1024;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// The TCP connection is being made.
     Connecting,
@@ -60,10 +61,14 @@ pub(crate) struct Link {
     pub(crate) written: u64,
     /// Whether anything of the peer's has been read since the handshake.
     heard: bool,
+    /// Whether the peer is a client of TLS 1.3 that has no ticket yet.
+    owes_ticket: bool,
     /// Renegotiations that are done.
     renegotiated: c_long,
     /// Whether [`Link::renegotiation`] has told of one that is not done.
     told: bool,
+    /// When the handshake began.
+    began: Option<Instant>,
 }
 
 impl Link {
@@ -81,13 +86,25 @@ impl Link {
             writing: None,
             written: 0,
             heard: false,
+            owes_ticket: false,
             renegotiated: 0,
             told: false,
+            began: None,
         })
     }
 
     pub(crate) fn sock(&mut self) -> &mut Sock {
         self.stream.get_mut()
+    }
+
+    /// Whether we connected to the peer.
+    pub(crate) fn is_outgoing(&self) -> bool {
+        !self.stream.ssl().is_server()
+    }
+
+    /// Whether the peer is a client, or has sent something since the handshake.
+    pub(crate) fn was_heard(&self) -> bool {
+        self.heard || !self.is_outgoing()
     }
 
     /// Whether the peer has sent anything yet.
@@ -122,6 +139,7 @@ impl Link {
                 incoming: self.stream.ssl().is_server(),
                 first: socket.first(),
                 faults: &self.verifier.faults(),
+                offending: self.verifier.offending(),
                 socket: socket.errno(),
             },
         ))
@@ -163,6 +181,7 @@ impl Link {
 
     /// Goes on with the handshake. `remote` is given, for a peer that has reset the connection by now has no address any more.
     pub(crate) fn handshake(&mut self, profile: &Profile, remote: SocketAddr) -> Step<TlsInfo> {
+        self.began.get_or_insert_with(Instant::now);
         let result = self.fresh().do_handshake();
         match result.map_err(|error| self.failed(&error)) {
             Err(Step::Failed(reason)) => Step::Failed(reason),
@@ -170,6 +189,8 @@ impl Link {
             Ok(()) => {
                 self.phase = Phase::Open;
                 self.stream.get_mut().open = true;
+                let ssl = self.stream.ssl();
+                self.owes_ticket = ssl.is_server() && ssl.version2() == Some(SslVersion::TLS1_3);
                 self.info(profile, remote)
             }
         }
@@ -188,11 +209,15 @@ impl Link {
             && ssl.session_reused()
             && let Some(fault) = CertFault::from_openssl(ssl.verify_result())
         {
+            self.verifier.blame(0, peer.as_ref());
             self.verifier.add(fault);
         }
         self.verifier.check_name(peer.as_ref());
         match self.verifier.faults().first() {
-            Some(&fault) if self.verifier.enforces() => Err(fault.into()),
+            Some(&fault) if self.verifier.enforces() => Err(Reason {
+                certificate: self.verifier.offending(),
+                ..fault.into()
+            }),
             _ => Ok(peer),
         }
     }
@@ -227,6 +252,7 @@ impl Link {
             faults: self.verifier.faults(),
             wanted: self.verifier.name().cloned(),
             resumed: ssl.session_reused(),
+            took: self.began.map_or(Duration::ZERO, |began| began.elapsed()),
         })
     }
 
@@ -285,6 +311,10 @@ impl Link {
                 if written >= WRITE_BUDGET {
                     self.writing = Some((out, at));
                     return Step::Done(false);
+                }
+                if std::mem::take(&mut self.owes_ticket) {
+                    // Alone it would stop a peer that waits for a message when there is something to read, as chan_sip does.
+                    queue_ticket(self.stream.ssl());
                 }
                 match self.fresh().ssl_write(&out.bytes[at..]) {
                     Ok(count) => {

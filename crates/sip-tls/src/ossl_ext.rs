@@ -32,7 +32,8 @@ pub(crate) fn set_max_cert_list(context: &mut SslContextBuilder, octets: c_long)
 }
 
 /// `SSL_get_negotiated_group`, as a name. Before OpenSSL 3.0 it is not told.
-pub(crate) fn negotiated_group(ssl: &SslRef) -> Option<String> {
+#[must_use]
+pub fn negotiated_group(ssl: &SslRef) -> Option<String> {
     // SAFETY: the connection lives; this control reads the group and never the NULL pointer. An OpenSSL that does not know it
     // answers 0.
     let number = unsafe {
@@ -64,6 +65,24 @@ pub(crate) fn renegotiations(ssl: &SslRef) -> c_long {
             ptr::null_mut(),
         )
     }
+}
+
+/// `SSL_new_session_ticket`: what is written next to a client of TLS 1.3 goes with a ticket for its session. Before OpenSSL 3.0 there is
+/// no such thing, and such a session cannot be resumed.
+#[cfg(ossl300)]
+pub(crate) fn queue_ticket(ssl: &SslRef) {
+    // SAFETY: the connection lives, and this is the thread that uses it; what this changes is its state for the next write alone. It
+    // wants a mutable pointer like all of them.
+    unsafe { SSL_new_session_ticket(ssl.as_ptr()) };
+}
+
+#[cfg(not(ossl300))]
+pub(crate) fn queue_ticket(_ssl: &SslRef) {}
+
+#[cfg(ossl300)]
+unsafe extern "C" {
+    /// `openssl/ssl.h`, since 3.0. 0 if it cannot be: then there is none.
+    fn SSL_new_session_ticket(ssl: *mut ffi::SSL) -> c_int;
 }
 
 /// `openssl/ssl.h`

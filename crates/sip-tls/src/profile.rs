@@ -2,11 +2,13 @@
 
 use std::ffi::c_long;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
+use openssl::ex_data::Index;
 use openssl::hash::{MessageDigest, hash};
 use openssl::nid::Nid;
 use openssl::ssl::{
@@ -28,7 +30,19 @@ use crate::unreadable::Unreadable;
 use crate::verify::{PeerName, Verifier};
 
 /// Takes lines in the format of `SSLKEYLOGFILE`, without the line's end, on the connection's I/O thread. Whoever has them can read the traffic.
-pub type KeyLog = Arc<dyn Fn(&str) + Send + Sync>;
+pub type KeyLog = Arc<dyn Fn(&KeyOwner, &str) + Send + Sync>;
+
+/// The connection that a line of a [`KeyLog`] is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyOwner {
+    /// The peer's end.
+    pub remote: SocketAddr,
+    /// The name that was asked for; `None`: the peer has connected to us.
+    pub wanted: Option<PeerName>,
+}
+
+/// Where a connection keeps its [`KeyOwner`]. `None`: OpenSSL has no room for it, and no keys are written.
+static OWNER: LazyLock<Option<Index<Ssl, KeyOwner>>> = LazyLock::new(|| Ssl::new_ex_index().ok());
 
 /// The longest certificate chain, in octets, that is taken from a peer. OpenSSL keeps a peer's chain as long as its connection lives,
 /// so this is what a client can make us hold per connection. OpenSSL's own limit is 100 KiB. Four certificates with RSA 4096 have about
@@ -92,6 +106,7 @@ pub struct Profile {
     verify_server: bool,
     verify_client: bool,
     wildcards: bool,
+    logs_keys: bool,
     method: Method,
     own: Option<Arc<CertInfo>>,
 }
@@ -142,6 +157,8 @@ impl Profile {
         // No client may renegotiate: it costs us more than the client, and TLS 1.3 has done away with it. A server of TLS 1.2 may, if it is
         // a carrier's wish; who it is is looked at again.
         server.set_options(SslOptions::NO_RENEGOTIATION);
+        // Not at the end of a TLS 1.3 handshake: with the first message (`Link::flush`).
+        server.set_num_tickets(0)?;
         let mut mode = SslVerifyMode::NONE;
         if config.verify_client || config.require_client_cert {
             mode |= SslVerifyMode::PEER;
@@ -170,6 +187,7 @@ impl Profile {
             verify_server: config.verify_server,
             verify_client: config.verify_client,
             wildcards: config.allow_wildcard_certs,
+            logs_keys: config.key_log.is_some(),
             method: config.method,
             own: own.map(Arc::new),
         };
@@ -200,20 +218,29 @@ impl Profile {
         self.verify_server
     }
 
-    /// The TLS side of an accepted connection; `None` without a certificate.
-    pub(crate) fn accept(&self) -> Option<Result<(Ssl, Arc<Verifier>), ErrorStack>> {
+    /// The TLS side of a connection accepted from `remote`; `None` without a certificate.
+    pub(crate) fn accept(
+        &self,
+        remote: SocketAddr,
+    ) -> Option<Result<(Ssl, Arc<Verifier>), ErrorStack>> {
         let context = self.server.as_ref()?;
         let verifier = Arc::new(Verifier::new(self.verify_client, None, false));
         Some(Ssl::new(context).map(|mut ssl| {
             set_verifier(&mut ssl, self.server_mode, Arc::clone(&verifier));
+            self.own_keys(&mut ssl, remote, None);
             ssl.set_accept_state();
             (ssl, verifier)
         }))
     }
 
-    /// The TLS side of a connection to `name`. SNI has DNS names only (RFC 6066 3).
-    pub(crate) fn connect(&self, name: PeerName) -> Result<(Ssl, Arc<Verifier>), ErrorStack> {
+    /// The TLS side of a connection to `name` at `remote`. SNI has DNS names only (RFC 6066 3).
+    pub(crate) fn connect(
+        &self,
+        name: PeerName,
+        remote: SocketAddr,
+    ) -> Result<(Ssl, Arc<Verifier>), ErrorStack> {
         let mut ssl = Ssl::new(&self.client)?;
+        self.own_keys(&mut ssl, remote, Some(&name));
         if let PeerName::Dns(host) = &name {
             // A name that cannot be sent (over 255 bytes) is not: the certificate decides.
             let _ = ssl.set_hostname(host);
@@ -226,6 +253,14 @@ impl Profile {
         set_verifier(&mut ssl, SslVerifyMode::PEER, Arc::clone(&verifier));
         ssl.set_connect_state();
         Ok((ssl, verifier))
+    }
+
+    /// Has the connection's keys be known as its, if they are asked for.
+    fn own_keys(&self, ssl: &mut Ssl, remote: SocketAddr, wanted: Option<&PeerName>) {
+        if self.logs_keys {
+            let wanted = wanted.cloned();
+            set_key_owner(ssl, KeyOwner { remote, wanted });
+        }
     }
 }
 
@@ -410,7 +445,17 @@ fn validity(certificate: &X509Ref) -> Result<Option<Warning>, ProfileError> {
 }
 
 pub(crate) fn set_key_log(context: &mut SslContextBuilder, sink: KeyLog) {
-    context.set_keylog_callback(move |_, line| sink(line));
+    context.set_keylog_callback(move |ssl, line| {
+        if let Some(owner) = OWNER.and_then(|index| ssl.ex_data(index)) {
+            sink(owner, line);
+        }
+    });
+}
+
+pub(crate) fn set_key_owner(ssl: &mut Ssl, owner: KeyOwner) {
+    if let Some(index) = *OWNER {
+        ssl.set_ex_data(index, owner);
+    }
 }
 
 pub(crate) fn set_verifier(ssl: &mut Ssl, mode: SslVerifyMode, verifier: Arc<Verifier>) {

@@ -137,7 +137,7 @@ impl<H: Host> Reactor<H> {
             log::debug!("socket options of a connection from {remote}: {error}");
         }
         let profile = listener.profile();
-        let link = match profile.accept() {
+        let link = match profile.accept(remote) {
             None => Err(Code::NoCertificateHere),
             Some(Err(_)) => Err(Code::Internal),
             Some(Ok((ssl, verifier))) => {
@@ -159,7 +159,10 @@ impl<H: Host> Reactor<H> {
             .map_err(|error| Reason::connect(&error))
             .and_then(|tcp| {
                 let internal = |_| Reason::from(Code::Internal);
-                let (ssl, verifier) = target.profile.connect(target.name).map_err(internal)?;
+                let (ssl, verifier) = target
+                    .profile
+                    .connect(target.name, target.remote)
+                    .map_err(internal)?;
                 Link::new(ssl, verifier, Sock::new(tcp), Phase::Connecting).map_err(internal)
             });
         match link {
@@ -223,6 +226,12 @@ impl<H: Host> Reactor<H> {
         if entry.link.phase == Phase::Lingering {
             return;
         }
+        if entry.link.is_up() && !entry.link.was_heard() && reason.is_silent_end() {
+            reason = Reason {
+                errno: reason.errno,
+                ..Code::ClosedUnheard.into()
+            };
+        }
         if reason.code == Code::PeerReset && (entry.link.is_midway() || entry.conn.queued() > 0) {
             reason = Reason {
                 errno: reason.errno,
@@ -278,7 +287,7 @@ impl<H: Host> Drop for Reactor<H> {
         let reason = self.core.end_reason();
         for slot in 0..self.conns.capacity() {
             if self.conns.contains(slot) {
-                let finished = catch_unwind(AssertUnwindSafe(|| self.finish(slot, reason)));
+                let finished = catch_unwind(AssertUnwindSafe(|| self.finish(slot, reason.clone())));
                 finished.unwrap_or_else(std::mem::forget);
                 self.remove(slot);
             }
@@ -298,6 +307,9 @@ fn is_worth_lingering(code: Code) -> bool {
             | Code::NothingSent
             | Code::HandshakeTimeout
             | Code::ClosedInHandshake
+            | Code::NoTlsAnswer
+            | Code::ClosedAtHello
+            | Code::ClosedUnheard
             | Code::ResetInHandshake
             | Code::PeerClosed
             | Code::PeerEof

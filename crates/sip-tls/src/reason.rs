@@ -5,11 +5,13 @@
 use std::ffi::c_int;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use openssl_sys as ffi;
 
 use crate::alert;
 use crate::frame::{FrameError, Label};
+use crate::offending::Offending;
 use crate::verify::CertFault;
 
 /// How far the connection had come.
@@ -27,6 +29,8 @@ pub enum Stage {
     Name,
     /// The rest of the handshake.
     Handshake,
+    /// The handshake was done for us, and the server had not sent anything yet.
+    Confirmation,
     /// The connection was up, and the peer, whose client we are, renegotiated it (TLS 1.2 and older).
     Renegotiation,
     /// The connection was up.
@@ -48,8 +52,42 @@ pub enum Side {
     Nobody,
 }
 
+impl Stage {
+    /// When it was, to be put behind what happened: `failed in the handshake`.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Stage::TcpConnect => "when connecting",
+            Stage::Hello => "at the first TLS message",
+            Stage::Certificate => "at the certificate",
+            Stage::Verify => "when verifying the certificate",
+            Stage::Name => "when comparing the name in the certificate",
+            Stage::Handshake => "in the handshake",
+            Stage::Confirmation => "right after the handshake",
+            Stage::Renegotiation => "when it was renegotiated",
+            Stage::Open => "while it was up",
+            Stage::Message => "at a SIP message",
+        }
+    }
+}
+
+/// What is always true of a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// Its short name, which stays the same from release to release: `cert-expired`.
+    pub name: &'static str,
+    /// How far the connection had come.
+    pub stage: Stage,
+    /// Who has to change something.
+    pub side: Side,
+    /// What happened.
+    pub sentence: &'static str,
+    /// What to change; empty where nothing is to be.
+    pub change: &'static str,
+}
+
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $stage:ident, $side:ident, $text:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $stage:ident, $side:ident, $text:literal, $change:literal;)*) => {
         /// What happened.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Code { $($(#[$doc])* $name,)* }
@@ -58,8 +96,18 @@ macro_rules! codes {
             /// All codes, in the order of their counters.
             pub const ALL: &'static [Code] = &[$(Code::$name,)*];
 
-            fn facts(self) -> (Stage, Side, &'static str) {
-                match self { $(Code::$name => (Stage::$stage, Side::$side, $text),)* }
+            /// What is always true of it.
+            #[must_use]
+            pub fn facts(self) -> Facts {
+                match self {
+                    $(Code::$name => Facts {
+                        name: $code,
+                        stage: Stage::$stage,
+                        side: Side::$side,
+                        sentence: $text,
+                        change: $change,
+                    },)*
+                }
             }
         }
     };
@@ -67,129 +115,135 @@ macro_rules! codes {
 
 codes! {
     /// ECONNREFUSED.
-    ConnectRefused = TcpConnect, Theirs, "nothing listens on that address and port";
+    ConnectRefused = "connect-refused", TcpConnect, Theirs, "nothing listens on that address and port", "check that address and port are its own for TLS, and that its server runs";
     /// No answer to the TCP connection.
-    ConnectTimeout = TcpConnect, Either, "the TCP connection was not answered in time; check address, routing and firewalls";
+    ConnectTimeout = "connect-timeout", TcpConnect, Either, "the TCP connection was not answered in time", "check address, routing and firewalls";
     /// EHOSTUNREACH, ENETUNREACH.
-    Unreachable = TcpConnect, Ours, "there is no route to that address";
+    Unreachable = "unreachable", TcpConnect, Ours, "there is no route to that address", "check the address and this machine's routes";
     /// Any other failure to connect.
-    ConnectFailed = TcpConnect, Ours, "the TCP connection could not be made";
+    ConnectFailed = "connect-failed", TcpConnect, Ours, "the TCP connection could not be made", "the system's error says why";
     /// The peer connected and said nothing.
-    Silent = Hello, Theirs, "the TCP connection was made, but it sent nothing in time";
+    Silent = "tls-silent", Hello, Theirs, "the TCP connection was made, but it sent nothing in time", "have it begin TLS; what only opens connections, such as a port scan, needs nothing";
     /// A client connected and closed or reset the connection without sending anything.
-    NothingSent = Hello, Nobody, "it closed the TCP connection without sending anything, as a health check does";
+    NothingSent = "nothing-sent", Hello, Nobody, "it closed the TCP connection without sending anything, as a health check does", "";
+    /// A server took the TCP connection and did not answer our ClientHello.
+    NoTlsAnswer = "no-tls-answer", Hello, Theirs, "it took the TCP connection and did not answer our first TLS message in time", "is this its TLS port?";
+    /// A server closed or reset the connection at our ClientHello, without a byte.
+    ClosedAtHello = "closed-at-hello", Hello, Theirs, "it closed the connection at our first TLS message without answering it", "is this its TLS port?";
+    /// A server ended the connection, and nothing of SIP had come from it.
+    ClosedUnheard = "closed-unheard", Confirmation, Either, "the handshake was done, and it ended the connection before it sent anything", "a TLS 1.3 server that refuses our certificate, or misses one, does so: compare cert_file and priv_key_file here with what it demands; its own log should tell";
     /// The handshake began and did not end in time.
-    HandshakeTimeout = Handshake, Either, "the TLS handshake did not finish in time";
+    HandshakeTimeout = "handshake-timeout", Handshake, Either, "the TLS handshake did not finish in time", "look for packets that are lost on the way (a too large MTU is one reason), or raise handshake_timeout in ciphertrunk.conf";
     /// The TCP connection was closed during the handshake, without an alert.
-    ClosedInHandshake = Handshake, Theirs, "it closed the connection during the TLS handshake without saying why; its own log should tell";
+    ClosedInHandshake = "closed-in-handshake", Handshake, Theirs, "it closed the connection during the TLS handshake without saying why", "its own log should tell";
     /// The TCP connection was reset during the handshake.
-    ResetInHandshake = Handshake, Theirs, "it reset the connection during the TLS handshake; its own log should tell";
+    ResetInHandshake = "reset-in-handshake", Handshake, Theirs, "it reset the connection during the TLS handshake", "its own log should tell";
     /// The peer speaks SIP without TLS.
-    PlainSip = Hello, Theirs, "it speaks SIP without TLS on this connection; set its transport to TLS, or use its TLS port";
+    PlainSip = "plain-sip", Hello, Theirs, "it speaks SIP without TLS on this connection", "set its transport to TLS, or use its TLS port";
     /// The peer speaks HTTP.
-    PlainHttp = Hello, Theirs, "it speaks HTTP without TLS on this connection; it may not be a SIP peer";
+    PlainHttp = "plain-http", Hello, Theirs, "it speaks HTTP without TLS on this connection", "it may not be a SIP peer";
     /// The peer speaks something that is not TLS.
-    NotTls = Hello, Theirs, "what it sent is not TLS";
+    NotTls = "not-tls", Hello, Theirs, "what it sent is not TLS", "check that this is its TLS port, and that it is to speak TLS";
     /// No TLS version in common.
-    Version = Hello, Either, "there is no TLS version that both sides allow; compare method here with its setting";
+    Version = "tls-version", Hello, Either, "there is no TLS version that both sides allow", "compare method here with its setting";
     /// A server without RFC 5746.
-    NoSecureRenegotiation = Hello, Theirs, "it has no secure renegotiation (RFC 5746), without which others can put their words before ours on the connection; its TLS software is of before 2010, or has that extension switched off: to update or switch on there";
+    NoSecureRenegotiation = "no-secure-renegotiation", Hello, Theirs, "it has no secure renegotiation (RFC 5746), without which others can put their words before ours on the connection", "its TLS software is of before 2010, or has that extension switched off: to update or switch on there";
     /// No cipher in common, or none that fits our certificate.
-    NoSharedCipher = Hello, Either, "there is no cipher that both sides allow; compare cipher and the certificate's key type here with its settings";
+    NoSharedCipher = "no-shared-cipher", Hello, Either, "there is no cipher that both sides allow", "compare cipher and the certificate's key type here with its settings";
     /// No key exchange group or signature algorithm in common.
-    NoSharedAlgorithm = Hello, Either, "there is no key exchange group or signature algorithm that both sides allow";
+    NoSharedAlgorithm = "no-shared-algorithm", Hello, Either, "there is no key exchange group or signature algorithm that both sides allow", "have its software updated, or give our transport a certificate of a kind that it knows (RSA 2048, P-256)";
     /// The peer's key exchange is too weak for our security level.
-    WeakKeyExchange = Hello, Theirs, "its key exchange is too weak for our security level";
+    WeakKeyExchange = "weak-key-exchange", Hello, Theirs, "its key exchange is too weak for our security level", "have it use a Diffie-Hellman group of 2048 bits or an elliptic curve";
     /// The client sent no certificate, and we demand one.
-    NoClientCertificate = Certificate, Theirs, "it sent no client certificate, which require_client_cert demands; install one there";
+    NoClientCertificate = "no-client-certificate", Certificate, Theirs, "it sent no client certificate, which require_client_cert demands", "install one there";
     /// A handshake message is too long: the certificate chain, mostly (see [`MAX_CERTIFICATES`](crate::MAX_CERTIFICATES)).
-    HandshakeTooLong = Certificate, Theirs, "its certificate chain, or another message of its handshake, is too long (more than 32 KiB of certificates)";
+    HandshakeTooLong = "handshake-too-long", Certificate, Theirs, "its certificate chain, or another message of its handshake, is too long (more than 32 KiB of certificates)", "have it send its own certificate and the intermediate ones only";
     /// It has expired.
-    CertExpired = Verify, Theirs, "its certificate, or one in its chain, has expired; it must be renewed";
+    CertExpired = "cert-expired", Verify, Theirs, "its certificate, or one in its chain, has expired", "it must be renewed";
     /// It is not valid yet.
-    CertNotYetValid = Verify, Either, "its certificate is not valid yet; check the clocks";
+    CertNotYetValid = "cert-not-yet-valid", Verify, Either, "its certificate is not valid yet", "check the clocks";
     /// Signed by itself.
-    CertSelfSigned = Verify, Either, "its certificate is signed by itself and we do not trust it; add it to ca_list_file, or have it signed";
+    CertSelfSigned = "cert-self-signed", Verify, Either, "its certificate is signed by itself and we do not trust it", "add it to ca_list_file, or have it signed";
     /// From a CA we do not trust, or without its chain.
-    CertUntrusted = Verify, Either, "its certificate does not lead to a CA we trust; add its CA to ca_list_file or ca_list_path, or let it send the intermediate certificates";
+    CertUntrusted = "cert-untrusted", Verify, Either, "its certificate does not lead to a CA we trust", "add its CA to ca_list_file or ca_list_path, or let it send the intermediate certificates";
     /// Too weak.
-    CertWeak = Verify, Theirs, "a key or signature in its certificate chain is too weak for our security level";
+    CertWeak = "cert-weak", Verify, Theirs, "a key or signature in its certificate chain is too weak for our security level", "have it renewed with RSA 2048 or P-256 and SHA-256";
     /// Revoked.
-    CertRevoked = Verify, Theirs, "its certificate is revoked";
+    CertRevoked = "cert-revoked", Verify, Theirs, "its certificate is revoked", "it needs a new one";
     /// Not for this use.
-    CertPurpose = Verify, Theirs, "its certificate may not be used for this (extended key usage or CA flag)";
+    CertPurpose = "cert-purpose", Verify, Theirs, "its certificate may not be used for this (extended key usage or CA flag)", "have one issued for TLS servers and clients";
     /// Any other fault.
-    CertInvalid = Verify, Theirs, "its certificate or chain is not valid";
+    CertInvalid = "cert-invalid", Verify, Theirs, "its certificate or chain is not valid", "have it install the chain that its CA gave it";
     /// Another name.
-    CertName = Name, Either, "its certificate is for another name than the one we asked for; configure the name in the certificate, or have the certificate cover this name";
+    CertName = "cert-name", Name, Either, "its certificate is for another name than the one we asked for", "configure the name in the certificate, or have the certificate cover this name";
     /// Alert unknown_ca.
-    PeerUnknownCa = Certificate, Either, "it does not trust our certificate; add our CA there, or install a certificate here that it trusts";
+    PeerUnknownCa = "peer-unknown-ca", Certificate, Either, "it does not trust our certificate", "add our CA there, or install a certificate here that it trusts";
     /// Alert certificate_expired.
-    PeerCertExpired = Certificate, Ours, "it says that our certificate has expired; renew it, or check the clocks";
+    PeerCertExpired = "peer-cert-expired", Certificate, Ours, "it says that our certificate has expired", "renew it, or check the clocks";
     /// Alert bad_certificate, unsupported_certificate, certificate_unknown.
-    PeerBadCertificate = Certificate, Ours, "it does not accept our certificate; check its name, purpose and chain";
+    PeerBadCertificate = "peer-bad-certificate", Certificate, Ours, "it does not accept our certificate", "check its name, purpose and chain";
     /// Alert certificate_revoked.
-    PeerCertRevoked = Certificate, Ours, "it says that our certificate is revoked";
+    PeerCertRevoked = "peer-cert-revoked", Certificate, Ours, "it says that our certificate is revoked", "install a new one in cert_file and priv_key_file";
     /// Alert certificate_required.
-    PeerWantsCertificate = Certificate, Ours, "it demands a client certificate; set cert_file and priv_key_file";
+    PeerWantsCertificate = "peer-wants-certificate", Certificate, Ours, "it demands a client certificate", "set cert_file and priv_key_file";
     /// Alert handshake_failure, insufficient_security.
-    PeerHandshakeFailure = Hello, Either, "it found nothing both sides allow, or demands a client certificate; compare cipher here with its settings";
+    PeerHandshakeFailure = "peer-handshake-failure", Hello, Either, "it found nothing both sides allow, or demands a client certificate", "compare cipher here with its settings";
     /// Alert protocol_version, inappropriate_fallback.
-    PeerVersion = Hello, Either, "it does not speak a TLS version that we allow; compare method here with its setting (one that speaks TLS 1.0 or 1.1 alone takes method = tlsv1)";
+    PeerVersion = "peer-version", Hello, Either, "it does not speak a TLS version that we allow", "compare method here with its setting (one that speaks TLS 1.0 or 1.1 alone takes method = tlsv1)";
     /// Alert unrecognized_name.
-    PeerUnknownName = Hello, Ours, "it does not know the server name that we asked for";
+    PeerUnknownName = "peer-unknown-name", Hello, Ours, "it does not know the server name that we asked for", "give the name that it is known by in the contact or outbound_proxy";
     /// Alert access_denied.
-    PeerDenied = Certificate, Either, "it denied us access";
+    PeerDenied = "peer-denied", Certificate, Either, "it denied us access", "ask there which certificate or address it expects";
     /// Any other alert.
-    PeerAlert = Handshake, Theirs, "it gave up with a TLS alert";
+    PeerAlert = "peer-alert", Handshake, Theirs, "it gave up with a TLS alert", "its own log should tell why";
     /// A fatal alert on a connection that was up.
-    PeerAborted = Open, Theirs, "its own log should tell why";
+    PeerAborted = "peer-aborted", Open, Theirs, "it ended the connection by a fatal alert", "its own log should tell why";
     /// A client wanted to renegotiate, was told that it may not, and ended the connection.
-    RenegotiationRefused = Open, Theirs, "it wanted to renegotiate the connection, which no client may here, and ended it; its renegotiation can be switched off, or TLS 1.3 used, which has none";
+    RenegotiationRefused = "renegotiation-refused", Open, Theirs, "it wanted to renegotiate the connection, which no client may here, and ended it", "its renegotiation can be switched off, or TLS 1.3 used, which has none";
     /// It began to renegotiate and did not come to an end.
-    RenegotiationTimeout = Renegotiation, Theirs, "it began to renegotiate the connection and did not finish in time";
+    RenegotiationTimeout = "renegotiation-timeout", Renegotiation, Theirs, "it began to renegotiate the connection and did not finish in time", "its own log should tell; renegotiation can be switched off there";
     /// The peer broke the TLS protocol.
-    Protocol = Handshake, Theirs, "what it sent breaks the TLS protocol or was damaged on the way";
+    Protocol = "tls-protocol", Handshake, Theirs, "what it sent breaks the TLS protocol or was damaged on the way", "look for a fault of its TLS software or of a device on the way";
     /// A setup call of OpenSSL failed on our side.
-    Internal = Handshake, Ours, "OpenSSL failed on our side";
+    Internal = "openssl-failed", Handshake, Ours, "OpenSSL failed on our side", "the numbers are OpenSSL's; look for a full memory, and report it";
     /// close_notify.
-    PeerClosed = Open, Nobody, "it closed the connection";
+    PeerClosed = "peer-closed", Open, Nobody, "it closed the connection", "";
     /// TCP closed without close_notify.
-    PeerEof = Open, Nobody, "it closed the connection without a close_notify";
-    /// ECONNRESET, EPIPE, and nothing was lost: what a client's kernel does when it leaves before it has read our session tickets.
-    PeerReset = Open, Nobody, "it closed the connection by a TCP reset";
+    PeerEof = "peer-eof", Open, Nobody, "it closed the connection without a close_notify", "";
+    /// ECONNRESET, EPIPE, and nothing was lost: what a client's kernel does when it leaves before it has read all that came.
+    PeerReset = "peer-reset", Open, Nobody, "it closed the connection by a TCP reset", "";
     /// ECONNRESET, EPIPE, and a message on its way, in or out, was lost.
-    PeerResetMidway = Open, Theirs, "it reset the connection, and a message on its way was lost";
+    PeerResetMidway = "peer-reset-midway", Open, Theirs, "it reset the connection, and a message on its way was lost", "its own log, or that of a device on the way, should tell";
     /// The network gave up (keepalive, retransmissions).
-    PeerGone = Open, Theirs, "it does not answer any more";
+    PeerGone = "peer-gone", Open, Theirs, "it does not answer any more", "look for the network, or whether it runs";
     /// Any other I/O error.
-    IoError = Open, Ours, "reading or writing failed";
+    IoError = "io-error", Open, Ours, "reading or writing failed", "the system's error says why";
     /// It does not read what we send.
-    WriteQueueFull = Open, Theirs, "it does not read what we send and the write queue is full";
+    WriteQueueFull = "write-queue-full", Open, Theirs, "it does not read what we send and the write queue is full", "look whether it is overloaded or stopped";
     /// [`FrameError::NotSip`]
-    NotSip = Message, Theirs, "what it sent does not begin like a SIP message";
+    NotSip = "not-sip", Message, Theirs, "what it sent does not begin like a SIP message", "have its software corrected, or look who connects";
     /// [`FrameError::TooLong`]
-    MessageTooLong = Message, Theirs, "its message is longer than 65535 bytes, and its end is not known or did not come";
+    MessageTooLong = "message-too-long", Message, Theirs, "its message is longer than 65535 bytes, and its end is not known or did not come", "have it send shorter messages with a Content-Length";
     /// [`FrameError::Filler`]
-    Filler = Message, Theirs, "it sent more than 1 MiB of line ends, NULs and blanks without a message";
+    Filler = "sip-filler", Message, Theirs, "it sent more than 1 MiB of line ends, NULs and blanks without a message", "look who connects";
     /// [`FrameError::NoContentLength`]
-    NoContentLength = Message, Theirs, "its message has no Content-Length, which SIP demands over TLS, and its end was not found";
+    NoContentLength = "no-content-length", Message, Theirs, "its message has no Content-Length, which SIP demands over TLS, and its end was not found", "have it send one";
     /// [`FrameError::BadContentLength`] or [`FrameError::TwoContentLengths`]
-    BadContentLength = Message, Theirs, "its message has no usable Content-Length, and its end was not found";
+    BadContentLength = "bad-content-length", Message, Theirs, "its message has no usable Content-Length, and its end was not found", "have it send one number";
     /// The host closed it.
-    ClosedHere = Open, Nobody, "we closed the connection";
+    ClosedHere = "closed-here", Open, Nobody, "we closed the connection", "";
     /// The pool is shutting down.
-    Shutdown = Open, Nobody, "we are shutting down";
+    Shutdown = "shutdown", Open, Nobody, "we are shutting down", "";
     /// The I/O loop that served it failed (see [`LoopFailure`](crate::LoopFailure)).
-    LoopFailed = Open, Ours, "the I/O loop that served it failed";
+    LoopFailed = "loop-failed", Open, Ours, "the I/O loop that served it failed", "the log says why; report it";
     /// Its listener was closed during the handshake.
-    ListenerClosed = Handshake, Nobody, "the listener was closed during the handshake";
+    ListenerClosed = "listener-closed", Handshake, Nobody, "the listener was closed during the handshake", "";
     /// The profile has no certificate to accept connections with.
-    NoCertificateHere = Certificate, Ours, "there is no certificate to accept connections with; set cert_file";
+    NoCertificateHere = "no-certificate-here", Certificate, Ours, "there is no certificate to accept connections with", "set cert_file";
 }
 
 /// Why a connection failed or ended. `Display` makes the sentence for the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     /// What happened.
     pub code: Code,
@@ -201,12 +255,14 @@ pub struct Reason {
     pub alert: Option<u8>,
     /// What is wrong with the peer's certificate.
     pub fault: Option<CertFault>,
+    /// The certificate that is wrong.
+    pub certificate: Option<Arc<Offending>>,
     /// OpenSSL's library and reason number.
     pub openssl: Option<(i32, i32)>,
     /// The system's error number.
     pub errno: Option<i32>,
     /// Where the stream of messages broke.
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
     /// The TLS version of the peer's hello, where that is the reason: the newest that a client speaks, or the one that a server chose.
     pub version: Option<HelloVersion>,
 }
@@ -260,13 +316,14 @@ impl HelloVersion {
 
 impl From<Code> for Reason {
     fn from(code: Code) -> Self {
-        let (stage, side, _) = code.facts();
+        let Facts { stage, side, .. } = code.facts();
         Reason {
             code,
             stage,
             side,
             alert: None,
             fault: None,
+            certificate: None,
             openssl: None,
             errno: None,
             place: None,
@@ -313,7 +370,8 @@ impl From<CertFault> for Reason {
 
 impl Reason {
     /// A TCP connection that could not be made.
-    pub(crate) fn connect(error: &io::Error) -> Reason {
+    #[must_use]
+    pub fn connect(error: &io::Error) -> Reason {
         let code = match error.raw_os_error() {
             Some(libc::ECONNREFUSED) => Code::ConnectRefused,
             Some(libc::ETIMEDOUT) => Code::ConnectTimeout,
@@ -342,11 +400,15 @@ impl Reason {
 
     /// Whether the peer ended the connection, in whatever way.
     pub(crate) fn is_peers_end(&self) -> bool {
-        self.alert.is_some()
-            || matches!(
-                self.code,
-                Code::PeerClosed | Code::PeerEof | Code::PeerReset
-            )
+        self.alert.is_some() || self.is_silent_end()
+    }
+
+    /// Whether the peer ended the connection and did not say why.
+    pub(crate) fn is_silent_end(&self) -> bool {
+        matches!(
+            self.code,
+            Code::PeerClosed | Code::PeerEof | Code::PeerReset
+        )
     }
 
     /// The same on a connection whose handshake was done. While it renegotiates there is a handshake again; else an alert ends the
@@ -374,7 +436,8 @@ impl Reason {
     }
 
     /// The peer sent an alert.
-    pub(crate) fn alert(number: u8) -> Reason {
+    #[must_use]
+    pub fn alert(number: u8) -> Reason {
         let code = match c_int::from(number) {
             ffi::SSL_AD_UNKNOWN_CA => Code::PeerUnknownCa,
             ffi::SSL_AD_CERTIFICATE_EXPIRED => Code::PeerCertExpired,
@@ -407,6 +470,11 @@ impl fmt::Display for Reason {
                 alert::name(alert)
             )?;
         }
+        let Facts {
+            sentence,
+            mut change,
+            ..
+        } = self.code.facts();
         match self.version.and_then(|hello| Some((hello, hello.words()?))) {
             Some((hello, (version, word))) if self.code == Code::Version => {
                 let what = if hello.from_client {
@@ -419,11 +487,15 @@ impl fmt::Display for Reason {
                     "{what} {version}, and method and cipher here allow none so old; to update there, or to give a transport of its own here \
                      with method = {word}, whose peers are protected less well"
                 )?;
+                change = "";
             }
-            _ => f.write_str(self.code.facts().2)?,
+            _ => f.write_str(sentence)?,
         }
         if let Some(CertFault::Other(number)) = self.fault {
             write!(f, " (X509_V_ERR {number})")?;
+        }
+        if let Some(certificate) = &self.certificate {
+            write!(f, " ({certificate})")?;
         }
         if let Some(place) = &self.place {
             write!(f, " ({place})")?;
@@ -431,11 +503,14 @@ impl fmt::Display for Reason {
         if let Some(errno) = self.errno {
             write!(f, " ({})", io::Error::from_raw_os_error(errno))?;
         }
-        match self.openssl {
-            Some((library, reason)) if matches!(self.code, Code::Protocol | Code::Internal) => {
-                write!(f, " (OpenSSL library {library}, reason {reason})")
-            }
-            _ => Ok(()),
+        if let Some((library, reason)) = self.openssl
+            && matches!(self.code, Code::Protocol | Code::Internal)
+        {
+            write!(f, " (OpenSSL library {library}, reason {reason})")?;
+        }
+        match change {
+            "" => Ok(()),
+            change => write!(f, "; {change}"),
         }
     }
 }

@@ -25,9 +25,9 @@ const CLASS_SSL_CTX: c_int = 1;
 /// The "ex data" indexes of libssl that belong to this library, by class.
 static OURS: LazyLock<Mutex<Vec<(c_int, c_int)>>> = LazyLock::new(Mutex::default);
 
-/// How many indexes this crate makes the `openssl` crate register for each class: the session context and the verify callback of an
-/// SSL, the key log callback of an SSL_CTX.
-const EXPECTED: [(c_int, c_int); 2] = [(CLASS_SSL, 2), (CLASS_SSL_CTX, 1)];
+/// How many indexes this crate makes the `openssl` crate register for each class: the session context, the verify callback and
+/// the owner of the keys of an SSL, the key log callback of an SSL_CTX.
+const EXPECTED: [(c_int, c_int); 2] = [(CLASS_SSL, 3), (CLASS_SSL_CTX, 1)];
 
 /// What [`acquire`] could not do.
 #[derive(Debug)]
@@ -90,12 +90,15 @@ fn marker(class: c_int) -> c_int {
 /// Uses each callback once.
 fn touch() -> Result<(), ErrorStack> {
     let mut context = SslContext::builder(SslMethod::tls())?;
-    profile::set_key_log(&mut context, std::sync::Arc::new(|_: &str| {}));
+    profile::set_key_log(&mut context, std::sync::Arc::new(|_, _| {}));
     let mut ssl = Ssl::new(&context.build())?;
     profile::set_verifier(
         &mut ssl,
         openssl::ssl::SslVerifyMode::NONE,
         std::sync::Arc::new(crate::verify::Verifier::new(false, None, false)),
     );
+    let remote = std::net::SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, 0));
+    let wanted = None;
+    profile::set_key_owner(&mut ssl, profile::KeyOwner { remote, wanted });
     Ok(())
 }

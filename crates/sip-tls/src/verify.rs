@@ -5,11 +5,13 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use openssl::x509::{X509StoreContextRef, X509VerifyResult};
 use openssl_sys as ffi;
 
 use crate::cert_info::{AltName, CertInfo};
+use crate::offending::Offending;
 use crate::ossl_ext::{X509_V_ERR_NO_ISSUER_PUBLIC_KEY, hostname_mismatch};
 use crate::sync::Mutex;
 
@@ -199,6 +201,8 @@ pub(crate) struct Verifier {
     name: Option<PeerName>,
     wildcards: bool,
     faults: Mutex<Vec<CertFault>>,
+    /// The certificate of the first of them, where it is known.
+    offending: Mutex<Option<Arc<Offending>>>,
 }
 
 impl Verifier {
@@ -208,12 +212,16 @@ impl Verifier {
             name,
             wildcards,
             faults: Mutex::new(Vec::new()),
+            offending: Mutex::new(None),
         }
     }
 
     /// OpenSSL's callback, called for every certificate of the chain, the peer's own (depth 0) last.
     pub(crate) fn step(&self, ok: bool, store: &mut X509StoreContextRef) -> bool {
         if !ok && let Some(fault) = CertFault::from_openssl(store.error()) {
+            if let Some(certificate) = store.current_cert() {
+                self.blame(store.error_depth(), CertInfo::of(certificate).ok().as_ref());
+            }
             self.add(fault);
             return !self.enforce;
         }
@@ -235,9 +243,24 @@ impl Verifier {
         let good =
             certificate.is_some_and(|certificate| matches(name, certificate, self.wildcards));
         if !good {
+            self.blame(0, certificate);
             self.add(CertFault::NameMismatch);
         }
         good
+    }
+
+    /// The certificate at `depth` is why.
+    pub(crate) fn blame(&self, depth: u32, certificate: Option<&CertInfo>) {
+        let mut offending = self.offending.lock();
+        if let Some(certificate) = certificate
+            && offending.is_none()
+        {
+            *offending = Some(Arc::new(Offending::new(depth, certificate)));
+        }
+    }
+
+    pub(crate) fn offending(&self) -> Option<Arc<Offending>> {
+        self.offending.lock().clone()
     }
 
     pub(crate) fn enforces(&self) -> bool {

@@ -48,7 +48,7 @@ fn what_ends_the_stream_ends_it_with_a_reason() {
     assert!(
         reason
             .to_string()
-            .ends_with("(octet 0x47 'G', before any message)"),
+            .contains("(octet 0x47 'G', before any message)"),
         "{reason}"
     );
     assert_eq!(scanner.read(&mut [0; 1]).unwrap(), 0, "close_notify");
@@ -88,7 +88,7 @@ fn what_ends_the_stream_ends_it_with_a_reason() {
         hear(&mut phone, OK);
         let reason = engine.closed();
         assert_eq!((reason.code, reason.stage), (code, Stage::Message));
-        assert!(reason.to_string().ends_with(end), "{reason}");
+        assert!(reason.to_string().contains(end), "{reason}");
         assert_eq!(
             phone.read(&mut [0; 1]).unwrap(),
             0,
@@ -418,7 +418,6 @@ fn a_client_that_leaves_at_once_was_there() {
     );
     let listener = engine.listen(&pki.server(&Spec::default()));
     for _ in 0..50 {
-        // It leaves TLS 1.3's tickets unread: the kernel resets the connection.
         drop(client(listener.address()));
         engine.accepted();
         let reason = engine.closed();

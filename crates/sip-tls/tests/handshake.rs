@@ -197,11 +197,11 @@ fn ciphers() {
 #[test]
 fn key_log_gets_the_secrets_only_if_asked() {
     let pki = Pki::new();
-    let lines = std::sync::Arc::new(std::sync::Mutex::new(Vec::<String>::new()));
+    let lines = std::sync::Arc::new(std::sync::Mutex::new(Vec::<(KeyOwner, String)>::new()));
     let sink = std::sync::Arc::clone(&lines);
     let logged = ProfileConfig {
-        key_log: Some(std::sync::Arc::new(move |line: &str| {
-            sink.lock().unwrap().push(line.to_owned())
+        key_log: Some(std::sync::Arc::new(move |owner, line| {
+            sink.lock().unwrap().push((owner.clone(), line.to_owned()))
         })),
         ..pki.server(&Spec::default())
     };
@@ -209,12 +209,33 @@ fn key_log_gets_the_secrets_only_if_asked() {
         .0
         .unwrap();
     assert!(lines.lock().unwrap().is_empty());
-    meet(&logged, &pki.client(), NAME).0.unwrap();
-    let lines = lines.lock().unwrap();
+    let info = meet(&logged, &pki.client(), NAME).0.unwrap();
+    let seen = std::mem::take(&mut *lines.lock().unwrap());
     assert!(
-        lines
-            .iter()
-            .any(|line| line.starts_with("SERVER_TRAFFIC_SECRET_0 ")),
-        "{lines:?}"
+        seen.iter()
+            .any(|(_, line)| line.starts_with("SERVER_TRAFFIC_SECRET_0 ")),
+        "{seen:?}"
+    );
+    let accepted = KeyOwner {
+        remote: info.remote,
+        wanted: None,
+    };
+    assert!(seen.iter().all(|(owner, _)| *owner == accepted), "{seen:?}");
+    // The client's lines say whom it asked for.
+    let client = ProfileConfig {
+        key_log: logged.key_log.clone(),
+        ..pki.client()
+    };
+    let info = meet(&pki.server(&Spec::default()), &client, NAME)
+        .1
+        .unwrap();
+    let seen = std::mem::take(&mut *lines.lock().unwrap());
+    let asked = KeyOwner {
+        remote: info.remote,
+        wanted: Some(sip_tls::verify::PeerName::parse(NAME)),
+    };
+    assert!(
+        !seen.is_empty() && seen.iter().all(|(owner, _)| *owner == asked),
+        "{seen:?}"
     );
 }

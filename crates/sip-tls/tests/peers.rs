@@ -233,8 +233,9 @@ fn sessions_are_resumed_but_not_under_another_profile() {
                 new.to_str().unwrap(),
             ];
             let _tool = Tool::run(&[&args[..], &own, &more].concat());
-            let info = engine.accepted().1;
-            // The ticket of a new session comes at the end of the handshake, or after it.
+            let (conn, info) = engine.accepted();
+            // The ticket of a new session comes at the end of the handshake, or with the first message.
+            conn.send(OK, 1).unwrap();
             if !info.resumed {
                 let end = std::time::Instant::now() + PATIENCE;
                 let is_whole = || {

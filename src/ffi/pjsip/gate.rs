@@ -1,9 +1,12 @@
 //! The last look at each SIP message before it leaves, and the first at each that comes: a module of pjsip's own between the one that
 //! encodes messages and the wire, so that the octets and the transport are those of the wire.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
-use std::ptr;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use super::{Status, strings};
 use crate::ffi::guard::guard;
@@ -185,6 +188,7 @@ impl Over {
 }
 
 unsafe extern "C" fn on_tx<G: Gate>(data: *mut sys::pjsip_tx_data) -> sys::pj_status_t {
+    let _inside = Inside::enter();
     // A panic keeps the message back: nothing leaves that was not judged.
     guard(Status::CANCELLED.raw(), || {
         let message = Outgoing {
@@ -206,6 +210,7 @@ unsafe extern "C" fn on_rx<G: Gate>(data: *mut sys::pjsip_rx_data) -> sys::pj_bo
     /// Others see it.
     const GO_ON: sys::pj_bool_t = 0;
     const TAKEN: sys::pj_bool_t = 1;
+    let _inside = Inside::enter();
     // After a panic nobody acts on it.
     guard(TAKEN, || {
         // SAFETY: pjsip hands a message that it has parsed, and nobody else has yet.
@@ -246,39 +251,82 @@ unsafe extern "C" fn on_rx<G: Gate>(data: *mut sys::pjsip_rx_data) -> sys::pj_bo
     })
 }
 
-struct Module(Opaque<sys::pjsip_module>);
+/// Messages that are in the gate now.
+static INSIDE: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: written before it is registered, by `register`, of which there is one at a time; then pjsip's, under its lock.
-unsafe impl Sync for Module {}
+/// One of them.
+struct Inside;
 
-static MODULE: Module = Module(Opaque::zeroed());
-static NAME: &CStr = c"ciphertrunk gate";
+impl Inside {
+    fn enter() -> Self {
+        INSIDE.fetch_add(1, Ordering::AcqRel);
+        Self
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// How long a thread of PJSIP's may take from finding the module in pjsip's list to its first instruction in the gate, and from its
+/// last there back to pjsip: as pjproject 2.17 waits when it takes a module out (`pjsip_endpt_unregister_module`).
+const GRACE: Duration = Duration::from_millis(100);
 
 /// The gate, while it is registered. Dropping it waits until no message is in it.
+///
+/// # Invariants
+///
+/// A module that pjsip has in its list.
 #[derive(Debug)]
-pub struct Registration(());
+pub struct Registration(NonNull<Opaque<sys::pjsip_module>>);
 
-/// Registers the gate. Once at a time: the module has one. `None`: pjsip does not take it.
+// SAFETY: used by `drop` alone; what pjsip does with the module meanwhile it guards itself.
+unsafe impl Send for Registration {}
+
+/// Registers the gate. `None`: pjsip does not take it.
 pub fn register<G: Gate>(_: Pjsip) -> Option<Registration> {
-    let module = MODULE.0.get();
-    // SAFETY: a static that lives as long as the library and is not registered now, so nobody else has it; zeros are "not used". A
-    // service is registered in a thread of PJSIP's, which is there, by the token.
+    let place = Box::leak(Box::new(Opaque::<sys::pjsip_module>::zeroed()));
+    let name = Box::leak(Box::<CStr>::from(c"ciphertrunk gate"));
+    let module = place.get();
+    // SAFETY: nobody else has it yet, and it is never freed; zeros are "not used". A service is registered in a thread of PJSIP's,
+    // which is there, by the token.
     unsafe {
-        module.write_bytes(0, 1);
-        (*module).name = strings::pointing_to(NAME);
+        (*module).name = strings::pointing_to(name);
         (*module).id = -1;
         (*module).priority = PRIORITY;
         (*module).on_tx_request = Some(on_tx::<G>);
         (*module).on_tx_response = Some(on_tx::<G>);
         (*module).on_rx_request = Some(on_rx::<G>);
         (*module).on_rx_response = Some(on_rx::<G>);
-        (sys::ast_sip_register_service(module) == 0).then_some(Registration(()))
+        (sys::ast_sip_register_service(module) == 0).then(|| Registration(NonNull::from_ref(place)))
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // SAFETY: registered, and once. pjsip takes it out of its list under the lock that it holds while it calls one.
-        unsafe { sys::ast_sip_unregister_service(MODULE.0.get()) };
+        // SAFETY: a module that lives for ever, and is registered, by the type's invariant; once. Asterisk builds pjproject without
+        // PJSIP_SAFE_MODULE: before 2.17 threads walk pjsip's list while it changes. A module that is taken out becomes its own
+        // neighbour (`pj_list_erase`), so that a thread which stands there would walk in a circle: it gets back the neighbours
+        // that it had. Those stay in the list meanwhile: modules of PJSIP's are loaded and unloaded under the lock of Asterisk's
+        // list of modules, which is held here. Words that are written whole.
+        unsafe {
+            let module = (*self.0.as_ptr()).get();
+            let previous = AtomicPtr::from_ptr((&raw mut (*module).prev).cast::<*mut c_void>());
+            let next = AtomicPtr::from_ptr((&raw mut (*module).next).cast::<*mut c_void>());
+            let before = (
+                previous.load(Ordering::Acquire),
+                next.load(Ordering::Acquire),
+            );
+            sys::ast_sip_unregister_service(module);
+            previous.store(before.0, Ordering::Release);
+            next.store(before.1, Ordering::Release);
+        }
+        // The structure stays for those who have yet to look at it; who has called us is waited for.
+        thread::sleep(GRACE);
+        while INSIDE.load(Ordering::Acquire) > 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }

@@ -12,9 +12,13 @@ pub fn configuration(address: &str) -> String {
     format!(
         "[general]\nenabled = yes\nbindaddr = {address}\nport = {PORT}\n\n\
          [cron]\nsecret = {SECRET}\nread = system,call,log,command,agent,user,originate,reporting\n\
-         write = system,call,log,command,agent,user,originate,reporting\n"
+         write = system,call,log,command,agent,user,originate,reporting\n\n\
+         [{WITHOUT_SYSTEM}]\nsecret = {SECRET}\nread = system,call,command,reporting,security\nwrite = call,command,reporting,originate\n"
     )
 }
+
+/// A user who may send commands, and has not the privilege `system`.
+pub const WITHOUT_SYSTEM: &str = "clerk";
 
 const PORT: u16 = 5038;
 const SECRET: &str = "1234";
@@ -31,6 +35,12 @@ pub struct Manager {
 pub struct Packet(Vec<(String, String)>);
 
 impl Packet {
+    /// The values of `key`, which may come several times.
+    pub fn all(&self, key: &str) -> Vec<&str> {
+        let found = self.0.iter().filter(|(name, _)| name == key);
+        found.map(|(_, value)| value.as_str()).collect()
+    }
+
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&str> {
         let found = self.0.iter().find(|(name, _)| name == key);
@@ -39,8 +49,13 @@ impl Packet {
 }
 
 impl Manager {
-    /// Connects to the Asterisk at `address` and logs in.
+    /// Connects to the Asterisk at `address` and logs in, with every privilege.
     pub fn log_in(lab: &Lab, address: &str) -> Self {
+        Self::log_in_as(lab, address, "cron")
+    }
+
+    /// The same as a user of [`configuration`].
+    pub fn log_in_as(lab: &Lab, address: &str, user: &str) -> Self {
         let stream = wait::until(
             &format!("the manager interface of {address}"),
             wait::SOON,
@@ -60,7 +75,7 @@ impl Manager {
             greeting.starts_with("Asterisk Call Manager"),
             "{greeting:?}"
         );
-        let answer = manager.ask("Login", &[("Username", "cron"), ("Secret", SECRET)]);
+        let answer = manager.ask("Login", &[("Username", user), ("Secret", SECRET)]);
         assert_eq!(answer.get("Response"), Some("Success"), "{answer:?}");
         manager
     }

@@ -29,6 +29,8 @@ pub enum Plan {
     Answer,
     /// It forwards a call to this URI (302).
     Forward(String),
+    /// It refuses a call with this status.
+    Refuse(u16),
 }
 
 impl Call {
@@ -85,6 +87,13 @@ impl Call {
                 self.invite(),
                 // The acknowledgement of a refusal is part of the INVITE's transaction: three messages back.
                 request("ACK", 1, "[branch-3]", "")
+            ),
+            Plan::Refuse(status) => format!(
+                "<recv request=\"INVITE\"/>{}<recv request=\"ACK\"/>",
+                send(
+                    &format!("SIP/2.0 {status} Refused\n{MIRRORED}\n{NO_BODY}"),
+                    true
+                )
             ),
             Plan::Answer => {
                 let ok = format!(

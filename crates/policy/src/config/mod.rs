@@ -47,6 +47,8 @@ pub struct Config {
     pub cdr: bool,
     /// `[general] cel`: each leg's facts become a CEL event.
     pub cel: bool,
+    /// `[general] keylog`: `ciphertrunk keylog` may be used.
+    pub keylog: bool,
     /// `[srtp]`: for every endpoint without a section of its own.
     srtp: Srtp,
     /// Sections with `type = endpoint`, by the endpoint's name: what differs from `[srtp]`.
@@ -63,6 +65,8 @@ pub struct Config {
     pub io_threads: usize,
     /// `[tls] handshake_timeout`: TCP connection and TLS handshake together. Read when the module is loaded.
     pub handshake_timeout: Duration,
+    /// What the file sets, and where: section and option, and the line.
+    set: BTreeMap<(String, String), i32>,
     /// `[tls] key_log`: a file for the sessions' keys, by which Wireshark can decrypt them.
     pub key_log: Option<PathBuf>,
 }
@@ -73,6 +77,7 @@ impl Default for Config {
             kernels: packet_crypto::kernels(),
             cdr: false,
             cel: false,
+            keylog: true,
             srtp: Srtp::default(),
             endpoints: BTreeMap::new(),
             demands: BTreeMap::new(),
@@ -83,6 +88,27 @@ impl Default for Config {
                 .map_or(2, |cores| cores.get().clamp(2, 8)),
             handshake_timeout: Duration::from_secs(10),
             key_log: None,
+            set: BTreeMap::new(),
+        }
+    }
+}
+
+/// Where what is in force comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A line of this section.
+    Line(String, i32),
+    /// The file does not say it.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(section, line) => {
+                write!(f, "ciphertrunk.conf [{section}], line {line}")
+            }
+            Self::Default => f.write_str("default"),
         }
     }
 }
@@ -149,6 +175,26 @@ impl Config {
         endpoint
             .and_then(|endpoint| self.endpoints.get(endpoint))
             .unwrap_or(&self.srtp)
+    }
+
+    /// Where an option comes from that stands in the first of these sections that has it.
+    pub fn origin(&self, sections: &[&str], option: &str) -> Origin {
+        let found = sections.iter().find_map(|section| {
+            let line = self.set.get(&((*section).to_owned(), option.to_owned()))?;
+            Some(Origin::Line((*section).to_owned(), *line))
+        });
+        found.unwrap_or(Origin::Default)
+    }
+
+    /// The `require_...` options of an endpoint's section, with their lines.
+    pub fn required_of(&self, endpoint: &str) -> Vec<(String, i32)> {
+        let of_endpoint = self
+            .set
+            .iter()
+            .filter(|((section, option), _)| section == endpoint && option.starts_with("require_"));
+        of_endpoint
+            .map(|((_, option), line)| (option.clone(), *line))
+            .collect()
     }
 
     /// What is demanded of each call of this PJSIP endpoint.

@@ -107,6 +107,14 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
             }),
         }
     }
+    let lines = sections.iter().flat_map(|section| {
+        let name = &section.name;
+        section
+            .variables
+            .iter()
+            .map(move |line| ((name.clone(), line.name.clone()), line.line))
+    });
+    config.set = lines.collect();
     if problems.is_empty() {
         Ok(config)
     } else {
@@ -166,7 +174,8 @@ fn set_general(config: &mut Config, variable: &Variable) -> Result<(), String> {
         "kernel" => config.kernels = kernel(&variable.value)?,
         "cdr" => config.cdr = boolean(&variable.value)?,
         "cel" => config.cel = boolean(&variable.value)?,
-        _ => return Err("there is no such option; there are: kernel, cdr, cel".to_owned()),
+        "keylog" => config.keylog = boolean(&variable.value)?,
+        _ => return Err("there is no such option; there are: kernel, cdr, cel, keylog".to_owned()),
     }
     Ok(())
 }

@@ -60,6 +60,7 @@ fn proof() {
     assert!(!config.cdr && !config.cel);
     let config = good("general", "cdr = yes");
     assert!(config.cdr && !config.cel);
+    assert!(config.keylog && !good("general", "keylog = no").keylog);
     assert!(good("general", "cel = yes").cel);
     assert!(bad("general", "cdr = maybe").contains("neither yes nor no"));
 }

@@ -52,6 +52,28 @@ impl Demand {
         }
     }
 
+    /// Whether media may go with the keys that a DTLS handshake has brought. What a description says of it is [judged](Self::judge_media)
+    /// before; the suite is known behind it.
+    ///
+    /// # Errors
+    ///
+    /// What they lack.
+    pub fn judge_dtls(&self, found: Suite) -> Result<(), Unmet> {
+        if let Some(reason) = &self.impossible {
+            return Err(Unmet::Impossible(reason.clone()));
+        }
+        if self.keys == Some(KeySource::Sdes) {
+            return Err(Unmet::KeySource {
+                wanted: KeySource::Sdes,
+                found: KeySource::Dtls,
+            });
+        }
+        match self.suite {
+            Some(wanted) if !found.is_at_least(wanted) => Err(Unmet::DtlsSuite { wanted, found }),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a message may go over a connection, or be taken from it.
     ///
     /// # Errors

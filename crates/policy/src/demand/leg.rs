@@ -113,6 +113,7 @@ mod tests {
         Signaling {
             transport: if version.is_some() { "TLS" } else { "UDP" }.to_owned(),
             is_secure: version.is_some(),
+            was_in_clear: version.is_none(),
             tls: version.ok_or("not TLS").map(|version| Tls {
                 version: version.to_owned(),
                 cipher: String::new(),

@@ -140,6 +140,14 @@ impl Demand {
         }
     }
 
+    /// What nothing meets: in the place of a demand that was made, and of which nobody knows what it was.
+    pub fn lost() -> Self {
+        Self {
+            impossible: Some("a demand could not be handed on to the channel".to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// What nothing meets: in the place of a demand that cannot be made.
     pub fn impossible(reason: &BadDemand) -> Self {
         Self {

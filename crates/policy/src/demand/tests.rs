@@ -389,3 +389,24 @@ fn what_was_presented_is_told() {
     assert!(line.contains("a?ba?b") && !line.contains('\n'), "{line}");
     assert!(line.chars().count() < 800, "{line}");
 }
+
+#[test]
+fn what_a_dtls_handshake_brought() {
+    let code = |words: &[(&str, &str)], suite| {
+        let unmet = of(words).judge_dtls(suite).err()?;
+        assert!(unmet.is_of_media());
+        Some(unmet.code())
+    };
+    for (value, of_80, of_32) in [
+        ("yes", None, None),
+        ("dtls", None, None),
+        ("AES_CM_128_HMAC_SHA1_32", None, None),
+        ("AES_CM_128_HMAC_SHA1_80, dtls", None, Some("media-suite")),
+        ("AEAD_AES_256_GCM", Some("media-suite"), Some("media-suite")),
+        ("sdes", Some("media-key-source"), Some("media-key-source")),
+    ] {
+        assert_eq!(code(&[("media", value)], CM), of_80, "{value}");
+        assert_eq!(code(&[("media", value)], SHORT), of_32, "{value}");
+    }
+    assert_eq!(code(&[("signaling", "yes")], SHORT), None);
+}

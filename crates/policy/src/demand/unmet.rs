@@ -38,6 +38,13 @@ pub enum Unmet {
     MediaInClear(String),
     /// No suite is as strong as this one.
     Suite(Suite),
+    /// The DTLS handshake brought keys for a weaker one.
+    DtlsSuite {
+        /// What is demanded.
+        wanted: Suite,
+        /// What there is.
+        found: Suite,
+    },
     /// Keys come from elsewhere.
     KeySource {
         /// What is demanded.
@@ -58,30 +65,16 @@ impl Unmet {
     pub fn is_of_media(&self) -> bool {
         matches!(
             self,
-            Self::MediaInClear(_) | Self::Suite(_) | Self::KeySource { .. }
+            Self::MediaInClear(_)
+                | Self::Suite(_)
+                | Self::DtlsSuite { .. }
+                | Self::KeySource { .. }
         )
     }
 
     /// A stable code, for `${CIPHERTRUNK_REASON}`.
     pub fn code(&self) -> &'static str {
-        match self {
-            Self::SignalingInClear(_) => "signaling-in-clear",
-            Self::Version { .. } => "signaling-version",
-            Self::NotOurs => "signaling-unknown",
-            Self::NotVerified => "not-verified",
-            Self::Name(_) => "other-name",
-            Self::Certificate { fault, .. } => match fault {
-                Fault::Missing => "no-certificate",
-                Fault::Unverified => "certificate-not-verified",
-                Fault::Other => "other-certificate",
-            },
-            Self::MediaInClear(_) => "media-in-clear",
-            Self::Suite(_) => "media-suite",
-            Self::KeySource { .. } => "media-key-source",
-            Self::Impossible(_) => "bad-demand",
-            Self::Forwarded => "forwarded",
-            Self::Unseen => "unknown-leg",
-        }
+        crate::reasons::demand::of(self).code
     }
 }
 
@@ -148,6 +141,13 @@ impl fmt::Display for Unmet {
                 "{} or a stronger suite is required, and none is there: add it to offer and accept of the endpoint's section \
                  in ciphertrunk.conf, or have the peer offer it",
                 wanted.name()
+            ),
+            Self::DtlsSuite { wanted, found } => write!(
+                f,
+                "{} or a stronger suite is required, and the DTLS handshake brought keys for {}: Asterisk's DTLS-SRTP has \
+                 AES_CM_128_HMAC_SHA1_80, or with srtp_tag_32 = yes AES_CM_128_HMAC_SHA1_32; other suites need media_encryption = sdes",
+                wanted.name(),
+                found.name()
             ),
             Self::KeySource { wanted, found } => write!(
                 f,

@@ -27,6 +27,9 @@ impl fmt::Display for Facts {
                 } else if signaling.is_secure {
                     write!(f, " tls={UNKNOWN}")?;
                 }
+                if signaling.is_secure && signaling.was_in_clear {
+                    f.write_str(" sip-was-in-clear")?;
+                }
             }
         }
         for stream in self.media.iter().flatten() {

@@ -29,6 +29,8 @@ pub struct Signaling {
     pub transport: String,
     /// Whether that type encrypts.
     pub is_secure: bool,
+    /// A message of the leg came over one that does not, be it another one: its keys of SDES could be read.
+    pub was_in_clear: bool,
     /// Of TLS.
     pub tls: Known<Tls>,
 }
@@ -132,14 +134,30 @@ pub enum Word {
     Plain,
 }
 
-impl fmt::Display for Word {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Word {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Encrypted,
+        Self::SignalingOnly,
+        Self::MediaOnly,
+        Self::Plain,
+    ];
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Encrypted => "encrypted",
             Self::SignalingOnly => "signaling-only",
             Self::MediaOnly => "media-only",
             Self::Plain => "plain",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -150,7 +168,8 @@ impl Facts {
     ///
     /// Why it is not known.
     pub fn word(&self) -> Known<Word> {
-        let signaling = self.signaling.as_ref().map_err(|why| *why)?.is_secure;
+        let signaling = self.signaling.as_ref().map_err(|why| *why)?;
+        let signaling = signaling.is_secure && !signaling.was_in_clear;
         let streams = self.media.as_ref().map_err(|why| *why)?;
         if streams.is_empty() {
             return Err("the call has no media yet");

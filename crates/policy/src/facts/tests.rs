@@ -34,6 +34,7 @@ fn encrypted() -> Facts {
         signaling: Ok(Signaling {
             transport: "TLS".to_owned(),
             is_secure: true,
+            was_in_clear: false,
             tls: Ok(Tls {
                 version: "TLSv1.3".to_owned(),
                 cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
@@ -53,6 +54,7 @@ fn plain() -> Facts {
         signaling: Ok(Signaling {
             transport: "UDP".to_owned(),
             is_secure: false,
+            was_in_clear: true,
             tls: Err("the transport is not TLS"),
         }),
         media: Ok(vec![Stream {
@@ -236,4 +238,17 @@ fn a_peers_text_cannot_break_the_line() {
         tls.verified_name = Ok("a b,\"c;\n".to_owned());
     }
     assert!(facts.to_string().contains(" verified=a?b??c?? "));
+}
+
+#[test]
+fn a_message_in_clear_is_not_forgotten() {
+    let mut facts = encrypted();
+    assert_eq!(value(&facts, "word"), "encrypted");
+    if let Ok(signaling) = &mut facts.signaling {
+        signaling.was_in_clear = true;
+    }
+    assert_eq!(value(&facts, "word"), "media-only");
+    let line = facts.to_string();
+    assert!(line.starts_with("media-only sip=TLS "), "{line}");
+    assert!(line.contains(" sip-was-in-clear "), "{line}");
 }

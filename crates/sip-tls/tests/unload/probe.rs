@@ -68,7 +68,7 @@ pub extern "C" fn probe(cert: *const c_char, key: *const c_char, tidy: c_int) ->
     let config = ProfileConfig {
         cert_file: Some(path(cert)),
         priv_key_file: Some(path(key)),
-        key_log: Some(Arc::new(|_: &str| {})),
+        key_log: Some(Arc::new(|_, _| {})),
         ..ProfileConfig::default()
     };
     let host = Arc::new(Loopback::default());

@@ -42,7 +42,18 @@ pub fn media_of(channel: Channel<'_>) -> [Option<OwnedRtp>; 2] {
         return [None, None];
     }
     // SAFETY: alive while the channel is locked. Its media in force are read as chan_pjsip does for `ast_rtp_glue`, with the channel
-    // locked and not in the serializer: the state is exchanged whole, and an instance stays while a stream has it.
+    // locked and not in the serializer.
+    unsafe { in_force(session) }
+}
+
+/// The RTP instances of a session's media in force, for audio and video.
+///
+/// # Safety
+///
+/// The session lives during the call, in its serializer or with its channel locked: the state is exchanged whole, and an instance
+/// stays while a stream has it.
+pub(super) unsafe fn in_force(session: *mut sys::ast_sip_session) -> [Option<OwnedRtp>; 2] {
+    // SAFETY: by the caller.
     unsafe {
         let state = (*session).active_media_state;
         if state.is_null() {

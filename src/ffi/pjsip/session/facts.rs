@@ -8,6 +8,8 @@ use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 use std::ptr::{self, NonNull};
 
+use policy::demand::DescribedMedia;
+use srtp::Suite;
 use srtp::sdes::MediaLine;
 use srtp::sdes::negotiation::Exchange;
 use zeroize::Zeroizing;
@@ -16,6 +18,7 @@ use crate::ffi::call::{Call, SessionKey};
 use crate::ffi::channel::Channel;
 use crate::ffi::pjsip::address::to_socket_addr;
 use crate::ffi::pjsip::{Status, sorcery, strings};
+use crate::ffi::rtp::OwnedRtp;
 use crate::ffi::{sys, text};
 
 /// A live session, in its serializer.
@@ -78,6 +81,12 @@ impl Session<'_> {
                 !media.is_null() && !(*media).udptl.is_null()
             })
         }
+    }
+
+    /// The RTP instances of what is agreed, for audio and video.
+    pub fn rtp(&self) -> [Option<OwnedRtp>; 2] {
+        // SAFETY: alive, in its serializer.
+        unsafe { super::channel::in_force(self.raw.as_ptr()) }
     }
 
     /// Its media lines: of the state that is being negotiated first, then of the one in force.
@@ -286,6 +295,57 @@ impl Session<'_> {
                 }
             })
             .collect()
+    }
+
+    /// The media lines of the peer's offer, while it is not answered.
+    pub fn offer(&self) -> Vec<DescribedMedia> {
+        if self.exchange() != Exchange::TheirOffer {
+            return Vec::new();
+        }
+        let Some(description) = self.remote_description() else {
+            return Vec::new();
+        };
+        // SAFETY: a description in the dialog's pool, which does not change in this task; the texts of its lines lie there too.
+        unsafe {
+            let description = &*description;
+            let has = |attributes: &[*mut sys::pjmedia_sdp_attr], count: u32| {
+                let count = usize::try_from(count).unwrap_or(0);
+                let attributes = attributes.get(..count).unwrap_or_default();
+                attributes
+                    .iter()
+                    .any(|attribute| strings::to_text((**attribute).name) == "fingerprint")
+            };
+            let of_all = has(&description.attr, description.attr_count);
+            media_of(description)
+                .iter()
+                .map(|media| {
+                    let media = &**media;
+                    let suite = |line: &Zeroizing<String>| {
+                        Suite::from_name(line.split_ascii_whitespace().nth(1)?)
+                    };
+                    DescribedMedia {
+                        kind: strings::to_text(media.desc.media),
+                        port: media.desc.port,
+                        transport: strings::to_text(media.desc.transport),
+                        suites: crypto_of(media).iter().map(suite).collect(),
+                        has_fingerprint: of_all || has(&media.attr, media.attr_count),
+                    }
+                })
+                .collect()
+        }
+    }
+
+    /// The status with which the call ended, and why in the words of pjsip. `None`: it has not.
+    pub fn end(&self) -> Option<(u16, String)> {
+        // SAFETY: alive; its INVITE session, if there is one, changes only in the serializer, and the text lies in the dialog's pool.
+        unsafe {
+            let invite = (*self.raw.as_ptr()).inv_session;
+            if invite.is_null() || (*invite).cause == 0 {
+                return None;
+            }
+            let status = u16::try_from((*invite).cause).ok()?;
+            Some((status, strings::to_text((*invite).cause_text)))
+        }
     }
 
     /// Whether the packets of line `number` go over the transport of a line before it.

@@ -39,6 +39,12 @@ pub trait Supplement: 'static {
     /// An INVITE of the peer's is about to be answered.
     fn answering(session: &Session<'_>);
 
+    /// An INVITE of the peer's is about to be refused with this status of SIP.
+    fn refusing(session: &Session<'_>, status: u16);
+
+    /// The peer has refused an INVITE of ours with this status of SIP. It may be told twice.
+    fn refused(session: &Session<'_>, status: u16);
+
     /// The call is over; the session and its channel are still there.
     fn ending(session: &Session<'_>);
 
@@ -88,10 +94,37 @@ unsafe extern "C" fn outgoing_request<S: Supplement>(
 
 unsafe extern "C" fn outgoing_response<S: Supplement>(
     session: *mut sys::ast_sip_session,
-    _tdata: *mut sys::pjsip_tx_data,
+    tdata: *mut sys::pjsip_tx_data,
 ) {
-    // SAFETY: as for a request.
-    unsafe { with(session, S::answering) };
+    // SAFETY: as for a request; the response is there, and is ours until it is sent.
+    unsafe {
+        let status = (*(*tdata).msg).line.status.code;
+        with(session, |session| {
+            S::answering(session);
+            if let Some(status) = refusal(status) {
+                S::refusing(session, status);
+            }
+        });
+    };
+}
+
+/// A status of SIP that refuses.
+fn refusal(status: c_int) -> Option<u16> {
+    u16::try_from(status).ok().filter(|status| *status >= 300)
+}
+
+/// A response to an INVITE came, before what it describes is applied: of the first INVITE of a call a refusal is told here alone.
+unsafe extern "C" fn early_response<S: Supplement>(
+    session: *mut sys::ast_sip_session,
+    rdata: *mut sys::pjsip_rx_data,
+) {
+    // SAFETY: Asterisk hands a live session, in its serializer, and the response that it has parsed.
+    unsafe {
+        let status = (*(*rdata).msg_info.msg).line.status.code;
+        if let Some(status) = refusal(status) {
+            with(session, |session| S::refused(session, status));
+        }
+    }
 }
 
 unsafe extern "C" fn end<S: Supplement>(session: *mut sys::ast_sip_session) {
@@ -120,6 +153,8 @@ unsafe extern "C" fn incoming_response<S: Supplement>(
         S::heard(&session, connection);
         if status / 100 <= 2 {
             S::answered(&session, status / 100 == 2);
+        } else if let Some(status) = refusal(status) {
+            S::refused(&session, status);
         }
     });
 }
@@ -181,18 +216,27 @@ struct Shared(Opaque<Padded>);
 unsafe impl Sync for Shared {}
 
 static SUPPLEMENT: Shared = Shared(Opaque::zeroed());
+/// A second one, whose responses come earlier.
+static EARLY: Shared = Shared(Opaque::zeroed());
 
-/// The supplement, while it is registered; dropping it unregisters it. Sessions that have begun keep a copy, whose
+/// The supplements, while they are registered; dropping it unregisters them. Sessions that have begun keep a copy, whose
 /// functions Asterisk will still call: each holds a reference to the module.
 #[derive(Debug)]
 pub struct Registration(());
 
-/// Registers the supplement. Once at a time: the module has one.
+/// Registers the supplements. Once at a time: the module has one.
 pub fn register<S: Supplement>() -> Registration {
     let supplement = SUPPLEMENT.0.get();
-    // SAFETY: a static that lives as long as the library. It is not registered now, so nobody else reads it, and each field
+    let early = EARLY.0.get();
+    // SAFETY: statics that live as long as the library. They are not registered now, so nobody else reads them, and each field
     // is a plain value; zeros stand for "not used". The module is ours.
     unsafe {
+        let early = &raw mut (*early).supplement;
+        (*early).method = c"INVITE".as_ptr();
+        (*early).priority = sys::AST_SIP_SUPPLEMENT_PRIORITY_FIRST;
+        (*early).response_priority = sys::AST_SIP_SESSION_BEFORE_MEDIA;
+        (*early).incoming_response = Some(early_response::<S>);
+        sys::ast_sip_session_register_supplement_with_module(sys::ct_module_self(), early);
         let supplement = &raw mut (*supplement).supplement;
         (*supplement).method = METHODS.as_ptr();
         (*supplement).priority = sys::AST_SIP_SUPPLEMENT_PRIORITY_FIRST;
@@ -211,7 +255,9 @@ pub fn register<S: Supplement>() -> Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // SAFETY: registered by `register`, and once.
-        unsafe { sys::ast_sip_session_unregister_supplement(SUPPLEMENT.0.get().cast()) };
+        for supplement in [&SUPPLEMENT, &EARLY] {
+            // SAFETY: registered by `register`, and once.
+            unsafe { sys::ast_sip_session_unregister_supplement(supplement.0.get().cast()) };
+        }
     }
 }

@@ -237,6 +237,22 @@ impl Phone {
         self.invite(offer)
     }
 
+    /// [`Phone::reinvite`] with a description that is another's word for word.
+    ///
+    /// # Errors
+    ///
+    /// The status that refused it.
+    pub fn reinvite_with_sdp(&mut self, sdp: &str) -> Result<Answer, u16> {
+        assert!(!self.call_id.is_empty(), "there is no call");
+        self.invite_with_sdp(sdp)
+    }
+
+    /// Sends such a re-INVITE, whatever is said to it.
+    pub fn send_reinvite_with_sdp(&mut self, sdp: &str) {
+        self.cseq += 1;
+        self.send(&self.request("INVITE", unique(), sdp));
+    }
+
     /// [`Phone::call`] with a description that is another's word for word.
     ///
     /// # Errors

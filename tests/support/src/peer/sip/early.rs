@@ -51,6 +51,17 @@ impl Phone {
         }
     }
 
+    /// Waits for an INVITE and rings (180), with this To tag.
+    pub fn alert(&mut self, tag: &str) -> Ringing {
+        let invite = self.wait(|message| message.first.starts_with("INVITE "));
+        self.begin_called(&invite, tag);
+        self.respond(&invite, "180 Ringing", "");
+        Ringing {
+            invite,
+            same_answer: String::new(),
+        }
+    }
+
     fn begin_called(&mut self, invite: &Message, tag: &str) {
         self.call_id = invite.header("Call-ID").to_owned();
         self.theirs = invite.header("From").to_owned();

@@ -1,0 +1,116 @@
+//! What is to be looked at.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A peer, and how it is looked at. Times are limits for single waits (a TCP connection, a handshake, an answer).
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A name, an IPv4 address, or an IPv6 address with or without brackets.
+    pub host: String,
+    /// Without it the DNS decides, and 5061 where that says nothing (RFC 3263).
+    pub port: Option<u16>,
+    /// The name that its certificate must have, and that is sent as SNI; without it `host`.
+    pub name: Option<String>,
+    /// The CAs that are trusted (PEM); without it those of the system.
+    pub ca: Option<PathBuf>,
+    /// Our certificate, with its chain (PEM).
+    pub cert: Option<PathBuf>,
+    /// Its key (PEM); without it the key is looked for in `cert`.
+    pub key: Option<PathBuf>,
+    /// The limit of one wait.
+    pub timeout: Duration,
+    /// The name server; without it those of `/etc/resolv.conf`.
+    pub dns: Option<SocketAddr>,
+    /// The URI of our From, `sip:user@host`.
+    pub from: Option<String>,
+    /// The number, or the SIP URI, that is called once for each suite, if calls are to be tried.
+    pub call: Option<String>,
+}
+
+impl Options {
+    /// The limit of one wait, where nothing else is asked for.
+    pub const TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// To look at `target`, `HOST[:PORT]`, with every default. `None` if it is none.
+    #[must_use]
+    pub fn new(target: &str) -> Option<Options> {
+        let (host, port) = host_port(target)?;
+        Some(Options {
+            host,
+            port,
+            name: None,
+            ca: None,
+            cert: None,
+            key: None,
+            timeout: Options::TIMEOUT,
+            dns: None,
+            from: None,
+            call: None,
+        })
+    }
+
+    /// The name that counts: what the certificate is for.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.host)
+    }
+}
+
+/// `HOST`, `HOST:PORT`, `[V6]`, `[V6]:PORT`, or a bare IPv6 address.
+fn host_port(target: &str) -> Option<(String, Option<u16>)> {
+    let target = target.trim();
+    if target.parse::<std::net::Ipv6Addr>().is_ok() {
+        return Some((target.to_owned(), None));
+    }
+    let (host, port) = match target.strip_prefix('[') {
+        Some(rest) => {
+            let (host, rest) = rest.split_once(']')?;
+            host.parse::<std::net::Ipv6Addr>().ok()?;
+            match rest.strip_prefix(':') {
+                Some(port) => (host, Some(port)),
+                None if rest.is_empty() => (host, None),
+                None => return None,
+            }
+        }
+        None => match target.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (target, None),
+        },
+    };
+    let port = match port {
+        Some(port) => Some(port.parse().ok().filter(|port| *port != 0)?),
+        None => None,
+    };
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let good = !host.is_empty()
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte));
+    good.then(|| (host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets() {
+        for (text, host, port) in [
+            ("sip.example.com", "sip.example.com", None),
+            ("sip.example.com.:5061", "sip.example.com", Some(5061)),
+            ("192.0.2.1:5062", "192.0.2.1", Some(5062)),
+            ("[2001:db8::1]:5061", "2001:db8::1", Some(5061)),
+            ("[2001:db8::1]", "2001:db8::1", None),
+            ("2001:db8::1", "2001:db8::1", None),
+        ] {
+            assert_eq!(host_port(text), Some((host.to_owned(), port)), "{text}");
+        }
+        for text in [
+            "", ":5061", "a:0", "a:65536", "a:b", "[a]:1", "[::1]x", "a b", "sip:a", "a/b",
+        ] {
+            assert_eq!(host_port(text), None, "{text}");
+        }
+    }
+}

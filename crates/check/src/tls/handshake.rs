@@ -1,0 +1,289 @@
+//! One handshake: what we say in it, and what came of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use openssl::error::ErrorStack;
+use openssl::pkey::{PKey, Private};
+use openssl::ssl::{
+    ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslSession,
+    SslVerifyMode, SslVersion,
+};
+use openssl::x509::X509;
+use sip_tls::explain::{Evidence, Progress, explain};
+use sip_tls::{Code, MAX_CERTIFICATES, Reason};
+
+use super::ossl::{Trace, Traced, lengthen, limit_chain, set_session};
+use super::{Peer, Sock};
+use crate::tcp;
+
+/// `SSL_OP_LEGACY_SERVER_CONNECT` of `openssl/ssl.h`: servers without RFC 5746 are connected to.
+const LEGACY_SERVER_CONNECT: u64 = 1 << 2;
+
+/// The longest chain, in octets, that is looked at where the module would not take it.
+const LONGEST: usize = 4 * 1024 * 1024;
+
+/// Whom we trust, and what we are ourselves.
+#[derive(Clone, Default)]
+pub(crate) struct Trust {
+    /// The CAs; the system's without it.
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) own: Option<(Vec<X509>, PKey<Private>)>,
+}
+
+/// What our hello has.
+#[derive(Clone, Default)]
+pub(crate) struct Hello {
+    /// The server name.
+    pub(crate) name: Option<String>,
+    pub(crate) min: Option<SslVersion>,
+    pub(crate) max: Option<SslVersion>,
+    /// TLS 1.2 and older; OpenSSL's default without it.
+    pub(crate) ciphers: Option<String>,
+    /// TLS 1.3.
+    pub(crate) suites: Option<String>,
+    pub(crate) groups: Option<String>,
+    /// Security level 0, servers without RFC 5746, and long chains.
+    pub(crate) lenient: bool,
+    /// Longer than a TCP segment.
+    pub(crate) long: bool,
+    /// Without a certificate of ours.
+    pub(crate) anonymous: bool,
+}
+
+impl Hello {
+    /// As the module says it, for a transport with nothing but a certificate.
+    pub(crate) fn of_module(name: Option<&str>) -> Hello {
+        Hello {
+            name: name.map(str::to_owned),
+            ..Hello::default()
+        }
+    }
+
+    /// Whatever OpenSSL can do, for the same name, and as short as this one.
+    pub(crate) fn leniently(&self) -> Hello {
+        Hello {
+            groups: self.groups.clone(),
+            ..Hello::lenient(self.name.as_deref())
+        }
+    }
+
+    /// Whatever OpenSSL can do.
+    pub(crate) fn lenient(name: Option<&str>) -> Hello {
+        Hello {
+            min: Some(SslVersion::TLS1),
+            ciphers: Some("ALL:COMPLEMENTOFDEFAULT:eNULL".to_owned()),
+            lenient: true,
+            ..Hello::of_module(name)
+        }
+    }
+}
+
+/// A connection that is up.
+pub(crate) struct Up {
+    pub(crate) link: Traced,
+    context: SslContext,
+}
+
+/// One that is not.
+pub(crate) struct Failed {
+    pub(crate) reason: Reason,
+    pub(crate) trace: Arc<Trace>,
+    /// The certificates that it had sent.
+    pub(crate) chain: Vec<X509>,
+    /// What the peer sent first.
+    pub(crate) first: Vec<u8>,
+    /// The TCP connection was there.
+    pub(crate) connected: bool,
+}
+
+impl From<ErrorStack> for Box<Failed> {
+    fn from(_: ErrorStack) -> Box<Failed> {
+        Failed::here(Code::Internal.into())
+    }
+}
+
+impl Failed {
+    fn here(reason: Reason) -> Box<Failed> {
+        Box::new(Failed {
+            reason,
+            trace: Arc::default(),
+            chain: Vec::new(),
+            first: Vec::new(),
+            connected: false,
+        })
+    }
+
+    /// Whether nothing at all came from the peer.
+    pub(crate) fn is_mute(&self) -> bool {
+        self.connected && self.first.is_empty()
+    }
+}
+
+/// Makes a connection and a handshake. A certificate that is not good does not end it: what is wrong is in the trace.
+pub(crate) fn handshake(peer: Peer, hello: &Hello, trust: &Trust) -> Result<Up, Box<Failed>> {
+    let context = context(hello, trust)?;
+    connect(peer, &context, hello, None)
+}
+
+impl Up {
+    /// The certificates as they were sent.
+    pub(crate) fn chain(&self) -> Vec<X509> {
+        chain(&self.link)
+    }
+
+    /// One that a client has made to us.
+    pub(crate) fn of_client(link: Traced, context: SslContext) -> Up {
+        Up { link, context }
+    }
+
+    /// Takes the session up again on a new connection.
+    pub(crate) fn again(
+        &self,
+        peer: Peer,
+        hello: &Hello,
+        session: &SslSession,
+    ) -> Result<Up, Box<Failed>> {
+        connect(peer, &self.context, hello, Some(session))
+    }
+
+    /// Why a read or a write failed.
+    pub(crate) fn reason(&self, error: &openssl::ssl::Error, heard: bool) -> Reason {
+        let sock = self.link.stream().get_ref();
+        let progress = if !heard && self.link.ssl().version2() == Some(SslVersion::TLS1_3) {
+            Progress::Unconfirmed
+        } else {
+            Progress::Open
+        };
+        explain(
+            error,
+            &Evidence {
+                progress,
+                refused: false,
+                incoming: self.link.ssl().is_server(),
+                first: sock.head(),
+                faults: &[],
+                offending: None,
+                socket: sock.errno(),
+            },
+        )
+    }
+}
+
+fn chain(link: &Traced) -> Vec<X509> {
+    let sent = link.ssl().peer_cert_chain();
+    sent.map(|sent| sent.iter().map(ToOwned::to_owned).collect())
+        .unwrap_or_default()
+}
+
+fn context(hello: &Hello, trust: &Trust) -> Result<SslContext, ErrorStack> {
+    let mut context = SslContext::builder(SslMethod::tls_client())?;
+    // As `Profile::load` has it: a stricter system stands.
+    if hello.min.is_some() || context.min_proto_version() != Some(SslVersion::TLS1_3) {
+        context.set_min_proto_version(Some(hello.min.unwrap_or(SslVersion::TLS1_2)))?;
+    }
+    context.set_max_proto_version(hello.max)?;
+    context.set_options(SslOptions::NO_COMPRESSION);
+    if hello.lenient {
+        context.set_security_level(0);
+        context.set_options(SslOptions::from_bits_retain(LEGACY_SERVER_CONNECT as _));
+    }
+    if let Some(ciphers) = &hello.ciphers {
+        context.set_cipher_list(ciphers)?;
+    }
+    if let Some(suites) = &hello.suites {
+        context.set_ciphersuites(suites)?;
+    }
+    if let Some(groups) = &hello.groups {
+        context.set_groups_list(groups)?;
+    }
+    if hello.long {
+        lengthen(&mut context)?;
+    }
+    trusted(&mut context, trust)?;
+    if let (Some((chain, key)), false) = (&trust.own, hello.anonymous) {
+        if let [first, rest @ ..] = &chain[..] {
+            context.set_certificate(first)?;
+            for certificate in rest {
+                context.add_extra_chain_cert(certificate.clone())?;
+            }
+        }
+        context.set_private_key(key)?;
+    }
+    Ok(context.build())
+}
+
+fn trusted(context: &mut SslContextBuilder, trust: &Trust) -> Result<(), ErrorStack> {
+    match &trust.ca {
+        Some(file) => {
+            for certificate in X509::stack_from_pem(&std::fs::read(file).unwrap_or_default())? {
+                context.cert_store_mut().add_cert(certificate)?;
+            }
+            Ok(())
+        }
+        None => context.set_default_verify_paths(),
+    }
+}
+
+fn connect(
+    peer: Peer,
+    context: &SslContext,
+    hello: &Hello,
+    session: Option<&SslSession>,
+) -> Result<Up, Box<Failed>> {
+    let tcp = tcp::connect(peer.address, peer.timeout).map_err(Failed::here)?;
+    let mut ssl = Ssl::new(context)?;
+    if let Some(name) = &hello.name {
+        // A name that cannot be sent is not: the certificate decides.
+        let _ = ssl.set_hostname(name);
+    }
+    limit_chain(
+        &mut ssl,
+        if hello.lenient {
+            LONGEST
+        } else {
+            MAX_CERTIFICATES
+        },
+    );
+    if let Some(session) = session {
+        set_session(&mut ssl, session)?;
+    }
+    let mut link = Traced::new(ssl, Sock::new(tcp, peer.timeout), SslVerifyMode::PEER)?;
+    match link.fresh().connect() {
+        Ok(()) => Ok(Up {
+            link,
+            context: context.clone(),
+        }),
+        Err(error) => {
+            let sock = link.stream().get_ref();
+            let reason = if [ErrorCode::WANT_READ, ErrorCode::WANT_WRITE].contains(&error.code()) {
+                let code = if sock.first().is_empty() {
+                    Code::Silent
+                } else {
+                    Code::HandshakeTimeout
+                };
+                code.into()
+            } else {
+                explain(
+                    &error,
+                    &Evidence {
+                        progress: Progress::Handshaking,
+                        refused: false,
+                        incoming: false,
+                        first: sock.head(),
+                        faults: &link.trace().faults(),
+                        offending: None,
+                        socket: sock.errno(),
+                    },
+                )
+            };
+            Err(Box::new(Failed {
+                reason,
+                trace: Arc::clone(link.trace()),
+                chain: chain(&link),
+                first: sock.first().to_vec(),
+                connected: true,
+            }))
+        }
+    }
+}

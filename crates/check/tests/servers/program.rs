@@ -1,0 +1,117 @@
+//! Servers that are programs of others: started, waited for, and ended.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::case::PATIENCE;
+use crate::pki::Dir;
+
+/// A running server; it ends with this value.
+pub struct Program {
+    child: Child,
+    pub address: SocketAddr,
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it is bound").port()
+}
+
+/// A tool of this machine's.
+pub fn tool(name: &str) -> Command {
+    let path = ["/usr/bin", "/usr/sbin", "/usr/local/bin"]
+        .iter()
+        .map(|folder| Path::new(folder).join(name))
+        .find(|path| path.exists());
+    Command::new(path.unwrap_or_else(|| {
+        panic!("{name} is not there: make test installs it (gnutls-bin, libnss3-tools, python3)")
+    }))
+}
+
+/// Debian's root of the host tests.
+pub fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../build/root");
+    root.canonicalize()
+        .expect("build/root is not there: run make root")
+}
+
+/// A program of that root, with the root's own libraries, without its being root.
+pub fn rooted(name: &str) -> Command {
+    let root = root();
+    let libraries = root.join("usr/lib");
+    let mut found: Vec<PathBuf> = std::fs::read_dir(&libraries)
+        .expect("libraries")
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.join("libc.so.6").exists())
+        .collect();
+    found.push(libraries);
+    let loader = std::fs::read_dir(root.join("usr/lib64"))
+        .or_else(|_| std::fs::read_dir(root.join("usr/lib")))
+        .expect("a loader")
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("ld-linux"))
+        })
+        .expect("a loader");
+    let loader = follow(&root, loader);
+    let mut command = Command::new(loader);
+    command
+        .arg("--library-path")
+        .arg(std::env::join_paths(found).expect("paths"))
+        .arg(root.join("usr/bin").join(name));
+    command
+}
+
+/// A link in the root that may be absolute, as seen from inside.
+fn follow(root: &Path, path: PathBuf) -> PathBuf {
+    match std::fs::read_link(&path) {
+        Ok(target) if target.is_absolute() => {
+            root.join(target.strip_prefix("/").expect("absolute"))
+        }
+        _ => path,
+    }
+}
+
+impl Program {
+    /// Starts it and waits until `port` answers.
+    pub fn start(mut command: Command, port: u16, log: &Dir) -> Program {
+        let file = log.path().join(format!("{port}.log"));
+        let out = File::create(&file).expect("a file");
+        command
+            .stdin(Stdio::piped())
+            .stdout(out.try_clone().expect("a file"))
+            .stderr(out);
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let end = Instant::now() + PATIENCE;
+        while TcpStream::connect(address).is_err() {
+            let log = || std::fs::read_to_string(&file).unwrap_or_default();
+            if let Ok(Some(status)) = child.try_wait() {
+                panic!("{command:?} ended with {status}: {}", log());
+            }
+            assert!(
+                Instant::now() < end,
+                "{command:?} does not listen at {port}: {}",
+                log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Program { child, address }
+    }
+}

@@ -1,0 +1,5 @@
+//! Prints `docs/reasons.md`.
+
+fn main() {
+    print!("{}", policy::reasons::document());
+}

@@ -1,0 +1,110 @@
+//! `ciphertrunk show calls`, `show call X`.
+
+use policy::facts::fields::{Field, names as fields};
+use policy::facts::{Facts, Known};
+
+use crate::console;
+use crate::ffi::channel::OwnedChannel;
+use crate::ffi::cli::{Console, Outcome};
+use crate::proof::{self, Live};
+
+use super::Rows;
+use super::reasons::when;
+
+/// The name of a call's channel, and what is known of how it is encrypted.
+fn look(live: &Live) -> (String, Option<Facts>) {
+    let found = OwnedChannel::find(&live.call.channel);
+    let channel = found.as_ref().and_then(OwnedChannel::get);
+    match channel {
+        Some(channel) => (channel.name(), Some(proof::look(channel).0)),
+        None => ("-".to_owned(), None),
+    }
+}
+
+fn known<T: ToString>(fact: &Known<T>) -> String {
+    fact.as_ref()
+        .map_or_else(|_| "unknown".to_owned(), T::to_string)
+}
+
+pub fn show_calls(console: &mut Console<'_>) -> Outcome {
+    let Some(rows) = Rows::of(console, 3) else {
+        return Outcome::Usage;
+    };
+    let all = proof::live();
+    let total = all.len();
+    for live in all.iter().take(rows.most()) {
+        let (channel, facts) = look(live);
+        let word = facts.as_ref().map(|facts| known(&facts.word()));
+        console!(
+            console,
+            "Channel: {channel} Endpoint: {} Direction: {} Encrypted: {} Signaling: {} Since: {} Peer: {} Call-ID: {}",
+            live.call.endpoint,
+            if live.is_outgoing { "out" } else { "in" },
+            word.as_deref().unwrap_or("unknown"),
+            live.transport.as_deref().unwrap_or("-"),
+            when(live.since),
+            live.call.peer,
+            live.call.call_id
+        );
+    }
+    rows.end(console, total, "calls");
+    Outcome::Done
+}
+
+pub fn show_call(console: &mut Console<'_>) -> Outcome {
+    let [_, _, _, wanted] = console.words else {
+        return Outcome::Usage;
+    };
+    let wanted = wanted.clone();
+    let mut count = 0;
+    for live in proof::live() {
+        let by_call = [&live.call.endpoint, &live.call.call_id, &live.call.channel];
+        let is_it = by_call.contains(&&wanted);
+        // A channel is asked for its name only where that may be what is wanted.
+        if !is_it && !wanted.contains('/') {
+            continue;
+        }
+        let (channel, facts) = look(&live);
+        if !is_it && channel != wanted {
+            continue;
+        }
+        count += 1;
+        console!(console, "Channel: {channel}");
+        console!(console, "Endpoint: {}", live.call.endpoint);
+        console!(console, "Call-ID: {}", live.call.call_id);
+        console!(console, "Peer: {}", live.call.peer);
+        console!(
+            console,
+            "Direction: {}",
+            if live.is_outgoing { "out" } else { "in" }
+        );
+        console!(console, "Since: {}", when(live.since));
+        let facts = facts.ok_or("the channel is gone, or there is none yet");
+        for field in fields().filter_map(Field::parse) {
+            console!(console, "{}: {}", field.name(), field.value(&facts));
+        }
+    }
+    console!(console, "{count} calls of {wanted}");
+    Outcome::Done
+}
+
+/// Channels, endpoints and Call-IDs.
+pub fn names(position: usize) -> Vec<String> {
+    if position != 3 {
+        return Vec::new();
+    }
+    let mut names: Vec<String> = proof::live()
+        .iter()
+        .flat_map(|live| {
+            [
+                look(live).0,
+                live.call.endpoint.clone(),
+                live.call.call_id.clone(),
+            ]
+        })
+        .filter(|name| name != "-")
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}

@@ -1,0 +1,59 @@
+//! The record of refusals: what failed lately, with whom and why. What it keeps is `policy::record`.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use policy::record::{Entry, New, Record};
+
+use crate::ffi::sync::Mutex;
+
+/// A leaf among the locks.
+static RECORD: Mutex<Record> = Mutex::new(Record::new());
+
+/// With whom; what is not known is empty.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Who<'a> {
+    /// The peer's address, or the name or URI that was asked for.
+    pub peer: &'a str,
+    /// The endpoint of PJSIP's, the peer of chan_sip's, or the transport of a connection that belongs to none.
+    pub endpoint: &'a str,
+    /// The call's Call-ID.
+    pub call_id: &'a str,
+}
+
+/// Enters what failed. `code` has a row in `policy::reasons`.
+pub fn note(code: &'static str, who: Who<'_>, sentence: fmt::Arguments<'_>) {
+    RECORD.lock().enter(New {
+        time: SystemTime::now(),
+        code,
+        peer: who.peer,
+        endpoint: who.endpoint,
+        call_id: who.call_id,
+        sentence,
+    });
+}
+
+/// Whether something of this call was refused lately.
+#[cfg(feature = "pjsip")]
+pub fn is_told(call_id: &str) -> bool {
+    /// A refusal of a call comes with the others of its moment.
+    const LATELY: usize = 100;
+    let record = RECORD.lock();
+    record.latest(LATELY).any(|entry| entry.call_id == call_id)
+}
+
+/// What is kept of the latest `most`, the newest first; how many are kept, and how many there were since load.
+pub fn latest(most: usize) -> (Vec<Entry>, usize, u64) {
+    let record = RECORD.lock();
+    (
+        record.latest(most).cloned().collect(),
+        record.kept(),
+        record.total(),
+    )
+}
+
+/// How often each reason occurred since load.
+pub fn counts() -> Vec<(&'static str, u64)> {
+    let record = RECORD.lock();
+    record.counts().iter().map(|(k, v)| (*k, *v)).collect()
+}
