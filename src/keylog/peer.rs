@@ -3,9 +3,10 @@
 use policy::keylog::Peer;
 
 #[cfg(feature = "pjsip")]
-use crate::ffi::late;
-#[cfg(feature = "pjsip")]
-use crate::ffi::pjsip::{endpoint, servant::in_sip_thread};
+use crate::ffi::{
+    late,
+    pjsip::{endpoint, servant::in_sip_thread},
+};
 
 /// A PJSIP endpoint of that name, where its contacts and `identify` sections are now; or else an address or a host.
 pub fn of(name: &str) -> Peer {
