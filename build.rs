@@ -53,6 +53,7 @@ const FUNCTIONS: &[&str] = &[
     "pbx_builtin_setvar_helper",
     "ast_channel_snapshot_get_latest",
     "ast_codec_media_type2str",
+    "ast_stream_(get_state|topology_get_count|topology_get_stream)",
     "ast_queue_hangup",
     "ast_set_hangupsource",
     // Configuration
@@ -119,6 +120,7 @@ const TYPES: &[&str] = &[
     "ast_bridge_(capability|technology)",
     "ast_datastore(_info)?",
     "ast_channel_tech",
+    "ast_stream_state",
 ];
 const VARIABLES: &[&str] = &[
     "res_srtp",

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use super::ao2::Ao2;
-use super::rtp::OwnedRtp;
+use super::rtp::{MediaStream, OwnedRtp};
 use super::{c_text, sys, text};
 
 /// A channel's lock, until it is dropped.
@@ -73,25 +73,30 @@ impl<'a> Channel<'a> {
         .unwrap_or_default()
     }
 
-    /// Its RTP instances for audio and video, as its technology gives them to bridges.
-    pub fn media(self) -> [Option<OwnedRtp>; 2] {
+    /// Its streams of audio and video, as its technology gives them to bridges.
+    pub fn media(self) -> Vec<MediaStream> {
         let technology = c_text(&self.technology());
         // SAFETY: a text that lives during the call. What comes back is registered by the channel's driver, which the channel
         // keeps in use.
         let glue = unsafe { sys::ast_rtp_instance_get_glue(technology.as_ptr()) };
         if glue.is_null() {
-            return [None, None];
+            return Vec::new();
         }
         let _locked = self.lock();
         // SAFETY: alive, and locked as the bridges have it when they ask; an instance that is written comes with a reference,
         // whatever the result says of bridging.
-        unsafe {
-            [(*glue).get_rtp_info, (*glue).get_vrtp_info].map(|ask| {
+        let asked = unsafe {
+            [
+                ("audio", (*glue).get_rtp_info),
+                ("video", (*glue).get_vrtp_info),
+            ]
+            .map(|(kind, ask)| {
                 let mut instance = ptr::null_mut();
                 ask?(self.as_ptr(), &raw mut instance);
-                OwnedRtp::from_raw(instance)
+                Some(MediaStream::alone(kind, OwnedRtp::from_raw(instance)?))
             })
-        }
+        };
+        asked.into_iter().flatten().collect()
     }
 
     /// Whether T.38 is agreed on it now.

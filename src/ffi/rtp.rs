@@ -37,6 +37,11 @@ impl RtpInstance<'_> {
         self.raw.as_ptr()
     }
 
+    /// Its address: which one it is, while it lives.
+    pub fn address(self) -> usize {
+        self.raw.as_ptr().addr()
+    }
+
     /// The SSRC that this side sends with.
     pub fn ssrc(self) -> u32 {
         // SAFETY: alive by the type's invariant; the function asks the RTP engine under the instance's recursive lock.
@@ -151,5 +156,30 @@ impl OwnedRtp {
     pub fn get(&self) -> Option<RtpInstance<'_>> {
         // SAFETY: our reference keeps it while `self` is borrowed.
         unsafe { RtpInstance::from_raw(self.0.as_ptr().cast()) }
+    }
+}
+
+/// A stream of media of a channel.
+#[derive(Debug)]
+pub struct MediaStream {
+    /// What Asterisk calls its kind: `audio`, `video`.
+    pub kind: &'static str,
+    /// Its instance.
+    pub rtp: OwnedRtp,
+    /// Where it is bundled (RFC 8843): the instance that sends and receives its packets, with the SRTP session of that.
+    pub carrier: Option<OwnedRtp>,
+    /// It was declined, or is there no more.
+    pub is_removed: bool,
+}
+
+impl MediaStream {
+    /// One that is on its own.
+    pub fn alone(kind: &'static str, rtp: OwnedRtp) -> Self {
+        Self {
+            kind,
+            rtp,
+            carrier: None,
+            is_removed: false,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use srtp::Suite;
 
 use crate::ffi::channel::Channel;
-use crate::ffi::rtp::{OwnedRtp, RtpInstance};
+use crate::ffi::rtp::{MediaStream, RtpInstance};
 use crate::ffi::sdes::Stream;
 
 pub use crate::ffi::call::{Call, SessionKey};
@@ -32,9 +32,9 @@ pub fn key_of(_: Channel<'_>) -> Option<SessionKey> {
     None
 }
 
-/// The RTP instances of a session's channel.
-pub fn media_of(_: Channel<'_>) -> [Option<OwnedRtp>; 2] {
-    [None, None]
+/// The streams of a session's channel.
+pub fn media_of(_: Channel<'_>) -> Vec<MediaStream> {
+    Vec::new()
 }
 
 /// There is no such call.

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use policy::facts::{Facts, Signaling};
 
 use crate::ffi::channel::Channel;
-use crate::ffi::rtp::OwnedRtp;
+use crate::ffi::rtp::MediaStream;
 use crate::ffi::sync::Mutex;
 use crate::media::calls::{self, SessionKey};
 
@@ -59,8 +59,8 @@ struct Place {
     call: String,
     /// A call of this side's made the channel.
     is_dialed: bool,
-    /// The instances of what is agreed.
-    media: Arc<[Option<OwnedRtp>; 2]>,
+    /// The streams of what is agreed.
+    media: Arc<Vec<MediaStream>>,
 }
 
 /// All of them.
@@ -95,6 +95,9 @@ impl Legs {
 pub fn heard(session: &calls::Session<'_>, connection: Connection) {
     let mut signaling = signaling::facts(&connection);
     let (is_outgoing, has_t38) = (session.is_outgoing(), session.has_t38());
+    // One that this message ends was there.
+    let media = session.streams();
+    let now = streams::of_media(&media);
     let mut legs = LEGS.lock();
     let leg = legs.by_session.entry(session.key()).or_default();
     leg.call
@@ -106,6 +109,7 @@ pub fn heard(session: &calls::Session<'_>, connection: Connection) {
     leg.signaling = Some(signaling);
     leg.is_outgoing = is_outgoing;
     leg.had_t38 |= has_t38;
+    streams::keep(&mut leg.seen, now);
 }
 
 /// The leg is answered, by either side, or what is agreed may be another now.
@@ -114,11 +118,13 @@ pub fn answered(session: &calls::Session<'_>) {
     let Some(channel) = session.channel() else {
         return;
     };
+    let media = session.streams();
+    let now = streams::of_media(&media);
     let place = Place {
         name: channel.name(),
         call: channel.linked_id(),
         is_dialed: session.is_outgoing() && !channel.is_originated(),
-        media: Arc::new(session.rtp()),
+        media: Arc::new(media),
     };
     let unique_id = channel.unique_id();
     let key = session.key();
@@ -132,6 +138,9 @@ pub fn answered(session: &calls::Session<'_>) {
         let call = place.call.clone();
         leg.place = Some(place);
         legs.by_call.entry(call).or_default().push(key);
+        if let Some(leg) = legs.by_session.get_mut(&key) {
+            streams::keep(&mut leg.seen, now);
+        }
     }
     drop(legs);
     drop(before);
@@ -260,7 +269,7 @@ pub fn beside(channel: Channel<'_>) -> Vec<Beside> {
     let known = others
         .into_iter()
         .map(|(place, is_ending, signaling, mut seen, had_t38)| {
-            streams::keep(&mut seen, streams::of_instances(&place.media));
+            streams::keep(&mut seen, streams::of_media(&place.media));
             Beside {
                 name: place.name,
                 is_dialed: place.is_dialed,

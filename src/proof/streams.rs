@@ -1,26 +1,35 @@
 //! From a channel's RTP instances to the facts of its media.
 
+use std::mem;
 use std::sync::Arc;
 
 use policy::facts::{Known, Srtp, Stream};
 
 use crate::ffi::channel::Channel;
-use crate::ffi::rtp::{Counts, OwnedRtp};
+use crate::ffi::rtp::{Counts, MediaStream, OwnedRtp};
 use crate::media::calls;
 use crate::media::registry;
 use crate::media::session::LiveSession;
 
-/// What Asterisk calls them.
-const KINDS: [&str; 2] = ["audio", "video"];
-
 /// Said of T.38.
 const T38: &str = "image";
+
+/// How many streams that are gone are kept: a peer can end one and begin another as often as it likes.
+const MOST_GONE: usize = 4;
 
 /// A stream, as it was seen.
 #[derive(Clone)]
 pub struct Seen {
     kind: &'static str,
+    /// The address of its RTP instance, by which it is known again.
+    instance: usize,
     protection: Protection,
+    /// Its SRTP session is that of several streams, of which it counts the packets together.
+    is_bundled: bool,
+    /// A packet of it was counted before it had SRTP of its own or another's.
+    was_in_clear: bool,
+    /// Declined, or there no more.
+    is_removed: bool,
     counts: Option<Counts>,
 }
 
@@ -43,59 +52,84 @@ pub fn of(channel: Channel<'_>, has_session: bool) -> Vec<Seen> {
         true => calls::media_of(channel),
         false => channel.media(),
     };
-    of_instances(&media)
+    of_media(&media)
 }
 
-/// The streams of these instances, for audio and video.
-pub fn of_instances(media: &[Option<OwnedRtp>; 2]) -> Vec<Seen> {
-    let streams = KINDS.into_iter().zip(media);
-    streams
-        .filter_map(|(kind, instance)| {
-            let rtp = instance.as_ref()?.get()?;
-            let protection = match rtp.srtp_session() {
-                Some(address) => {
-                    registry::at(address).map_or(Protection::Foreign, Protection::Ours)
-                }
-                None if rtp.is_dtls() => Protection::Awaited,
-                None => Protection::None,
-            };
-            Some(Seen {
-                kind,
-                protection,
-                counts: rtp.counts(),
-            })
-        })
-        .collect()
-}
-
-/// Enters what is seen now beside what was seen before: a stream that is gone stays as it was. One whose protection is another now
-/// takes the place, unless a packet of it went in clear: that stays as well.
-pub fn keep(seen: &mut Vec<Seen>, now: Vec<Seen>) {
-    for stream in now {
-        seen.retain(|before| {
-            before.kind != stream.kind
-                || (!is_same(before, &stream) && before.stream().in_clear == Ok(true))
-        });
-        let place = seen
-            .iter()
-            .take_while(|before| before.kind <= stream.kind)
-            .count();
-        seen.insert(place, stream);
+/// These, as they are now.
+pub fn of_media(media: &[MediaStream]) -> Vec<Seen> {
+    let carriers: Vec<usize> = media
+        .iter()
+        .filter_map(|stream| Some(stream.carrier.as_ref()?.get()?.address()))
+        .collect();
+    let mut seen = Vec::new();
+    for stream in media {
+        let Some(rtp) = stream.rtp.get() else {
+            continue;
+        };
+        let carrier = stream.carrier.as_ref().and_then(OwnedRtp::get);
+        // Asterisk encrypts what is bundled with the session of the instance that carries it.
+        let protecting = carrier.unwrap_or(rtp);
+        let protection = match protecting.srtp_session() {
+            Some(address) => registry::at(address).map_or(Protection::Foreign, Protection::Ours),
+            None if protecting.is_dtls() => Protection::Awaited,
+            None => Protection::None,
+        };
+        let stream = Seen {
+            kind: stream.kind,
+            instance: rtp.address(),
+            protection,
+            is_bundled: carrier.is_some() || carriers.contains(&rtp.address()),
+            was_in_clear: false,
+            is_removed: stream.is_removed,
+            counts: rtp.counts(),
+        };
+        enter(&mut seen, stream);
     }
+    seen
 }
 
-fn is_same(before: &Seen, now: &Seen) -> bool {
-    match (&before.protection, &now.protection) {
-        (Protection::Ours(before), Protection::Ours(now)) => Arc::ptr_eq(before, now),
-        // What had no keys has some, of which their session says how it began.
-        (Protection::None | Protection::Awaited, _) => true,
-        _ => false,
+/// Behind the others of its kind; the kinds in the order of their names.
+fn enter(seen: &mut Vec<Seen>, stream: Seen) {
+    let place = seen.partition_point(|before| before.kind <= stream.kind);
+    seen.insert(place, stream);
+}
+
+/// Enters what is seen now before what was seen before. A stream is known by its RTP instance: one that is gone stays as it was, until
+/// another of its kind is there and nothing of it went in clear, or may have.
+pub fn keep(seen: &mut Vec<Seen>, mut now: Vec<Seen>) {
+    let mut gone = mem::take(seen);
+    let kinds: Vec<_> = now.iter().map(|stream| stream.kind).collect();
+    // Those that are there come first of their kind.
+    now.sort_by_key(|stream| stream.is_removed);
+    for mut stream in now {
+        let before = gone
+            .iter()
+            .position(|before| before.instance == stream.instance);
+        if let Some(place) = before {
+            stream.counts = stream.counts.or(gone[place].counts);
+            if gone[place].is_replaced_by(&stream) {
+                let before = gone.remove(place);
+                stream.was_in_clear = before.was_in_clear || before.has_passed_in_clear();
+            }
+        }
+        enter(seen, stream);
+    }
+    gone.retain(|before| !kinds.contains(&before.kind) || before.stream().in_clear != Ok(false));
+    // What is left out changes nothing of what is known of all: one in clear is enough, and so is one of which it is not known.
+    gone.sort_by_key(|before| before.stream().in_clear != Ok(true));
+    gone.truncate(MOST_GONE);
+    for before in gone {
+        enter(seen, before);
     }
 }
 
 /// What is known of them.
 pub fn facts(seen: &[Seen], had_t38: bool) -> Known<Vec<Stream>> {
-    let mut streams: Vec<Stream> = seen.iter().map(Seen::stream).collect();
+    let mut streams: Vec<Stream> = seen
+        .iter()
+        .filter(|stream| !stream.is_removed || stream.has_passed())
+        .map(Seen::stream)
+        .collect();
     if had_t38 {
         streams.push(Stream {
             kind: T38,
@@ -112,6 +146,27 @@ pub fn facts(seen: &[Seen], had_t38: bool) -> Known<Vec<Stream>> {
 }
 
 impl Seen {
+    /// Packets of it were counted.
+    fn has_passed(&self) -> bool {
+        self.counts
+            .is_some_and(|counts| counts.sent + counts.received > 0)
+    }
+
+    fn has_passed_in_clear(&self) -> bool {
+        matches!(self.protection, Protection::None | Protection::Awaited) && self.has_passed()
+    }
+
+    /// Whether `now`, of the same instance, says all that there is to say of it.
+    fn is_replaced_by(&self, now: &Self) -> bool {
+        match (&self.protection, &now.protection) {
+            (Protection::Ours(before), Protection::Ours(now)) => Arc::ptr_eq(before, now),
+            // What had no keys has some, of which their session says how it began.
+            (Protection::None | Protection::Awaited, _)
+            | (Protection::Foreign, Protection::Foreign) => true,
+            _ => false,
+        }
+    }
+
     fn stream(&self) -> Stream {
         let counts = self.counts.ok_or("Asterisk does not count this stream");
         let plain = Stream {
@@ -123,22 +178,29 @@ impl Seen {
         };
         match &self.protection {
             Protection::Ours(session) => Stream {
-                packets: packets(session),
+                packets: match self.is_bundled {
+                    true => plain.packets,
+                    false => packets(session),
+                },
                 srtp: Some(srtp(session)),
-                in_clear: match session.is_broken() {
-                    true => Err("the session failed by a fault of Ciphertrunk's"),
-                    false => session.history().in_clear(),
+                in_clear: match (self.was_in_clear, session.is_broken()) {
+                    (true, _) => Ok(true),
+                    (false, true) => Err("the session failed by a fault of Ciphertrunk's"),
+                    (false, false) => session.history().in_clear(),
                 },
                 ..plain
             },
             Protection::Foreign => Stream {
-                in_clear: Err("the stream's SRTP is not Ciphertrunk's"),
+                in_clear: match self.was_in_clear {
+                    true => Ok(true),
+                    false => Err("the stream's SRTP is not Ciphertrunk's"),
+                },
                 ..plain
             },
             Protection::Awaited => Stream {
-                in_clear: match counts {
-                    Ok(counts) if counts.sent + counts.received > 0 => Ok(true),
-                    _ => Err("the DTLS handshake is not done"),
+                in_clear: match self.was_in_clear || self.has_passed() {
+                    true => Ok(true),
+                    false => Err("the DTLS handshake is not done"),
                 },
                 ..plain
             },

@@ -31,6 +31,7 @@ mod plain_answer;
 mod proof;
 mod proof_records;
 mod proof_resumed;
+mod proof_streams;
 mod require;
 mod require_answers;
 mod require_bad_file;

@@ -8,6 +8,7 @@ use host_harness::lab::Lab;
 use host_harness::peer::{Description, Media, Phone};
 use host_harness::pjsip::{self, Encryption, UDP};
 
+use crate::proof::{ask, channel};
 use crate::srtp_call::{PBX, PLAIN, PORT};
 
 const CARRIER: &str = "127.0.0.40";
@@ -45,6 +46,29 @@ fn comes_back(media: &mut Media) -> bool {
     media.try_for(&audio).is_some()
 }
 
+/// The video has no SRTP session of its own: it is encrypted with the audio's, and each has its own packets. The plain leg is the twin.
+fn assert_told_as_encrypted(ours: &Asterisk<'_>) {
+    let leg = channel(ours, "PJSIP/carrier-");
+    let line = ask(ours, "summary", &leg);
+    println!("{line}");
+    for field in ["key_source", "video.key_source"] {
+        assert_eq!(ask(ours, field, &leg), "DTLS-SRTP", "{field}: {line}");
+    }
+    for field in ["packets_out", "video.packets_out", "video.packets_in"] {
+        let count: u64 = ask(ours, field, &leg).parse().expect("a number");
+        assert!(count >= 20, "{field}: {line}");
+    }
+    // Media may come before the handshake is done, and that is told: but never that there is no encryption.
+    assert!(!line.contains("=none"), "{line}");
+    let plain = channel(ours, "PJSIP/plain-");
+    let line = ask(ours, "summary", &plain);
+    assert!(
+        line.contains(" audio=none ") && line.contains(" video=none "),
+        "{line}"
+    );
+    assert_eq!(ask(ours, "word", &plain), "plain");
+}
+
 #[test]
 fn audio_and_video_share_a_transport() {
     let lab = Lab::new("srtp-bundle");
@@ -80,6 +104,7 @@ fn audio_and_video_share_a_transport() {
         seen += usize::from(comes_back(&mut video));
         (heard.min(seen) >= 20).then_some(())
     });
+    assert_told_as_encrypted(&ours);
     let wire = capture.stop();
     for (from, to) in [(PBX, CARRIER), (CARRIER, PBX)] {
         let (ssrcs, ports) = sources(&wire, from, to);

@@ -188,6 +188,29 @@ fn one_stream_in_clear_is_enough_and_unknown_is_not_no() {
 }
 
 #[test]
+fn a_second_stream_of_a_kind_counts_and_is_in_the_line() {
+    let clear = || Stream {
+        srtp: None,
+        packets: Ok([7, 8]),
+        in_clear: Ok(true),
+        ..stream()
+    };
+    let facts = with_streams(vec![stream(), clear()]);
+    assert_eq!(value(&facts, "word"), "signaling-only");
+    let line = facts.to_string();
+    assert!(
+        line.ends_with(
+            " audio=SDES/AES_CM_128_HMAC_SHA1_80 sent=50 received=48 audio=none sent=7 received=8 in-clear"
+        ),
+        "{line}"
+    );
+    // The fields are the first one's.
+    assert_eq!(value(&facts, "packets_out"), "50");
+    let line = with_streams(vec![stream(), stream()]).to_string();
+    assert!(line.ends_with(" never-in-clear"), "{line}");
+}
+
+#[test]
 fn prefixes() {
     for good in [
         "bridged.word",

@@ -4,7 +4,7 @@ use std::ptr;
 
 use crate::ffi::call::SessionKey;
 use crate::ffi::channel::Channel;
-use crate::ffi::rtp::OwnedRtp;
+use crate::ffi::rtp::{MediaStream, OwnedRtp};
 use crate::ffi::sys;
 
 /// The session of a channel, NULL if it is not PJSIP's or is hung up. Good while the channel is locked, by which chan_pjsip gives
@@ -32,36 +32,84 @@ pub fn key_of(channel: Channel<'_>) -> Option<SessionKey> {
     (!session.is_null()).then(|| SessionKey(session.addr()))
 }
 
-/// The RTP instances of a PJSIP channel, for audio and video.
+/// The streams of a PJSIP channel.
 ///
-/// Bridges do not get them by `ast_rtp_glue` where T.38 may come.
-pub fn media_of(channel: Channel<'_>) -> [Option<OwnedRtp>; 2] {
+/// Bridges do not get them by `ast_rtp_glue` where T.38 may come, and never more than one of a kind.
+pub fn media_of(channel: Channel<'_>) -> Vec<MediaStream> {
     let _locked = channel.lock();
     let session = session_of(channel);
     if session.is_null() {
-        return [None, None];
+        return Vec::new();
     }
     // SAFETY: alive while the channel is locked. Its media in force are read as chan_pjsip does for `ast_rtp_glue`, with the channel
     // locked and not in the serializer.
     unsafe { in_force(session) }
 }
 
-/// The RTP instances of a session's media in force, for audio and video.
+/// The streams of a session's media in force, in the order of its description.
 ///
 /// # Safety
 ///
 /// The session lives during the call, in its serializer or with its channel locked: the state is exchanged whole, and an instance
 /// stays while a stream has it.
-pub(super) unsafe fn in_force(session: *mut sys::ast_sip_session) -> [Option<OwnedRtp>; 2] {
-    // SAFETY: by the caller.
-    unsafe {
+pub(super) unsafe fn in_force(session: *mut sys::ast_sip_session) -> Vec<MediaStream> {
+    // SAFETY: by the caller; the vector has `current` elements, and what it holds lives as long as the state.
+    let lines: Vec<_> = unsafe {
         let state = (*session).active_media_state;
         if state.is_null() {
-            return [None, None];
+            return Vec::new();
         }
-        [sys::AST_MEDIA_TYPE_AUDIO, sys::AST_MEDIA_TYPE_VIDEO].map(|kind| {
-            let media = *(*state).default_session.get(kind as usize)?;
-            OwnedRtp::share(media.as_ref()?.rtp)
-        })
+        let sessions = &raw const (*state).sessions;
+        (0..(*sessions).current)
+            .map(|i| ((*(*sessions).elems.add(i)).as_ref(), is_removed(state, i)))
+            .collect()
+    };
+    let streams = lines.iter().filter_map(|(media, is_removed)| {
+        let media = (*media)?;
+        let kind = match media.type_ {
+            sys::AST_MEDIA_TYPE_AUDIO => "audio",
+            sys::AST_MEDIA_TYPE_VIDEO => "video",
+            _ => "other",
+        };
+        // The first line of a bundle is its transport, as `ast_sip_session_media_get_transport` has it.
+        let first = (media.bundled != 0)
+            .then(|| {
+                let mut lines = lines.iter().filter_map(|(media, _)| *media);
+                lines.find(|line| line.bundle_group == media.bundle_group)
+            })
+            .flatten()
+            .filter(|first| !ptr::eq(*first, media));
+        // SAFETY: NULL, or alive while their streams have them.
+        unsafe {
+            Some(MediaStream {
+                kind,
+                rtp: OwnedRtp::share(media.rtp)?,
+                carrier: first.and_then(|first| OwnedRtp::share(first.rtp)),
+                is_removed: *is_removed,
+            })
+        }
+    });
+    streams.collect()
+}
+
+/// Whether the `index`th stream of a state was declined or removed.
+///
+/// # Safety
+///
+/// A state that lives and does not change during the call.
+unsafe fn is_removed(state: *const sys::ast_sip_session_media_state, index: usize) -> bool {
+    // SAFETY: by the caller; the topology has as many streams as it says.
+    unsafe {
+        let topology = (*state).topology;
+        let Ok(position) = u32::try_from(index) else {
+            return false;
+        };
+        if topology.is_null()
+            || i64::from(position) >= i64::from(sys::ast_stream_topology_get_count(topology))
+        {
+            return false;
+        }
+        let stream = sys::ast_stream_topology_get_stream(topology, position);
+        !stream.is_null() && sys::ast_stream_get_state(stream) == sys::AST_STREAM_STATE_REMOVED
     }
 }

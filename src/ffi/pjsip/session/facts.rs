@@ -18,7 +18,7 @@ use crate::ffi::call::{Call, SessionKey};
 use crate::ffi::channel::Channel;
 use crate::ffi::pjsip::address::to_socket_addr;
 use crate::ffi::pjsip::{Status, sorcery, strings};
-use crate::ffi::rtp::OwnedRtp;
+use crate::ffi::rtp::MediaStream;
 use crate::ffi::{sys, text};
 
 /// A live session, in its serializer.
@@ -83,8 +83,8 @@ impl Session<'_> {
         }
     }
 
-    /// The RTP instances of what is agreed, for audio and video.
-    pub fn rtp(&self) -> [Option<OwnedRtp>; 2] {
+    /// The streams of what is agreed.
+    pub fn streams(&self) -> Vec<MediaStream> {
         // SAFETY: alive, in its serializer.
         unsafe { super::channel::in_force(self.raw.as_ptr()) }
     }
