@@ -118,10 +118,9 @@ pub struct Registration(());
 /// Registers it. Once at a time: the module has one. `None`: Asterisk does not take it.
 pub fn register<T: Together>() -> Option<Registration> {
     let technology = TECHNOLOGY.0.get();
-    // SAFETY: a static that lives as long as the library and is not registered now, so nobody else has it; zeros are "not used".
-    // The module is ours.
+    // SAFETY: a static that lives as long as the library and is not registered now, so nobody writes it but we: what a bridge that has
+    // it still from before may read stays what it was. The module is ours.
     unsafe {
-        technology.write_bytes(0, 1);
         let technology = &raw mut (*technology).technology;
         (*technology).name = NAME.as_ptr();
         (*technology).capabilities = sys::AST_BRIDGE_CAPABILITY_NATIVE

@@ -163,6 +163,11 @@ impl History {
         self.keys.lock().changes
     }
 
+    /// Whether keys came with which packets are not encrypted.
+    pub fn is_unencrypted(&self) -> bool {
+        self.keys.lock().unencrypted
+    }
+
     /// Whether a packet of the stream went in clear, either way: before the session began, or since.
     ///
     /// # Errors
@@ -178,7 +183,7 @@ impl History {
         if self.times_lost != watch::lost().0 {
             return Err("the SRTP engine was taken away for a while during the call");
         }
-        if self.keys.lock().unencrypted {
+        if self.is_unencrypted() {
             return Err("a key with UNENCRYPTED_SRTP was agreed or proposed");
         }
         Ok(false)

@@ -231,5 +231,6 @@ fn srtp(session: &LiveSession) -> Srtp {
             stats.remote_roc.ok_or("no packet has come"),
         ],
         rekeys: session.history().rekeys(),
+        is_unencrypted: session.history().is_unencrypted(),
     }
 }

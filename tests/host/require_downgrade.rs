@@ -171,6 +171,27 @@ fn an_answer() {
     );
 }
 
+/// pjsip takes the description out of a part.
+#[test]
+fn an_answer_in_parts() {
+    each(
+        "require_downgrade/parts",
+        &DEMANDS,
+        |called, demand, permits| {
+            called.phone.is_multipart = true;
+            called.originate(demand);
+            called.phone.answer(|_| plain());
+            if permits {
+                called.hears(false);
+                called.phone.hang_up();
+            } else {
+                assert_eq!(called.phone.ended().method, "BYE", "{demand}");
+                assert_refused(called, demand, "media-in-clear");
+            }
+        },
+    );
+}
+
 #[test]
 fn early_media() {
     each(

@@ -146,9 +146,9 @@ pub fn media_of_body(body: &[u8]) -> Vec<DescribedMedia> {
 /// The suite of a `tag suite keys parameters`. `None`: it is not known, or is taken back by a parameter that turns protection
 /// off (RFC 4568 section 6.3).
 fn suite(crypto: &str) -> Option<Suite> {
-    let is_weakened = crypto
-        .split_ascii_whitespace()
-        .any(|word| word == "UNENCRYPTED_SRTP" || word == "UNAUTHENTICATED_SRTP");
+    // Wherever they stand and however they are written: no suite has them in its name.
+    let words = crypto.to_ascii_uppercase();
+    let is_weakened = words.contains("UNENCRYPTED_SRTP") || words.contains("UNAUTHENTICATED_SRTP");
     let name = crypto.split_ascii_whitespace().nth(1)?;
     Suite::from_name(name).filter(|_| !is_weakened)
 }
@@ -160,13 +160,16 @@ mod tests {
     const INVITE: &str = "INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/TLS x\r\nCall-ID : abc@d \r\n\
         Content-Type: application/sdp\r\n\r\nv=0\r\ns=-\r\nt=0 0\r\nm=audio 4000 RTP/SAVP 0\r\n\
         a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n\
-        a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:x UNENCRYPTED_SRTP\r\nm=image 0 udptl t38\r\n";
+        a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:x UNENCRYPTED_SRTP\r\n\
+        a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:x WSH=64,-unencrypted_srtp\r\n\
+        a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:x UNENCRYPTED_SRTCP\r\nm=image 0 udptl t38\r\n";
 
     #[test]
     fn what_an_invite_says() {
         let media = media(INVITE.as_bytes());
         assert_eq!(media.len(), 2);
-        assert_eq!(media[0].suites, [Some(Suite::AesCm128HmacSha1_80), None]);
+        let suite = Some(Suite::AesCm128HmacSha1_80);
+        assert_eq!(media[0].suites, [suite, None, None, suite]);
         assert_eq!((media[0].port, media[1].port), (4000, 0));
         assert_eq!(media[1].transport, "udptl");
         assert!(!media[0].has_fingerprint);

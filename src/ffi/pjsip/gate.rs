@@ -69,15 +69,20 @@ impl Incoming<'_> {
         }
     }
 
-    /// Its body, as pjsip has found it; empty if it has none.
+    /// Its body, as pjsip has found it; empty if it has none. Where pjsip has taken it apart (multipart), what it points to is not octets
+    /// and has no length: all octets of the message.
     pub fn body(&self) -> &[u8] {
-        // SAFETY: parsed, by `new`: the body of a message that came is the octets that its data points to, which live as long.
+        // SAFETY: parsed, by `new`: the body of a message that came is the octets that its data points to, which live as long; one that
+        // was taken apart has the length 0.
         unsafe {
             let body = (*(*self.data).msg_info.msg).body;
             if body.is_null() || (*body).data.is_null() {
                 return &[];
             }
             let length = usize::try_from((*body).len).unwrap_or(0);
+            if length == 0 {
+                return self.octets();
+            }
             std::slice::from_raw_parts((*body).data.cast::<u8>().cast_const(), length)
         }
     }

@@ -50,6 +50,9 @@ impl Demand {
                 (Err(_), _) => Ok(()),
             };
         };
+        if srtp.is_unencrypted {
+            return Err(Unmet::MediaInClear(stream.kind.to_owned()));
+        }
         let found = match srtp.source {
             facts::KeySource::Sdes => KeySource::Sdes,
             facts::KeySource::DtlsSrtp => KeySource::Dtls,
@@ -62,8 +65,11 @@ impl Demand {
         let Some(wanted) = self.suite else {
             return Ok(());
         };
-        let mut known = srtp.suites.iter().flatten();
-        let is_good = known.all(|name| Suite::from_name(name).is_some_and(|it| self.permits(it)));
+        let known: Vec<_> = srtp.suites.iter().flatten().collect();
+        let is_good = !known.is_empty()
+            && known
+                .iter()
+                .all(|name| Suite::from_name(name).is_some_and(|it| self.permits(it)));
         is_good.then_some(()).ok_or(Unmet::Suite(wanted))
     }
 }
@@ -136,6 +142,7 @@ mod tests {
                 failures: 0,
                 roc: [Ok(0), Ok(0)],
                 rekeys: 0,
+                is_unencrypted: false,
             }),
             packets: Ok([0, 0]),
             lost: Ok(0),

@@ -119,6 +119,8 @@ pub struct Srtp {
     pub roc: [Known<u32>; 2],
     /// How often new keys have come since the first.
     pub rekeys: u32,
+    /// Keys were agreed or proposed with which packets are not encrypted (RFC 4568 section 6.3.2).
+    pub is_unencrypted: bool,
 }
 
 /// A leg in one word.

@@ -22,6 +22,7 @@ fn stream() -> Stream {
             failures: 2,
             roc: [Ok(0), Err("no packet came")],
             rekeys: 3,
+            is_unencrypted: false,
         }),
         packets: Ok([50, 48]),
         lost: Ok(2),

@@ -179,6 +179,8 @@ pub struct Phone {
     target: String,
     cseq: u32,
     version: u32,
+    /// Its descriptions are a part of a `multipart/mixed` body (RFC 5621).
+    pub is_multipart: bool,
     /// What a PRACK says of the reliable response that it is for.
     rack: String,
     /// The last response to each request that came: a retransmission gets it again (RFC 3261 section 17.2).
@@ -204,6 +206,7 @@ impl Phone {
             target: String::new(),
             cseq: 0,
             version: 0,
+            is_multipart: false,
             rack: String::new(),
             responses: Vec::new(),
         }
@@ -442,8 +445,15 @@ impl Phone {
             "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:5060;branch=z9hG4bK{branch}\r\nMax-Forwards: 70\r\n\
              From: {ours}\r\nTo: {theirs}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\
              Contact: <sip:phone@{host}:5060>\r\n{}",
-            body(sdp)
+            self.body(sdp)
         )
+    }
+
+    fn body(&self, sdp: &str) -> String {
+        if self.is_multipart && !sdp.is_empty() {
+            return multipart(sdp);
+        }
+        body(sdp)
     }
 
     fn response(&self, to: &Message, status: &str, sdp: &str) -> String {
@@ -459,7 +469,7 @@ impl Phone {
             "{text}To: {}\r\nContact: <sip:phone@{}:5060>\r\n{}",
             self.ours,
             self.host,
-            body(sdp)
+            self.body(sdp)
         )
     }
 
@@ -518,6 +528,16 @@ impl Phone {
             }
         }
     }
+}
+
+fn multipart(sdp: &str) -> String {
+    let parts = format!(
+        "--part\r\nContent-Type: text/plain\r\n\r\nhello\r\n--part\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n--part--\r\n"
+    );
+    format!(
+        "Content-Type: multipart/mixed;boundary=part\r\nContent-Length: {}\r\n\r\n{parts}",
+        parts.len()
+    )
 }
 
 fn body(sdp: &str) -> String {
