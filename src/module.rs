@@ -371,6 +371,12 @@ pub fn reload() -> bool {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock();
     let is_good = config::load();
+    #[cfg(feature = "pjsip")]
+    if let Some(mut module) = MODULE.try_lock()
+        && let Some(demands) = module.as_mut().and_then(|module| module.demands.as_mut())
+    {
+        demands.look_again();
+    }
     // It may demand what was not demanded when a drain began.
     if drain::is_on()
         && let Some(mut module) = MODULE.try_lock()

@@ -522,7 +522,7 @@ pub fn ending(session: &Session<'_>) {
 }
 
 /// Tells every channel of the call: whoever dialled is among them, and what Asterisk knows of a call does not say who.
-fn tell_all(channel: Channel<'_>, unmet: &Unmet) {
+pub fn tell_all(channel: Channel<'_>, unmet: &Unmet) {
     let linked_id = channel.linked_id();
     {
         let mut told = TOLD.lock();

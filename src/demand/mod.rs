@@ -7,6 +7,7 @@
 
 mod bridge;
 mod calls;
+mod elsewhere;
 mod function;
 mod secure;
 mod together;
@@ -19,6 +20,7 @@ use crate::config;
 use crate::ffi::bridge as bridge_technology;
 use crate::ffi::channel::Channel;
 use crate::ffi::datastore;
+use crate::ffi::elsewhere::Watches;
 use crate::ffi::exchange::Exchange;
 use crate::ffi::function::{self as functions, Registered};
 use crate::ffi::late::Pjsip;
@@ -42,6 +44,7 @@ pub struct Registration {
     _local: Option<Hook>,
     _called: Option<Exchange>,
     _reading: Option<Exchange>,
+    elsewhere: Watches,
     _together: bridge_technology::Registration,
     _gate: gate::Registration,
 }
@@ -52,7 +55,10 @@ pub struct Registration {
 ///
 /// A sentence: a demand would not be heeded.
 pub fn register(pjsip: Pjsip) -> Result<Registration, String> {
+    let mut elsewhere = Watches::new();
+    elsewhere.look::<elsewhere::Elsewhere>();
     Ok(Registration {
+        elsewhere,
         _gate: gate::register::<calls::Gatekeeper>(pjsip)
             .ok_or("PJSIP does not take the module that looks at messages")?,
         _together: bridge_technology::register::<together::Judge>()
@@ -63,6 +69,13 @@ pub fn register(pjsip: Pjsip) -> Result<Registration, String> {
         _local: Hook::local(),
         _function: functions::register::<function::Require>(),
     })
+}
+
+impl Registration {
+    /// Has technologies ask us that were registered since. Only in a call of Asterisk's loader's; elsewhere it does nothing.
+    pub fn look_again(&mut self) {
+        self.elsewhere.look::<elsewhere::Elsewhere>();
+    }
 }
 
 /// What the dialplan demands of the legs that this channel dials, or of the channel itself where it is one that was dialled.

@@ -74,6 +74,7 @@ fn judge(channel: Channel<'_>, demand: &Demand) -> Result<(), Unmet> {
         internal if INTERNAL.contains(&internal) => Ok(()),
         // Others say it themselves, as they are asked by Asterisk's core when they are dialled.
         _ => {
+            demand.judge_technology(&channel.technology())?;
             let says = |question| channel.function(question).is_some_and(|it| it == "1");
             if demand.is_of_signaling() && !says(c"CHANNEL(secure_signaling)") {
                 return Err(Unmet::SignalingInClear(channel.technology()));

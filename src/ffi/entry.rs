@@ -1,5 +1,6 @@
 //! The three functions by which Asterisk's loader enters the module (`AST_MODULE_INFO` in `include/shim.c`).
 
+use std::cell::Cell;
 use std::ffi::c_int;
 
 use super::guard::{self, guard};
@@ -12,15 +13,35 @@ const DECLINED: c_int = 1;
 /// What `reload` and `unload` answer when they refuse.
 const REFUSED: c_int = -1;
 
+thread_local! {
+    static IN_LOADER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is Asterisk's loader's, which has its list of modules locked: no module comes or goes meanwhile.
+#[cfg(feature = "pjsip")]
+pub(super) fn is_in_loader() -> bool {
+    IN_LOADER.get()
+}
+
+/// Runs `work` as what it is, a call of the loader's.
+fn in_loader<T>(work: impl FnOnce() -> T) -> T {
+    IN_LOADER.set(true);
+    let done = work();
+    IN_LOADER.set(false);
+    done
+}
+
 /// Runs `load`. The lines of what goes wrong are in Asterisk's log; when it fails, nothing of ours is left outside of the
 /// library.
 pub fn load(load: fn() -> Result<(), String>) -> c_int {
     log::install();
     guard::install();
-    let loaded = guard(None, || {
-        load()
-            .inspect_err(|reason| ::log::error!("not loaded: {reason}"))
-            .ok()
+    let loaded = in_loader(|| {
+        guard(None, || {
+            load()
+                .inspect_err(|reason| ::log::error!("not loaded: {reason}"))
+                .ok()
+        })
     });
     if loaded.is_some() {
         return DONE;
@@ -31,12 +52,12 @@ pub fn load(load: fn() -> Result<(), String>) -> c_int {
 
 /// Runs `reload`. `false`: not everything is in force, and Asterisk's console says that the module reported a failure.
 pub fn reload(reload: fn() -> bool) -> c_int {
-    guard(REFUSED, || if reload() { DONE } else { REFUSED })
+    in_loader(|| guard(REFUSED, || if reload() { DONE } else { REFUSED }))
 }
 
 /// Runs `unload`, which says itself why the module stays.
 pub fn unload(unload: fn() -> bool) -> c_int {
-    let gone = guard(false, unload);
+    let gone = in_loader(|| guard(false, unload));
     if !gone {
         return REFUSED;
     }

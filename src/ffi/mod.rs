@@ -14,6 +14,8 @@ pub mod channel;
 pub mod cli;
 pub mod config;
 pub mod datastore;
+#[cfg(feature = "pjsip")]
+pub mod elsewhere;
 pub mod entry;
 #[cfg(feature = "pjsip")]
 pub mod exchange;

@@ -46,6 +46,32 @@ pub trait Secure: 'static {
     fn demand(channel: Channel<'_>, wanted: Wanted) -> bool;
 }
 
+/// Asks the technology of a channel for it, as the core does. `false`: it cannot be had.
+pub fn ask(channel: Channel<'_>, wanted: Wanted) -> bool {
+    let _locked = channel.lock();
+    let option = match wanted {
+        Wanted::Signaling => sys::AST_OPTION_SECURE_SIGNALING,
+        Wanted::Media => sys::AST_OPTION_SECURE_MEDIA,
+    };
+    let mut on: c_int = 1;
+    // SAFETY: alive and locked, as the core has it then; its technology stays while the channel has it, and reads the word during the
+    // call alone.
+    unsafe {
+        let technology = sys::ast_channel_tech(channel.as_ptr());
+        let ask = (!technology.is_null()).then(|| (*technology).setoption);
+        ask.flatten().is_some_and(|ask| {
+            let length = size_of::<c_int>().cast_signed();
+            let length = c_int::try_from(length).unwrap_or_default();
+            ask(
+                channel.as_ptr(),
+                option.cast_signed(),
+                (&raw mut on).cast(),
+                length,
+            ) == 0
+        })
+    }
+}
+
 type SetOption = unsafe extern "C" fn(*mut sys::ast_channel, c_int, *mut c_void, c_int) -> c_int;
 
 const FAILED: c_int = -1;

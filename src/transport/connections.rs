@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use log::Level;
 use policy::reasons::call::{Signaling, of_signaling};
 use sip_tls::frame::label;
-use sip_tls::{CertInfo, Close, Conn, Profile, SendError, TlsInfo};
+use sip_tls::{Close, Conn, Profile, SendError, TlsInfo};
 
 use crate::demand;
 use crate::ffi::host;
@@ -245,12 +245,16 @@ impl Carrier for TlsCarrier {
         };
         Security {
             version: tls.version,
-            // A certificate that was verified and not found good has faults.
+            // A certificate that was verified and not found good has faults. The name that was asked for may be one that a wildcard of
+            // its stands for.
             verified: tls
                 .peer
                 .as_ref()
                 .filter(|_| tls.faults.is_empty())
-                .map(CertInfo::names),
+                .map(|peer| {
+                    let asked = tls.wanted.iter().map(ToString::to_string);
+                    peer.names().into_iter().chain(asked).collect()
+                }),
             tls: Some(Arc::clone(tls)),
         }
     }

@@ -37,6 +37,7 @@ mod require_bad_file;
 mod require_dialogs;
 mod require_downgrade;
 mod require_drain;
+mod require_elsewhere;
 mod require_in_force;
 mod require_later;
 mod require_paths;

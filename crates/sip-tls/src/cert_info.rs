@@ -9,6 +9,8 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::x509::{X509NameRef, X509Ref};
 
+use crate::verify::sip_host;
+
 /// A subject or issuer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Name {
@@ -57,18 +59,20 @@ pub struct CertInfo {
 }
 
 impl CertInfo {
-    /// Every name that it has, as text: those of its subjectAltName extension, and the subject's common name where there is no
-    /// such extension (RFC 5922 section 7.1).
+    /// Every name of a host or domain that it has, as text: those of its subjectAltName extension, of a SIP URI without a user its host,
+    /// and the subject's common name where there is no such extension (RFC 5922 section 7.1).
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         if !self.has_alt_names {
             return vec![self.subject.cn.clone()];
         }
         let name = |name: &AltName| match name {
-            AltName::Dns(name) | AltName::Uri(name) | AltName::Email(name) => name.clone(),
-            AltName::Ip(address) => address.to_string(),
+            AltName::Dns(name) => Some(name.clone()),
+            AltName::Uri(uri) => sip_host(uri).map(str::to_owned),
+            AltName::Ip(address) => Some(address.to_string()),
+            AltName::Email(_) => None,
         };
-        self.alt_names.iter().map(name).collect()
+        self.alt_names.iter().filter_map(name).collect()
     }
 
     /// Reads a certificate.
@@ -142,4 +146,39 @@ fn name(name: &X509NameRef) -> Name {
 fn unix_time(time: &Asn1TimeRef) -> Result<i64, ErrorStack> {
     let since = Asn1Time::from_unix(0)?.diff(time)?;
     Ok(i64::from(since.days) * 86_400 + i64::from(since.secs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_a_verification_compares() {
+        let info = |alt_names: Vec<AltName>| CertInfo {
+            version: 3,
+            serial: vec![1],
+            subject: Name {
+                cn: "common.example".to_owned(),
+                info: String::new(),
+            },
+            issuer: Name::default(),
+            not_before: 0,
+            not_after: 0,
+            has_alt_names: !alt_names.is_empty(),
+            alt_names,
+            sha256: [0; 32],
+            pem: String::new(),
+        };
+        let uri = |text: &str| AltName::Uri(text.to_owned());
+        let names = info(vec![
+            AltName::Dns("a.example".to_owned()),
+            uri("sip:b.example"),
+            uri("sip:user@c.example"),
+            AltName::Email("d@example".to_owned()),
+            AltName::Ip("192.0.2.1".parse().expect("an address")),
+        ])
+        .names();
+        assert_eq!(names, ["a.example", "b.example", "192.0.2.1"]);
+        assert_eq!(info(Vec::new()).names(), ["common.example"]);
+    }
 }

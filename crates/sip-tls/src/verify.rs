@@ -3,6 +3,7 @@
 //! The chain is OpenSSL's business. The name is compared as RFC 5922 7.2 says and as Asterisk's `pjsip_transport_events.c` does it
 //! for wildcards, with the name that the caller asked for, never with one from DNS.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -108,6 +109,15 @@ pub enum PeerName {
     Ip(IpAddr),
 }
 
+impl fmt::Display for PeerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PeerName::Dns(name) => f.write_str(name),
+            PeerName::Ip(address) => address.fmt(f),
+        }
+    }
+}
+
 impl PeerName {
     /// Reads a name as a SIP URI's host part has it: a name, an IPv4 address, an IPv6 address with or without brackets.
     #[must_use]
@@ -165,7 +175,7 @@ pub fn matches(name: &PeerName, certificate: &CertInfo, wildcards: bool) -> bool
 }
 
 /// The host of a SIP URI that names a domain; `None` if it names a user or is no SIP URI (RFC 5922 7.1).
-fn sip_host(uri: &str) -> Option<&str> {
+pub(crate) fn sip_host(uri: &str) -> Option<&str> {
     let (scheme, rest) = uri.split_once(':')?;
     if !scheme.eq_ignore_ascii_case("sip") && !scheme.eq_ignore_ascii_case("sips")
         || rest.contains('@')

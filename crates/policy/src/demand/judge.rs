@@ -123,6 +123,26 @@ impl Demand {
         self.judge_certificate(presented)
     }
 
+    /// Whether a leg may be one of a technology that tells no more of itself than whether it is encrypted, and is asked that itself.
+    ///
+    /// # Errors
+    ///
+    /// More is demanded, or what nothing meets.
+    pub fn judge_technology(&self, technology: &str) -> Result<(), Unmet> {
+        if let Some(reason) = &self.impossible {
+            return Err(Unmet::Impossible(reason.clone()));
+        }
+        let is_more = self.signaling > Some(TlsVersion::V1_0)
+            || self.suite.is_some()
+            || self.keys.is_some()
+            || self.verified
+            || self.certificate.is_some();
+        match is_more {
+            true => Err(Unmet::Technology(technology.to_owned())),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the peer is one that the call is bound to.
     ///
     /// # Errors

@@ -80,6 +80,8 @@ fn link(signaling: &Signaling) -> Link {
         let alternative = certificate.flat_map(|certificate| &certificate.alt_names);
         let alternative =
             alternative.map(|name| name.split_once(':').map_or(&**name, |(_, it)| it));
+        // A SIP URI is its host's name.
+        let alternative = alternative.map(|name| name.strip_prefix("sip:").unwrap_or(name));
         let verified = tls.verified_name.iter().map(String::as_str);
         verified.chain(alternative).map(str::to_owned).collect()
     };

@@ -410,3 +410,36 @@ fn what_a_dtls_handshake_brought() {
     }
     assert_eq!(code(&[("signaling", "yes")], SHORT), None);
 }
+
+#[test]
+fn a_technology_that_tells_nothing_has_what_is_plain_alone() {
+    let code = |words: &[(&str, &str)]| Some(of(words).judge_technology("IAX2").err()?.code());
+    for words in [
+        &[][..],
+        &[("signaling", "yes")],
+        &[("signaling", "tls1.0"), ("media", "yes")],
+        &[("media", "yes"), ("both_legs", "yes")],
+    ] {
+        assert_eq!(code(words), None, "{words:?}");
+    }
+    for word in [
+        ("signaling", "tls1.1"),
+        ("media", "AES_CM_128_HMAC_SHA1_32"),
+        ("media", "sdes"),
+        ("media", "dtls"),
+        ("verified", "yes"),
+        ("verified", "carrier.example"),
+    ] {
+        assert_eq!(code(&[word]), Some("other-technology"), "{word:?}");
+        assert_eq!(
+            code(&[("media", "yes"), word]),
+            Some("other-technology"),
+            "{word:?}"
+        );
+    }
+    let binding = Binding::parse("sip:carrier.example").expect("one");
+    let bound = Demand::of_certificate(binding).judge_technology("SIP");
+    assert_eq!(bound.expect_err("not seen").code(), "other-technology");
+    let lost = Demand::lost().judge_technology("SIP");
+    assert_eq!(lost.expect_err("impossible").code(), "bad-demand");
+}

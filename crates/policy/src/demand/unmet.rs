@@ -56,6 +56,8 @@ pub enum Unmet {
     Impossible(String),
     /// The peer forwards a call that an originate made, for which Asterisk makes a channel that knows nothing of the demand.
     Forwarded,
+    /// The leg is of this technology, which tells no more of itself than whether it is encrypted.
+    Technology(String),
     /// The leg is not one of PJSIP's, or its begin was not seen.
     Unseen,
 }
@@ -157,6 +159,11 @@ impl fmt::Display for Unmet {
             Self::Forwarded => f.write_str(
                 "the peer forwards it, and what an originate demands does not follow a forward: originate a Local channel, whose \
                  dialplan dials",
+            ),
+            Self::Technology(technology) => write!(
+                f,
+                "more than encryption is required, and {technology} tells nothing of its TLS, certificates, suites and keys: dial the \
+                 peer by PJSIP, or demand signaling=yes and media=yes alone"
             ),
             Self::Unseen => f.write_str(
                 "the leg is required to be encrypted, and nothing is known of it: it is no call of PJSIP's that began \

@@ -162,8 +162,7 @@ impl fmt::Display for Word {
 }
 
 impl Facts {
-    /// The leg in one word. Media counts as encrypted where each stream has SRTP, and no packet of any is known to have gone in
-    /// clear.
+    /// The leg in one word. Media counts as encrypted where each stream has SRTP, and no packet of any has gone in clear.
     ///
     /// # Errors
     ///
@@ -175,9 +174,11 @@ impl Facts {
         if streams.is_empty() {
             return Err("the call has no media yet");
         }
-        let media = streams
-            .iter()
-            .all(|stream| stream.srtp.is_some() && stream.in_clear != Ok(true));
+        let media = match self.in_clear() {
+            _ if streams.iter().any(|stream| stream.srtp.is_none()) => false,
+            Ok(in_clear) => !in_clear,
+            Err(why) => return Err(why),
+        };
         Ok(match (signaling, media) {
             (true, true) => Word::Encrypted,
             (true, false) => Word::SignalingOnly,

@@ -46,6 +46,9 @@ rows! {
     Unmet::Forwarded => "forwarded", "when the peer answered", Ours,
         "the peer forwards the call, and what an originate demands does not follow a forward",
         "originate a Local channel, whose dialplan dials";
+    Unmet::Technology(_) => "other-technology", "before the call was made, or bridged", Ours,
+        "more than `yes` is required, and the leg is chan_sip's, IAX2's or another's that tells nothing of its TLS, certificates, suites and keys",
+        "dial the peer by PJSIP, or demand signaling=yes and media=yes alone";
     Unmet::Unseen => "unknown-leg", "when the dialplan demanded it", Ours,
         "both legs are required to be encrypted, and nothing is known of this one",
         "it is no call of PJSIP's that began after Ciphertrunk was loaded: leave both_legs out for it";

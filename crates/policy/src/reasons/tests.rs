@@ -64,6 +64,7 @@ fn a_demand_has_the_code_of_its_row() {
     for unmet in [
         Unmet::NotOurs,
         Unmet::Unseen,
+        Unmet::Technology("IAX2".to_owned()),
         Unmet::MediaInClear("audio".to_owned()),
         Unmet::Impossible("x".to_owned()),
     ] {
