@@ -122,7 +122,7 @@ fn what_is_on_its_way_when_transports_change_hands() {
     let setup = world
         .setup("allow_reload = yes\n")
         .pjsip(&carrier("silent", "tls", "127.0.0.23:6000"))
-        .file("ciphertrunk.conf", "[tls]\nhandshake_timeout = 600\n");
+        .file("ciphertrunk.conf", "[tls]\nhandshake_timeout = 300\n");
     let ours = Asterisk::start(&world.lab, &setup);
 
     // We are connecting, and the transport is torn down and put up again.
@@ -150,7 +150,7 @@ fn what_is_on_its_way_when_transports_change_hands() {
             .contains("Unloaded")
     );
     drop(tcp);
-    ours.wait_for_log("TLS to 127.0.0.23 (127.0.0.23:6000) failed in the handshake");
+    ours.wait_for_log("TLS to 127.0.0.23 (127.0.0.23:6000) failed at the first TLS message");
 
     // A client that has not shaken hands yet does not hinder an unload, and is closed by it.
     let mut half = world.lab.tcp(&address()).expect("it listens");

@@ -24,7 +24,8 @@ pub const FOLDER: &str = "/srv";
 
 /// `$1` the root, `$2` the test's folder, `$3` the root of the Asterisk under test, `$4` a
 /// tool's folder, if there is one, whose files are seen in the first root too. Both roots are read-only inside: a test cannot
-/// spoil them for the next. Where that is this machine's own, it resolves names as the other one does.
+/// spoil them for the next. Where that is this machine's own, it resolves names as the other one does, and `/tmp` can be written to
+/// as ever: Asterisk's manager interface has the output of `Command` there.
 const HOLD: &str = r#"set -e
 for root in "$1" "$3"; do
     [ "$root" != / ] || continue
@@ -42,6 +43,7 @@ if [ "$3" = / ]; then
     mount --bind "$1/etc/hosts" /etc/hosts
     mount --bind "$1/etc/nsswitch.conf" /etc/nsswitch.conf
     mount -t proc proc /proc
+    mount --bind /tmp /tmp
     mount -o remount,ro,bind /
 fi
 hostname ciphertrunk
