@@ -1,6 +1,6 @@
 /*
- * res_prometheus, which is loaded or not, before us or after us, and goes when it likes: found by the name of its functions each
- * time that it is asked, and used while a handle of its library is held.
+ * res_prometheus, which is loaded or not, before us or after us, and goes when it likes: found by its file's name each time that
+ * it is asked, and used while a handle of its library is held.
  *
  * Its header is not used: old branches have none, and two functions and one structure are all that is wanted of it.
  *
@@ -10,7 +10,9 @@
 #include "shim.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <link.h>
+#include <string.h>
 
 #include "asterisk/astobj2.h"
 #include "asterisk/strings.h"
@@ -27,15 +29,29 @@ void ciphertrunk_scrape(struct ast_str **output);
 /* Asterisk compares the names when it forgets one. */
 static struct callback callback = { "ciphertrunk", ciphertrunk_scrape };
 
-/* The library of res_prometheus, which stays mapped until the handle is closed; NULL: it is not loaded. */
+/* Copies the path of res_prometheus's library, if it is mapped. */
+static int find(struct dl_phdr_info *info, size_t size, void *data)
+{
+	const char *file = info->dlpi_name ? strrchr(info->dlpi_name, '/') : NULL;
+
+	(void) size;
+	if (!file || strcmp(file, "/res_prometheus.so")) {
+		return 0;
+	}
+	ast_copy_string(data, info->dlpi_name, PATH_MAX);
+	return 1;
+}
+
+/*
+ * The library of res_prometheus, which stays mapped until the handle is closed; NULL: it is not loaded. Not by dlsym(RTLD_DEFAULT):
+ * glibc would keep the library for as long as ours is there (DL_LOOKUP_ADD_DEPENDENCY), and Asterisk could not load it again.
+ */
 static void *hold(void)
 {
-	/* Modules with AST_MODFLAG_GLOBAL_SYMBOLS, of which it is one, are found so. */
-	void *found = dlsym(RTLD_DEFAULT, "prometheus_callback_register");
-	Dl_info info;
+	char path[PATH_MAX];
 
-	/* Should it go just now: its name is not found, or is not loaded. */
-	return found && dladdr(found, &info) && info.dli_fname ? dlopen(info.dli_fname, RTLD_NOLOAD | RTLD_LAZY) : NULL;
+	/* Should it go just now, it is not loaded. */
+	return dl_iterate_phdr(find, path) ? dlopen(path, RTLD_NOLOAD | RTLD_LAZY) : NULL;
 }
 
 static void forget(void *library)

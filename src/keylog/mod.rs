@@ -9,6 +9,7 @@ mod recording;
 
 use std::fmt;
 use std::path::PathBuf;
+#[cfg(feature = "pjsip")]
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

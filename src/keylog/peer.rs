@@ -2,9 +2,11 @@
 
 use policy::keylog::Peer;
 
-use crate::ffi::late;
 #[cfg(feature = "pjsip")]
-use crate::ffi::pjsip::{endpoint, servant::in_sip_thread};
+use crate::ffi::{
+    late,
+    pjsip::{endpoint, servant::in_sip_thread},
+};
 
 /// A PJSIP endpoint of that name, where its contacts and `identify` sections are now; or else an address or a host.
 pub fn of(name: &str) -> Peer {

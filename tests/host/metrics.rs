@@ -33,7 +33,7 @@ fn with_prometheus(lab: &Lab, name: &str, setup: Setup) -> Option<Setup> {
             .file("http.conf", &http)
             .file(
                 "prometheus.conf",
-                "[general]\nenabled = yes\ncore_metrics_enabled = yes\n",
+                "[general]\nenabled = yes\ncore_metrics_enabled = yes\nuri = metrics\n",
             ),
     )
 }
@@ -153,6 +153,7 @@ fn packets_are_those_on_the_wire() {
         0
     );
     // What is refused is a failure by its code, in the page as on the console.
+    drop(call);
     let mut other = Call::new(&lab);
     let key = Key::new(AES_80, 3);
     let line = key
@@ -165,7 +166,7 @@ fn packets_are_those_on_the_wire() {
         .filter(|line| line.starts_with("ciphertrunk_failures_total{reason=\""))
         .collect();
     assert!(
-        failed.iter().any(|line| line.contains("unknown-suite")),
+        failed.iter().any(|line| line.contains("suite-unknown")),
         "{failed:?}\n{}",
         ours.cli("ciphertrunk show reasons")
     );

@@ -4,12 +4,11 @@
 use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::baresip::{Baresip, Media, Phone};
 use host_harness::certificates::{Authority, Certificate};
-use host_harness::host;
 use host_harness::lab::Lab;
 use host_harness::names::Names;
 use host_harness::pjsip::{self, Encryption, TLS_PORT, UDP};
 
-use crate::world::{CARRIER, CARRIER_TONE, OUR_TONE, OURS, PHONE, PHONE_TONE};
+use crate::world::{CARRIER, CARRIER_TONE, OUR_TONE, OURS, PHONE, PHONE_TONE, is_documented};
 
 pub const PASSWORD: &str = "correct-horse";
 /// What the carrier's certificate is for.
@@ -343,15 +342,8 @@ fn what_is_refused() {
     ours.cli("channel originate Local/set@default application Wait 1");
     ours.wait_for_log("CIPHERTRUNK(word) on Local/set@default");
     ours.wait_for_log("it says what is, and cannot be set");
-    // Asterisk's own too, unless it was built without them (--disable-xmldoc, --without-libxml2).
-    if !ours
-        .cli("core show application Wait")
-        .contains("Waits for some time")
-    {
-        return host::skip(
-            "proof::what_is_refused (the function's documents)",
-            "this Asterisk was built without documents",
-        );
+    if !is_documented(&ours, "proof::what_is_refused (the function's documents)") {
+        return;
     }
     let documents = ours.cli("core show function CIPHERTRUNK");
     for text in [

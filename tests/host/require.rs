@@ -319,7 +319,11 @@ fn what_lacks_it_never_leaves() {
             }
         }
     }
-    assert_eq!(ours.all_log_lines("first media-in-clear.").len(), 1);
+    assert_eq!(
+        ours.all_log_lines("app_verbose.c: first media-in-clear.")
+            .len(),
+        1
+    );
     assert_eq!(ours.count("Panics caught"), 0);
 }
 

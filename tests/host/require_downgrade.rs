@@ -301,6 +301,12 @@ const T38: &str = "v=0\r\no=- 1 9 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\
 #[test]
 fn t38() {
     let lab = Lab::new("require_downgrade/t38");
+    if lab
+        .host()
+        .lacks("require_downgrade::t38", &["res_pjsip_t38"])
+    {
+        return;
+    }
     let ours = Asterisk::start(&lab, &ours(false));
     for (demand, _, permits) in DEMANDS {
         for by_called in [true, false] {

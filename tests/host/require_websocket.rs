@@ -67,6 +67,12 @@ fn dial(ours: &Asterisk<'_>) -> String {
 #[test]
 fn in_clear_they_are_not_secure() {
     let lab = Lab::new("require/websocket");
+    if lab.host().lacks(
+        "require_websocket::in_clear_they_are_not_secure",
+        &["res_http_websocket", "res_pjsip_transport_websocket"],
+    ) {
+        return;
+    }
     let authority = Authority::new(&lab, "authority");
     let certificate = authority.issue("ours", "ours.example", OURS);
     let ours = Asterisk::start(&lab, &ours(&certificate));

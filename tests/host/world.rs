@@ -42,6 +42,18 @@ macro_rules! as_root_and_as_asterisk {
     };
 }
 
+/// Whether this Asterisk shows documents: its own too, unless it was built without them (`--disable-xmldoc`, `--without-libxml2`).
+/// If not, `part` of a test is noted as skipped.
+pub fn is_documented(asterisk: &Asterisk<'_>, part: &str) -> bool {
+    let is = asterisk
+        .cli("core show application Wait")
+        .contains("Waits for some time");
+    if !is {
+        host_harness::host::skip(part, "this Asterisk was built without documents");
+    }
+    is
+}
+
 /// Our Asterisk, which says its tone to whoever calls `say`, and an endpoint `carrier` of it.
 pub fn ours(user: User, encryption: Encryption) -> Setup {
     Setup::ours("ours", OURS)

@@ -105,6 +105,15 @@ impl Host {
         self.root.join(&file[1..]).exists()
     }
 
+    /// Whether it lacks one of these modules; if so, `test` is noted as skipped, with the one's name.
+    pub fn lacks(&self, test: &str, modules: &[&str]) -> bool {
+        let missing = modules.iter().find(|name| !self.has_module(name));
+        if let Some(name) = missing {
+            skip(test, &format!("this Asterisk was built without {name}"));
+        }
+        missing.is_some()
+    }
+
     /// Whether it has a user, by whom it could run.
     pub fn has_user(&self, name: &str) -> bool {
         fs::read_to_string(self.root.join("etc/passwd")).is_ok_and(|users| {

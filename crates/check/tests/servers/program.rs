@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::case::PATIENCE;
@@ -22,10 +23,23 @@ impl Drop for Program {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that is free, and the next one too, which baresip takes besides. It is below those that the system gives to outgoing
+/// connections: of them one could be taken until the program listens.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    /// How many processes have ports of their own, and how many each.
+    const PROCESSES: u32 = 250;
+    const EACH: u16 = 80;
+    let of_process = u16::try_from(std::process::id() % PROCESSES).expect("it is below it") * EACH;
+    loop {
+        let step = NEXT.fetch_add(2, Ordering::Relaxed);
+        assert!(step < EACH, "no free port");
+        let port = 10_000 + of_process + step;
+        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free(port) && is_free(port + 1) {
+            return port;
+        }
+    }
 }
 
 /// A tool of this machine's.
