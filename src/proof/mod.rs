@@ -1,7 +1,7 @@
 //! What is known of how a call is encrypted: for the dialplan ([`function`]), and for the CDR and CEL ([`record`]).
 //!
-//! Signalling is noted when a message of the call comes, in the call's serializer; media are asked for when somebody wants to know,
-//! and what was seen last is kept, because a stream can end before its call ([`legs`]). The model is `policy::facts`.
+//! Signalling is noted when a message of the call comes, in the call's serializer; media are looked at then too, and when somebody
+//! wants to know, and what was seen last is kept, because a stream can end before its call ([`legs`]). The model is `policy::facts`.
 
 pub mod function;
 mod legs;

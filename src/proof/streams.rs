@@ -26,7 +26,7 @@ pub struct Seen {
     protection: Protection,
     /// Its SRTP session is that of several streams, of which it counts the packets together.
     is_bundled: bool,
-    /// A packet of it was counted before it had SRTP of its own or another's.
+    /// A packet of it was counted before it had SRTP.
     was_in_clear: bool,
     /// Declined, or there no more.
     is_removed: bool,
