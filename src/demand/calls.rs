@@ -53,7 +53,7 @@ struct Watched {
     refused: Option<String>,
     /// Where the peer forwards it, the demand does not follow.
     stays: bool,
-    /// It is bound to a certificate.
+    /// A certain name or certificate is demanded of its peer, and it is counted in [`BOUND`].
     is_bound: bool,
 }
 
@@ -64,7 +64,7 @@ impl Watched {
             endpoint: facts.endpoint.clone(),
             call_id: facts.call_id.clone(),
             channel: None,
-            is_bound: demand.is_of_certificate(),
+            is_bound: false,
             demand,
             dtls: None,
             came: None,
@@ -75,6 +75,19 @@ impl Watched {
             hung_up: false,
             refused: None,
             stays: false,
+        }
+    }
+
+    /// Demands more of it.
+    fn demand_more(&mut self, more: &Demand) {
+        self.demand = std::mem::take(&mut self.demand).and(more);
+        self.count_bound();
+    }
+
+    fn count_bound(&mut self) {
+        if !self.is_bound && self.demand.is_of_identity() {
+            self.is_bound = true;
+            BOUND.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -108,10 +121,8 @@ impl Calls {
         self.by_tag.get_mut(self.tags.get(&key)?)
     }
 
-    fn insert(&mut self, tag: Tag, call: Watched) {
-        if call.is_bound {
-            BOUND.fetch_add(1, Ordering::Relaxed);
-        }
+    fn insert(&mut self, tag: Tag, mut call: Watched) {
+        call.count_bound();
         self.tags.insert(call.key, tag.clone());
         self.by_tag.insert(tag, call);
     }
@@ -131,7 +142,7 @@ static CALLS: Mutex<Calls> = Mutex::new(Calls {
     by_tag: BTreeMap::new(),
     tags: BTreeMap::new(),
 });
-/// How many of them are bound to a certificate.
+/// How many of them are bound to a name or certificate.
 static BOUND: AtomicUsize = AtomicUsize::new(0);
 /// Calls that were refused since load, by code.
 static REFUSED: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
@@ -287,7 +298,7 @@ pub fn may_go_to(octets: &[u8], tls: &TlsInfo) -> bool {
         return true;
     };
     let judged = may_go(call, octets, |demand| {
-        demand.judge_certificate(&presented(tls))
+        demand.judge_peer(tls.verified_names().as_deref(), &presented(tls))
     });
     drop(calls);
     let Err((endpoint, call_id, unmet)) = judged else {
@@ -589,7 +600,7 @@ pub fn judge_own_leg(channel: Channel<'_>, demand: &Demand) -> Result<(), Unmet>
     let (demand, is_agreed) = {
         let mut calls = CALLS.lock();
         let call = calls.of(key).ok_or(Unmet::Unseen)?;
-        call.demand = call.demand.clone().and(demand);
+        call.demand_more(demand);
         call.channel = Some(unique_id);
         if let Some((link, _)) = &call.came {
             call.demand.judge_signaling(link)?;
@@ -630,7 +641,7 @@ pub fn demand_more(channel: Channel<'_>, demand: &Demand) {
     };
     let mut calls = CALLS.lock();
     if let Some(call) = calls.of(key) {
-        call.demand = std::mem::take(&mut call.demand).and(demand);
+        call.demand_more(demand);
     }
 }
 

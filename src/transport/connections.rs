@@ -245,16 +245,7 @@ impl Carrier for TlsCarrier {
         };
         Security {
             version: tls.version,
-            // A certificate that was verified and not found good has faults. The name that was asked for may be one that a wildcard of
-            // its stands for.
-            verified: tls
-                .peer
-                .as_ref()
-                .filter(|_| tls.faults.is_empty())
-                .map(|peer| {
-                    let asked = tls.wanted.iter().map(ToString::to_string);
-                    peer.names().into_iter().chain(asked).collect()
-                }),
+            verified: tls.verified_names(),
             tls: Some(Arc::clone(tls)),
         }
     }

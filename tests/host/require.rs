@@ -327,6 +327,32 @@ fn what_lacks_it_never_leaves() {
     assert_eq!(ours.count("Panics caught"), 0);
 }
 
+/// The carrier is dialled by its address, and its certificate has a name as well: the first call makes the connection.
+#[test]
+fn a_name_that_is_not_the_one_dialled() {
+    let lab = Lab::new("require/name");
+    let authority = Authority::new(&lab, "authority");
+    let carrier = Asterisk::start(&lab, &carrier(&lab, &authority));
+    for (name, end) in [("name", " 58 other-name"), ("name-twin", " ANSWER ")] {
+        let certificate = authority.issue("ours", "ours.example", OURS);
+        let tls = pjsip::tls(&certificate, &authority.file());
+        let ours = Asterisk::start(
+            &lab,
+            &Setup::ours(&format!("ours-{name}"), OURS)
+                .pjsip(UDP)
+                .pjsip(&format!("{}\nverify_server = yes\n", tls.trim_end()))
+                .pjsip(&ways())
+                .dialplan(&dialplan()),
+        );
+        let before = carrier.all_log_lines("PlayTones").len();
+        let line = happen(&ours, name);
+        assert!(line.contains(end), "{line}");
+        let reached = carrier.all_log_lines("PlayTones").len() - before;
+        assert_eq!(reached, usize::from(name == "name-twin"), "{line}");
+        ours.stop();
+    }
+}
+
 /// The carrier calls us, over either transport, and says what became of it.
 fn calling_carrier(authority: &Authority<'_>) -> Setup {
     let certificate = authority.issue("carrier", "carrier.example", CARRIER);

@@ -43,6 +43,17 @@ pub struct TlsInfo {
     pub took: Duration,
 }
 
+impl TlsInfo {
+    /// The names of the peer's certificate. `None`: it has none, or one that was verified and not found good.
+    #[must_use]
+    pub fn verified_names(&self) -> Option<Vec<String>> {
+        let peer = self.peer.as_ref().filter(|_| self.faults.is_empty())?;
+        // The name that was asked for may be one that a wildcard of its stands for.
+        let asked = self.wanted.iter().map(ToString::to_string);
+        Some(peer.names().into_iter().chain(asked).collect())
+    }
+}
+
 /// What happened to a listener as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListenerEvent {

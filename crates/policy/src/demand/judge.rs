@@ -111,6 +111,25 @@ impl Demand {
                 found: version,
             });
         }
+        match presented {
+            // Its names are not known yet: the handshake judges.
+            Presented::Awaited if self.verified && verified.is_none() => Err(Unmet::NotVerified),
+            Presented::Awaited => Ok(()),
+            _ => self.judge_peer(verified.as_deref(), presented),
+        }
+    }
+
+    /// Whether the peer is the one that is demanded, as its handshake has shown it. `verified`: the names of its certificate, if that was
+    /// verified.
+    ///
+    /// # Errors
+    ///
+    /// What it lacks.
+    pub fn judge_peer(
+        &self,
+        verified: Option<&[String]>,
+        presented: &Presented,
+    ) -> Result<(), Unmet> {
         match (self.verified, verified, &self.name) {
             (false, ..) | (true, Some(_), None) => {}
             (true, Some(names), Some(wanted)) => {

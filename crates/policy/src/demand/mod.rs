@@ -230,9 +230,9 @@ impl Demand {
         !self.is_about_media_alone()
     }
 
-    /// Whether the peer is bound to a certificate.
-    pub fn is_of_certificate(&self) -> bool {
-        self.certificate.is_some()
+    /// Whether the peer is to have a certain name or certificate, which its handshake shows.
+    pub fn is_of_identity(&self) -> bool {
+        self.name.is_some() || self.certificate.is_some()
     }
 
     /// Whether the leg that makes the demand is asked as well.

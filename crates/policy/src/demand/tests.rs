@@ -346,7 +346,7 @@ fn a_certificate_is_of_tls_that_is_known() {
     assert_eq!(code(&udp), Err("signaling-in-clear"));
     assert_eq!(code(&Link::Foreign), Err("signaling-unknown"));
     let both = of(&[("media", "yes")]).and(&demand);
-    assert!(both.is_of_media() && both.is_of_certificate());
+    assert!(both.is_of_media() && both.is_of_identity());
     let other = Demand::of_certificate(Binding::parse("sip:other.example").expect("good"));
     assert_eq!(both.clone().and(&demand), both);
     let unmet = both
@@ -442,4 +442,40 @@ fn a_technology_that_tells_nothing_has_what_is_plain_alone() {
     assert_eq!(bound.expect_err("not seen").code(), "other-technology");
     let lost = Demand::lost().judge_technology("SIP");
     assert_eq!(lost.expect_err("impossible").code(), "bad-demand");
+}
+
+#[test]
+fn a_name_is_judged_when_the_handshake_has_shown_it() {
+    let awaited = |verified: Option<&[&str]>| match ours(TlsVersion::V1_2, verified) {
+        Link::Ours {
+            version, verified, ..
+        } => Link::Ours {
+            version,
+            verified,
+            presented: Presented::Awaited,
+        },
+        other => other,
+    };
+    let demand = of(&[("verified", "b.example")]);
+    assert!(demand.is_of_identity() && !of(&[("verified", "yes")]).is_of_identity());
+    // The one that is asked for is another, and the certificate may have both.
+    assert!(
+        demand
+            .judge_signaling(&awaited(Some(&["a.example"])))
+            .is_ok()
+    );
+    let unmet = demand.judge_signaling(&awaited(None));
+    assert_eq!(unmet.expect_err("never verified").code(), "not-verified");
+    let names = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+    let code = |verified: Option<&[String]>| {
+        Some(
+            demand
+                .judge_peer(verified, &Presented::Nothing)
+                .err()?
+                .code(),
+        )
+    };
+    assert_eq!(code(Some(&names(&["a.example", "B.example"]))), None);
+    assert_eq!(code(Some(&names(&["a.example"]))), Some("other-name"));
+    assert_eq!(code(None), Some("not-verified"));
 }
