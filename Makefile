@@ -180,7 +180,7 @@ BATCH := --features packet-crypto/batch,srtp/batch
 # GnuTLS and NSS are servers and clients of crates/check/tests.
 test: PREREQS += gnutls-bin libnss3-tools python3
 test: test-module module
-	@RUST_TEST_THREADS=2 CARGO="$(CARGO)" tests/run.sh --workspace $(BATCH)
+	@RUST_TEST_THREADS=3 CARGO="$(CARGO)" tests/run.sh --workspace $(BATCH)
 
 # Ten minutes of Asterisk as VICIdial runs it: a generated configuration, a reload after each edit, phones, long calls, bursts.
 VICIDIAL_SECONDS ?= 600
