@@ -67,10 +67,12 @@ unsafe extern "C" fn read<R: Reading>(
         Some(R::is(channel, Question::of(item)?))
     });
     if let Some(is) = answer {
+        // Whether a `char` of C's has a sign is the machine's.
+        let said = said.cast::<u8>();
         // SAFETY: room for the digit and the end, as was looked.
         unsafe {
             let end = if is {
-                *said = b'1'.cast_signed();
+                *said = b'1';
                 said.add(1)
             } else {
                 said
