@@ -6,6 +6,7 @@ mod world;
 mod answers;
 mod chan_sip;
 mod chan_sip_calls;
+mod chan_sip_proof;
 mod chan_sip_tls;
 mod config;
 mod console;

@@ -14,7 +14,7 @@ pub const PASSWORD: &str = "correct-horse";
 /// What the carrier's certificate is for.
 pub const CARRIER_NAME: &str = "carrier.example";
 /// Each field, so that none is left out.
-const FIELDS: &[&str] = &[
+pub const FIELDS: &[&str] = &[
     "word",
     "summary",
     "transport",
@@ -87,7 +87,7 @@ pub fn channel(asterisk: &Asterisk<'_>, prefix: &str) -> String {
 
 /// Asks field by field; `wanted` says what each is, `!` that it is known, whatever it is, and the empty text that it is not known,
 /// with a reason.
-fn assert_fields(asterisk: &Asterisk<'_>, channel: &str, wanted: &[(&str, &str)]) {
+pub fn assert_fields(asterisk: &Asterisk<'_>, channel: &str, wanted: &[(&str, &str)]) {
     for field in FIELDS {
         let (value, why) = (
             ask(asterisk, field, channel),
