@@ -204,7 +204,8 @@ impl World {
         if fails {
             return;
         }
-        if exchange == Exchange::TheirOffer {
+        // What comes without its exchange known may be an offer too.
+        if matches!(exchange, Exchange::TheirOffer | Exchange::Unknown) {
             self.answered = false;
         }
         let action = step.action.clone();
