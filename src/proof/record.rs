@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::config;
 use crate::ffi::cdr::{self, If};
 use crate::ffi::channel::Channel;
+use crate::ffi::exchange::Exchange;
 use crate::ffi::late::Pjsip;
-use crate::ffi::pjsip::hangup::{self, Watching};
+use crate::ffi::pjsip::hangup;
 use crate::ffi::prometheus;
 use crate::ffi::sync::Mutex;
 
@@ -25,7 +26,7 @@ static CDRS: Mutex<Option<Arc<cdr::Registered>>> = Mutex::new(None);
 /// That legs are recorded; dropping it ends that.
 #[derive(Debug)]
 pub struct Recording {
-    _watching: Watching,
+    _watching: Exchange,
 }
 
 impl Recording {

@@ -1,13 +1,11 @@
 //! The moment before chan_pjsip hangs a channel up: the last in which channel, session and media are all there.
 //!
-//! Its technology is a structure that any module may change (`ast_get_channel_tech`), so the function there is exchanged for one of
-//! ours, which calls it.
+//! The function in its technology's table is [exchanged](Exchange) for one of ours, which calls it.
 
 use std::ffi::c_int;
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::ffi::channel::Channel;
+use crate::ffi::exchange::{Exchange, Original};
 use crate::ffi::guard::guard;
 use crate::ffi::late::Pjsip;
 use crate::ffi::module_ref::ModuleRef;
@@ -21,18 +19,8 @@ pub trait Witness: 'static {
 
 type Hangup = unsafe extern "C" fn(*mut sys::ast_channel) -> c_int;
 
-/// chan_pjsip's own, while ours stands there.
-static ORIGINAL: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
-
-/// That ours stands there; dropping it puts chan_pjsip's own back.
-#[derive(Debug)]
-pub struct Watching {
-    place: &'static AtomicPtr<()>,
-    ours: *mut (),
-}
-
-// SAFETY: the pointer is an address of a function, and is compared.
-unsafe impl Send for Watching {}
+/// chan_pjsip's own.
+static ORIGINAL: Original = Original::new();
 
 unsafe extern "C" fn hangup<W: Witness>(channel: *mut sys::ast_channel) -> c_int {
     // Nobody unloads the module while this runs.
@@ -43,7 +31,7 @@ unsafe extern "C" fn hangup<W: Witness>(channel: *mut sys::ast_channel) -> c_int
             W::hangs_up(channel);
         }
     });
-    let original = ORIGINAL.load(Ordering::Acquire);
+    let original = ORIGINAL.get();
     if original.is_null() {
         return 0;
     }
@@ -52,41 +40,16 @@ unsafe extern "C" fn hangup<W: Witness>(channel: *mut sys::ast_channel) -> c_int
 }
 
 /// Once at a time. `None`: PJSIP's channels have no such function.
-pub fn watch<W: Witness>(_: Pjsip) -> Option<Watching> {
-    // SAFETY: a static text. The structure is a writable static of chan_pjsip's, which is in use as long as `Pjsip` is found; the
-    // place is one aligned word, which Asterisk reads as such.
-    let place = unsafe {
-        let technology = sys::ast_get_channel_tech(c"PJSIP".as_ptr()).cast_mut();
-        if technology.is_null() {
-            return None;
-        }
-        AtomicPtr::from_ptr((&raw mut (*technology).hangup).cast::<*mut ()>())
-    };
-    let original = place.load(Ordering::Acquire);
-    if original.is_null() {
-        return None;
-    }
-    let ours = hangup::<W> as *const () as *mut ();
-    // Where it could not be put back, ours may stand there still.
-    if original != ours {
-        ORIGINAL.store(original, Ordering::Release);
-    }
-    place.store(ours, Ordering::Release);
-    Some(Watching { place, ours })
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        let original = ORIGINAL.load(Ordering::Acquire);
-        let back =
-            self.place
-                .compare_exchange(self.ours, original, Ordering::AcqRel, Ordering::Acquire);
-        if back.is_err() {
-            // Somebody stands before us and calls us: the library stays.
-            std::mem::forget(ModuleRef::take());
-            log::error!(
-                "another module has taken the place of chan_pjsip's hangup: Ciphertrunk cannot be unloaded"
-            );
-        }
+pub fn watch<W: Witness>(_: Pjsip) -> Option<Exchange> {
+    // SAFETY: chan_pjsip is in use as long as `Pjsip` is found. The function is of the type of the table's `hangup`, and calls the
+    // other as one.
+    unsafe {
+        Exchange::new(
+            c"PJSIP",
+            |table| (&raw mut (*table).hangup).cast(),
+            hangup::<W> as *const () as *mut (),
+            &ORIGINAL,
+            "chan_pjsip's hangup",
+        )
     }
 }
