@@ -8,16 +8,26 @@ pub struct Date(pub i64);
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DAY: i64 = 86_400;
-        let (days, seconds) = (self.0.div_euclid(DAY), self.0.rem_euclid(DAY));
-        let (year, month, day) = civil(days);
+        let ((year, month, day), (hour, minute, second)) = (self.day(), self.time());
         write!(
             f,
-            "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC",
-            seconds / 3600,
-            seconds / 60 % 60,
-            seconds % 60
+            "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC"
         )
+    }
+}
+
+const DAY: i64 = 86_400;
+
+impl Date {
+    /// Year, month and day.
+    pub(crate) fn day(self) -> (i64, i64, i64) {
+        civil(self.0.div_euclid(DAY))
+    }
+
+    /// Hour, minute and second.
+    pub(crate) fn time(self) -> (i64, i64, i64) {
+        let seconds = self.0.rem_euclid(DAY);
+        (seconds / 3600, seconds / 60 % 60, seconds % 60)
     }
 }
 

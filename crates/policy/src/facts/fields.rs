@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Certificate, Facts, Known, Signaling, Srtp, Stream, Tls};
+use crate::date::Date;
 
 /// Whose fact, or what of it.
 #[derive(Debug, Clone, Copy)]
@@ -196,22 +197,9 @@ fn hex(octets: &[u8]) -> String {
     })
 }
 
-/// `2026-11-27T08:15:00Z`, by the days-from-civil rule of the proleptic Gregorian calendar.
+/// `2026-11-27T08:15:00Z`.
 fn date(seconds: i64) -> String {
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    let (year, month, day) = Date(seconds).day();
+    let (hour, minute, second) = Date(seconds).time();
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
