@@ -39,6 +39,15 @@ pub struct About {
     pub wanted: String,
 }
 
+impl About {
+    /// Whether an operator means its peer: by its address, with or without port, or by the name that was asked for.
+    pub fn is_with(&self, peer: &str) -> bool {
+        self.wanted.eq_ignore_ascii_case(peer)
+            || self.remote.ip().to_string() == peer
+            || self.remote.to_string() == peer
+    }
+}
+
 /// A connection, for a list.
 #[derive(Debug, Clone)]
 pub struct Shown {
@@ -320,16 +329,11 @@ pub enum Which<'a> {
 
 impl Which<'_> {
     fn is(self, carrier: &TlsCarrier) -> bool {
-        let About { remote, wanted, .. } = &carrier.about;
         match self {
             Self::All => true,
             Self::Idle => !carrier.has_carried_call.load(Ordering::Relaxed),
             Self::Id(id) => carrier.id == id,
-            Self::Peer(peer) => {
-                wanted.eq_ignore_ascii_case(peer)
-                    || remote.ip().to_string() == peer
-                    || remote.to_string() == peer
-            }
+            Self::Peer(peer) => carrier.about.is_with(peer),
         }
     }
 }

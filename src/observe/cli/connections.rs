@@ -89,11 +89,7 @@ pub fn show_connection(console: &mut Console<'_>) -> Outcome {
 
 /// By number, address or name.
 fn is(shown: &Shown, wanted: &str) -> bool {
-    let about = &shown.about;
-    wanted.parse() == Ok(shown.id)
-        || about.remote.to_string() == wanted
-        || about.remote.ip().to_string() == wanted
-        || about.wanted.eq_ignore_ascii_case(wanted)
+    wanted.parse() == Ok(shown.id) || shown.about.is_with(wanted)
 }
 
 fn print(console: &mut Console<'_>, shown: &Shown) {
