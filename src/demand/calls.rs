@@ -100,7 +100,7 @@ impl Watched {
     }
 }
 
-/// The calls. One whose dialog has no tag of this side cannot be told from others, and is [refused](invited).
+/// The calls. One whose dialog has no tag of this side cannot be told from others, and is not among them; pjsip gives each its tag.
 struct Calls {
     by_tag: BTreeMap<Tag, Watched>,
     tags: BTreeMap<SessionKey, Tag>,

@@ -135,12 +135,10 @@ pub fn answered(session: &calls::Session<'_>) {
         if let Some((call, _)) = &mut leg.call {
             call.channel = unique_id;
         }
+        streams::keep(&mut leg.seen, now);
         let call = place.call.clone();
         leg.place = Some(place);
         legs.by_call.entry(call).or_default().push(key);
-        if let Some(leg) = legs.by_session.get_mut(&key) {
-            streams::keep(&mut leg.seen, now);
-        }
     }
     drop(legs);
     drop(before);
