@@ -4,19 +4,23 @@ use policy::facts::fields::{Field, names as fields};
 use policy::facts::{Facts, Known};
 
 use crate::console;
-use crate::ffi::channel::OwnedChannel;
+use crate::ffi::channel::{Channel, OwnedChannel};
 use crate::ffi::cli::{Console, Outcome};
 use crate::proof::{self, Live};
 
 use super::Rows;
 use super::reasons::when;
 
+/// What `ask` says of a call's channel, if there is one.
+fn of_channel<T>(live: &Live, ask: impl FnOnce(Channel<'_>) -> T) -> Option<T> {
+    let found = OwnedChannel::find(&live.call.channel)?;
+    found.get().map(ask)
+}
+
 /// The name of a call's channel, and what is known of how it is encrypted.
 fn look(live: &Live) -> (String, Option<Facts>) {
-    let found = OwnedChannel::find(&live.call.channel);
-    let channel = found.as_ref().and_then(OwnedChannel::get);
-    match channel {
-        Some(channel) => (channel.name(), Some(proof::look(channel).0)),
+    match of_channel(live, |channel| (channel.name(), proof::look(channel).0)) {
+        Some((name, facts)) => (name, Some(facts)),
         None => ("-".to_owned(), None),
     }
 }
@@ -96,13 +100,11 @@ pub fn names(position: usize) -> Vec<String> {
     let mut names: Vec<String> = proof::live()
         .iter()
         .flat_map(|live| {
-            [
-                look(live).0,
-                live.call.endpoint.clone(),
-                live.call.call_id.clone(),
-            ]
+            let call = [live.call.endpoint.clone(), live.call.call_id.clone()];
+            of_channel(live, |channel| channel.name())
+                .into_iter()
+                .chain(call)
         })
-        .filter(|name| name != "-")
         .collect();
     names.sort();
     names.dedup();
