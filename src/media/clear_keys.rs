@@ -45,14 +45,9 @@ pub fn heard(key: SessionKey, connection: &Connection) {
         call
     };
     let row = of_signaling(&Signaling::KeysInClear);
-    let who = Who {
-        peer: &call.peer,
-        endpoint: &call.endpoint,
-        call_id: &call.call_id,
-    };
     refusals::note(
         row.code,
-        who,
+        Who::of(&call),
         format_args!("{} ({})", row.words(), connection.kind),
     );
     log::warn!(

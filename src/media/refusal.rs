@@ -31,14 +31,6 @@ fn enter(refusal: Refusal, who: Who<'_>, details: &Details) {
     );
 }
 
-fn who(call: &Call) -> Who<'_> {
-    Who {
-        peer: &call.peer,
-        endpoint: &call.endpoint,
-        call_id: &call.call_id,
-    }
-}
-
 /// Counts and tells a refused line: whose, which, why.
 pub fn report_line(rtp: RtpInstance<'_>, call: Option<&Call>, details: &Details, refusal: Refusal) {
     let Details {
@@ -49,7 +41,7 @@ pub fn report_line(rtp: RtpInstance<'_>, call: Option<&Call>, details: &Details,
     let kind = format!("crypto line refused, {code}");
     match call {
         Some(call) => {
-            enter(refusal, who(call), details);
+            enter(refusal, Who::of(call), details);
             limited::log(
                 Level::Warn,
                 &kind,
@@ -173,7 +165,7 @@ pub fn report_answer(call: &Call, refusal: Refusal, details: &Details, ends: boo
         true => format!("The call ends with hangup cause {CAUSE}"),
         false => "The call goes on without SRTP, as the endpoint's options allow".to_owned(),
     };
-    enter(refusal, who(call), details);
+    enter(refusal, Who::of(call), details);
     limited::log(
         Level::Warn,
         &format!("answer refused, {}", refusal.code()),

@@ -110,12 +110,11 @@ pub fn ending(session: &Session<'_>) {
 }
 
 fn note(call: &Call, row: &Row, what: &str) {
-    let who = Who {
-        peer: &call.peer,
-        endpoint: &call.endpoint,
-        call_id: &call.call_id,
-    };
-    refusals::note(row.code, who, format_args!("{} ({what})", row.words()));
+    refusals::note(
+        row.code,
+        Who::of(call),
+        format_args!("{} ({what})", row.words()),
+    );
 }
 
 fn tell(call: &Call, row: &Row, what: &str, happened: &str, status: u16) {

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use policy::record::{Entry, New, Record};
 
+use crate::ffi::call::Call;
 use crate::ffi::sync::Mutex;
 
 /// A leaf among the locks.
@@ -19,6 +20,17 @@ pub struct Who<'a> {
     pub endpoint: &'a str,
     /// The call's Call-ID.
     pub call_id: &'a str,
+}
+
+impl<'a> Who<'a> {
+    /// Of a call of PJSIP's.
+    pub fn of(call: &'a Call) -> Self {
+        Self {
+            peer: &call.peer,
+            endpoint: &call.endpoint,
+            call_id: &call.call_id,
+        }
+    }
 }
 
 /// Enters what failed. `code` has a row in `policy::reasons`.
