@@ -4,7 +4,7 @@ use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::certificates::{Authority, Certificate};
 use host_harness::lab::Lab;
 use host_harness::pjsip::{self, Encryption, UDP};
-use host_harness::sip::{Client, Connection, Server, header, status};
+use host_harness::sip::{Client, Connection, Server, header, response, status};
 
 use crate::world::{CARRIER, OURS};
 
@@ -323,7 +323,7 @@ fn who_is_called() {
         begin("good");
         let invite = connection.receive().expect("an INVITE");
         assert!(invite.starts_with("INVITE sip:good-says@"), "{invite}");
-        let busy = answer(&invite, "486 Busy Here");
+        let busy = response(&invite, "486 Busy Here");
         connection.send(busy.as_bytes()).expect("it is up");
         let ack = connection.receive().expect("its ACK");
         assert!(ack.starts_with("ACK "), "{ack}");
@@ -342,24 +342,8 @@ fn who_is_called() {
     let mut connection = server.accept().expect("a handshake");
     let invite = connection.receive().expect("an INVITE");
     assert!(invite.starts_with("INVITE sip:good-says@"), "{invite}");
-    let busy = answer(&invite, "486 Busy Here");
+    let busy = response(&invite, "486 Busy Here");
     connection.send(busy.as_bytes()).expect("it is up");
     assert!(end("good", 3).contains(" BUSY "));
     assert_eq!(ours.count("Panics caught"), 0);
-}
-
-/// The answer to a request, with what it repeats.
-fn answer(request: &str, status: &str) -> String {
-    let mut answer = format!("SIP/2.0 {status}\r\n");
-    for line in request.lines().take_while(|line| !line.is_empty()) {
-        if ["Via:", "From:", "Call-ID:", "CSeq:"]
-            .iter()
-            .any(|name| line.starts_with(name))
-        {
-            answer += &format!("{line}\r\n");
-        } else if line.starts_with("To:") {
-            answer += &format!("{line};tag=answer\r\n");
-        }
-    }
-    answer + "Content-Length: 0\r\n\r\n"
 }

@@ -152,44 +152,31 @@ fn assert_refused(called: &Called<'_, '_>, demand: &str, code: &str) {
         .wait_for_log(&format!("app_verbose.c: over {demand} 58 {code}."));
 }
 
+/// The answer of a phone that is called is in clear.
+fn answered(lab: &str, is_multipart: bool) {
+    each(lab, &DEMANDS, |called, demand, permits| {
+        called.phone.is_multipart = is_multipart;
+        called.originate(demand);
+        called.phone.answer(|_| plain());
+        if permits {
+            called.hears(false);
+            called.phone.hang_up();
+        } else {
+            assert_eq!(called.phone.ended().method, "BYE", "{demand}");
+            assert_refused(called, demand, "media-in-clear");
+        }
+    });
+}
+
 #[test]
 fn an_answer() {
-    each(
-        "require_downgrade/answer",
-        &DEMANDS,
-        |called, demand, permits| {
-            called.originate(demand);
-            called.phone.answer(|_| plain());
-            if permits {
-                called.hears(false);
-                called.phone.hang_up();
-            } else {
-                assert_eq!(called.phone.ended().method, "BYE", "{demand}");
-                assert_refused(called, demand, "media-in-clear");
-            }
-        },
-    );
+    answered("require_downgrade/answer", false);
 }
 
 /// pjsip takes the description out of a part.
 #[test]
 fn an_answer_in_parts() {
-    each(
-        "require_downgrade/parts",
-        &DEMANDS,
-        |called, demand, permits| {
-            called.phone.is_multipart = true;
-            called.originate(demand);
-            called.phone.answer(|_| plain());
-            if permits {
-                called.hears(false);
-                called.phone.hang_up();
-            } else {
-                assert_eq!(called.phone.ended().method, "BYE", "{demand}");
-                assert_refused(called, demand, "media-in-clear");
-            }
-        },
-    );
+    answered("require_downgrade/parts", true);
 }
 
 #[test]
@@ -215,42 +202,31 @@ fn early_media() {
 }
 
 /// An offer is refused, and the call goes on as it was.
+fn offered(lab: &str, offer: impl Fn(&mut Phone) -> Result<(), u16>) {
+    each(lab, &DEMANDS, |called, demand, permits| {
+        called.up(demand);
+        assert_eq!(
+            offer(&mut called.phone),
+            if permits { Ok(()) } else { Err(488) },
+            "{demand}"
+        );
+        called.hears(!permits);
+        called.phone.hang_up();
+    });
+}
+
 #[test]
 fn a_reinvite() {
-    each(
-        "require_downgrade/reinvite",
-        &DEMANDS,
-        |called, demand, permits| {
-            called.up(demand);
-            let answer = called.phone.reinvite(&plain());
-            assert_eq!(
-                answer.map(drop),
-                if permits { Ok(()) } else { Err(488) },
-                "{demand}"
-            );
-            called.hears(!permits);
-            called.phone.hang_up();
-        },
-    );
+    offered("require_downgrade/reinvite", |phone| {
+        phone.reinvite(&plain()).map(drop)
+    });
 }
 
 #[test]
 fn an_update() {
-    each(
-        "require_downgrade/update",
-        &DEMANDS,
-        |called, demand, permits| {
-            called.up(demand);
-            let answer = called.phone.update(&plain());
-            assert_eq!(
-                answer.map(drop),
-                if permits { Ok(()) } else { Err(488) },
-                "{demand}"
-            );
-            called.hears(!permits);
-            called.phone.hang_up();
-        },
-    );
+    offered("require_downgrade/update", |phone| {
+        phone.update(&plain()).map(drop)
+    });
 }
 
 /// The phone calls without an offer: Asterisk's is in the 200, and the answer in the ACK.

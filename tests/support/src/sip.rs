@@ -262,18 +262,7 @@ impl Connection {
     ///
     /// What TLS said.
     pub fn accept_request(&mut self, request: &str) -> io::Result<()> {
-        let mut answer = String::from("SIP/2.0 200 OK\r\n");
-        for line in request.lines().take_while(|line| !line.is_empty()) {
-            if ["Via:", "From:", "Call-ID:", "CSeq:"]
-                .iter()
-                .any(|name| line.starts_with(name))
-            {
-                answer += &format!("{line}\r\n");
-            } else if line.starts_with("To:") {
-                answer += &format!("{line};tag=answer\r\n");
-            }
-        }
-        self.send(format!("{answer}Content-Length: 0\r\n\r\n").as_bytes())
+        self.send(response(request, "200 OK").as_bytes())
     }
 
     /// Its own address.
@@ -429,4 +418,20 @@ fn message_length(bytes: &[u8]) -> Option<usize> {
         })
         .unwrap_or(0);
     (bytes.len() >= end + body).then_some(end + body)
+}
+
+/// The answer to a request, with what it repeats.
+pub fn response(request: &str, status: &str) -> String {
+    let mut answer = format!("SIP/2.0 {status}\r\n");
+    for line in request.lines().take_while(|line| !line.is_empty()) {
+        if ["Via:", "From:", "Call-ID:", "CSeq:"]
+            .iter()
+            .any(|name| line.starts_with(name))
+        {
+            answer += &format!("{line}\r\n");
+        } else if line.starts_with("To:") {
+            answer += &format!("{line};tag=answer\r\n");
+        }
+    }
+    answer + "Content-Length: 0\r\n\r\n"
 }
