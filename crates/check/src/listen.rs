@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{ErrorCode, Ssl, SslContext, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
+use openssl::ssl::{Ssl, SslContext, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
 use openssl::x509::X509;
-use sip_tls::explain::{Evidence, Progress, explain};
 use sip_tls::{CertInfo, Code as Why, Profile, ProfileConfig, Reason};
 
 use crate::code::Code;
@@ -16,7 +15,7 @@ use crate::hello::{self, version_name};
 use crate::lines::{Lines, shown};
 use crate::report::{Finding, Report, Stage, Step};
 use crate::sip::{Answers, Heard, Message, judge_offer, response};
-use crate::tls::{Sock, Traced, Up, of_octets};
+use crate::tls::{Sock, Traced, Up, failed, of_octets};
 
 /// Where and how a phone is waited for.
 #[derive(Debug, Clone)]
@@ -185,26 +184,7 @@ fn phone(tcp: TcpStream, options: &ListenOptions, context: &SslContext) -> Optio
     }
     let not_tried = |stage, why: &str| Step::not_tried(stage, why);
     if let Err(error) = result {
-        let reason = if [ErrorCode::WANT_READ, ErrorCode::WANT_WRITE].contains(&error.code()) {
-            Reason::from(if first.is_empty() {
-                Why::Silent
-            } else {
-                Why::HandshakeTimeout
-            })
-        } else {
-            explain(
-                &error,
-                &Evidence {
-                    progress: Progress::Handshaking,
-                    refused: false,
-                    incoming: true,
-                    first: link.stream().get_ref().head(),
-                    faults: &link.trace().faults(),
-                    offending: None,
-                    socket: link.stream().get_ref().errno(),
-                },
-            )
-        };
+        let reason = failed(&link, &error, true);
         if reason.code == Why::NothingSent {
             return None;
         }

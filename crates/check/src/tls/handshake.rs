@@ -6,7 +6,7 @@ use std::sync::Arc;
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{
-    ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslSession,
+    self, ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslSession,
     SslVerifyMode, SslVersion,
 };
 use openssl::x509::X509;
@@ -170,6 +170,31 @@ impl Up {
     }
 }
 
+/// Why a handshake did not come to its end.
+pub(crate) fn failed(link: &Traced, error: &ssl::Error, incoming: bool) -> Reason {
+    let sock = link.stream().get_ref();
+    if [ErrorCode::WANT_READ, ErrorCode::WANT_WRITE].contains(&error.code()) {
+        let code = if sock.first().is_empty() {
+            Code::Silent
+        } else {
+            Code::HandshakeTimeout
+        };
+        return code.into();
+    }
+    explain(
+        error,
+        &Evidence {
+            progress: Progress::Handshaking,
+            refused: false,
+            incoming,
+            first: sock.head(),
+            faults: &link.trace().faults(),
+            offending: None,
+            socket: sock.errno(),
+        },
+    )
+}
+
 fn chain(link: &Traced) -> Vec<X509> {
     let sent = link.ssl().peer_cert_chain();
     sent.map(|sent| sent.iter().map(ToOwned::to_owned).collect())
@@ -255,33 +280,12 @@ fn connect(
             context: context.clone(),
         }),
         Err(error) => {
-            let sock = link.stream().get_ref();
-            let reason = if [ErrorCode::WANT_READ, ErrorCode::WANT_WRITE].contains(&error.code()) {
-                let code = if sock.first().is_empty() {
-                    Code::Silent
-                } else {
-                    Code::HandshakeTimeout
-                };
-                code.into()
-            } else {
-                explain(
-                    &error,
-                    &Evidence {
-                        progress: Progress::Handshaking,
-                        refused: false,
-                        incoming: false,
-                        first: sock.head(),
-                        faults: &link.trace().faults(),
-                        offending: None,
-                        socket: sock.errno(),
-                    },
-                )
-            };
+            let reason = failed(&link, &error, false);
             Err(Box::new(Failed {
                 reason,
                 trace: Arc::clone(link.trace()),
                 chain: chain(&link),
-                first: sock.first().to_vec(),
+                first: link.stream().get_ref().first().to_vec(),
                 connected: true,
             }))
         }

@@ -14,7 +14,7 @@ mod versions;
 pub(crate) use access::{Access, access};
 pub(crate) use ciphers::ciphers;
 pub(crate) use groups::groups;
-pub(crate) use handshake::{Failed, Hello, Trust, Up, handshake};
+pub(crate) use handshake::{Failed, Hello, Trust, Up, failed, handshake};
 pub(crate) use large::large;
 pub(crate) use ossl::{Trace, Traced};
 pub(crate) use plain::of_octets;
