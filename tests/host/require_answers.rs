@@ -5,17 +5,14 @@ use host_harness::capture::Capture;
 use host_harness::lab::Lab;
 use host_harness::peer::srtp::AES_80;
 use host_harness::peer::{Description, Key, Phone};
-use host_harness::pjsip::{self, Encryption, UDP};
+use host_harness::pjsip::{self, UDP};
 
 use crate::srtp_call::{PBX, PORT, SDES};
 
 const DEMAND: &str = "[sdes]\ntype = endpoint\nrequire_media = yes\n";
 
 fn ours() -> Setup {
-    let easy = pjsip::trunk("sdes", SDES, Encryption::Sdes).replace(
-        "media_encryption = sdes\n",
-        "media_encryption = sdes\nmedia_encryption_optimistic = yes\n",
-    );
+    let easy = pjsip::optional_trunk("sdes", SDES);
     Setup::ours("pbx", PBX)
         .pjsip(UDP)
         .pjsip(&easy)

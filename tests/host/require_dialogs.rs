@@ -18,10 +18,7 @@ const DEMAND: &str = "require_media = yes\n";
 fn ours() -> Setup {
     Setup::ours("pbx", PBX)
         .pjsip(UDP)
-        .pjsip(&pjsip::trunk("sdes", SDES, Encryption::Sdes).replace(
-            "media_encryption = sdes\n",
-            "media_encryption = sdes\nmedia_encryption_optimistic = yes\n",
-        ))
+        .pjsip(&pjsip::optional_trunk("sdes", SDES))
         .pjsip(&pjsip::trunk("plain", PLAIN, Encryption::Plain))
         .pjsip(&pjsip::trunk("bare", BARE, Encryption::Plain))
         .file("ciphertrunk.conf", &demands(DEMAND))

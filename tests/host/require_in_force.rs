@@ -13,10 +13,7 @@ const DEMAND: &str = "exten => demand,1,Set(CIPHERTRUNK_REQUIRE(media)=yes)\n \
                       same => n,Set(CIPHERTRUNK_REQUIRE(both_legs)=yes)\n same => n,Verbose(0,leg is good)\n same => n,Echo()\n";
 
 fn ours() -> Setup {
-    let easy = pjsip::trunk("sdes", SDES, Encryption::Sdes).replace(
-        "media_encryption = sdes\n",
-        "media_encryption = sdes\nmedia_encryption_optimistic = yes\n",
-    );
+    let easy = pjsip::optional_trunk("sdes", SDES);
     Setup::ours("pbx", PBX)
         .pjsip(UDP)
         .pjsip(&easy)

@@ -62,6 +62,14 @@ pub fn trunk(name: &str, host: &str, encryption: Encryption) -> String {
     )
 }
 
+/// The same with SDES as an option: what comes and goes may be in clear.
+pub fn optional_trunk(name: &str, host: &str) -> String {
+    trunk(name, host, Encryption::Sdes).replace(
+        "media_encryption = sdes\n",
+        "media_encryption = sdes\nmedia_encryption_optimistic = yes\n",
+    )
+}
+
 /// An endpoint for the peer at `host`, by TLS.
 pub fn tls_trunk(name: &str, host: &str, encryption: Encryption) -> String {
     format!(
