@@ -1,58 +1,49 @@
 //! The calls of PJSIP's of which something is demanded, and all that have come: a demand for both legs may be made later.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use log::Level;
 use policy::config::Srtp;
-use policy::demand::identity::Presented;
-use policy::demand::{Demand, DescribedMedia, Link, TlsVersion, Unmet};
+use policy::demand::{Demand, DescribedMedia, Link, Unmet};
 use policy::message::{self, Tag};
-use sip_tls::TlsInfo;
 use srtp::{SessionParams, Suite};
 
+use super::gatekeeper::{judge, judge_media, link, status_of};
+use super::told::{count, report, report_of, take_back_reason, tell_all};
 use crate::config;
 use crate::ffi::call::{Call, SessionKey};
-use crate::ffi::channel::{self, Channel, OwnedChannel};
-use crate::ffi::pjsip::gate::{Comes, Gate, Outgoing, Over, redirects};
+use crate::ffi::channel::{Channel, OwnedChannel};
 use crate::ffi::sync::Mutex;
-use crate::limited;
 use crate::media::calls::{Incoming, Session, channel_of, key_of};
-use crate::observe::refusals::{self, Who};
 use crate::proof;
-
-/// `488 Not Acceptable Here`: the media.
-const NOT_ACCEPTABLE_HERE: u16 = 488;
-/// `403 Forbidden`: the way that the message came.
-const FORBIDDEN: u16 = 403;
 
 /// One call.
 #[derive(Debug)]
-struct Watched {
+pub(super) struct Watched {
     key: SessionKey,
-    endpoint: String,
+    pub(super) endpoint: String,
     /// For the log.
-    call_id: String,
+    pub(super) call_id: String,
     /// Its channel's unique id, once it has one.
     channel: Option<String>,
-    demand: Demand,
+    pub(super) demand: Demand,
     /// The suite of the keys that a DTLS handshake has brought.
     dtls: Option<Suite>,
     /// What the peer's first INVITE came over, and offered.
     came: Option<(Link, Vec<DescribedMedia>)>,
     /// The latest descriptions: this side's, and the peer's answer to it.
-    sent: Vec<DescribedMedia>,
-    answer: Vec<DescribedMedia>,
+    pub(super) sent: Vec<DescribedMedia>,
+    pub(super) answer: Vec<DescribedMedia>,
     /// A description of the peer's has come.
-    is_described: bool,
+    pub(super) is_described: bool,
     /// What was refused last.
-    unmet: Option<Unmet>,
+    pub(super) unmet: Option<Unmet>,
     /// It is being hung up for that.
     hung_up: bool,
     /// The latest request of the peer's that was refused in the call, by its `CSeq`.
-    refused: Option<String>,
+    pub(super) refused: Option<String>,
     /// Where the peer forwards it, the demand does not follow.
-    stays: bool,
+    pub(super) stays: bool,
     /// A certain name or certificate is demanded of its peer, and it is counted in [`BOUND`].
     is_bound: bool,
 }
@@ -92,7 +83,7 @@ impl Watched {
     }
 
     /// It lacks something, and is [to end](look).
-    fn lacks(&mut self, unmet: Unmet) {
+    pub(super) fn lacks(&mut self, unmet: Unmet) {
         if self.unmet.is_none() {
             count(&unmet);
         }
@@ -101,18 +92,18 @@ impl Watched {
 }
 
 /// The calls. One whose dialog has no tag of this side cannot be told from others, and is not among them; pjsip gives each its tag.
-struct Calls {
+pub(super) struct Calls {
     by_tag: BTreeMap<Tag, Watched>,
     tags: BTreeMap<SessionKey, Tag>,
 }
 
 impl Calls {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.by_tag.is_empty()
     }
 
     /// By the tag of this side in the dialog.
-    fn get_mut(&mut self, tag: &Tag) -> Option<&mut Watched> {
+    pub(super) fn get_mut(&mut self, tag: &Tag) -> Option<&mut Watched> {
         self.by_tag.get_mut(tag)
     }
 
@@ -138,176 +129,12 @@ impl Calls {
     }
 }
 
-static CALLS: Mutex<Calls> = Mutex::new(Calls {
+pub(super) static CALLS: Mutex<Calls> = Mutex::new(Calls {
     by_tag: BTreeMap::new(),
     tags: BTreeMap::new(),
 });
 /// How many of them are bound to a name or certificate.
-static BOUND: AtomicUsize = AtomicUsize::new(0);
-/// Calls that were refused since load, by code.
-static REFUSED: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
-
-/// The calls whose channels were [told](tell_all) last, by the unique id of their first channel.
-static TOLD: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
-/// Calls that are refused, go on, and are not tried again meanwhile.
-const TOLD_MAX: usize = 256;
-
-/// A call is refused for this.
-pub fn count(unmet: &Unmet) {
-    *REFUSED.lock().entry(unmet.code()).or_default() += 1;
-}
-
-/// Calls that were refused since load, by code.
-pub fn refused() -> Vec<(&'static str, u64)> {
-    let refused = REFUSED.lock();
-    refused
-        .iter()
-        .map(|(code, count)| (*code, *count))
-        .collect()
-}
-
-fn link(over: Over) -> Link {
-    match over {
-        Over::InClear(name) => Link::InClear(name),
-        Over::Foreign => Link::Foreign,
-        Over::Ours(security) => Link::Ours {
-            // What OpenSSL names otherwise is no version that anybody demands.
-            version: TlsVersion::from_openssl(security.version).unwrap_or(TlsVersion::V1_0),
-            verified: security.verified,
-            presented: security
-                .tls
-                .map_or(Presented::Awaited, |tls| presented(&tls)),
-        },
-    }
-}
-
-fn presented(tls: &TlsInfo) -> Presented {
-    match &tls.peer {
-        None => Presented::Nothing,
-        Some(certificate) => Presented::Certificate {
-            certificate: proof::certificate(certificate),
-            is_verified: tls.faults.is_empty(),
-        },
-    }
-}
-
-fn judge(demand: &Demand, link: &Link, media: &[DescribedMedia]) -> Result<(), Unmet> {
-    demand.judge_signaling(link)?;
-    judge_media(demand, media)
-}
-
-fn judge_media(demand: &Demand, media: &[DescribedMedia]) -> Result<(), Unmet> {
-    media.iter().try_for_each(|line| demand.judge_media(line))
-}
-
-/// Looks at every message before it leaves, and at every description that comes.
-pub struct Gatekeeper;
-
-impl Gate for Gatekeeper {
-    fn may_leave(outgoing: &Outgoing<'_>) -> bool {
-        let octets = outgoing.octets();
-        let mut calls = CALLS.lock();
-        let Some(call) = call_of(&mut calls, octets) else {
-            return true;
-        };
-        let media = message::media(octets);
-        if let Err((endpoint, call_id, unmet)) = may_go(call, octets, |demand| {
-            judge(demand, &link(outgoing.over()), &media)
-        }) {
-            drop(calls);
-            report_unsent(&endpoint, &call_id, &unmet);
-            return false;
-        }
-        if !media.is_empty() && !message::is_an_end(octets) {
-            call.sent = media;
-            if message::is_response(octets) {
-                call.answer.clear();
-            }
-        }
-        true
-    }
-
-    fn come(message: &Incoming<'_>) -> Comes {
-        let mut calls = CALLS.lock();
-        let Some(call) = Tag::new(&message.own_tag()).and_then(|tag| calls.get_mut(&tag)) else {
-            return Comes::Whole;
-        };
-        let octets = message.octets();
-        let status = message.status();
-        let is_offer = status.is_none() && message::may_offer(octets);
-        let media = message::media_of_body(message.body());
-        if !media.is_empty() {
-            call.is_described = true;
-            if !is_offer {
-                call.answer.clone_from(&media);
-            }
-        }
-        if call.demand.is_nothing() {
-            return Comes::Whole;
-        }
-        let judged = match status {
-            Some(status) if redirects(status) => match call.stays {
-                true => Err(Unmet::Forwarded),
-                false => Ok(()),
-            },
-            // It came the way that its request took.
-            Some(_) => judge_media(&call.demand, &media),
-            None if media.is_empty() => Ok(()),
-            None => judge(&call.demand, &link(message.over()), &media),
-        };
-        let Err(unmet) = judged else {
-            return Comes::Whole;
-        };
-        let (endpoint, call_id) = (call.endpoint.clone(), call.call_id.clone());
-        let (is_new, comes, what) = if is_offer {
-            // The call goes on as it was.
-            let which = message::header(octets, "cseq");
-            let is_new = call.refused != which;
-            call.refused = which;
-            let status = status_of(&unmet);
-            (is_new, Comes::Answered(status), "from the peer is refused")
-        } else {
-            let is_new = call.unmet.is_none();
-            call.lacks(unmet.clone());
-            (is_new, Comes::WithoutBody, "from the peer is not heeded")
-        };
-        drop(calls);
-        if is_new {
-            report(&endpoint, "", &call_id, what, &unmet);
-        }
-        comes
-    }
-}
-
-/// How a request is refused that lacks it.
-fn status_of(unmet: &Unmet) -> u16 {
-    if unmet.is_of_media() {
-        NOT_ACCEPTABLE_HERE
-    } else {
-        FORBIDDEN
-    }
-}
-
-/// Whether a message may go to this peer, whose handshake was to come when it was [looked at](Gatekeeper).
-pub fn may_go_to(octets: &[u8], tls: &TlsInfo) -> bool {
-    if BOUND.load(Ordering::Relaxed) == 0 {
-        return true;
-    }
-    let mut calls = CALLS.lock();
-    let Some(call) = call_of(&mut calls, octets) else {
-        return true;
-    };
-    let judged = may_go(call, octets, |demand| {
-        demand.judge_peer(tls.verified_names().as_deref(), &presented(tls))
-    });
-    drop(calls);
-    let Err((endpoint, call_id, unmet)) = judged else {
-        return true;
-    };
-    report_unsent(&endpoint, &call_id, &unmet);
-    false
-}
-
+pub(super) static BOUND: AtomicUsize = AtomicUsize::new(0);
 /// A DTLS handshake has brought keys of this suite for a stream of the channel with this unique id. `false`: nothing of it may go, and
 /// the call is [hung up](look).
 pub fn permits_dtls(channel: &str, suite: Suite) -> bool {
@@ -334,55 +161,6 @@ pub fn permits_dtls(channel: &str, suite: Suite) -> bool {
     let what = "is not sent, and the call is hung up";
     report_of("a stream", &endpoint, "", &call_id, what, &unmet);
     false
-}
-
-/// The call that a message of this side's belongs to.
-fn call_of<'a>(calls: &'a mut Calls, octets: &[u8]) -> Option<&'a mut Watched> {
-    if calls.is_empty() {
-        return None;
-    }
-    calls.get_mut(&message::own_tag(octets)?)
-}
-
-/// Whether a message of a call may go; otherwise the call's endpoint and Call-ID, and what it lacks.
-fn may_go(
-    call: &mut Watched,
-    octets: &[u8],
-    judge: impl FnOnce(&Demand) -> Result<(), Unmet>,
-) -> Result<(), (String, String, Unmet)> {
-    if call.demand.is_nothing() || message::is_an_end(octets) {
-        return Ok(());
-    }
-    judge(&call.demand).map_err(|unmet| {
-        call.lacks(unmet.clone());
-        (call.endpoint.clone(), call.call_id.clone(), unmet)
-    })
-}
-
-fn report_unsent(endpoint: &str, call_id: &str, unmet: &Unmet) {
-    report(endpoint, "", call_id, "is not sent", unmet);
-}
-
-fn report(endpoint: &str, peer: &str, call_id: &str, what: &str, unmet: &Unmet) {
-    report_of("a message", endpoint, peer, call_id, what, unmet);
-}
-
-fn report_of(subject: &str, endpoint: &str, peer: &str, call_id: &str, what: &str, unmet: &Unmet) {
-    let who = Who {
-        peer,
-        endpoint,
-        call_id,
-    };
-    refusals::note(unmet.code(), who, format_args!("{unmet}"));
-    limited::log(
-        Level::Warn,
-        unmet.code(),
-        endpoint,
-        format_args!(
-            "{subject} of a call with endpoint {endpoint} {what} ({}): {unmet}. Call-ID {call_id}",
-            unmet.code()
-        ),
-    );
 }
 
 /// What the configuration demands of the endpoint.
@@ -530,33 +308,6 @@ pub fn ending(session: &Session<'_>) {
     };
     channel.set_cause();
     tell_all(channel, &unmet);
-}
-
-/// Tells every channel of the call: whoever dialled is among them, and what Asterisk knows of a call does not say who.
-pub fn tell_all(channel: Channel<'_>, unmet: &Unmet) {
-    let linked_id = channel.linked_id();
-    {
-        let mut told = TOLD.lock();
-        told.retain(|id| *id != linked_id);
-        if told.len() == TOLD_MAX {
-            told.pop_front();
-        }
-        told.push_back(linked_id.clone());
-    }
-    channel::each_of_call(&linked_id, |channel| super::tell(channel, unmet));
-}
-
-/// A call is tried again, or another way: the reason of an earlier refusal is not its.
-fn take_back_reason(channel: Channel<'_>) {
-    let linked_id = channel.linked_id();
-    let was_told = {
-        let mut told = TOLD.lock();
-        let place = told.iter().position(|id| *id == linked_id);
-        place.and_then(|place| told.remove(place)).is_some()
-    };
-    if was_told {
-        channel::each_of_call(&linked_id, super::take_back_reason);
-    }
 }
 
 /// The session is gone.

@@ -3,7 +3,7 @@
 use log::Level;
 use policy::demand::Unmet;
 
-use super::calls;
+use super::told;
 use crate::ffi::channel::Channel;
 use crate::ffi::elsewhere::Judge;
 use crate::ffi::technology::{Wanted, ask};
@@ -53,7 +53,7 @@ impl Judge for Elsewhere {
                 unmet.code()
             ),
         );
-        calls::count(unmet);
-        calls::tell_all(channel, unmet);
+        told::count(unmet);
+        told::tell_all(channel, unmet);
     }
 }

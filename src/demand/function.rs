@@ -8,7 +8,7 @@ use crate::ffi::channel::Channel;
 use crate::ffi::function::Function;
 use crate::observe::refusals::{self, Who};
 
-use super::calls;
+use super::{calls, told};
 
 /// The function.
 pub struct Require;
@@ -76,7 +76,7 @@ fn refuse_own_leg(channel: Channel<'_>, unmet: &Unmet) {
         channel.name(),
         unmet.code()
     );
-    calls::count(unmet);
+    told::count(unmet);
     super::tell(channel, unmet);
     channel.hang_up();
 }

@@ -9,8 +9,10 @@ mod bridge;
 mod calls;
 mod elsewhere;
 mod function;
+mod gatekeeper;
 mod secure;
 mod together;
+mod told;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,8 +32,10 @@ use crate::ffi::technology::Hook;
 
 pub use calls::{
     answered, answering, ended, ending, ends_in_clear, invited, inviting, is_of_media, look,
-    may_go_to, permits_dtls, refused, restricted,
+    permits_dtls, restricted,
 };
+pub use gatekeeper::may_go_to;
+pub use told::refused;
 
 /// `${CIPHERTRUNK_REASON}`: why the latest call from this channel was refused, as a code.
 const REASON: &std::ffi::CStr = c"CIPHERTRUNK_REASON";
@@ -59,7 +63,7 @@ pub fn register(pjsip: Pjsip) -> Result<Registration, String> {
     elsewhere.look::<elsewhere::Elsewhere>();
     Ok(Registration {
         elsewhere,
-        _gate: gate::register::<calls::Gatekeeper>(pjsip)
+        _gate: gate::register::<gatekeeper::Gatekeeper>(pjsip)
             .ok_or("PJSIP does not take the module that looks at messages")?,
         _together: bridge_technology::register::<together::Judge>()
             .ok_or("Asterisk does not take the technology for bridges that may not be")?,

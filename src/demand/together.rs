@@ -3,7 +3,7 @@
 use log::Level;
 use policy::demand::{Demand, Unmet};
 
-use super::calls;
+use super::{calls, told};
 use crate::ffi::bridge::{Bridge, Together};
 use crate::ffi::channel::Channel;
 use crate::limited;
@@ -102,7 +102,7 @@ fn refuse(by: Channel<'_>, other: Channel<'_>, unmet: &Unmet) {
             unmet.code()
         ),
     );
-    calls::count(unmet);
+    told::count(unmet);
     super::tell(by, unmet);
     super::tell(other, unmet);
     other.hang_up_in_bridge();
