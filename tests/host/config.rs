@@ -59,7 +59,7 @@ fn the_last_good_state_stays(lab: &Lab, user: User) {
     let ours = Asterisk::start(lab, &Setup::ours("ours", OURS).user(user));
     let fastest = ours.status("Kernel");
     for (section, good, bad) in TABLE {
-        let told = ours.log_lines("ciphertrunk.conf: ").len();
+        let told = ours.all_log_lines("ciphertrunk.conf: ").len();
         ours.configure("ciphertrunk.conf", &file(section, bad));
         ours.cli("module reload res_ciphertrunk.so");
         let lines = complaints(&ours, told);
@@ -131,7 +131,7 @@ fn what_is_doubtful_is_a_warning(lab: &Lab, user: User) {
             ours.wait_until(text, |ours| {
                 (ours.log_lines(text).len() == times).then_some(())
             });
-            assert!(ours.log_lines(text)[0].contains("WARNING"));
+            assert!(ours.all_log_lines(text)[0].contains("WARNING"));
         }
         assert_eq!(complaints(&ours, 0).len(), times * expected.len());
         ours.cli(&format!("module reload {MODULE}"));
@@ -162,7 +162,7 @@ fn a_file_of_somebody_else(lab: &Lab, user: User) {
         .expect("root may do that");
     };
     let reload = || ours.cli(&format!("module reload {MODULE}"));
-    let unreadable = || ours.log_lines("ciphertrunk.conf: it cannot be read: ");
+    let unreadable = || ours.all_log_lines("ciphertrunk.conf: it cannot be read: ");
     let wait_for = |times| {
         ours.wait_until("the error", |_| (unreadable().len() == times).then_some(()));
         let line = unreadable().pop().expect("one");

@@ -112,7 +112,7 @@ fn a_call_goes_on_and_then_the_module_can_be_unloaded() {
     assert_eq!(refused.err(), Some(488), "{}", ours.log());
     assert_eq!(ours.count("Refused draining"), 1);
     ours.wait_for_log("reason draining: the module is being drained");
-    let told = ours.log_lines("reason draining").pop().expect("one");
+    let told = ours.all_log_lines("reason draining").pop().expect("one");
     assert!(
         told.contains("of a new call (its peer is not known before it has a channel) refused"),
         "{told}"
@@ -122,7 +122,7 @@ fn a_call_goes_on_and_then_the_module_can_be_unloaded() {
     // The call that was up goes on, both ways, and it keeps the module.
     assert_goes_on(&ours, CARRIER_TONE);
     assert_goes_on(&carrier, OUR_TONE);
-    assert_eq!(ours.log_lines(DONE), [] as [String; 0]);
+    assert_eq!(ours.all_log_lines(DONE), [] as [String; 0]);
     let answer = ours.cli("module unload res_ciphertrunk.so");
     assert!(answer.contains("Unable to unload"), "{answer}");
     assert_eq!(ours.status("SRTP engine"), "ours");
@@ -130,7 +130,7 @@ fn a_call_goes_on_and_then_the_module_can_be_unloaded() {
 
     carrier.cli("channel request hangup all");
     ours.wait_for_log(DONE);
-    assert_eq!(ours.log_lines(DONE).len(), 1);
+    assert_eq!(ours.all_log_lines(DONE).len(), 1);
     unload(&ours);
     assert_eq!(again.options().expect("pjproject is still there"), 200);
 

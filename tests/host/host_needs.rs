@@ -95,7 +95,7 @@ fn a_key_that_may_not_be_read(name: &str, user: User) {
         // What it had is in force, or what it has read again.
         assert_serves(&ours, &mut world.connect());
     };
-    let told = || ours.log_lines("cannot be read: Permission denied");
+    let told = || ours.all_log_lines("cannot be read: Permission denied");
     reload_with(0o600);
     if user == User::Root {
         assert_eq!(told(), [] as [String; 0]);

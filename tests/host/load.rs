@@ -34,7 +34,7 @@ fn assert_is_loaded(ours: &Asterisk<'_>) {
 }
 
 fn assert_no_complaint(ours: &Asterisk<'_>) {
-    let lines = [ours.log_lines("ERROR"), ours.log_lines("WARNING")].concat();
+    let lines = [ours.all_log_lines("ERROR"), ours.all_log_lines("WARNING")].concat();
     assert!(lines.is_empty(), "{lines:#?}");
 }
 

@@ -29,7 +29,7 @@ fn the_engine_is_ours() {
         // By the console too: the second time nothing of the first is left.
         for round in 1..=2 {
             assert_eq!(ours.status("SRTP engine"), "ours");
-            let told = ours.log_lines("Ciphertrunk is the SRTP engine alone");
+            let told = ours.all_log_lines("Ciphertrunk is the SRTP engine alone");
             assert_eq!(told.len(), round, "{told:#?}");
             let reasons = [
                 format!("{not_running} is not running"),
@@ -59,7 +59,10 @@ fn the_engine_is_ours() {
 fn with_it_pjsip_stays_while_we_do() {
     let lab = Lab::new("no_pjsip/with_it");
     let ours = Asterisk::start(&lab, &Setup::ours("ours", OURS));
-    assert!(ours.log_lines("is not running: Ciphertrunk is").is_empty());
+    assert!(
+        ours.all_log_lines("is not running: Ciphertrunk is")
+            .is_empty()
+    );
     let answer = ours.cli("module unload res_pjsip_session.so");
     assert!(answer.contains("Unable to unload"), "{answer}");
     assert!(ours.maps().contains("res_pjsip_session.so"));

@@ -77,7 +77,7 @@ fn call(ours: &Asterisk<'_>, carrier: &Asterisk<'_>) {
 fn another_engine_takes_over(lab: &Lab, user: User) {
     let ours = Asterisk::start(lab, &Setup::ours("ours", OURS).user(user));
     add_module(&ours, "foreign_engine", &[]);
-    let told = || ours.log_lines("another module has made itself Asterisk's SRTP engine");
+    let told = || ours.all_log_lines("another module has made itself Asterisk's SRTP engine");
     for round in 1..=2 {
         load(&ours, "foreign_engine.so");
         ours.wait_until("the watch", |_| (told().len() == round).then_some(()));
@@ -94,7 +94,7 @@ fn another_engine_takes_over(lab: &Lab, user: User) {
     std::thread::sleep(std::time::Duration::from_secs(2));
     unload(lab, &ours);
     assert_eq!(told().len(), 3, "{:#?}", told());
-    let warnings = ours.log_lines("WARNING");
+    let warnings = ours.all_log_lines("WARNING");
     assert!(warnings.is_empty(), "{warnings:#?}");
     assert!(!ours.maps().contains(NAME));
     ours.cli("module unload foreign_engine.so");
@@ -107,7 +107,7 @@ fn encrypted(ours: &Asterisk<'_>, times: usize) {
     ours.wait_until("libsrtp's encryption", |ours| {
         (ours.log_lines("libsrtp encrypts: 182 octets").len() == times).then_some(())
     });
-    let failures = ours.log_lines("libsrtp does not start");
+    let failures = ours.all_log_lines("libsrtp does not start");
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
@@ -183,8 +183,8 @@ fn stock_was_refused_and_we_go(lab: &Lab, user: User) {
             .then_some(())
     });
     load(&ours, "res_srtp.so");
-    let complaints = ours.log_lines("dlclose");
+    let complaints = ours.all_log_lines("dlclose");
     assert!(complaints.is_empty(), "{complaints:#?}");
-    let complaints = ours.log_lines("could not be completely unloaded");
+    let complaints = ours.all_log_lines("could not be completely unloaded");
     assert!(complaints.is_empty(), "{complaints:#?}");
 }

@@ -127,7 +127,7 @@ fn a_transport_that_cannot_be_made_leaves_nothing() {
     let ours = Asterisk::start(&world.lab, &world.setup(""));
     fails(&ours, &world, "pj_grp_lock_add_handler");
     assert_eq!(
-        ours.log_lines("pjsip took no connection").len(),
+        ours.all_log_lines("pjsip took no connection").len(),
         1,
         "{}",
         ours.log()
@@ -178,7 +178,7 @@ fn ask_once(lab: &Lab, context: &SslContext, pause: Duration) -> Result<(), Stri
 
 /// The names under which PJSIP knew the connections so far, in the order in which they came (Asterisk's debug log).
 fn names(ours: &Asterisk<'_>) -> Vec<String> {
-    let lines = ours.log_lines("MONITOR_CREATED");
+    let lines = ours.all_log_lines("MONITOR_CREATED");
     let name = |line: &String| Some(line.split_once("(tls")?.1.split_once(',')?.0.to_owned());
     lines.iter().filter_map(name).collect()
 }
@@ -238,7 +238,12 @@ fn a_dead_connections_timer_cuts_no_other() {
     });
     let asked = asked.into_inner();
     assert!(failed.is_empty(), "{} of {asked}: {failed:?}", failed.len());
-    assert_eq!(ours.log_lines(CUT).len(), 1, "of {asked}: {}", ours.log());
+    assert_eq!(
+        ours.all_log_lines(CUT).len(),
+        1,
+        "of {asked}: {}",
+        ours.log()
+    );
     assert!(ours.count("SIP messages in") >= asked as u64);
 
     let names = names(&ours);

@@ -225,7 +225,7 @@ fn what_is_said_of_an_old_phone() {
     let ours = Asterisk::start(&world.lab, &ours().pjsip(&text).pjsip(PEER));
     assert!(!phone(&world.lab, 5061));
     ours.wait_for_log("TLS from ");
-    let line = ours.log_lines("TLS from ").pop().expect("a line");
+    let line = ours.all_log_lines("TLS from ").pop().expect("a line");
     for part in [
         "transport 'unset'",
         "at the first TLS message",
@@ -318,7 +318,7 @@ fn an_old_certificate() {
             );
         }
         if !is_stock {
-            let lines = asterisk.log_lines("transport 'short_today': ");
+            let lines = asterisk.all_log_lines("transport 'short_today': ");
             assert!(
                 lines.iter().any(|line| line.contains("ERROR")
                     && line.contains("too weak for OpenSSL's security level")

@@ -124,7 +124,7 @@ fn a_touched_certificate_without_allow_reload() {
     reload(&ours);
     ours.wait_for_log("the old certificate stays");
     let line = ours
-        .log_lines("the old certificate stays")
+        .all_log_lines("the old certificate stays")
         .pop()
         .expect("a line");
     assert!(
