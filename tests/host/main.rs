@@ -76,6 +76,7 @@ mod tls_reload;
 mod tls_sipp;
 mod tls_soak;
 mod tls_torture;
+mod tls_words;
 mod tls_world;
 mod unload;
 mod vicidial;

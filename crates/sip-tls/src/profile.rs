@@ -9,10 +9,9 @@ use std::sync::{Arc, LazyLock};
 use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
-use openssl::hash::{MessageDigest, hash};
 use openssl::nid::Nid;
 use openssl::ssl::{
-    Ssl, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslMode, SslOptions,
+    Ssl, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslMode, SslOptions, SslRef,
     SslSessionCacheMode, SslVerifyMode, SslVersion,
 };
 use openssl::stack::Stack;
@@ -25,7 +24,10 @@ use crate::cipher::CipherLists;
 use crate::error::{ConfigOption, Fault, ProfileError, Warning};
 use crate::method::Method;
 use crate::ossl_ext::{is_too_weak, set_max_cert_list};
+use crate::ossl_tickets::set_ticket_keys;
 use crate::pem;
+use crate::sessions::{Server, Sessions};
+use crate::tickets::TicketKeys;
 use crate::unreadable::Unreadable;
 use crate::verify::{PeerName, Verifier};
 
@@ -52,6 +54,8 @@ pub const MAX_CERTIFICATES: usize = 32 * 1024;
 /// A transport's TLS options, by PJSIP's words.
 #[derive(Clone, Default)]
 pub struct ProfileConfig {
+    /// Whose it is: sessions of profiles with different names are not resumed in each other, also where they have the same ticket keys.
+    pub name: String,
     /// Our certificate in PEM form, followed by its chain.
     pub cert_file: Option<PathBuf>,
     /// Its key; without it the key is looked for in `cert_file`.
@@ -74,6 +78,8 @@ pub struct ProfileConfig {
     pub require_client_cert: bool,
     /// `*.example.com` in a server's certificate stands for `sip.example.com`.
     pub allow_wildcard_certs: bool,
+    /// The keys of session tickets; without it they are made, and change by themselves.
+    pub ticket_keys: Option<PathBuf>,
     /// Where the sessions' keys go. Off unless set.
     pub key_log: Option<KeyLog>,
 }
@@ -92,6 +98,8 @@ impl fmt::Debug for ProfileConfig {
             .field("verify_client", &self.verify_client)
             .field("require_client_cert", &self.require_client_cert)
             .field("allow_wildcard_certs", &self.allow_wildcard_certs)
+            .field("name", &self.name)
+            .field("ticket_keys", &self.ticket_keys)
             .field("key_log", &self.key_log.is_some())
             .finish()
     }
@@ -109,6 +117,7 @@ pub struct Profile {
     logs_keys: bool,
     method: Method,
     own: Option<Arc<CertInfo>>,
+    sessions: Arc<Sessions>,
 }
 
 impl fmt::Debug for Profile {
@@ -171,9 +180,14 @@ impl Profile {
         if config.require_client_cert {
             mode |= SslVerifyMode::FAIL_IF_NO_PEER_CERT;
         }
-        // A session must not be resumed under another profile. Each profile has its own ticket keys already.
-        let context_id = hash(MessageDigest::sha256(), format!("{config:?}").as_bytes())?;
-        server.set_session_id_context(&context_id)?;
+        // A session must not be resumed under another profile, nor where others are trusted.
+        server.set_session_id_context(&config.trust())?;
+        set_ticket_keys(
+            &mut server,
+            TicketKeys::load(config.ticket_keys.as_deref())?,
+        )?;
+        let sessions = Arc::<Sessions>::default();
+        sessions.keep_of(&mut client);
 
         warnings.extend(questions(config, chain.first(), &trusted)?);
         let own = chain
@@ -190,6 +204,7 @@ impl Profile {
             logs_keys: config.key_log.is_some(),
             method: config.method,
             own: own.map(Arc::new),
+            sessions,
         };
         Ok((profile, warnings))
     }
@@ -245,6 +260,7 @@ impl Profile {
             // A name that cannot be sent (over 255 bytes) is not: the certificate decides.
             let _ = ssl.set_hostname(host);
         }
+        self.sessions.offer(&mut ssl, Server::new(remote, &name));
         let verifier = Arc::new(Verifier::new(
             self.verify_server,
             Some(name),
@@ -253,6 +269,11 @@ impl Profile {
         set_verifier(&mut ssl, SslVerifyMode::PEER, Arc::clone(&verifier));
         ssl.set_connect_state();
         Ok((ssl, verifier))
+    }
+
+    /// The handshake of a connection that we made is done.
+    pub(crate) fn connected(&self, ssl: &SslRef) {
+        self.sessions.done(ssl);
     }
 
     /// Has the connection's keys be known as its, if they are asked for.

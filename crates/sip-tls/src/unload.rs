@@ -10,8 +10,11 @@ use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContext, SslMethod};
 use openssl_sys as ffi;
 
+use crate::ossl_tickets::set_ticket_keys;
 use crate::profile;
+use crate::sessions::{Server, Sessions, set_server};
 use crate::sync::Mutex;
+use crate::tickets::TicketKeys;
 
 // From openssl/crypto.h; openssl-sys has only the first of the pair.
 unsafe extern "C" {
@@ -25,9 +28,9 @@ const CLASS_SSL_CTX: c_int = 1;
 /// The "ex data" indexes of libssl that belong to this library, by class.
 static OURS: LazyLock<Mutex<Vec<(c_int, c_int)>>> = LazyLock::new(Mutex::default);
 
-/// How many indexes this crate makes the `openssl` crate register for each class: the session context, the verify callback and
-/// the owner of the keys of an SSL, the key log callback of an SSL_CTX.
-const EXPECTED: [(c_int, c_int); 2] = [(CLASS_SSL, 3), (CLASS_SSL_CTX, 1)];
+/// How many indexes this crate makes the `openssl` crate register for each class: the session context, the verify callback, the owner of
+/// the keys and the server of an SSL; the callbacks for the key log and for sessions, and the ticket keys of an SSL_CTX.
+const EXPECTED: [(c_int, c_int); 2] = [(CLASS_SSL, 4), (CLASS_SSL_CTX, 3)];
 
 /// What [`acquire`] could not do.
 #[derive(Debug)]
@@ -91,6 +94,10 @@ fn marker(class: c_int) -> c_int {
 fn touch() -> Result<(), ErrorStack> {
     let mut context = SslContext::builder(SslMethod::tls())?;
     profile::set_key_log(&mut context, std::sync::Arc::new(|_, _| {}));
+    std::sync::Arc::<Sessions>::default().keep_of(&mut context);
+    if let Ok(keys) = TicketKeys::load(None) {
+        set_ticket_keys(&mut context, keys)?;
+    }
     let mut ssl = Ssl::new(&context.build())?;
     profile::set_verifier(
         &mut ssl,
@@ -100,5 +107,7 @@ fn touch() -> Result<(), ErrorStack> {
     let remote = std::net::SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, 0));
     let wanted = None;
     profile::set_key_owner(&mut ssl, profile::KeyOwner { remote, wanted });
+    let name = crate::verify::PeerName::Ip(remote.ip());
+    set_server(&mut ssl, Server::new(remote, &name));
     Ok(())
 }
