@@ -182,6 +182,10 @@ test: PREREQS += gnutls-bin libnss3-tools python3
 test: test-module module
 	@RUST_TEST_THREADS=3 CARGO="$(CARGO)" tests/run.sh --workspace $(BATCH)
 
+# 200 renewals of a certificate under 50 calls and 500 connections: five minutes.
+soak-reload: test-module module
+	@SOAK_RELOAD=1 $(CARGO) test --test host -- --nocapture tls_swaps
+
 # Ten minutes of Asterisk as VICIdial runs it: a generated configuration, a reload after each edit, phones, long calls, bursts.
 VICIDIAL_SECONDS ?= 600
 
