@@ -19,7 +19,7 @@ CHECK := build/ciphertrunk-check
 PREREQS := mmdebstrap debian-archive-keyring util-linux \
 	dpkg-dev xz-utils patch libsrtp2-dev
 
-.PHONY: all prereqs root headers module matrix test-module demo test test-host test-16 test-vicidial bench bench-calls fuzz miri check clean
+.PHONY: all prereqs root headers module matrix test-module demo test soak-reload test-host test-16 test-vicidial bench bench-calls fuzz miri check clean
 
 # The module: build/res_ciphertrunk.so.
 all: module

@@ -18,6 +18,7 @@ mod words;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::ffi::guard::guard;
 use crate::ffi::pjsip::servant::in_sip_thread;
 use crate::ffi::pjsip::sorcery::{self, Observing};
 use crate::ffi::pjsip::transport;
@@ -79,7 +80,7 @@ pub fn start() -> Result<Tls, String> {
 fn watch_files(watcher: Watcher, adopter: &Arc<Adopter>) -> std::io::Result<Thread> {
     let adopter = Arc::clone(adopter);
     thread::spawn("ciphertrunk files", move || {
-        if let Err(error) = watcher.run(|| adopter.renew_files()) {
+        if let Err(error) = watcher.run(|| guard((), || adopter.renew_files())) {
             log::error!("the TLS transports' files are not watched any more: {error}");
         }
     })

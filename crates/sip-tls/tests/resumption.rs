@@ -3,48 +3,17 @@
 mod common;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use common::tool::{Tool, s_server};
 use common::*;
 use openssl::ssl::{Ssl, SslContext, SslFiletype, SslMethod, SslStream, SslVersion};
 use sip_tls::verify::PeerName;
 use sip_tls::*;
-
-/// A running `openssl`, which ends with it.
-struct OpenSsl(Child);
-
-impl OpenSsl {
-    fn start(args: &[&str]) -> Self {
-        let mut command = Command::new("openssl");
-        command.args(args).stdin(Stdio::piped());
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
-        OpenSsl(command.spawn().expect("openssl"))
-    }
-
-    /// The next line of what it says that begins so.
-    fn line(&mut self, out: &mut impl BufRead, begin: &[&str]) -> String {
-        let mut line = String::new();
-        while out.read_line(&mut line).expect("text") > 0 {
-            if begin.iter().any(|begin| line.starts_with(begin)) {
-                return line;
-            }
-            line.clear();
-        }
-        panic!("it said none of {begin:?}");
-    }
-}
-
-impl Drop for OpenSsl {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// Connects with `openssl s_client`, asks something and keeps the session. `true`: it was resumed.
 fn resumes(address: SocketAddr, version: &str, session: &Path, is_first: bool) -> bool {
@@ -60,16 +29,12 @@ fn resumes(address: SocketAddr, version: &str, session: &Path, is_first: bool) -
     if !is_first {
         args.extend(["-sess_in", session]);
     }
-    let mut client = OpenSsl::start(&args);
-    let mut out = BufReader::new(client.0.stdout.take().unwrap());
-    let how = client.line(&mut out, &["New, TLSv1", "Reused, TLSv1"]);
-    let stdin = client.0.stdin.as_mut().unwrap();
-    stdin.write_all(OPTIONS).unwrap();
-    stdin.flush().unwrap();
-    client.line(&mut out, &["SIP/2.0 200"]);
-    client.0.stdin.as_mut().unwrap().write_all(b"Q\n").unwrap();
-    client.0.wait().unwrap();
-    how.starts_with("Reused")
+    let mut client = Tool::run(&args);
+    let how = client.hear(", TLSv1");
+    client.say(OPTIONS);
+    // The session is written when the ticket has come, which is before that.
+    client.hear("SIP/2.0 200");
+    how.contains("Reused, TLSv1")
 }
 
 fn answering() -> Engine {
@@ -233,37 +198,13 @@ fn a_clients_certificate_that_has_expired() {
     }
 }
 
-/// A server that is `openssl s_server`.
-struct Server {
-    address: SocketAddr,
-    _process: OpenSsl,
-}
-
-impl Server {
-    fn start(own: &ProfileConfig, version: &str) -> Self {
-        let path = |path: &Option<PathBuf>| path.clone().unwrap().to_str().unwrap().to_owned();
-        let (cert, key) = (path(&own.cert_file), path(&own.priv_key_file));
-        let args = [
-            "s_server",
-            "-accept",
-            "127.0.0.1:0",
-            "-cert",
-            &cert,
-            "-key",
-            &key,
-            version,
-        ];
-        let mut process = OpenSsl::start(&args);
-        let mut out = BufReader::new(process.0.stdout.take().unwrap());
-        let line = process.line(&mut out, &["ACCEPT 127"]);
-        let address = line["ACCEPT ".len()..].trim().parse().unwrap();
-        // What else it says.
-        std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-        Server {
-            address,
-            _process: process,
-        }
-    }
+/// `openssl s_server` with this certificate.
+fn server(own: &ProfileConfig, version: &str) -> (Tool, SocketAddr) {
+    let (cert, key) = (
+        own.cert_file.as_ref().unwrap(),
+        own.priv_key_file.as_ref().unwrap(),
+    );
+    s_server(cert, key, &[version])
 }
 
 /// Connects to `remote` and closes. `true`: a session was resumed.
@@ -291,9 +232,9 @@ fn with_servers() {
     });
     let engine = Engine::new();
     for version in ["-tls1_2", "-tls1_3"] {
-        let server = Server::start(&good, version);
+        let (_server, at) = server(&good, version);
         let profile = load(&pki.client());
-        let (at, name) = (server.address, "sip.example.com");
+        let name = "sip.example.com";
         assert!(!resumes_with(&engine, &profile, at, name), "{version}");
         // The ticket of TLS 1.3 comes behind the handshake.
         let end = Instant::now() + PATIENCE;
@@ -303,8 +244,8 @@ fn with_servers() {
         // Another name, another profile, another server.
         assert!(!resumes_with(&engine, &profile, at, "sip2.example.com"));
         assert!(!resumes_with(&engine, &load(&pki.client()), at, name));
-        let other = Server::start(&good, version);
-        assert!(!resumes_with(&engine, &profile, other.address, name));
+        let (_other, elsewhere) = server(&good, version);
+        assert!(!resumes_with(&engine, &profile, elsewhere, name));
     }
     // A server whose certificate has expired, which nobody minds, is not resumed.
     let expired = Spec {
@@ -317,9 +258,9 @@ fn with_servers() {
         ..pki.client()
     });
     for (spec, resumed) in [(Spec::default(), true), (expired, false)] {
-        let server = Server::start(&pki.server(&spec), "-tls1_2");
+        let (_server, at) = server(&pki.server(&spec), "-tls1_2");
         for wanted in [false, resumed, resumed] {
-            let found = resumes_with(&engine, &profile, server.address, "sip.example.com");
+            let found = resumes_with(&engine, &profile, at, "sip.example.com");
             assert_eq!(found, wanted);
         }
     }

@@ -3,15 +3,17 @@
 use std::sync::atomic::Ordering;
 
 use crate::config;
+use crate::ffi::pjsip::servant::in_sip_thread;
+use crate::ffi::pjsip::transport_state::TransportState;
 
-use super::{Adopter, Inputs, TlsTransport, options};
+use super::{Adopter, Inputs, TlsTransport, options, words};
 
 impl Adopter {
     /// Looks whether files of our transports have changed, and puts what they hold in force for new connections. A file that is bad keeps
     /// the old profile, and is told once: again when it has changed again.
     pub fn renew_files(&self) {
         // No transport changes hands meanwhile.
-        let _changing = self.changing.lock();
+        let changing = self.changing.lock();
         if !config::current().watch_files {
             return;
         }
@@ -21,6 +23,7 @@ impl Adopter {
             each.map(|(name, it)| (name.clone(), it.wanted.clone(), it.tried.clone()))
                 .collect()
         };
+        let mut late = Vec::new();
         for (name, wanted, tried) in all {
             // A wrong word is not mended by a file.
             let Some(inputs) = options::inputs(&wanted) else {
@@ -29,7 +32,9 @@ impl Adopter {
             if tried.as_ref() == Some(&inputs) {
                 continue;
             }
-            self.renew_from(&name, wanted, inputs);
+            if self.renew_from(&name, &wanted, inputs) {
+                late.push(wanted);
+            }
         }
         let is_whole = {
             let adopted = self.adopted.lock();
@@ -41,19 +46,30 @@ impl Adopter {
             self.failed.store(false, Ordering::Relaxed);
         }
         self.watch_files();
+        drop(changing);
+        // The words of a reload are in force only now, for a file was missing.
+        for transport in late {
+            in_sip_thread(|thread| {
+                if let Some(state) = TransportState::of(thread, &transport.name) {
+                    state.set_verification(&transport);
+                }
+            });
+        }
     }
 
-    fn renew_from(&self, name: &str, wanted: TlsTransport, inputs: Inputs) {
+    /// `true`: its words have changed too.
+    fn renew_from(&self, name: &str, wanted: &TlsTransport, inputs: Inputs) -> bool {
         // Not under the lock: it reads files.
-        let loaded = options::profile(&wanted, true);
+        let loaded = options::profile(wanted, true);
         let mut all = self.adopted.lock();
         let Some(adopted) = all.get_mut(name) else {
-            return;
+            return false;
         };
         match loaded {
             Ok(loaded) => {
                 adopted.renew(loaded);
-                adopted.transport = wanted;
+                let changed = words::changed(&adopted.transport, wanted);
+                adopted.transport = wanted.clone();
                 let profile = adopted.endpoint.state.lock().profile.clone();
                 drop(all);
                 let certificate = profile.own_certificate();
@@ -64,6 +80,7 @@ impl Adopter {
                 log::info!(
                     "transport '{name}': its files have changed and are in force for new connections{certificate}"
                 );
+                !changed.is_empty()
             }
             Err(reason) => {
                 adopted.tried = Some(inputs);
@@ -73,6 +90,7 @@ impl Adopter {
                 drop(all);
                 self.failed.store(true, Ordering::Relaxed);
                 log::error!("transport '{name}': {warning}, until the file changes again");
+                false
             }
         }
     }
