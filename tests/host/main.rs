@@ -16,6 +16,7 @@ mod drain;
 mod dtls;
 mod engine;
 mod fail_closed;
+mod fips;
 mod host_needs;
 mod identity;
 mod keylog;

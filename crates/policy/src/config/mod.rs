@@ -43,6 +43,8 @@ pub struct Section {
 pub struct Config {
     /// `[general] kernel`: the packet-crypto kernels that new sessions use.
     pub kernels: &'static Kernels,
+    /// `[general] fips`: nothing but OpenSSL encrypts, under a FIPS provider.
+    pub fips: bool,
     /// `[general] cdr`: each leg's facts go into the CDR.
     pub cdr: bool,
     /// `[general] cel`: each leg's facts become a CEL event.
@@ -75,6 +77,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             kernels: packet_crypto::kernels(),
+            fips: false,
             cdr: false,
             cel: false,
             keylog: true,

@@ -107,6 +107,9 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
             }),
         }
     }
+    if config.fips {
+        problems.extend(validated(&mut config, sections));
+    }
     let lines = sections.iter().flat_map(|section| {
         let name = &section.name;
         section
@@ -122,12 +125,24 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
     }
 }
 
+/// The name of OpenSSL's kernel.
+const VALIDATED: &str = "system";
+
 /// What is in force where there was no good state before this file, which has these problems: the defaults, with what it demands. A
 /// section of an endpoint in which something is wrong may have demanded anything: nothing meets it.
 pub fn fallback(sections: &[Section], problems: &[Problem]) -> Config {
     let mut config = Config::default();
     let is_of_endpoint =
         |section: &&Section| !matches!(section.name.as_str(), "general" | "srtp" | "tls");
+    // What cannot be read of it is not "no".
+    let is_not_no = |line: &Variable| line.name == "fips" && boolean(&line.value) != Ok(false);
+    if sections
+        .iter()
+        .any(|section| section.name == "general" && section.variables.iter().any(is_not_no))
+    {
+        config.fips = true;
+        config.kernels = by_openssl();
+    }
     for section in sections.iter().filter(is_of_endpoint) {
         let reason = problems
             .iter()
@@ -172,10 +187,15 @@ fn each(
 fn set_general(config: &mut Config, variable: &Variable) -> Result<(), String> {
     match variable.name.as_str() {
         "kernel" => config.kernels = kernel(&variable.value)?,
+        "fips" => config.fips = boolean(&variable.value)?,
         "cdr" => config.cdr = boolean(&variable.value)?,
         "cel" => config.cel = boolean(&variable.value)?,
         "keylog" => config.keylog = boolean(&variable.value)?,
-        _ => return Err("there is no such option; there are: kernel, cdr, cel, keylog".to_owned()),
+        _ => {
+            return Err(
+                "there is no such option; there are: kernel, fips, cdr, cel, keylog".to_owned(),
+            );
+        }
     }
     Ok(())
 }
@@ -302,6 +322,31 @@ fn kernel(value: &str) -> Result<&'static Kernels, String> {
             "'{value}' is not a kernel that this machine can run; there are: auto, {}",
             usable.join(", ")
         )
+    })
+}
+
+/// The kernel that is OpenSSL's: every machine has it.
+fn by_openssl() -> &'static Kernels {
+    Kernels::by_name(VALIDATED).expect("the feature `system` of packet-crypto is on")
+}
+
+/// The kernels of `fips = yes`. A line that asks for others is a problem.
+fn validated(config: &mut Config, sections: &[Section]) -> Option<Problem> {
+    config.kernels = by_openssl();
+    let mut general = sections
+        .iter()
+        .filter(|section| section.name == "general")
+        .flat_map(|section| &section.variables);
+    let line = general
+        .find(|line| line.name == "kernel" && !matches!(line.value.as_str(), "auto" | VALIDATED))?;
+    Some(Problem {
+        section: "general".to_owned(),
+        line: Some(line.line),
+        option: Some("kernel".to_owned()),
+        reason: format!(
+            "fips = yes has packets encrypted by the kernel {VALIDATED} alone, and not by '{}'",
+            line.value
+        ),
     })
 }
 
