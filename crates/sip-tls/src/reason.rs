@@ -176,6 +176,8 @@ codes! {
     CertInvalid = "cert-invalid", Verify, Theirs, "its certificate or chain is not valid", "have it install the chain that its CA gave it";
     /// Another name.
     CertName = "cert-name", Name, Either, "its certificate is for another name than the one we asked for", "configure the name in the certificate, or have the certificate cover this name";
+    /// Not pinned.
+    CertPin = "cert-pin", Verify, Either, "its certificate is none of those that pin in its profile names", "compare the SHA-256 of its certificate or key with pin, and ask the peer whether it has a new one";
     /// Alert unknown_ca.
     PeerUnknownCa = "peer-unknown-ca", Certificate, Either, "it does not trust our certificate", "add our CA there, or install a certificate here that it trusts";
     /// Alert certificate_expired.
@@ -240,6 +242,8 @@ codes! {
     ListenerClosed = "listener-closed", Handshake, Nobody, "the listener was closed during the handshake", "";
     /// The profile has no certificate to accept connections with.
     NoCertificateHere = "no-certificate-here", Certificate, Ours, "there is no certificate to accept connections with", "set cert_file";
+    /// The profile that is chosen for the peer could not be loaded.
+    NoProfile = "profile-not-loaded", Hello, Ours, "its profile in ciphertrunk.conf could not be loaded, and it has no other", "the log and ciphertrunk show transports say what is wrong with it";
 }
 
 /// Why a connection failed or ended. `Display` makes the sentence for the log.
@@ -355,6 +359,7 @@ impl From<CertFault> for Reason {
             CertFault::Revoked => Code::CertRevoked,
             CertFault::Weak => Code::CertWeak,
             CertFault::NameMismatch => Code::CertName,
+            CertFault::NotPinned => Code::CertPin,
             CertFault::InvalidFormat
             | CertFault::IssuerMismatch
             | CertFault::Crl
