@@ -191,7 +191,7 @@ codes! {
     /// Alert handshake_failure, insufficient_security.
     PeerHandshakeFailure = "peer-handshake-failure", Hello, Either, "it found nothing both sides allow, or demands a client certificate", "compare cipher here with its settings";
     /// Alert protocol_version, inappropriate_fallback.
-    PeerVersion = "peer-version", Hello, Either, "it does not speak a TLS version that we allow", "compare method here with its setting (one that speaks TLS 1.0 or 1.1 alone takes method = tlsv1)";
+    PeerVersion = "peer-version", Hello, Either, "it does not speak a TLS version that we allow", "compare method here with its setting (one that speaks TLS 1.0 or 1.1 alone takes a profile with min_version = tls1.0)";
     /// Alert unrecognized_name.
     PeerUnknownName = "peer-unknown-name", Hello, Ours, "it does not know the server name that we asked for", "give the name that it is known by in the contact or outbound_proxy";
     /// Alert access_denied.
@@ -307,12 +307,12 @@ pub struct HelloVersion {
 }
 
 impl HelloVersion {
-    /// Its name, and the word of `method` that allows it.
+    /// Its name, and the word of `min_version` that allows it.
     fn words(self) -> Option<(&'static str, &'static str)> {
         Some(match i32::from(self.number) {
-            ffi::TLS1_VERSION => ("TLS 1.0", "tlsv1"),
-            ffi::TLS1_1_VERSION => ("TLS 1.1", "tlsv1_1"),
-            ffi::TLS1_2_VERSION => ("TLS 1.2", "tlsv1_2"),
+            ffi::TLS1_VERSION => ("TLS 1.0", "tls1.0"),
+            ffi::TLS1_1_VERSION => ("TLS 1.1", "tls1.1"),
+            ffi::TLS1_2_VERSION => ("TLS 1.2", "tls1.2"),
             _ => return None,
         })
     }
@@ -489,8 +489,10 @@ impl fmt::Display for Reason {
                 };
                 write!(
                     f,
-                    "{what} {version}, and method and cipher here allow none so old; to update there, or to give a transport of its own here \
-                     with method = {word}, whose peers are protected less well"
+                    "{what} {version}, and method and cipher here allow none so old; to update there, or to let it in here by a profile of \
+                     its own, which protects it less well: a section in ciphertrunk.conf with type = tls, match = its {} and \
+                     min_version = {word}",
+                    if hello.from_client { "address" } else { "name" }
                 )?;
                 change = "";
             }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A section of `name = value` lines; they begin at line 2.
-fn section(name: &str, lines: &[&str]) -> Section {
+pub(super) fn section(name: &str, lines: &[&str]) -> Section {
     let variables = lines.iter().zip(2..).map(|(text, line)| {
         let (name, value) = text.split_once('=').expect("name = value");
         Variable {
