@@ -221,7 +221,10 @@ fn a_server_that_is_too_old() {
     assert!(accept().is_err());
     let reason = engine.failed();
     assert_eq!(reason.code, Code::PeerVersion, "{reason}");
-    assert!(reason.to_string().contains("min_version = tls1.0"), "{reason}");
+    assert!(
+        reason.to_string().contains("min_version = tls1.0"),
+        "{reason}"
+    );
 
     let _conn = engine.connect(address, "sip.example.com", &pki.client());
     let (mut tcp, _) = listener.accept().unwrap();

@@ -30,6 +30,7 @@ pub struct TlsProfile {
     pub selectors: Selectors,
     /// What is wrong with it, where it is in force all the same: its peers get no connection.
     pub broken: Option<String>,
+    lines: Vec<(String, String)>,
     cert_files: Vec<PathBuf>,
     priv_key_files: Vec<PathBuf>,
     password: Option<Password>,
@@ -66,6 +67,11 @@ impl TlsProfile {
             name: section.name.clone(),
             ..Self::default()
         };
+        let lines = section.variables.iter();
+        profile.lines = lines
+            .filter(|it| it.name != "password")
+            .map(|it| (it.name.clone(), it.value.clone()))
+            .collect();
         let before = problems.len();
         each(section, problems, |variable| profile.set(variable));
         if problems.len() == before
@@ -246,6 +252,12 @@ impl TlsProfile {
         config.verify_names.clone_from(&self.verify_names);
         config.pins.clone_from(&self.pins);
         config
+    }
+
+    /// The lines of the section, for a list: option and value. A password is not among them.
+    pub fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        let lines = self.lines.iter();
+        lines.map(|(option, value)| (option.as_str(), value.as_str()))
     }
 
     /// A selector that another profile has too, and the option with it.
