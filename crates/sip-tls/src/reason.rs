@@ -149,7 +149,7 @@ codes! {
     /// A server without RFC 5746.
     NoSecureRenegotiation = "no-secure-renegotiation", Hello, Theirs, "it has no secure renegotiation (RFC 5746), without which others can put their words before ours on the connection", "its TLS software is of before 2010, or has that extension switched off: to update or switch on there";
     /// No cipher in common, or none that fits our certificate.
-    NoSharedCipher = "no-shared-cipher", Hello, Either, "there is no cipher that both sides allow", "compare cipher and the certificate's key type here with its settings";
+    NoSharedCipher = "no-shared-cipher", Hello, Either, "there is no cipher that both sides allow", "compare cipher and the certificate's key type here with its settings (one that knows static RSA or CBC with SHA-1 alone takes cipher in a profile of its own: type = tls in ciphertrunk.conf)";
     /// No key exchange group or signature algorithm in common.
     NoSharedAlgorithm = "no-shared-algorithm", Hello, Either, "there is no key exchange group or signature algorithm that both sides allow", "have its software updated, or give our transport a certificate of a kind that it knows (RSA 2048, P-256)";
     /// The peer's key exchange is too weak for our security level.
@@ -189,7 +189,7 @@ codes! {
     /// Alert certificate_required.
     PeerWantsCertificate = "peer-wants-certificate", Certificate, Ours, "it demands a client certificate", "set cert_file and priv_key_file";
     /// Alert handshake_failure, insufficient_security.
-    PeerHandshakeFailure = "peer-handshake-failure", Hello, Either, "it found nothing both sides allow, or demands a client certificate", "compare cipher here with its settings";
+    PeerHandshakeFailure = "peer-handshake-failure", Hello, Either, "it found nothing both sides allow, or demands a client certificate", "compare cipher here with its settings (static RSA and CBC with SHA-1 are offered by a profile with cipher alone)";
     /// Alert protocol_version, inappropriate_fallback.
     PeerVersion = "peer-version", Hello, Either, "it does not speak a TLS version that we allow", "compare method here with its setting (one that speaks TLS 1.0 or 1.1 alone takes a profile with min_version = tls1.0)";
     /// Alert unrecognized_name.

@@ -313,8 +313,8 @@ fn the_certificate_of_an_endpoint() {
         ],
     )
     .expect("it is good");
-    assert!(config.demand_of("carrier").is_of_identity());
-    assert!(!config.demand_of("phone").is_of_identity());
+    assert!(config.demand_of("carrier").is_of_handshake());
+    assert!(!config.demand_of("phone").is_of_handshake());
     let line = |value: &str| {
         let problems = read("carrier", &["type = endpoint", value]).expect_err(value);
         assert_eq!(problems.len(), 1, "{value}");
