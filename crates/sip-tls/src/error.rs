@@ -246,7 +246,7 @@ impl fmt::Display for Warning {
             Warning::SslIsGone => "method: OpenSSL has no SSL 2 and 3 any more; TLS 1.2 and 1.3 are used (for a phone that speaks TLS 1.0 alone: tlsv1)",
             Warning::OldTls => {
                 "method: old TLS (1.0 or 1.1) is allowed, which is broken, and for it weak keys and SHA-1 are accepted from all peers of this \
-                 transport (OpenSSL's security level 0); give old phones a transport of their own"
+                 transport or profile (OpenSSL's security level 0); give old phones a profile of their own (type = tls in ciphertrunk.conf)"
             }
             Warning::OldTlsBarred(level) => {
                 return write!(
