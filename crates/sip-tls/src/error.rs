@@ -251,7 +251,7 @@ impl fmt::Display for Warning {
             Warning::OldTlsBarred(level) => {
                 return write!(
                     f,
-                    "method asks for TLS 1.0 or 1.1, which '@SECLEVEL={level}' in cipher bars; leave it out, or write '@SECLEVEL=0'"
+                    "method asks for TLS 1.0 or 1.1, which '@SECLEVEL={level}' in cipher (security_level in a profile) bars; leave it out, or make it 0"
                 );
             }
             Warning::LevelZero => {

@@ -787,6 +787,91 @@ fn the_peers_of_a_profile_that_is_not_loaded_get_no_other() {
     assert!(visit(HERE, listener.address(), None, |_| {}).is_some());
 }
 
+/// A certificate that says where its issuer is to be had, signed by the CA.
+fn of_public_ca(pki: &Pki) -> PathBuf {
+    let dir = pki.dir.path();
+    let out = dir.join("public.pem");
+    let conf = pki.dir.write(
+        "public.cnf",
+        b"[req]\ndistinguished_name=d\nx509_extensions=e\n[d]\n[e]\nauthorityInfoAccess=caIssuers;URI:http://ca.example/i.der\n",
+    );
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-subj", "/CN=x", "-newkey", "ec", "-nodes"])
+        .args(["-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2"])
+        .arg("-config")
+        .arg(conf)
+        .arg("-CA")
+        .arg(dir.join("ca.pem"))
+        .arg("-CAkey")
+        .arg(dir.join("ca.key"))
+        .arg("-keyout")
+        .arg(dir.join("public.key"))
+        .arg("-out")
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    out
+}
+
+/// A chain with a gap is told of, and one that is whole, or a private CA's, is not.
+#[test]
+fn chains_with_a_gap() {
+    let pki = Pki::new();
+    let alone = of_public_ca(&pki);
+    let own = std::fs::read(&alone).unwrap();
+    let stranger = Cert::ca("Stranger");
+    let file = |name: &str, more: &[u8]| pki.dir.write(name, &[&own[..], more].concat());
+    let whole = file("whole.pem", &pki.ca.pem());
+    let broken = file("broken-chain.pem", &stranger.pem());
+    let told = |cert_file: &Path, trusted: bool| {
+        let config = ProfileConfig {
+            cert_file: Some(cert_file.to_owned()),
+            priv_key_file: Some(pki.dir.path().join("public.key")),
+            ca_list_file: trusted.then(|| pki.ca_file.clone()),
+            ..ProfileConfig::default()
+        };
+        Profile::load(&config).unwrap().1
+    };
+    let name = |file: &Path| file.display().to_string();
+    assert_eq!(told(&whole, false), []);
+    assert_eq!(told(&alone, true), []);
+    assert_eq!(told(&alone, false), [Warning::ChainAlone(name(&alone))]);
+    assert_eq!(told(&broken, false), [Warning::ChainBroken(name(&broken))]);
+    // A private CA's, which says nothing of where it is.
+    assert_eq!(Profile::load(&pki.server(&Spec::default())).unwrap().1, []);
+}
+
+/// One that knows no elliptic curves gets a group that fits our key, and one whose only suite is not there gets none.
+#[test]
+fn a_client_that_knows_diffie_hellman_alone() {
+    let pki = Pki::new();
+    let own = pki.server(&Spec {
+        rsa: true,
+        ..Spec::default()
+    });
+    let engine = Engine::new();
+    let listener = listen(&engine, with(&own, Vec::new()));
+    let with_cipher = |cipher: &'static str| {
+        move |context: &mut SslContextBuilder| {
+            context
+                .set_max_proto_version(Some(SslVersion::TLS1_2))
+                .unwrap();
+            context.set_cipher_list(cipher).unwrap();
+        }
+    };
+    let dhe = with_cipher("DHE-RSA-AES128-GCM-SHA256");
+    assert!(visit(HERE, listener.address(), None, dhe).is_some());
+    assert_eq!(engine.accepted().1.cipher, "DHE-RSA-AES128-GCM-SHA256");
+    let sha1 = with_cipher("DHE-RSA-AES128-SHA");
+    assert!(visit(HERE, listener.address(), None, sha1).is_none());
+    assert_eq!(engine.refused().code, Code::NoSharedCipher);
+}
+
 /// Each mistake by its option.
 #[test]
 fn mistakes() {
