@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +12,9 @@ use std::sync::Arc;
 use common::tool::Tool;
 use common::*;
 use openssl::hash::{MessageDigest, hash};
-use openssl::ssl::{Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVersion};
+use openssl::ssl::{
+    Ssl, SslContext, SslContextBuilder, SslMethod, SslSession, SslStream, SslVersion,
+};
 use openssl::x509::X509;
 use sip_tls::select::{Destination, Selectors};
 use sip_tls::verify::PeerName;
@@ -660,6 +663,49 @@ fn a_server_name_brings_everything_of_its_profile() {
     assert!(taken("x.example", &shows(&stranger)).is_ok());
 }
 
+/// A ticket opens a session of the profile that it is of alone, though all profiles of a port share the port's keys for tickets.
+#[test]
+fn no_session_is_resumed_in_another_profile() {
+    let pki = Pki::new();
+    let own = pki.server(&Spec::default());
+    let engine = Engine::with(PoolConfig::default(), |recorder| recorder.answer = true);
+    let all = ["a", "b"].map(|name| {
+        let name_of = format!("{name}.example");
+        named(name, by_server_name(&[&name_of]), &own)
+    });
+    let listener = listen(&engine, with(&own, all.into()));
+    for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+        let mut context = SslContext::builder(SslMethod::tls_client()).unwrap();
+        context.set_max_proto_version(Some(version)).unwrap();
+        let context = context.build();
+        let visit = |name: &str, session: Option<&SslSession>| {
+            let mut ssl = Ssl::new(&context).unwrap();
+            ssl.set_hostname(name).unwrap();
+            if let Some(session) = session {
+                // SAFETY: it is of the same context.
+                unsafe { ssl.set_session(session) }.unwrap();
+            }
+            let at = SocketAddr::from((HERE, listener.address().port()));
+            let tcp = TcpStream::connect(at).unwrap();
+            let mut stream = SslStream::new(ssl, tcp).unwrap();
+            stream.connect().unwrap();
+            // The ticket of TLS 1.3 comes with the first message.
+            stream.write_all(OPTIONS).unwrap();
+            assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+            let session = stream.ssl().session().unwrap().to_owned();
+            // OpenSSL does not resume one of a connection that ended otherwise.
+            let _ = stream.shutdown();
+            (stream.ssl().session_reused(), session)
+        };
+        let (_, session) = visit("a.example", None);
+        assert!(visit("a.example", Some(&session)).0, "{version:?}");
+        for other in ["b.example", "x.example"] {
+            let (_, session) = visit("a.example", None);
+            assert!(!visit(other, Some(&session)).0, "{version:?} {other}");
+        }
+    }
+}
+
 /// The phone of long ago, and one of today, on one port.
 #[test]
 fn an_address_brings_its_profile_whatever_the_client_asks_for() {
@@ -882,7 +928,8 @@ fn mistakes() {
     };
     let missing = Path::new("/nowhere.pem").to_owned();
     let text = |text: &str| Some(text.to_owned());
-    let cases: [(&str, &dyn Fn(&mut ProfileConfig)); 9] = [
+    type Change<'a> = &'a dyn Fn(&mut ProfileConfig);
+    let cases: [(&str, Change<'_>); 9] = [
         ("client_cert_file '/nowhere.pem': cannot be read", &|it| {
             it.client_certificate = Some(KeyPair {
                 cert_file: missing.clone(),
