@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use common::tool::Tool;
+use common::tool::{Tool, s_server};
 use common::*;
 use sip_tls::*;
 
@@ -70,32 +70,13 @@ fn s_server_is_called() {
             Some("AES256-SHA"),
         ),
     ] {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port()
-            .to_string();
-        let base = [
-            "s_server",
-            "-accept",
-            &port,
-            "-cert",
-            cert.to_str().unwrap(),
-            "-key",
-            key.to_str().unwrap(),
-        ];
-        let mut tool = Tool::run(&[&base[..], more].concat());
-        tool.hear("ACCEPT");
+        let (mut tool, address) = s_server(&cert, &key, more);
         let engine = Engine::new();
-        let conn = engine.connect(
-            format!("127.0.0.1:{port}").parse().unwrap(),
-            NAME,
-            &ProfileConfig {
-                cipher: cipher.map(str::to_owned),
-                ..pki.client()
-            },
-        );
+        let client = ProfileConfig {
+            cipher: cipher.map(str::to_owned),
+            ..pki.client()
+        };
+        let conn = engine.connect(address, NAME, &client);
         // Before it is connected.
         conn.send(OPTIONS, 7).unwrap();
         let info = engine.connected();

@@ -4,12 +4,12 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use common::tool::Tool;
+use common::tool::s_server;
 use common::*;
 use openssl::hash::{MessageDigest, hash};
 use openssl::ssl::{
@@ -79,20 +79,6 @@ fn call(engine: &Engine, port: u16, name: &str, profile: &Arc<Profile>) -> Conn 
     engine.pool.connect(target, Clone::clone).unwrap()
 }
 
-/// `openssl s_server` with a certificate, and its port.
-fn s_server(own: &ProfileConfig, more: &[&str]) -> (Tool, u16) {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
-    let file = |file: &Option<PathBuf>| file.as_ref().unwrap().display().to_string();
-    let (cert, key) = (file(&own.cert_file), file(&own.priv_key_file));
-    let at = port.to_string();
-    let base = ["s_server", "-accept", &at, "-cert", &cert, "-key", &key];
-    let mut tool = Tool::run(&[&base[..], more].concat());
-    tool.hear("ACCEPT");
-    (tool, port)
-}
-
 /// One server, and two profiles that differ in one option.
 struct Row<'a> {
     option: &'static str,
@@ -105,14 +91,16 @@ struct Row<'a> {
 }
 
 fn judge(row: &Row<'_>) {
-    let (_tool, port) = s_server(&row.own, row.server);
+    let own = |file: &Option<PathBuf>| file.clone().unwrap();
+    let (cert, key) = (own(&row.own.cert_file), own(&row.own.priv_key_file));
+    let (_tool, address) = s_server(&cert, &key, row.server);
     for (config, good) in [(&row.good, true), (&row.twin, false)] {
         let engine = Engine::new();
         let profile = with(
             &ProfileConfig::default(),
             vec![named("carrier", by_destination(&[row.asked]), config)],
         );
-        let conn = call(&engine, port, row.asked, &profile);
+        let conn = call(&engine, address.port(), row.asked, &profile);
         let outcome = engine.until(|event| match event {
             Event::Connected(info) => Some(Ok(*info)),
             Event::Closed(_, reason) => Some(Err(reason)),

@@ -1,9 +1,11 @@
-//! OpenSSL's own tools.
+//! The `openssl` program as the other end.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// `openssl`, until it is dropped.
+/// A running `openssl`; it ends when dropped.
 pub struct Tool(Child);
 
 impl Tool {
@@ -47,5 +49,34 @@ impl Drop for Tool {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// `openssl s_server` with a certificate, its key and further options, listening by now.
+pub fn s_server(cert: &Path, key: &Path, more: &[&str]) -> (Tool, SocketAddr) {
+    let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
+    let base = [
+        "s_server",
+        "-accept",
+        "127.0.0.1:0",
+        "-cert",
+        cert,
+        "-key",
+        key,
+    ];
+    let mut tool = Tool::run(&[&base[..], more].concat());
+    // It tells its port: `ACCEPT 127.0.0.1:PORT`.
+    let mut said = String::new();
+    loop {
+        said += &tool.hear("\n");
+        let port = |line: &str| {
+            line.strip_prefix("ACCEPT ")?
+                .strip_suffix('\n')?
+                .parse()
+                .ok()
+        };
+        if let Some(address) = said.split_inclusive('\n').find_map(port) {
+            return (tool, address);
+        }
     }
 }
