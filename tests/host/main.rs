@@ -71,6 +71,7 @@ mod tls_options;
 mod tls_outgoing;
 mod tls_peers;
 mod tls_pressure;
+mod tls_profiles;
 mod tls_reasons;
 mod tls_registration;
 mod tls_reload;

@@ -1,9 +1,13 @@
 //! `ciphertrunk.conf`: the model, the parser, and what is doubtful about a file that is good.
 
 mod parse;
+#[cfg(feature = "tls")]
+mod profile;
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, feature = "tls"))]
+mod tests_tls;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +21,8 @@ use srtp::{SessionParams, Suite};
 use crate::demand::{BadDemand, Demand};
 
 pub use parse::{Problem, fallback, parse};
+#[cfg(feature = "tls")]
+pub use profile::TlsProfile;
 
 /// One `name = value` line.
 #[derive(Debug, Clone)]
@@ -61,6 +67,9 @@ pub struct Config {
     demand: Demand,
     /// Sections with `type = peer`, by the name of chan_sip's peer: what differs from `[srtp]`.
     peers: BTreeMap<String, Srtp>,
+    /// Sections with `type = tls`.
+    #[cfg(feature = "tls")]
+    pub profiles: Vec<TlsProfile>,
     /// `[tls] leave_alone`: `protocol=tls` transports that stay pjproject's.
     pub leave_alone: Vec<String>,
     /// `[tls] io_threads`. Read when the module is loaded.
@@ -86,6 +95,8 @@ impl Default for Config {
             demands: BTreeMap::new(),
             demand: Demand::default(),
             peers: BTreeMap::new(),
+            #[cfg(feature = "tls")]
+            profiles: Vec::new(),
             leave_alone: Vec::new(),
             io_threads: std::thread::available_parallelism()
                 .map_or(2, |cores| cores.get().clamp(2, 8)),

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A section of `name = value` lines; they begin at line 2.
-fn section(name: &str, lines: &[&str]) -> Section {
+pub(super) fn section(name: &str, lines: &[&str]) -> Section {
     let variables = lines.iter().zip(2..).map(|(text, line)| {
         let (name, value) = text.split_once('=').expect("name = value");
         Variable {
@@ -348,8 +348,8 @@ fn the_certificate_of_an_endpoint() {
         ],
     )
     .expect("it is good");
-    assert!(config.demand_of("carrier").is_of_identity());
-    assert!(!config.demand_of("phone").is_of_identity());
+    assert!(config.demand_of("carrier").is_of_handshake());
+    assert!(!config.demand_of("phone").is_of_handshake());
     let line = |value: &str| {
         let problems = read("carrier", &["type = endpoint", value]).expect_err(value);
         assert_eq!(problems.len(), 1, "{value}");
