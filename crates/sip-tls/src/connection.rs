@@ -66,6 +66,7 @@ impl<H: Host> Reactor<H> {
             listener,
             profile,
             deadline,
+            share,
             ..
         } = &mut self.conns[slot];
         let info = match link.handshake(profile, conn.remote()) {
@@ -74,6 +75,9 @@ impl<H: Host> Reactor<H> {
             Step::Done(info) => info,
         };
         *deadline = None;
+        if let Some(pass) = &mut share.pass {
+            pass.established();
+        }
         let Core { host, counters, .. } = &*self.core;
         if let Some(data) = data {
             add(&counters.established_out, 1);

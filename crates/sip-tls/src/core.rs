@@ -1,14 +1,19 @@
 //! What the I/O loops share: which of them run, what each is asked to do, and how a connection ends for the host.
 
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use socket2::SockRef;
+
 use crate::conn::{Conn, Shared};
 use crate::counters::Counters;
+use crate::gate::{Gate, Pass};
 use crate::host::Host;
+use crate::limits::Limits;
 use crate::listener;
 use crate::profile::Profile;
 use crate::reason::{Code, Reason};
@@ -18,7 +23,7 @@ use crate::verify::PeerName;
 use crate::waker::Waker;
 
 /// The engine's own numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolConfig {
     /// I/O loops; the host brings a thread for each.
     pub loops: usize,
@@ -36,6 +41,8 @@ pub struct PoolConfig {
     pub skip: Duration,
     /// How long a connection that is being closed may take to write what is queued, and after that to hear the peer close too.
     pub linger: Duration,
+    /// How much clients may take; see [`Pool::set_limits`](crate::Pool::set_limits).
+    pub limits: Limits,
 }
 
 impl Default for PoolConfig {
@@ -48,6 +55,7 @@ impl Default for PoolConfig {
             drain: Duration::from_secs(10),
             skip: Duration::from_secs(32),
             linger: Duration::from_secs(2),
+            limits: Limits::default(),
         }
     }
 }
@@ -73,6 +81,7 @@ pub(crate) enum NewConn<H: Host> {
         listener: Arc<listener::Shared<H::Listener>>,
         tcp: mio::net::TcpStream,
         remote: SocketAddr,
+        pass: Pass,
     },
     Connect {
         target: Target,
@@ -162,6 +171,7 @@ pub(crate) struct Core<H: Host> {
     pub(crate) host: Arc<H>,
     pub(crate) config: PoolConfig,
     pub(crate) counters: Counters,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) shards: Vec<Shard<H>>,
     /// Listeners that no loop serves, because none runs. A loop opens its inbox under this lock, and a listener is placed under it: so it
     /// is either sent to that loop or found here by it.
@@ -172,11 +182,13 @@ pub(crate) struct Core<H: Host> {
 
 impl<H: Host> Core<H> {
     pub(crate) fn new(host: Arc<H>, config: PoolConfig) -> Self {
+        let gate = Arc::new(Gate::new(config.limits.clone()));
         Core {
             host,
-            config,
+            gate,
             counters: Counters::new(),
             shards: (0..config.loops.max(1)).map(|_| Shard::new()).collect(),
+            config,
             unserved: Mutex::default(),
             stopping: Latch::default(),
             next: AtomicUsize::new(0),
@@ -278,6 +290,30 @@ impl<H: Host> Core<H> {
             self.config.write_queue,
             refused,
         )))
+    }
+
+    /// Whether a connection that was just accepted may stay. What may not is told of.
+    pub(crate) fn let_in(
+        &self,
+        listener: &listener::Shared<H::Listener>,
+        tcp: &mio::net::TcpStream,
+        remote: SocketAddr,
+    ) -> Option<Pass> {
+        let descriptor = usize::try_from(tcp.as_raw_fd()).unwrap_or(usize::MAX);
+        let admitted = if self.host.permits(&listener.data, remote.ip()) {
+            self.gate.admit(remote.ip(), descriptor)
+        } else {
+            Err(Code::AclDenied)
+        };
+        let code = match admitted {
+            Ok(pass) => return Some(pass),
+            Err(code) => code,
+        };
+        // By a reset: a connection that we close first would be remembered by the system for a minute (TIME_WAIT), each of a flood.
+        let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+        self.counters.ended(code);
+        self.host.refused(&listener.data, remote, code.into());
+        None
     }
 
     /// Ends a connection that has never begun. It does not unwind.

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 
 use crate::accept::Accepting;
-use crate::core::{Command, Core, NewConn};
+use crate::core::{Command, Core};
 use crate::counters::add;
 use crate::fault;
 use crate::host::{Host, LoopError, LoopFailure};
@@ -234,21 +234,14 @@ impl<H: Host> Reactor<H> {
                 self.listeners.remove(slot);
                 continue;
             }
-            let shared = Arc::clone(&listener.shared);
             let token = Token(slot | LISTENER);
-            let (taken, parked) = listener.take(&*self.core.host, self.poll.registry(), token);
+            let (taken, parked) = listener.take(&self.core, self.poll.registry(), token);
             if parked {
                 self.set_timer(Accepting::<H>::PAUSE, Timer::Listener(slot));
             }
-            add(&self.core.counters.accepted, taken.len());
-            for (tcp, remote) in taken {
-                let listener = Arc::clone(&shared);
+            for new in taken {
                 // It comes back if no loop runs, but this one does.
-                let _ = self.core.begin(NewConn::Accepted {
-                    listener,
-                    tcp,
-                    remote,
-                });
+                let _ = self.core.begin(new);
             }
         }
     }

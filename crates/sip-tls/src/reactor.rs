@@ -17,6 +17,7 @@ use crate::accept::Accepting;
 use crate::conn::Conn;
 use crate::core::{Core, Load, NewConn, Target};
 use crate::counters::add;
+use crate::gate::Pass;
 use crate::host::Host;
 use crate::link::{Link, Phase};
 use crate::listener;
@@ -44,6 +45,13 @@ pub(crate) struct Entry<H: Host> {
     pub(crate) serial: u64,
     pub(crate) queued: bool,
     pub(crate) watch: Watch,
+    pub(crate) share: Share,
+}
+
+/// What is counted for a connection, until its socket is closed.
+pub(crate) struct Share {
+    /// Of one that was accepted.
+    pub(crate) pass: Option<Pass>,
     _load: Load,
 }
 
@@ -118,8 +126,21 @@ impl<H: Host> Reactor<H> {
                 listener,
                 tcp,
                 remote,
-            } => self.accepted(listener, tcp, remote, load),
-            NewConn::Connect { target, conn, data } => self.connect(target, conn, data, load),
+                pass,
+            } => {
+                let share = Share {
+                    pass: Some(pass),
+                    _load: load,
+                };
+                self.accepted(listener, tcp, remote, share);
+            }
+            NewConn::Connect { target, conn, data } => {
+                let share = Share {
+                    pass: None,
+                    _load: load,
+                };
+                self.connect(target, conn, data, share);
+            }
         }
     }
 
@@ -128,7 +149,7 @@ impl<H: Host> Reactor<H> {
         listener: Arc<listener::Shared<H::Listener>>,
         tcp: mio::net::TcpStream,
         remote: SocketAddr,
-        load: Load,
+        share: Share,
     ) {
         if let Err(error) = listener
             .options
@@ -148,12 +169,12 @@ impl<H: Host> Reactor<H> {
         let conn = self.core.conn(remote);
         add(&self.core.counters.open, 1);
         match link {
-            Ok(link) => self.insert(link, conn, None, Some(listener), profile, load),
+            Ok(link) => self.insert(link, conn, None, Some(listener), profile, share),
             Err(code) => self.core.dismiss(&conn, None, Some(&listener), code.into()),
         }
     }
 
-    fn connect(&mut self, target: Target, conn: Conn, data: H::Conn, load: Load) {
+    fn connect(&mut self, target: Target, conn: Conn, data: H::Conn, share: Share) {
         add(&self.core.counters.open, 1);
         let link = socket::connect(target.local, target.remote, &target.options)
             .map_err(|error| Reason::connect(&error))
@@ -166,7 +187,7 @@ impl<H: Host> Reactor<H> {
                 Link::new(ssl, verifier, Sock::new(tcp), Phase::Connecting).map_err(internal)
             });
         match link {
-            Ok(link) => self.insert(link, conn, Some(data), None, target.profile, load),
+            Ok(link) => self.insert(link, conn, Some(data), None, target.profile, share),
             Err(reason) => self.core.dismiss(&conn, Some(data), None, reason),
         }
     }
@@ -178,7 +199,7 @@ impl<H: Host> Reactor<H> {
         data: Option<H::Conn>,
         listener: Option<Arc<listener::Shared<H::Listener>>>,
         profile: Arc<Profile>,
-        load: Load,
+        share: Share,
     ) {
         let slot = self.conns.vacant_key();
         let both = Interest::READABLE | Interest::WRITABLE;
@@ -197,7 +218,7 @@ impl<H: Host> Reactor<H> {
             serial: self.serial,
             queued: false,
             watch: Watch::new(),
-            _load: load,
+            share,
         };
         let waker = Arc::clone(&self.core.shards[self.index].waker);
         entry.conn.0.placed(waker, slot);

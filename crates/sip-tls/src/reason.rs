@@ -19,6 +19,8 @@ use crate::verify::CertFault;
 pub enum Stage {
     /// The TCP connection was being made.
     TcpConnect,
+    /// The peer's TCP connection was there, and was not taken.
+    Accept,
     /// Waiting for, or reading, the first TLS message: versions, ciphers.
     Hello,
     /// A certificate was missing or not accepted by the peer.
@@ -58,6 +60,7 @@ impl Stage {
     pub fn words(self) -> &'static str {
         match self {
             Stage::TcpConnect => "when connecting",
+            Stage::Accept => "when it connected",
             Stage::Hello => "at the first TLS message",
             Stage::Certificate => "at the certificate",
             Stage::Verify => "when verifying the certificate",
@@ -122,6 +125,20 @@ codes! {
     Unreachable = "unreachable", TcpConnect, Ours, "there is no route to that address", "check the address and this machine's routes";
     /// Any other failure to connect.
     ConnectFailed = "connect-failed", TcpConnect, Ours, "the TCP connection could not be made", "the system's error says why";
+    /// [`Limits::connections`](crate::Limits::connections)
+    TooManyConnections = "too-many-connections", Accept, Either, "there are as many connections as max_connections in ciphertrunk.conf allows", "raise it if all of them are wanted (ciphertrunk show connections)";
+    /// [`Limits::connections_per_source`](crate::Limits::connections_per_source)
+    TooManyOfSource = "too-many-of-source", Accept, Either, "its address has as many connections as max_connections_per_source in ciphertrunk.conf allows", "if many peers are behind that address, name it in trusted_sources there or raise the limit";
+    /// [`Limits::handshakes`](crate::Limits::handshakes)
+    TooManyHandshakes = "too-many-handshakes", Accept, Either, "as many TLS handshakes go on as max_handshakes in ciphertrunk.conf allows", "look who begins them and does not end them; it may come again";
+    /// [`Limits::handshakes_per_source`](crate::Limits::handshakes_per_source)
+    TooManyHandshakesOfSource = "too-many-handshakes-of-source", Accept, Either, "as many TLS handshakes of its address go on as max_handshakes_per_source in ciphertrunk.conf allows", "if many peers are behind that address, name it in trusted_sources there or raise the limit";
+    /// [`Limits::rate_per_source`](crate::Limits::rate_per_source)
+    ConnectionRate = "connection-rate", Accept, Either, "its address opens more connections than connection_rate_per_source in ciphertrunk.conf allows", "if many peers are behind that address, name it in trusted_sources there or raise the limit; else look why it comes so often";
+    /// [`Limits::descriptors`](crate::Limits::descriptors)
+    DescriptorsReserved = "descriptors-reserved", Accept, Ours, "the file descriptors that are left are kept for media and the console (reserve_descriptors in ciphertrunk.conf)", "raise Asterisk's limit (maxfiles in asterisk.conf, LimitNOFILE of its service)";
+    /// The host refused its address.
+    AclDenied = "acl-denied", Accept, Either, "acl in ciphertrunk.conf does not permit its address", "permit it in acl.conf if it is wanted";
     /// The peer connected and said nothing.
     Silent = "tls-silent", Hello, Theirs, "the TCP connection was made, but it sent nothing in time", "have it begin TLS; what only opens connections, such as a port scan, needs nothing";
     /// A client connected and closed or reset the connection without sending anything.

@@ -138,6 +138,18 @@ pub fn raise_file_limit(count: libc::rlim_t) {
     }
 }
 
+/// Lets another process have so many files open, from now on.
+pub fn set_file_limit(pid: u32, count: libc::rlim_t) {
+    let limit = libc::rlimit {
+        rlim_cur: count,
+        rlim_max: count,
+    };
+    let pid = libc::pid_t::try_from(pid).expect("a process's number");
+    // SAFETY: a structure of ours, and nothing is asked back.
+    let set = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const limit, null_mut()) };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+}
+
 /// Another process's socket, whose peer is `peer`.
 pub fn socket(pid: u32, peer: SocketAddr) -> Option<TcpStream> {
     // SAFETY: numbers alone; the results are descriptors of ours or -1.

@@ -11,6 +11,7 @@ use srtp::{SessionParams, Suite};
 use crate::demand::identity::Binding;
 use crate::demand::{BadDemand, Demand};
 
+use super::limits::Limits;
 use super::{Config, Section, Srtp, Variable};
 
 /// One thing wrong with the file.
@@ -259,6 +260,9 @@ fn session_parameters(value: &str) -> Result<SessionParams, String> {
 }
 
 fn set_tls(config: &mut Config, variable: &Variable) -> Result<(), String> {
+    if let Some(set) = config.limits.set(variable) {
+        return set;
+    }
     match variable.name.as_str() {
         "leave_alone" => config.leave_alone = names(&variable.value),
         "io_threads" => config.io_threads = number(&variable.value, 1, 64)?,
@@ -269,13 +273,16 @@ fn set_tls(config: &mut Config, variable: &Variable) -> Result<(), String> {
             config.key_log = (!variable.value.is_empty()).then(|| PathBuf::from(&variable.value))
         }
         _ => {
-            return Err("there is no such option; there are: leave_alone, io_threads, handshake_timeout, key_log".to_owned());
+            return Err(format!(
+                "there is no such option; there are: leave_alone, io_threads, handshake_timeout, key_log, {}",
+                Limits::OPTIONS
+            ));
         }
     }
     Ok(())
 }
 
-fn names(value: &str) -> Vec<String> {
+pub(super) fn names(value: &str) -> Vec<String> {
     value
         .split(',')
         .map(str::trim)
@@ -284,7 +291,7 @@ fn names(value: &str) -> Vec<String> {
         .collect()
 }
 
-fn number(value: &str, least: usize, most: usize) -> Result<usize, String> {
+pub(super) fn number(value: &str, least: usize, most: usize) -> Result<usize, String> {
     let number = value
         .parse()
         .ok()
