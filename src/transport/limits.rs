@@ -30,6 +30,7 @@ fn now() -> Limits {
             .map(|(per_second, burst)| Rate { per_second, burst }),
         descriptors: limits.descriptors(descriptors),
         trusted: networks(&limits.trusted),
+        balancers: networks(&limits.balancers),
     }
 }
 

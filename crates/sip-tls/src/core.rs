@@ -300,7 +300,9 @@ impl<H: Host> Core<H> {
         remote: SocketAddr,
     ) -> Option<Pass> {
         let descriptor = usize::try_from(tcp.as_raw_fd()).unwrap_or(usize::MAX);
-        let admitted = if self.host.permits(&listener.data, remote.ip()) {
+        let admitted = if self.gate.is_balancer(remote.ip())
+            || self.host.permits(&listener.data, remote.ip())
+        {
             self.gate.admit(remote.ip(), descriptor)
         } else {
             Err(Code::AclDenied)
@@ -311,9 +313,19 @@ impl<H: Host> Core<H> {
         };
         // By a reset: a connection that we close first would be remembered by the system for a minute (TIME_WAIT), each of a flood.
         let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+        self.turn_away(listener, remote, code);
+        None
+    }
+
+    /// Tells of a connection that does not get as far as TLS.
+    pub(crate) fn turn_away(
+        &self,
+        listener: &listener::Shared<H::Listener>,
+        remote: SocketAddr,
+        code: Code,
+    ) {
         self.counters.ended(code);
         self.host.refused(&listener.data, remote, code.into());
-        None
     }
 
     /// Ends a connection that has never begun. It does not unwind.

@@ -35,6 +35,11 @@ impl Gate {
         self.0.lock().accounts.usage()
     }
 
+    /// Whether connections from `address` begin with a PROXY protocol header.
+    pub(crate) fn is_balancer(&self, address: IpAddr) -> bool {
+        self.0.lock().limits.is_balancer(address)
+    }
+
     /// A connection from `address` was accepted, and its descriptor has this number: whether it may stay.
     pub(crate) fn admit(
         self: &Arc<Self>,
@@ -47,6 +52,7 @@ impl Gate {
             gate: Arc::clone(self),
             owner,
             is_handshaking: true,
+            is_balancers: limits.is_balancer(address),
         })
     }
 }
@@ -57,9 +63,22 @@ pub(crate) struct Pass {
     gate: Arc<Gate>,
     owner: Owner,
     is_handshaking: bool,
+    is_balancers: bool,
 }
 
 impl Pass {
+    /// Whether it begins with a PROXY protocol header.
+    pub(crate) fn is_balancers(&self) -> bool {
+        self.is_balancers
+    }
+
+    /// The balancer's connection is this client's: whether it may stay.
+    pub(crate) fn is_of(&mut self, client: IpAddr) -> Result<(), Code> {
+        let State { limits, accounts } = &mut *self.gate.0.lock();
+        self.owner = accounts.enter(limits, client, Instant::now())?;
+        Ok(())
+    }
+
     /// Its handshake is done.
     pub(crate) fn established(&mut self) {
         if std::mem::take(&mut self.is_handshaking) {

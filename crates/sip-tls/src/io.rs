@@ -21,6 +21,7 @@ use crate::accept::Accepting;
 use crate::core::{Command, Core};
 use crate::counters::add;
 use crate::fault;
+use crate::greeting::GREETING;
 use crate::host::{Host, LoopError, LoopFailure};
 use crate::reactor::{LISTENER, Reactor, Timer, WAKER};
 
@@ -148,6 +149,7 @@ fn run<H: Host>(reactor: &mut Reactor<H>, index: usize, local: &mut H::Local) ->
                         listener.ready = true;
                     }
                 }
+                Token(token) if token & GREETING != 0 => reactor.on_greeting(token & !GREETING),
                 Token(slot) => reactor.mark(slot),
             }
         }
@@ -211,6 +213,7 @@ impl<H: Host> Reactor<H> {
                     }
                 }
                 Timer::Watch(slot, serial) => self.on_watch(slot, serial),
+                Timer::Greeting(slot, serial) => self.on_greeting_timeout(slot, serial),
                 Timer::Conn(slot, serial) => {
                     let due = self.conns.get(slot).is_some_and(|entry| {
                         entry.serial == serial

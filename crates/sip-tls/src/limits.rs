@@ -46,9 +46,16 @@ pub struct Limits {
     pub descriptors: Option<usize>,
     /// Who has no limit as a source: one address that many peers are behind.
     pub trusted: Vec<Network>,
+    /// Balancers: each of their connections begins with a PROXY protocol header, and is counted as the client's that it names.
+    pub balancers: Vec<Network>,
 }
 
 impl Limits {
+    pub(crate) fn is_balancer(&self, address: IpAddr) -> bool {
+        let mut balancers = self.balancers.iter();
+        balancers.any(|network| network.contains(address))
+    }
+
     fn is_trusted(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(address))
     }
@@ -115,14 +122,23 @@ impl Accounts {
         if is_full(limits.handshakes, self.handshakes) {
             return Err(Code::TooManyHandshakes);
         }
-        let owner = self.enter(limits, address, now)?;
+        let owner = if limits.is_balancer(address) {
+            Owner::Trusted
+        } else {
+            self.enter(limits, address, now)?
+        };
         self.connections += 1;
         self.handshakes += 1;
         Ok(owner)
     }
 
-    /// The source's part of it.
-    fn enter(&mut self, limits: &Limits, address: IpAddr, now: Instant) -> Result<Owner, Code> {
+    /// The source's part of it: of a connection that is counted by now, when whose it is is known later.
+    pub(crate) fn enter(
+        &mut self,
+        limits: &Limits,
+        address: IpAddr,
+        now: Instant,
+    ) -> Result<Owner, Code> {
         if limits.is_trusted(address) {
             return Ok(Owner::Trusted);
         }

@@ -18,6 +18,7 @@ use crate::conn::Conn;
 use crate::core::{Core, Load, NewConn, Target};
 use crate::counters::add;
 use crate::gate::Pass;
+use crate::greeting::Greeting;
 use crate::host::Host;
 use crate::link::{Link, Phase};
 use crate::listener;
@@ -59,6 +60,7 @@ pub(crate) struct Share {
 pub(crate) enum Timer {
     Conn(usize, u64),
     Watch(usize, u64),
+    Greeting(usize, u64),
     Listener(usize),
 }
 
@@ -68,6 +70,7 @@ pub(crate) struct Reactor<H: Host> {
     pub(crate) poll: Poll,
     pub(crate) conns: Slab<Entry<H>>,
     pub(crate) listeners: Slab<Accepting<H>>,
+    pub(crate) greetings: Slab<Greeting<H>>,
     /// Who has a turn in this round.
     pub(crate) ready: VecDeque<usize>,
     /// Who goes on with its handshake.
@@ -86,6 +89,7 @@ impl<H: Host> Reactor<H> {
             poll,
             conns: Slab::new(),
             listeners: Slab::new(),
+            greetings: Slab::new(),
             ready: VecDeque::new(),
             handshaking: VecDeque::new(),
             timers: BinaryHeap::new(),
@@ -132,7 +136,11 @@ impl<H: Host> Reactor<H> {
                     pass: Some(pass),
                     _load: load,
                 };
-                self.accepted(listener, tcp, remote, share);
+                if share.pass.as_ref().is_some_and(Pass::is_balancers) {
+                    self.greeted(listener, tcp, remote, share);
+                } else {
+                    self.accepted(listener, tcp, remote, share);
+                }
             }
             NewConn::Connect { target, conn, data } => {
                 let share = Share {
@@ -144,7 +152,7 @@ impl<H: Host> Reactor<H> {
         }
     }
 
-    fn accepted(
+    pub(crate) fn accepted(
         &mut self,
         listener: Arc<listener::Shared<H::Listener>>,
         tcp: mio::net::TcpStream,
@@ -207,7 +215,7 @@ impl<H: Host> Reactor<H> {
             .poll
             .registry()
             .register(&mut link.sock().tcp, Token(slot), both);
-        self.serial += 1;
+        let serial = self.next_serial();
         let entry = Entry {
             link,
             conn,
@@ -215,7 +223,7 @@ impl<H: Host> Reactor<H> {
             listener,
             profile,
             deadline: None,
-            serial: self.serial,
+            serial,
             queued: false,
             watch: Watch::new(),
             share,
@@ -228,6 +236,11 @@ impl<H: Host> Reactor<H> {
         }
         self.set_deadline(slot, self.core.config.handshake_timeout);
         self.mark(slot);
+    }
+
+    pub(crate) fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
     }
 
     pub(crate) fn set_deadline(&mut self, slot: usize, after: Duration) {

@@ -139,6 +139,10 @@ codes! {
     DescriptorsReserved = "descriptors-reserved", Accept, Ours, "the file descriptors that are left are kept for media and the console (reserve_descriptors in ciphertrunk.conf)", "raise Asterisk's limit (maxfiles in asterisk.conf, LimitNOFILE of its service)";
     /// The host refused its address.
     AclDenied = "acl-denied", Accept, Either, "acl in ciphertrunk.conf does not permit its address", "permit it in acl.conf if it is wanted";
+    /// A balancer did not say whose its connection is.
+    ProxyHeader = "proxy-header", Hello, Theirs, "it is named in proxy_protocol_from in ciphertrunk.conf, and what it sent does not begin with a whole PROXY protocol header of a TCP connection", "have it send one (send-proxy-v2 of a server in HAProxy), or take it out of proxy_protocol_from";
+    /// Somebody who is no balancer sent a PROXY protocol header.
+    ProxyHeaderRefused = "proxy-header-refused", Hello, Either, "it began with a PROXY protocol header, which only the addresses in proxy_protocol_from in ciphertrunk.conf may", "name it there if it is a balancer of yours";
     /// The peer connected and said nothing.
     Silent = "tls-silent", Hello, Theirs, "the TCP connection was made, but it sent nothing in time", "have it begin TLS; what only opens connections, such as a port scan, needs nothing";
     /// A client connected and closed or reset the connection without sending anything.

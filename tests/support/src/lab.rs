@@ -14,6 +14,8 @@ use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
+use socket2::{Domain, Socket, Type};
+
 use crate::host::Host;
 use crate::process::Process;
 use crate::tool;

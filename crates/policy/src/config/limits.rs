@@ -37,6 +37,8 @@ pub struct Limits {
     pub reserve_descriptors: Auto,
     /// `trusted_sources`
     pub trusted: Vec<Network>,
+    /// `proxy_protocol_from`
+    pub balancers: Vec<Network>,
     /// `acl`: a section of acl.conf.
     pub acl: Option<String>,
 }
@@ -60,6 +62,7 @@ impl Default for Limits {
             rate_per_source: Some(200),
             reserve_descriptors: Auto::Auto,
             trusted: Vec::new(),
+            balancers: Vec::new(),
             acl: None,
         }
     }
@@ -68,7 +71,7 @@ impl Default for Limits {
 impl Limits {
     /// The options' names.
     pub(super) const OPTIONS: &'static str = "max_connections, max_connections_per_source, max_handshakes, max_handshakes_per_source, \
-                                              connection_rate_per_source, reserve_descriptors, trusted_sources, acl";
+                                              connection_rate_per_source, reserve_descriptors, trusted_sources, proxy_protocol_from, acl";
 
     /// Sets one. `None`: it is none of these.
     pub(super) fn set(&mut self, variable: &Variable) -> Option<Result<(), String>> {
@@ -85,6 +88,7 @@ impl Limits {
             "connection_rate_per_source" => put(&mut self.rate_per_source, limit(value)),
             "reserve_descriptors" => put(&mut self.reserve_descriptors, auto(value)),
             "trusted_sources" => put(&mut self.trusted, networks(value)),
+            "proxy_protocol_from" => put(&mut self.balancers, networks(value)),
             "acl" => {
                 self.acl = (!value.is_empty()).then(|| value.to_owned());
                 Ok(())
@@ -147,6 +151,7 @@ impl Limits {
             ("connection_rate_per_source", limit(self.rate_per_source)),
             ("reserve_descriptors", auto(self.reserve_descriptors)),
             ("trusted_sources", shown(&self.trusted)),
+            ("proxy_protocol_from", shown(&self.balancers)),
             ("acl", self.acl.clone().unwrap_or_default()),
         ]
     }

@@ -217,6 +217,7 @@ fn tls_limits() {
             "connection_rate_per_source = 7",
             "reserve_descriptors = 60",
             "trusted_sources = 192.0.2.0/24, 2001:db8::5",
+            "proxy_protocol_from = 192.0.2.10",
             "acl = phones",
         ],
     )])
@@ -232,6 +233,7 @@ fn tls_limits() {
             ("192.0.2.0".parse().unwrap(), 24),
             ("2001:db8::5".parse().unwrap(), 128),
         ],
+        balancers: vec![("192.0.2.10".parse().unwrap(), 32)],
         acl: Some("phones".to_owned()),
     };
     assert_eq!(config.limits, expected);
@@ -243,6 +245,7 @@ fn tls_limits() {
         ("max_connections_per_source", "car"),
         ("reserve_descriptors", "10 %"),
         ("trusted_sources", "phones"),
+        ("proxy_protocol_from", "yes"),
     ] {
         assert!(bad("tls", &format!("{option} = {value}")).contains(option));
     }
