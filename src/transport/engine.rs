@@ -49,6 +49,10 @@ impl Engine {
                 loops: config.io_threads,
                 handshake_timeout: config.handshake_timeout,
                 limits: limits::load(),
+                write_queue: config.limits.write_queue,
+                trunk_write_queue: config.limits.trunk_write_queue,
+                idle: config.limits.idle_timeout,
+                user_timeout: config.limits.tcp_user_timeout,
                 ..PoolConfig::default()
             },
         )

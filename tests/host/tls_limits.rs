@@ -1,15 +1,17 @@
 //! One address that floods, and others beside it. What each limit counts is `crates/sip-tls/tests/limits.rs`.
 
+use std::io::Write as _;
 use std::net::TcpStream;
 
-use host_harness::asterisk::Asterisk;
+use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::baresip::{Baresip, Media, Phone};
 use host_harness::pjsip::{self, Encryption};
 use host_harness::process;
 use host_harness::sip::{self, Connection};
 
-use crate::tls_world::{World, address, assert_serves, wait_until_idle};
-use crate::world::{OUR_TONE, PHONE, PHONE_TONE};
+use crate::tls_world;
+use crate::tls_world::{PEER, World, address, assert_serves, ours, wait_until_idle};
+use crate::world::{CARRIER, OUR_TONE, PHONE, PHONE_TONE};
 
 /// Asterisk may have so many descriptors open, as it is where nobody says anything else.
 const DESCRIPTORS: u64 = 1024;
@@ -78,8 +80,10 @@ fn call(connection: &mut Connection, number: u32) -> u16 {
 fn a_flood_leaves_descriptors_for_calls_and_for_others() {
     process::raise_file_limit(4096);
     let world = World::new("flood");
-    let setup = world
-        .setup("")
+    // A phone that registers is not the peer whom the address tells.
+    let setup = ours()
+        .pjsip(&world.transport(""))
+        .pjsip(&PEER.replace("127.0.0.0/8", "127.0.0.1/32"))
         .pjsip(&pjsip::phone("alice", PASSWORD, "tls", Encryption::Plain))
         .dialplan(&pjsip::say(OUR_TONE))
         .file("ciphertrunk.conf", &format!("{PATIENT}{OPEN}"));
@@ -148,25 +152,34 @@ fn a_flood_leaves_descriptors_for_calls_and_for_others() {
     assert_serves(&ours, &mut established);
 }
 
-/// acl.conf decides before TLS, for the addresses it names and for nobody else; an ACL that is not there lets nobody in.
+/// acl.conf decides before TLS, for the addresses it names and for nobody else; an ACL that is not there lets nobody in. Behind a
+/// balancer that sends PROXY protocol headers the client is who is asked for, by the ACL and by pjsip. (The headers are octets written
+/// here, as the specification has them.)
 #[test]
-fn an_acl_is_asked_before_tls() {
+fn an_acl_is_asked_before_tls_and_a_balancer_says_for_whom() {
+    const BALANCER: &str = "127.0.0.40";
     let world = World::new("acl");
-    let setup = world
-        .setup("")
+    let far = PEER
+        .replace("peer", "far")
+        .replace("127.0.0.0/8", "192.0.2.1/32");
+    let setup = ours()
+        .pjsip(&world.transport(""))
+        .pjsip(&PEER.replace("127.0.0.0/8", "127.0.0.30/32"))
+        .pjsip(&far.replace("match = ::1\n", ""))
         .file(
             "acl.conf",
-            "[phones]\ndeny = 0.0.0.0/0\npermit = 127.0.0.30/32\npermit = 127.0.0.1/32\n",
+            "[phones]\ndeny = 0.0.0.0/0\npermit = 127.0.0.30/32\npermit = 192.0.2.0/24\n",
         )
         .file("ciphertrunk.conf", "[tls]\nacl = phones\n");
     let ours = Asterisk::start(&world.lab, &setup);
-    let connect = |from: &str| {
-        let tcp = world
-            .lab
-            .tcp_from(from, &address())
+    let connect_with = |from: &str, header: &str| {
+        let connected = world.lab.tcp_from(from, &address());
+        let mut tcp = connected.map_err(|error| error.to_string())?;
+        tcp.write_all(header.as_bytes())
             .map_err(|error| error.to_string())?;
         Connection::new(&sip::Client::new().build(), tcp)
     };
+    let connect = |from: &str| connect_with(from, "");
     let mut permitted = connect(PHONE).expect("the ACL permits it");
     assert_serves(&ours, &mut permitted);
     connect(FLOODER).expect_err("the ACL denies it");
@@ -185,4 +198,71 @@ fn an_acl_is_asked_before_tls() {
     connect(PHONE).expect_err("nobody may");
     // Who is there stays.
     assert_serves(&ours, &mut permitted);
+
+    ours.configure(
+        "ciphertrunk.conf",
+        &format!("[tls]\nacl = phones\nproxy_protocol_from = {BALANCER}\n"),
+    );
+    ours.cli("module reload res_ciphertrunk.so");
+    let of = |client: &str| format!("PROXY TCP4 {client} 198.51.100.7 51000 5061\r\n");
+    let mut far = connect_with(BALANCER, &of("192.0.2.1")).expect("the ACL permits the client");
+    assert_serves(&ours, &mut far);
+    let shown = ours.cli("ciphertrunk show connections");
+    assert!(shown.contains("192.0.2.1:51000"), "{shown}");
+    // pjsip takes another client of the same balancer for somebody else.
+    let mut other = connect_with(BALANCER, &of("192.0.2.2")).expect("the ACL permits the client");
+    assert_eq!(other.options().expect("an answer"), 401);
+    connect_with(BALANCER, &of("203.0.113.9")).expect_err("the ACL denies the client");
+    ours.wait_for_log("TLS from 203.0.113.9:51000 failed when it connected");
+    connect(BALANCER).expect_err("a balancer has to say whose it is");
+    ours.wait_for_log("reason proxy-header");
+    connect_with(PHONE, &of("192.0.2.1")).expect_err("no balancer");
+    let line = ours.wait_until("the line", |ours| {
+        ours.log_lines("reason proxy-header-refused").pop()
+    });
+    assert!(line.contains(&format!("TLS from {PHONE}:")), "{line}");
+}
+
+/// A carrier whose packets go nowhere: what is sent to it has no acknowledgement for as long as `tcp_user_timeout` says, the connection
+/// ends, and the next request opens another one.
+#[test]
+fn a_carrier_that_is_gone_is_found() {
+    let world = World::new("gone");
+    let certificate = world
+        .authority()
+        .issue("carrier", "carrier.example", CARRIER);
+    let stock = Setup::stock("carrier", CARRIER)
+        .pjsip(&pjsip::tls(&certificate, &world.authority))
+        .pjsip(&PEER.replace("peer", "ours"));
+    let _carrier = Asterisk::start(&world.lab, &stock);
+    let setup = world
+        .setup("")
+        // Asterisk's own keepalives are what is not acknowledged.
+        .pjsip("[global]\ntype = global\nkeep_alive_interval = 1\n")
+        .pjsip(&tls_world::carrier("carrier", "tls", CARRIER))
+        .file("ciphertrunk.conf", "[tls]\ntcp_user_timeout = 2\n");
+    let ours = Asterisk::start(&world.lab, &setup);
+    let answered = |ours: &Asterisk<'_>, count: u64| {
+        ours.cli("pjsip qualify carrier");
+        ours.wait_until("an answer of the carrier", |ours| {
+            let shown = ours.cli("pjsip show contacts");
+            (shown.contains(" Avail ") && ours.count("TLS handshakes out") == count).then_some(())
+        });
+    };
+    answered(&ours, 1);
+    let route = |action: &str| {
+        let to = format!("{CARRIER}/32");
+        world
+            .lab
+            .must_run("ip", &["route", action, "blackhole", &to, "table", "local"]);
+    };
+    route("add");
+    let line = ours.wait_until("the end of the connection", |ours| {
+        ours.log_lines(&format!("connection with {CARRIER}:5061 closed"))
+            .pop()
+    });
+    assert!(line.contains("reason peer-gone"), "{line}");
+    route("del");
+    answered(&ours, 2);
+    assert_eq!(ours.count("Panics caught"), 0);
 }

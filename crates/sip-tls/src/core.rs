@@ -29,15 +29,24 @@ pub struct PoolConfig {
     pub loops: usize,
     /// From the TCP connection's begin, in or out, to the end of the TLS handshake.
     pub handshake_timeout: Duration,
-    /// Bytes that may wait to be written to one connection; what does not fit is refused. From a sixteenth of it on the connection is not read
-    /// until half of that is left.
+    /// Bytes that may wait to be written to a connection that a peer made; what does not fit is refused. From a sixteenth of it on the
+    /// connection is not read until half of that is left.
     pub write_queue: usize,
+    /// The same of one that we made: a trunk's, with many calls.
+    pub trunk_write_queue: usize,
+    /// How long data may be on its way without the peer's TCP saying that it has come (TCP_USER_TIMEOUT). `None`: as long as the system
+    /// has it, a quarter of an hour.
+    pub user_timeout: Option<Duration>,
+    /// How long the answer to a keepalive may take (RFC 5626 section 4.4.1), of a peer that has answered one.
+    pub pong: Duration,
+    /// A connection that a peer made ends when nothing has come on it for so long.
+    pub idle: Option<Duration>,
     /// A connection that is not read for its write queue ends when its peer has read nothing for so long.
     pub stall: Duration,
     /// How long the answers to what was received may take when nothing more will be read: the peer has closed its side, or its stream
     /// broke.
     pub drain: Duration,
-    /// How long the rest of a message that is skipped may take.
+    /// How long the rest of a message may take, of one that is skipped too.
     pub skip: Duration,
     /// How long a connection that is being closed may take to write what is queued, and after that to hear the peer close too.
     pub linger: Duration,
@@ -51,6 +60,10 @@ impl Default for PoolConfig {
             loops: 2,
             handshake_timeout: Duration::from_secs(10),
             write_queue: 1024 * 1024,
+            trunk_write_queue: 4 * 1024 * 1024,
+            user_timeout: Some(Duration::from_secs(32)),
+            pong: Duration::from_secs(10),
+            idle: None,
             stall: Duration::from_secs(10),
             drain: Duration::from_secs(10),
             skip: Duration::from_secs(32),
@@ -283,13 +296,19 @@ impl<H: Host> Core<H> {
         }
     }
 
+    /// The handle of a connection that a peer made.
     pub(crate) fn conn(&self, remote: SocketAddr) -> Conn {
+        self.handle(remote, self.config.write_queue)
+    }
+
+    /// The handle of one that we make.
+    pub(crate) fn trunk(&self, remote: SocketAddr) -> Conn {
+        self.handle(remote, self.config.trunk_write_queue)
+    }
+
+    fn handle(&self, remote: SocketAddr, write_queue: usize) -> Conn {
         let refused = Arc::clone(&self.counters.refused);
-        Conn(Arc::new(Shared::new(
-            remote,
-            self.config.write_queue,
-            refused,
-        )))
+        Conn(Arc::new(Shared::new(remote, write_queue, refused)))
     }
 
     /// Whether a connection that was just accepted may stay. What may not is told of.

@@ -213,6 +213,7 @@ impl<H: Host> Reactor<H> {
                     }
                 }
                 Timer::Watch(slot, serial) => self.on_watch(slot, serial),
+                Timer::Idle(slot, serial) => self.on_idle(slot, serial),
                 Timer::Greeting(slot, serial) => self.on_greeting_timeout(slot, serial),
                 Timer::Conn(slot, serial) => {
                     let due = self.conns.get(slot).is_some_and(|entry| {

@@ -91,7 +91,7 @@ impl<H: Host> Pool<H> {
         if self.0.stopping.is_set() {
             return Err(Stopped);
         }
-        let conn = self.0.conn(target.remote);
+        let conn = self.0.trunk(target.remote);
         let new = NewConn::Connect {
             target,
             data: data(&conn),

@@ -61,6 +61,7 @@ pub(crate) enum Timer {
     Conn(usize, u64),
     Watch(usize, u64),
     Greeting(usize, u64),
+    Idle(usize, u64),
     Listener(usize),
 }
 
@@ -159,10 +160,10 @@ impl<H: Host> Reactor<H> {
         remote: SocketAddr,
         share: Share,
     ) {
-        if let Err(error) = listener
-            .options
-            .apply(&SockRef::from(&tcp), remote.is_ipv6())
-        {
+        let socket = SockRef::from(&tcp);
+        let set = listener.options.apply(&socket, remote.is_ipv6());
+        let user_timeout = self.core.config.user_timeout;
+        if let Err(error) = set.and_then(|()| listener.options.give_up(&socket, user_timeout)) {
             log::debug!("socket options of a connection from {remote}: {error}");
         }
         let profile = listener.profile();
@@ -187,6 +188,14 @@ impl<H: Host> Reactor<H> {
         let link = socket::connect(target.local, target.remote, &target.options)
             .map_err(|error| Reason::connect(&error))
             .and_then(|tcp| {
+                let user_timeout = self.core.config.user_timeout;
+                let socket = SockRef::from(&tcp);
+                if let Err(error) = target.options.give_up(&socket, user_timeout) {
+                    log::debug!(
+                        "socket options of a connection to {}: {error}",
+                        target.remote
+                    );
+                }
                 let internal = |_| Reason::from(Code::Internal);
                 let (ssl, verifier) = target
                     .profile
@@ -350,6 +359,7 @@ fn is_worth_lingering(code: Code) -> bool {
             | Code::PeerReset
             | Code::PeerResetMidway
             | Code::PeerGone
+            | Code::PongMissing
             | Code::IoError
             | Code::WriteQueueFull
             | Code::Shutdown

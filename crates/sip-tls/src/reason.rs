@@ -239,12 +239,20 @@ codes! {
     PeerGone = "peer-gone", Open, Theirs, "it does not answer any more", "look for the network, or whether it runs";
     /// Any other I/O error.
     IoError = "io-error", Open, Ours, "reading or writing failed", "the system's error says why";
+    /// It has answered keepalives, and does not any more.
+    PongMissing = "pong-missing", Open, Theirs, "it answered our keepalives (RFC 5626) before, and has sent nothing in 10 s after the last one", "look for the network, or whether it runs; the next request opens a new connection";
+    /// It sent nothing for [`PoolConfig::idle`](crate::PoolConfig::idle).
+    Idle = "idle", Open, Nobody, "it has sent nothing for as long as idle_timeout in ciphertrunk.conf says", "";
+    /// It sends TLS and nothing in it.
+    EmptyTls = "empty-tls", Open, Theirs, "it sent more than 64 KiB of TLS without a message in it: key updates or empty records", "look who connects, or have its TLS software corrected";
     /// It does not read what we send.
     WriteQueueFull = "write-queue-full", Open, Theirs, "it does not read what we send and the write queue is full", "look whether it is overloaded or stopped";
     /// [`FrameError::NotSip`]
     NotSip = "not-sip", Message, Theirs, "what it sent does not begin like a SIP message", "have its software corrected, or look who connects";
     /// [`FrameError::TooLong`]
     MessageTooLong = "message-too-long", Message, Theirs, "its message is longer than 65535 bytes, and its end is not known or did not come", "have it send shorter messages with a Content-Length";
+    /// A message began, and its rest did not come.
+    MessageTimeout = "message-timeout", Message, Theirs, "it began a message, and the rest did not come in time", "look for packets that are lost on the way (a too large MTU is one reason), or who connects";
     /// [`FrameError::Filler`]
     Filler = "sip-filler", Message, Theirs, "it sent more than 1 MiB of line ends, NULs and blanks without a message", "look who connects";
     /// [`FrameError::NoContentLength`]

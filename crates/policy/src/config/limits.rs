@@ -41,6 +41,14 @@ pub struct Limits {
     pub balancers: Vec<Network>,
     /// `acl`: a section of acl.conf.
     pub acl: Option<String>,
+    /// `write_queue`: octets. Read when the module is loaded, as all below.
+    pub write_queue: usize,
+    /// `trunk_write_queue`: the same of a connection that we make.
+    pub trunk_write_queue: usize,
+    /// `idle_timeout`
+    pub idle_timeout: Option<Duration>,
+    /// `tcp_user_timeout`
+    pub tcp_user_timeout: Option<Duration>,
 }
 
 /// A number that depends on how many descriptors there are, unless the file says one.
@@ -64,6 +72,11 @@ impl Default for Limits {
             trusted: Vec::new(),
             balancers: Vec::new(),
             acl: None,
+            write_queue: 1024 * 1024,
+            trunk_write_queue: 4 * 1024 * 1024,
+            idle_timeout: None,
+            // Timer B and F of RFC 3261: a request whose octets have no acknowledgement by then has failed anyway.
+            tcp_user_timeout: Some(Duration::from_secs(32)),
         }
     }
 }
@@ -71,7 +84,8 @@ impl Default for Limits {
 impl Limits {
     /// The options' names.
     pub(super) const OPTIONS: &'static str = "max_connections, max_connections_per_source, max_handshakes, max_handshakes_per_source, \
-                                              connection_rate_per_source, reserve_descriptors, trusted_sources, proxy_protocol_from, acl";
+                                              connection_rate_per_source, reserve_descriptors, trusted_sources, proxy_protocol_from, acl, \
+                                              write_queue, trunk_write_queue, idle_timeout, tcp_user_timeout";
 
     /// Sets one. `None`: it is none of these.
     pub(super) fn set(&mut self, variable: &Variable) -> Option<Result<(), String>> {
@@ -93,6 +107,10 @@ impl Limits {
                 self.acl = (!value.is_empty()).then(|| value.to_owned());
                 Ok(())
             }
+            "write_queue" => put(&mut self.write_queue, queue(value)),
+            "trunk_write_queue" => put(&mut self.trunk_write_queue, queue(value)),
+            "idle_timeout" => put(&mut self.idle_timeout, seconds(value, 10_000_000)),
+            "tcp_user_timeout" => put(&mut self.tcp_user_timeout, seconds(value, 86_400)),
             _ => return None,
         })
     }
@@ -133,6 +151,7 @@ impl Limits {
     /// The options as the file writes them.
     pub fn shown(&self) -> Vec<(&'static str, String)> {
         let limit = |limit: Option<usize>| limit.unwrap_or(0).to_string();
+        let time = |time: Option<Duration>| time.map_or(0, |time| time.as_secs()).to_string();
         let auto = |auto: Auto| match auto {
             Auto::Auto => "auto".to_owned(),
             Auto::Set(number) => number.to_string(),
@@ -153,6 +172,10 @@ impl Limits {
             ("trusted_sources", shown(&self.trusted)),
             ("proxy_protocol_from", shown(&self.balancers)),
             ("acl", self.acl.clone().unwrap_or_default()),
+            ("write_queue", self.write_queue.to_string()),
+            ("trunk_write_queue", self.trunk_write_queue.to_string()),
+            ("idle_timeout", time(self.idle_timeout)),
+            ("tcp_user_timeout", time(self.tcp_user_timeout)),
         ]
     }
 }
@@ -181,8 +204,13 @@ fn auto(value: &str) -> Result<Auto, String> {
         .map_err(|reason| format!("{reason}, or auto"))
 }
 
+/// Octets: a message of the largest size fits.
+fn queue(value: &str) -> Result<usize, String> {
+    number(value, 65_536, 1 << 30)
+}
+
 /// Seconds; 0 is never.
-pub(super) fn seconds(value: &str, most: usize) -> Result<Option<Duration>, String> {
+fn seconds(value: &str, most: usize) -> Result<Option<Duration>, String> {
     let seconds = number(value, 0, most)?;
     Ok((seconds > 0).then(|| Duration::from_secs(seconds as u64)))
 }

@@ -219,6 +219,10 @@ fn tls_limits() {
             "trusted_sources = 192.0.2.0/24, 2001:db8::5",
             "proxy_protocol_from = 192.0.2.10",
             "acl = phones",
+            "write_queue = 65536",
+            "trunk_write_queue = 1073741824",
+            "idle_timeout = 7200",
+            "tcp_user_timeout = 60",
         ],
     )])
     .unwrap();
@@ -235,6 +239,10 @@ fn tls_limits() {
         ],
         balancers: vec![("192.0.2.10".parse().unwrap(), 32)],
         acl: Some("phones".to_owned()),
+        write_queue: 65_536,
+        trunk_write_queue: 1 << 30,
+        idle_timeout: Some(Duration::from_secs(7200)),
+        tcp_user_timeout: Some(Duration::from_secs(60)),
     };
     assert_eq!(config.limits, expected);
     let none = good("tls", "max_handshakes = 0").limits;
@@ -246,6 +254,10 @@ fn tls_limits() {
         ("reserve_descriptors", "10 %"),
         ("trusted_sources", "phones"),
         ("proxy_protocol_from", "yes"),
+        ("write_queue", "65535"),
+        ("trunk_write_queue", "1 MB"),
+        ("idle_timeout", "2h"),
+        ("tcp_user_timeout", "86401"),
     ] {
         assert!(bad("tls", &format!("{option} = {value}")).contains(option));
     }
