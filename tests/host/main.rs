@@ -63,6 +63,7 @@ mod srtp_sdes;
 mod tls_adoption;
 mod tls_framing;
 mod tls_lifetimes;
+mod tls_limits;
 mod tls_loops;
 mod tls_malformed;
 mod tls_many;
