@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use policy::reasons::call::{Signaling, of_signaling};
-use sip_tls::{CertInfo, Files, Inputs, Listener, ListenerConfig, Pool, Profile, SocketOptions};
+use sip_tls::{
+    CertInfo, Files, Inputs, Listener, ListenerConfig, Named, Pool, Profile, SocketOptions,
+};
 
 use crate::config;
 use crate::ffi::pjsip::factory::FactoryRef;
@@ -52,6 +54,12 @@ struct Adopted {
 }
 
 impl Adopted {
+    /// Whether no profile of its peers is bad.
+    fn has_all_profiles(&self) -> bool {
+        let state = self.endpoint.state.lock();
+        state.profile.named().iter().all(|it| it.profile.is_ok())
+    }
+
     /// Puts a profile in force. One that is made of the same stays the one that it is, with the sessions that can be resumed.
     fn renew(&mut self, loaded: Loaded) {
         if self.inputs != loaded.inputs {
@@ -88,7 +96,7 @@ pub struct Adopter {
 }
 
 /// A line about a transport.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Listening {
     /// Its name.
     pub name: String,
@@ -100,6 +108,8 @@ pub struct Listening {
     pub options: String,
     /// Whether its files are watched: `yes`, or why not.
     pub watch: String,
+    /// The profiles of some of its peers.
+    pub profiles: Vec<Named>,
     /// What in its configuration works and is probably not meant, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -139,7 +149,8 @@ impl Adopter {
         self.forget_replaced(thread);
         self.left.lock().clear();
         self.failed.store(false, Ordering::Relaxed);
-        let leave = &config::current().leave_alone;
+        let config = config::current();
+        let leave = &config.leave_alone;
         let written = Written::read();
         for mut transport in tls_transports(thread) {
             let transport = &mut transport;
@@ -163,8 +174,12 @@ impl Adopter {
                 continue;
             };
             let ours = state.is_ours();
-            let loaded = match options::profile(transport, ours) {
-                Ok(loaded) => loaded,
+            let in_force = self.in_force(&transport.name).filter(|_| ours);
+            let loaded = match options::profile(transport, in_force.as_deref()) {
+                Ok(loaded) => {
+                    self.failed.fetch_or(loaded.is_partial, Ordering::Relaxed);
+                    loaded
+                }
                 Err(reason) => {
                     let stays = if ours {
                         "the old certificate stays, and so do all TLS options"
@@ -209,6 +224,13 @@ impl Adopter {
         refusals::note(code, who, format_args!("{reason}"));
         log::error!("transport '{}': {reason}, reason {code}", transport.name);
         self.leave(transport, reason.to_owned());
+    }
+
+    /// The profile of a transport of ours.
+    fn in_force(&self, name: &str) -> Option<Arc<Profile>> {
+        let adopted = self.adopted.lock();
+        let state = adopted.get(name)?.endpoint.state.lock();
+        Some(Arc::clone(&state.profile))
     }
 
     /// As a transport of ours is to be.
@@ -399,14 +421,26 @@ impl Adopter {
             .collect()
     }
 
-    /// The certificates of those that are ours, by transport.
+    /// The certificates of those that are ours, by transport, with those that its profiles have besides.
     pub fn certificates(&self) -> Vec<(String, Arc<CertInfo>)> {
-        let adopted = self.adopted.lock();
-        let own = adopted.iter().filter_map(|(name, adopted)| {
+        let mut all = Vec::new();
+        for (name, adopted) in self.adopted.lock().iter() {
             let profile = Arc::clone(&adopted.endpoint.state.lock().profile);
-            Some((name.clone(), Arc::clone(profile.own_certificate()?)))
-        });
-        own.collect()
+            let of_profiles = profile
+                .named()
+                .iter()
+                .filter_map(|it| it.profile.as_ref().ok());
+            let mut known: Vec<[u8; 32]> = Vec::new();
+            for profile in std::iter::once(&profile).chain(of_profiles) {
+                for own in profile.own_certificates() {
+                    if !known.contains(&own.sha256) {
+                        known.push(own.sha256);
+                        all.push((name.clone(), Arc::clone(own)));
+                    }
+                }
+            }
+        }
+        all
     }
 
     /// What listens.
@@ -428,6 +462,7 @@ impl Adopter {
                     certificate: certificate.unwrap_or_else(|| "none".to_owned()),
                     options: words::line(&adopted.transport),
                     watch: watch.clone(),
+                    profiles: state.profile.named().to_vec(),
                     warnings: adopted.warnings.clone(),
                 }
             })

@@ -1,11 +1,12 @@
-//! From the words of `pjsip.conf` to a TLS profile and socket options.
+//! From the words of `pjsip.conf`, and the profiles of `ciphertrunk.conf`, to a TLS profile and socket options.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sip_tls::{
-    ConfigOption, Inputs, Keepalive, Method, Profile, ProfileConfig, SocketOptions, Warning,
+    Inputs, Keepalive, Method, Named, NotLoaded, Profile, ProfileConfig, ProfileError,
+    SocketOptions, Warning,
 };
 use zeroize::Zeroizing;
 
@@ -13,27 +14,128 @@ use crate::ffi::host;
 use crate::ffi::pjsip::sorcery::TlsTransport;
 use crate::keylog;
 
-/// A transport's profile, and what in it works and is probably not meant.
+/// A transport's profile with those of some of its peers, and what in them works and is probably not meant.
 pub struct Loaded {
     pub profile: Arc<Profile>,
     /// What it was made of.
     pub inputs: Inputs,
     /// Sentences.
     pub warnings: Vec<String>,
+    /// A profile of `ciphertrunk.conf` could not be loaded, and its peers get no connection.
+    pub is_partial: bool,
 }
 
-/// The transport's options as the profile has them.
+/// Loads the transport's profile, and those of `ciphertrunk.conf` over it. Warnings are logged. Where nothing is `in_force` that could
+/// stay, a profile that is bad is not one that is left out, and bad keys of session tickets are no reason to leave the transport.
 ///
 /// # Errors
 ///
-/// A sentence that names the option and the reason.
-fn read(transport: &TlsTransport) -> Result<(ProfileConfig, Option<Warning>), String> {
+/// A sentence that names the option, the file and the reason.
+pub fn profile(transport: &TlsTransport, in_force: Option<&Profile>) -> Result<Loaded, String> {
+    let (mut config, warning) = config(transport)?;
+    // Before the files are read: what changes meanwhile is seen later.
+    let inputs = inputs_of(&config);
+    let mut warnings: Vec<String> = warning.iter().map(ToString::to_string).collect();
+    if in_force.is_none()
+        && let Some(error) = Profile::bad_ticket_keys(&config)
+    {
+        warnings.push(format!(
+            "{}; session tickets get keys of this node alone, until the file changes",
+            sentence(&error)
+        ));
+        config.ticket_keys = None;
+    }
+    let mut is_partial = false;
+    let mut named = Vec::new();
+    for profile in &crate::config::current().profiles {
+        let whose = format!("profile '{}'", profile.name);
+        let loaded = match &profile.broken {
+            Some(reason) => Err(reason.clone()),
+            None => Profile::load(&profile.over(&config)).map_err(|error| sentence(&error)),
+        };
+        let loaded = match loaded {
+            Ok((loaded, doubts)) => {
+                // That is the transport's, and said of it.
+                let doubts = doubts
+                    .iter()
+                    .filter(|doubt| **doubt != Warning::CannotListen);
+                warnings.extend(doubts.map(|doubt| format!("{whose}: {doubt}")));
+                Ok(Arc::new(loaded))
+            }
+            Err(reason) if is_missing(in_force, &profile.name) => {
+                is_partial = true;
+                log::error!(
+                    "transport '{}', {whose} of ciphertrunk.conf: {reason}; its peers get no connection until that is put right",
+                    transport.name
+                );
+                Err(NotLoaded(reason))
+            }
+            Err(reason) => return Err(format!("{whose} of ciphertrunk.conf: {reason}")),
+        };
+        named.push(Named {
+            name: profile.name.as_str().into(),
+            selectors: profile.selectors.clone(),
+            profile: loaded,
+        });
+    }
+    let (profile, doubts) = Profile::load_with(&config, named).map_err(|error| sentence(&error))?;
+    warnings.extend(doubts.iter().map(ToString::to_string));
+    for warning in &warnings {
+        log::warn!("transport '{}': {warning}", transport.name);
+    }
+    Ok(Loaded {
+        profile: Arc::new(profile),
+        inputs,
+        warnings,
+        is_partial,
+    })
+}
+
+/// Whether nothing is in force for the peers of profile `name`: it is bad since the transport is ours.
+fn is_missing(in_force: Option<&Profile>, name: &str) -> bool {
+    in_force.is_none_or(|profile| {
+        let mut named = profile.named().iter();
+        named.any(|it| *it.name == *name && it.profile.is_err())
+    })
+}
+
+/// The options of its profile and of those over it.
+fn all(config: &ProfileConfig) -> Vec<ProfileConfig> {
+    let profiles = &crate::config::current().profiles;
+    let named = profiles.iter().map(|profile| profile.over(config));
+    std::iter::once(config.clone()).chain(named).collect()
+}
+
+/// What the transport's profile would be made of now. `None`: a word of it is wrong.
+pub fn inputs(transport: &TlsTransport) -> Option<Inputs> {
+    config(transport).ok().map(|(config, _)| inputs_of(&config))
+}
+
+fn inputs_of(config: &ProfileConfig) -> Inputs {
+    // A key log that was opened anew makes another profile, and so do other peers or another mistake.
+    let sink = crate::config::key_log().map(|it| Arc::as_ptr(&it).cast::<()>().addr());
+    let profiles = &crate::config::current().profiles;
+    let profiles = profiles.iter().map(|it| (&it.selectors, &it.broken));
+    let and = format!("{sink:?} {:?}", profiles.collect::<Vec<_>>());
+    Inputs::of(&all(config), and.as_bytes())
+}
+
+/// The files that its profile is read from.
+pub fn files(transport: &TlsTransport) -> Vec<PathBuf> {
+    let Ok((config, _)) = config(transport) else {
+        return Vec::new();
+    };
+    all(&config).iter().flat_map(ProfileConfig::files).collect()
+}
+
+/// The transport's own options.
+fn config(transport: &TlsTransport) -> Result<(ProfileConfig, Option<Warning>), String> {
     let path = |name: &str| transport.option(name).map(PathBuf::from);
     let word = transport.option("method").unwrap_or_default();
     let (method, warning) = Method::from_word(word)
         .map_err(|_| format!("method: '{word}' is not one that Asterisk knows"))?;
     let config = ProfileConfig {
-        name: transport.name.clone(),
+        transport: transport.name.clone(),
         ticket_keys: crate::config::current().ticket_keys.clone(),
         cert_file: path("cert_file"),
         priv_key_file: path("priv_key_file"),
@@ -49,72 +151,20 @@ fn read(transport: &TlsTransport) -> Result<(ProfileConfig, Option<Warning>), St
         require_client_cert: transport.flag("require_client_cert"),
         allow_wildcard_certs: transport.flag("allow_wildcard_certs"),
         key_log: keylog::sink(),
+        ..ProfileConfig::default()
     };
     Ok((config, warning))
 }
 
-/// What the transport's profile would be made of now. `None`: a word of it is wrong.
-pub fn inputs(transport: &TlsTransport) -> Option<Inputs> {
-    read(transport).ok().map(|(config, _)| of(&config))
-}
-
-/// The files that its profile is read from.
-pub fn files(transport: &TlsTransport) -> Vec<PathBuf> {
-    read(transport).map_or_else(|_| Vec::new(), |(config, _)| config.files())
-}
-
-/// A key log that was opened anew makes another profile.
-fn of(config: &ProfileConfig) -> Inputs {
-    let sink = crate::config::key_log().map(|it| Arc::as_ptr(&it).cast::<()>().addr());
-    Inputs::of(config, &sink.unwrap_or_default().to_ne_bytes())
-}
-
-/// Loads the transport's profile. Warnings are logged. Where the transport is not ours yet, bad keys of session tickets are no reason to leave
-/// it.
-///
-/// # Errors
-///
-/// A sentence that names the option, the file and the reason.
-pub fn profile(transport: &TlsTransport, is_ours: bool) -> Result<Loaded, String> {
-    let (mut config, warning) = read(transport)?;
-    // Before the files are read: what changes meanwhile is seen later.
-    let inputs = of(&config);
-    let mut loaded = Profile::load(&config);
-    let mut without_keys = None;
-    if let Err(error) = &loaded
-        && error.option == Some(ConfigOption::TicketKeys)
-        && !is_ours
-    {
-        without_keys = Some(format!(
-            "{error}; session tickets get keys of this node alone, until the file changes"
-        ));
-        config.ticket_keys = None;
-        loaded = Profile::load(&config);
+fn sentence(error: &ProfileError) -> String {
+    if error.is_denied() {
+        format!(
+            "{error}; Asterisk runs as {}: chown or chmod it",
+            host::user()
+        )
+    } else {
+        error.to_string()
     }
-    let (profile, warnings) = loaded.map_err(|error| {
-        if error.is_denied() {
-            format!(
-                "{error}; Asterisk runs as {}: chown or chmod it",
-                host::user()
-            )
-        } else {
-            error.to_string()
-        }
-    })?;
-    let warnings: Vec<String> = warning
-        .into_iter()
-        .chain(warnings)
-        .map(|warning| warning.to_string())
-        .chain(without_keys)
-        .collect();
-    for warning in &warnings {
-        log::warn!("transport '{}': {warning}", transport.name);
-    }
-    Ok(Loaded {
-        profile: Arc::new(profile),
-        inputs,
-        warnings,
-    })
 }
 
 /// `tos`, `cos` and `tcp_keepalive_*`.

@@ -13,16 +13,19 @@ use crate::profile::ProfileConfig;
 pub struct Inputs([u8; 32]);
 
 impl Inputs {
-    /// Reads the files. `and` is what else makes a profile another one for the caller.
+    /// Reads the files. There are several where some of a transport's peers have options of their own. `and` is what else makes a profile
+    /// another one for the caller.
     #[must_use]
-    pub fn of(config: &ProfileConfig, and: &[u8]) -> Inputs {
+    pub fn of(configs: &[ProfileConfig], and: &[u8]) -> Inputs {
         let mut digest = Sha256::new();
-        put(&mut digest, format!("{config:?}").as_bytes());
-        let password = config.password.as_ref().map(|it| it.as_bytes());
-        put(&mut digest, password.unwrap_or_default());
         put(&mut digest, and);
-        for file in config.files() {
-            put_file(&mut digest, &file, Folder::ByTime);
+        for config in configs {
+            put(&mut digest, format!("{config:?}").as_bytes());
+            let password = config.password.as_ref().map(|it| it.as_bytes());
+            put(&mut digest, password.unwrap_or_default());
+            for file in config.files() {
+                put_file(&mut digest, &file, Folder::ByTime);
+            }
         }
         Inputs(digest.finish())
     }
@@ -32,28 +35,42 @@ impl ProfileConfig {
     /// The files and directories that it names.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
+        let pairs = self
+            .more_certificates
+            .iter()
+            .chain(&self.client_certificate);
+        let pairs = pairs.flat_map(|pair| [Some(&pair.cert_file), pair.priv_key_file.as_ref()]);
         let named = [
             &self.cert_file,
             &self.priv_key_file,
             &self.ca_list_file,
             &self.ca_list_path,
+            &self.crl_file,
             &self.ticket_keys,
         ];
-        named.into_iter().flatten().cloned().collect()
+        let named = named.into_iter().map(Option::as_ref);
+        named.chain(pairs).flatten().cloned().collect()
     }
 
     /// What decides which clients are trusted and how they are spoken with, as a digest: a session that was begun under another is not to
-    /// be resumed. Nodes that share ticket keys have the same if they have the same transport.
+    /// be resumed. It is the same on nodes that have a transport of the same name with the same options and CAs, wherever their files are.
     pub(crate) fn trust(&self) -> [u8; 32] {
+        let words = ProfileConfig {
+            cert_file: None,
+            priv_key_file: None,
+            more_certificates: Vec::new(),
+            client_certificate: None,
+            password: None,
+            ca_list_file: None,
+            ca_list_path: None,
+            crl_file: None,
+            ticket_keys: None,
+            key_log: None,
+            ..self.clone()
+        };
         let mut digest = Sha256::new();
-        put(&mut digest, self.name.as_bytes());
-        let speaks = format!("{:?} {:?}", self.method, self.cipher);
-        put(&mut digest, speaks.as_bytes());
-        put(
-            &mut digest,
-            &[self.verify_client.into(), self.require_client_cert.into()],
-        );
-        for file in [&self.ca_list_file, &self.ca_list_path] {
+        put(&mut digest, format!("{words:?}").as_bytes());
+        for file in [&self.ca_list_file, &self.ca_list_path, &self.crl_file] {
             match file {
                 Some(file) => put_file(&mut digest, file, Folder::ByContent),
                 None => put(&mut digest, b""),

@@ -21,22 +21,19 @@ const MAX: usize = 256;
 
 /// A server: where it is, and the name that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Server {
+struct Server {
     remote: SocketAddr,
     name: String,
 }
 
-impl Server {
-    pub(crate) fn new(remote: SocketAddr, name: &PeerName) -> Server {
-        Server {
-            remote,
-            name: name.to_string().to_ascii_lowercase(),
-        }
-    }
+/// Where the session of a connection goes.
+struct Place {
+    server: Server,
+    sessions: Arc<Sessions>,
 }
 
-/// Where a connection keeps which server it is with.
-static SERVER: LazyLock<Result<Index<Ssl, Server>, ErrorStack>> = LazyLock::new(Ssl::new_ex_index);
+/// Where a connection keeps its place.
+static PLACE: LazyLock<Result<Index<Ssl, Place>, ErrorStack>> = LazyLock::new(Ssl::new_ex_index);
 
 struct Kept {
     session: SslSession,
@@ -51,40 +48,51 @@ pub(crate) struct Sessions {
     all: Mutex<(HashMap<Server, Kept>, u64)>,
 }
 
-impl Sessions {
-    /// Has a context put its sessions here.
-    pub(crate) fn keep_of(self: &Arc<Self>, context: &mut SslContextBuilder) {
-        let sessions = Arc::clone(self);
-        context
-            .set_session_cache_mode(SslSessionCacheMode::CLIENT | SslSessionCacheMode::NO_INTERNAL);
-        context.set_new_session_callback(move |ssl, session| sessions.put(ssl, session));
-    }
+/// Has a context for connections to servers tell the sessions of those.
+pub(crate) fn keep_of(context: &mut SslContextBuilder) {
+    context.set_session_cache_mode(SslSessionCacheMode::CLIENT | SslSessionCacheMode::NO_INTERNAL);
+    context.set_new_session_callback(|ssl, session| keep(ssl, session));
+}
 
-    /// Makes it a connection to `server`, and offers the session with that, if there is one. A session is offered once: should that be
-    /// why a handshake fails, the next is a whole one (RFC 8446 C.4 says the same for other reasons).
-    pub(crate) fn offer(&self, ssl: &mut Ssl, server: Server) {
+/// The handshake of a connection that we made is done. Of one that resumed a session before TLS 1.3 OpenSSL tells no new one: that session
+/// goes on.
+pub(crate) fn done(ssl: &SslRef) {
+    if ssl.session_reused()
+        && ssl.version2() != Some(SslVersion::TLS1_3)
+        && let Some(session) = ssl.session()
+    {
+        keep(ssl, session.to_owned());
+    }
+}
+
+fn keep(ssl: &SslRef, session: SslSession) {
+    let place = PLACE.as_ref().ok().and_then(|index| ssl.ex_data(*index));
+    if let Some(place) = place {
+        place.sessions.put(&place.server, ssl, session);
+    }
+}
+
+impl Sessions {
+    /// Makes it a connection to `name` at `remote`, and offers the session with that, if there is one. A session is offered once: should
+    /// that be why a handshake fails, the next is a whole one (RFC 8446 C.4 says the same for other reasons).
+    pub(crate) fn offer(self: &Arc<Self>, ssl: &mut Ssl, remote: SocketAddr, name: &PeerName) {
+        let server = Server {
+            remote,
+            name: name.to_string().to_ascii_lowercase(),
+        };
         let kept = self.all.lock().0.remove(&server);
         if let Some(kept) = kept
             && now() < kept.until
         {
             offer(ssl, &kept.session);
         }
-        set_server(ssl, server);
-    }
-
-    /// A handshake is done. Of one that resumed a session before TLS 1.3 OpenSSL tells no new one: that session goes on.
-    pub(crate) fn done(&self, ssl: &SslRef) {
-        if ssl.session_reused()
-            && ssl.version2() != Some(SslVersion::TLS1_3)
-            && let Some(session) = ssl.session()
-        {
-            self.put(ssl, session.to_owned());
+        if let Ok(index) = PLACE.as_ref() {
+            let sessions = Arc::clone(self);
+            ssl.set_ex_data(*index, Place { server, sessions });
         }
     }
 
-    fn put(&self, ssl: &SslRef, session: SslSession) {
-        let server = SERVER.as_ref().ok().and_then(|index| ssl.ex_data(*index));
-        let Some(server) = server else { return };
+    fn put(&self, server: &Server, ssl: &SslRef, session: SslSession) {
         // Without one nobody could say until when it is good.
         let certificate = ssl.peer_certificate();
         let Some(certificate) = certificate.and_then(|it| CertInfo::of(&it).ok()) else {
@@ -106,12 +114,6 @@ impl Sessions {
             let oldest = oldest.map(|(server, _)| server.clone());
             oldest.map(|server| sessions.remove(&server));
         }
-    }
-}
-
-pub(crate) fn set_server(ssl: &mut Ssl, server: Server) {
-    if let Ok(index) = SERVER.as_ref() {
-        ssl.set_ex_data(*index, server);
     }
 }
 

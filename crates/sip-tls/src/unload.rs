@@ -4,17 +4,17 @@
 
 use std::ffi::c_int;
 use std::ptr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContext, SslMethod};
 use openssl_sys as ffi;
 
 use crate::ossl_tickets::set_ticket_keys;
-use crate::profile;
-use crate::sessions::{Server, Sessions, set_server};
 use crate::sync::Mutex;
 use crate::tickets::TicketKeys;
+use crate::verify::{PeerName, Verifier};
+use crate::{named, profile, sessions};
 
 // From openssl/crypto.h; openssl-sys has only the first of the pair.
 unsafe extern "C" {
@@ -28,9 +28,10 @@ const CLASS_SSL_CTX: c_int = 1;
 /// The "ex data" indexes of libssl that belong to this library, by class.
 static OURS: LazyLock<Mutex<Vec<(c_int, c_int)>>> = LazyLock::new(Mutex::default);
 
-/// How many indexes this crate makes the `openssl` crate register for each class: the session context, the verify callback, the owner of
-/// the keys and the server of an SSL; the callbacks for the key log and for sessions, and the ticket keys of an SSL_CTX.
-const EXPECTED: [(c_int, c_int); 2] = [(CLASS_SSL, 4), (CLASS_SSL_CTX, 3)];
+/// How many indexes this crate makes the `openssl` crate register for each class: the session context, the verify callback, the verifier,
+/// the owner of the keys and the server of an SSL; the callbacks for the key log, the client hello and sessions, and the ticket keys of an
+/// SSL_CTX.
+const EXPECTED: [(c_int, c_int); 2] = [(CLASS_SSL, 5), (CLASS_SSL_CTX, 4)];
 
 /// What [`acquire`] could not do.
 #[derive(Debug)]
@@ -93,21 +94,23 @@ fn marker(class: c_int) -> c_int {
 /// Uses each callback once.
 fn touch() -> Result<(), ErrorStack> {
     let mut context = SslContext::builder(SslMethod::tls())?;
-    profile::set_key_log(&mut context, std::sync::Arc::new(|_, _| {}));
-    std::sync::Arc::<Sessions>::default().keep_of(&mut context);
+    profile::set_key_log(&mut context, Arc::new(|_, _| {}));
+    named::choose_by_server_name(&mut context, Arc::default());
+    sessions::keep_of(&mut context);
     if let Ok(keys) = TicketKeys::load(None) {
         set_ticket_keys(&mut context, keys)?;
     }
     let mut ssl = Ssl::new(&context.build())?;
+    let verifier = Arc::new(Verifier::new(Arc::default(), None));
     profile::set_verifier(
         &mut ssl,
         openssl::ssl::SslVerifyMode::NONE,
-        std::sync::Arc::new(crate::verify::Verifier::new(false, None, false)),
+        Arc::clone(&verifier),
     );
+    named::set_verifier_of(&mut ssl, verifier);
     let remote = std::net::SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, 0));
     let wanted = None;
     profile::set_key_owner(&mut ssl, profile::KeyOwner { remote, wanted });
-    let name = crate::verify::PeerName::Ip(remote.ip());
-    set_server(&mut ssl, Server::new(remote, &name));
+    Arc::<sessions::Sessions>::default().offer(&mut ssl, remote, &PeerName::Ip(remote.ip()));
     Ok(())
 }

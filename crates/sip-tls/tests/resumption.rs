@@ -52,7 +52,7 @@ fn another_node() {
     let keys = pki.dir.write("keys", (key(2) + &key(1)).as_bytes());
     let other_ca = Cert::ca("Another CA").write(&pki.dir, "other").0;
     let base = ProfileConfig {
-        name: "tls".to_owned(),
+        transport: "tls".to_owned(),
         ticket_keys: Some(keys),
         ca_list_file: Some(pki.ca_file.clone()),
         ..pki.server(&Spec::default())
@@ -99,7 +99,7 @@ fn another_node() {
             "another profile",
             false,
             ProfileConfig {
-                name: "other".to_owned(),
+                transport: "other".to_owned(),
                 ..node.clone()
             },
         ),

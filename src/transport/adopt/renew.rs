@@ -40,7 +40,7 @@ impl Adopter {
             let adopted = self.adopted.lock();
             adopted
                 .values()
-                .all(|it| it.tried.as_ref() == Some(&it.inputs))
+                .all(|it| it.tried.as_ref() == Some(&it.inputs) && it.has_all_profiles())
         };
         if is_whole && self.left.lock().is_empty() {
             self.failed.store(false, Ordering::Relaxed);
@@ -60,7 +60,7 @@ impl Adopter {
     /// `true`: its words have changed too.
     fn renew_from(&self, name: &str, wanted: &TlsTransport, inputs: Inputs) -> bool {
         // Not under the lock: it reads files.
-        let loaded = options::profile(wanted, true);
+        let loaded = options::profile(wanted, self.in_force(name).as_deref());
         let mut all = self.adopted.lock();
         let Some(adopted) = all.get_mut(name) else {
             return false;
