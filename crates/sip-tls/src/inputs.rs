@@ -126,3 +126,91 @@ fn put_file(digest: &mut Sha256, path: &Path, folder: Folder) {
     lines.sort();
     put(digest, lines.join("\n").as_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::own::KeyPair;
+
+    /// Each file makes another profile when it changes, and where it decides who is trusted, other sessions too. What has not changed, or
+    /// stands elsewhere, makes neither.
+    #[test]
+    fn each_file_counts() {
+        let dir = std::env::temp_dir().join(format!("sip-tls-inputs-{}", std::process::id()));
+        let folder = |name: &str| {
+            let folder = dir.join(name);
+            fs::create_dir_all(folder.join("cas")).expect("a folder");
+            for file in [
+                "cert", "key", "cert2", "key2", "cert3", "key3", "ca", "cas/a.0", "crl", "tickets",
+            ] {
+                fs::write(folder.join(file), "one").expect("a file");
+            }
+            folder
+        };
+        let config = |folder: &Path| ProfileConfig {
+            cert_file: Some(folder.join("cert")),
+            priv_key_file: Some(folder.join("key")),
+            more_certificates: vec![KeyPair {
+                cert_file: folder.join("cert2"),
+                priv_key_file: Some(folder.join("key2")),
+            }],
+            client_certificate: Some(KeyPair {
+                cert_file: folder.join("cert3"),
+                priv_key_file: Some(folder.join("key3")),
+            }),
+            ca_list_file: Some(folder.join("ca")),
+            ca_list_path: Some(folder.join("cas")),
+            crl_file: Some(folder.join("crl")),
+            ticket_keys: Some(folder.join("tickets")),
+            ..ProfileConfig::default()
+        };
+        let (here, there) = (folder("here"), folder("there"));
+        let config_here = config(&here);
+        let inputs = || Inputs::of(std::slice::from_ref(&config_here), b"");
+        assert_eq!(inputs(), inputs());
+        assert_eq!(config_here.trust(), config(&there).trust(), "another node");
+        for (file, trust) in [
+            ("cert", false),
+            ("key", false),
+            ("cert2", false),
+            ("key2", false),
+            ("cert3", false),
+            ("key3", false),
+            ("ca", true),
+            ("cas/a.0", true),
+            ("cas/b.0", true),
+            ("crl", true),
+            ("tickets", false),
+        ] {
+            let before = (inputs(), config_here.trust());
+            // Of another length: the clock of a file system may be coarse.
+            fs::write(here.join(file), format!("two of {file}")).expect("a file");
+            assert_ne!(before.0, inputs(), "{file}");
+            assert_eq!(before.1 != config_here.trust(), trust, "{file}");
+        }
+        let all = [config_here.clone(), config_here.clone()];
+        assert_ne!(Inputs::of(&all, b""), inputs());
+        assert_ne!(Inputs::of(&all[..1], b"a key log"), inputs());
+        fs::remove_dir_all(&dir).expect("it is there");
+    }
+
+    /// Each word decides how clients are spoken with.
+    #[test]
+    fn each_word_counts() {
+        let base = ProfileConfig::default();
+        let with = |change: &dyn Fn(&mut ProfileConfig)| {
+            let mut config = base.clone();
+            change(&mut config);
+            config.trust()
+        };
+        assert_eq!(
+            base.trust(),
+            with(&|it| it.password = Some("x".to_owned().into()))
+        );
+        assert_ne!(base.trust(), with(&|it| it.transport = "x".to_owned()));
+        assert_ne!(base.trust(), with(&|it| it.name = Some("x".into())));
+        assert_ne!(base.trust(), with(&|it| it.verify_client = true));
+        assert_ne!(base.trust(), with(&|it| it.any_eku = true));
+        assert_ne!(base.trust(), with(&|it| it.cipher = Some("x".to_owned())));
+    }
+}

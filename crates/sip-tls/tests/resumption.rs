@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use common::tool::{Tool, s_server};
 use common::*;
-use openssl::ssl::{Ssl, SslContext, SslFiletype, SslMethod, SslStream, SslVersion};
+use openssl::ssl::{Ssl, SslContext, SslFiletype, SslMethod, SslSessionRef, SslStream, SslVersion};
+use openssl::x509::X509;
 use sip_tls::verify::PeerName;
 use sip_tls::*;
 
@@ -196,6 +197,62 @@ fn a_clients_certificate_that_has_expired() {
             }
         }
     }
+}
+
+/// A client whose certificate was revoked since is not resumed.
+#[test]
+fn a_client_that_was_revoked() {
+    let pki = Pki::new();
+    let own = pki.server(&Spec::default());
+    let pem = fs::read(own.cert_file.as_ref().unwrap()).unwrap();
+    let certificate = X509::from_pem(&pem).unwrap();
+    let good = ProfileConfig {
+        verify_client: true,
+        require_client_cert: true,
+        ca_list_file: Some(pki.ca_file.clone()),
+        crl_file: Some(revocation_list(&pki, "good", None)),
+        ticket_keys: Some(pki.dir.write("keys", key(1).as_bytes())),
+        ..pki.server(&Spec::default())
+    };
+    let revoking = ProfileConfig {
+        crl_file: Some(revocation_list(&pki, "revoking", Some(&certificate))),
+        ..good.clone()
+    };
+    let engine = answering();
+    let (good, revoking) = (engine.listen(&good), engine.listen(&revoking));
+    let mut context = SslContext::builder(SslMethod::tls_client()).unwrap();
+    context
+        .set_max_proto_version(Some(SslVersion::TLS1_2))
+        .unwrap();
+    context
+        .set_certificate_chain_file(own.cert_file.unwrap())
+        .unwrap();
+    context
+        .set_private_key_file(own.priv_key_file.unwrap(), SslFiletype::PEM)
+        .unwrap();
+    let context = context.build();
+    let connect = |at: SocketAddr, session: Option<&SslSessionRef>| {
+        let mut ssl = Ssl::new(&context).unwrap();
+        if let Some(session) = session {
+            // SAFETY: the session is of a connection of the same context.
+            unsafe { ssl.set_session(session) }.unwrap();
+        }
+        let tcp = std::net::TcpStream::connect(at).unwrap();
+        let mut phone = SslStream::new(ssl, tcp).unwrap();
+        phone.connect().map(|()| phone)
+    };
+    let first = connect(good.address(), None).unwrap();
+    let session = first.ssl().session().unwrap();
+    let again = connect(good.address(), Some(session)).unwrap();
+    assert!(again.ssl().session_reused());
+    assert!(connect(revoking.address(), Some(session)).is_err());
+    let fault = engine
+        .until(|event| match event {
+            Event::Refused(_, reason) => Some(reason),
+            _ => None,
+        })
+        .fault;
+    assert_eq!(fault, Some(verify::CertFault::Revoked));
 }
 
 /// `openssl s_server` with this certificate.
