@@ -7,7 +7,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::tool::{Tool, s_server};
 use common::*;
@@ -339,13 +339,17 @@ fn after_a_connection_that_was_lost() {
     let context = context.build();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let (tell, heard) = std::sync::mpsc::channel();
     let server = std::thread::spawn(move || {
         [false, true, true].map(|_| {
             let (tcp, _) = listener.accept().unwrap();
             let mut stream = SslStream::new(Ssl::new(&context).unwrap(), tcp).unwrap();
             stream.accept().unwrap();
-            // The ticket goes before it. Then the connection ends without a word.
+            // The ticket goes before it. When it has been read the connection is reset.
             stream.write_all(OK).unwrap();
+            heard.recv().unwrap();
+            let socket = socket2::SockRef::from(stream.get_ref());
+            socket.set_linger(Some(Duration::ZERO)).unwrap();
             stream.ssl().session_reused()
         })
     });
@@ -361,7 +365,8 @@ fn after_a_connection_that_was_lost() {
         };
         engine.pool.connect(target, Clone::clone).unwrap();
         engine.message();
-        engine.closed();
+        tell.send(()).unwrap();
+        assert_eq!(engine.closed().code, Code::PeerReset);
     }
     assert_eq!(server.join().unwrap(), [false, true, true]);
 }
