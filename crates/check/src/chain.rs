@@ -25,7 +25,14 @@ struct Shown {
 }
 
 /// The steps of chain and name. `sent`: the chain as it was sent; `trace`: what OpenSSL said about it; `trusted`: the CAs of `--ca`.
-pub(crate) fn judge(sent: &[X509], trace: &Trace, name: &str, trusted: &[X509]) -> (Step, Step) {
+/// `wildcards`: one stands for the name.
+pub(crate) fn judge(
+    sent: &[X509],
+    trace: &Trace,
+    name: &str,
+    wildcards: bool,
+    trusted: &[X509],
+) -> (Step, Step) {
     let mut chain = Step::new(Stage::Chain);
     let mut names = Step::new(Stage::Name);
     let shown = shown(sent);
@@ -47,7 +54,7 @@ pub(crate) fn judge(sent: &[X509], trace: &Trace, name: &str, trusted: &[X509]) 
     order(&mut chain, &shown);
     weakness(&mut chain, &shown);
     purpose(&mut chain, leaf);
-    name_of(&mut names, name, &leaf.info);
+    name_of(&mut names, name, wildcards, &leaf.info);
     (chain, names)
 }
 
@@ -355,14 +362,14 @@ fn purpose(step: &mut Step, leaf: &Shown) {
     }
 }
 
-fn name_of(step: &mut Step, name: &str, leaf: &CertInfo) {
+fn name_of(step: &mut Step, name: &str, wildcards: bool, leaf: &CertInfo) {
     let wanted = PeerName::parse(name);
     let names = leaf.names().join(", ");
     step.fact(format!(
         "asked for {name}; the certificate is for {}",
         if names.is_empty() { "no name" } else { &names }
     ));
-    if matches(&wanted, leaf, false) {
+    if matches(&wanted, leaf, wildcards) {
         if !leaf.has_alt_names {
             step.add(Finding::new(Code::NameInSubjectOnly, names));
         }

@@ -65,6 +65,7 @@ codes! {
     // Our own files.
     OwnFiles "own-files" Fault Ours "our own files cannot be used" ""
     OwnFilesDoubt "own-files-doubt" Warning Ours "about our own files" ""
+    OwnNotVerifying "own-not-verifying" Warning Ours "calls do not look at its certificate: who is on the way can be in its place, and read the keys" "verify_server = yes on the transport here"
 
     // DNS
     DnsNameUnknown "dns-name-unknown" Fault Either "the name does not exist in the DNS" "Compare its spelling with what its owner gave you"

@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sip_tls::{Method, ProfileConfig};
+use zeroize::Zeroizing;
+
 /// A peer, and how it is looked at. Times are limits for single waits (a TCP connection, a handshake, an answer).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// A name, an IPv4 address, or an IPv6 address with or without brackets.
     pub host: String,
@@ -19,8 +22,22 @@ pub struct Options {
     pub cert: Option<PathBuf>,
     /// Its key (PEM); without it the key is looked for in `cert`.
     pub key: Option<PathBuf>,
+    /// Opens the key.
+    pub password: Option<Zeroizing<String>>,
+    /// More CAs that are trusted: a directory, as `ca_list_path` has it.
+    pub ca_path: Option<PathBuf>,
+    /// The lowest version.
+    pub method: Method,
+    /// Cipher names, as `cipher` of a transport has them; the system's default without it.
+    pub cipher: Option<String>,
+    /// A wildcard in the certificate stands for the name, as `allow_wildcard_certs` says.
+    pub wildcards: bool,
+    /// Calls look at the certificate (`verify_server`).
+    pub verify: bool,
     /// The limit of one wait.
     pub timeout: Duration,
+    /// The limit of everything. What is not done by then is not tried.
+    pub limit: Option<Duration>,
     /// The name server; without it those of `/etc/resolv.conf`.
     pub dns: Option<SocketAddr>,
     /// The URI of our From, `sip:user@host`.
@@ -44,11 +61,34 @@ impl Options {
             ca: None,
             cert: None,
             key: None,
+            password: None,
+            ca_path: None,
+            method: Method::default(),
+            cipher: None,
+            wildcards: false,
+            verify: true,
             timeout: Options::TIMEOUT,
+            limit: None,
             dns: None,
             from: None,
             call: None,
         })
+    }
+
+    /// The same as options of a transport.
+    pub(crate) fn profile(&self) -> ProfileConfig {
+        ProfileConfig {
+            cert_file: self.cert.clone(),
+            priv_key_file: self.key.clone(),
+            password: self.password.clone(),
+            ca_list_file: self.ca.clone(),
+            ca_list_path: self.ca_path.clone(),
+            method: self.method,
+            cipher: self.cipher.clone(),
+            verify_server: self.verify,
+            allow_wildcard_certs: self.wildcards,
+            ..ProfileConfig::default()
+        }
     }
 
     /// The name that counts: what the certificate is for.

@@ -1,6 +1,6 @@
 //! Our own files: judged as the module would judge the same options of a transport.
 
-use sip_tls::{Profile, ProfileConfig, Warning};
+use sip_tls::{Profile, Warning};
 
 use crate::code::Code;
 use crate::options::Options;
@@ -9,21 +9,11 @@ use crate::report::{Finding, Stage, Step};
 /// Loads them; `false` if they cannot be used.
 pub(crate) fn look(options: &Options) -> (Step, bool) {
     let mut step = Step::new(Stage::Own);
-    if options.ca.is_none() && options.cert.is_none() {
-        return (
-            Step::not_tried(
-                Stage::Own,
-                "neither --ca nor --cert was given: the system's CAs are trusted",
-            ),
-            true,
-        );
+    let config = options.profile();
+    if options.ca.is_none() && options.ca_path.is_none() && options.cert.is_none() {
+        step.not_tried =
+            Some("neither CAs nor a certificate were given: the system's CAs are trusted".to_owned());
     }
-    let config = ProfileConfig {
-        cert_file: options.cert.clone(),
-        priv_key_file: options.key.clone(),
-        ca_list_file: options.ca.clone(),
-        ..ProfileConfig::default()
-    };
     match Profile::load(&config) {
         Ok((profile, warnings)) => {
             if let Some(own) = profile.own_certificate() {
@@ -33,15 +23,17 @@ pub(crate) fn look(options: &Options) -> (Step, bool) {
                     own.issuer.info
                 ));
             }
-            for warning in warnings
-                .into_iter()
-                .filter(|warning| !matches!(warning, Warning::CannotListen))
-            {
+            for warning in warnings {
                 let code = match warning {
+                    // The program takes the system's CAs then, and says so.
+                    Warning::CannotListen | Warning::NothingTrusted => continue,
                     Warning::Expired | Warning::NotYetValid => Code::OwnFiles,
                     _ => Code::OwnFilesDoubt,
                 };
                 step.add(Finding::new(code, warning.to_string()));
+            }
+            if !options.verify {
+                step.add(Finding::new(Code::OwnNotVerifying, ""));
             }
             (step, true)
         }

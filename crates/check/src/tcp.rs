@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sip_tls::{Reason, Side};
 
 use crate::code::Code;
 use crate::dns::Target;
 use crate::report::{Finding, Stage, Step};
+use crate::tls::wait;
 
 /// Connects; why not, in `sip-tls`' words.
 pub(crate) fn connect(address: SocketAddr, timeout: Duration) -> Result<TcpStream, Reason> {
@@ -27,7 +28,11 @@ pub(crate) fn connect(address: SocketAddr, timeout: Duration) -> Result<TcpStrea
 }
 
 /// Tries every address. Those that answer, in order.
-pub(crate) fn look(targets: &[Target], timeout: Duration) -> (Step, Vec<SocketAddr>) {
+pub(crate) fn look(
+    targets: &[Target],
+    timeout: Duration,
+    end: Option<Instant>,
+) -> (Step, Vec<SocketAddr>) {
     let mut step = Step::new(Stage::Tcp);
     let mut alive = Vec::new();
     let mut dead = Vec::new();
@@ -37,7 +42,7 @@ pub(crate) fn look(targets: &[Target], timeout: Duration) -> (Step, Vec<SocketAd
             .as_ref()
             .map(|server| format!(" ({server})"))
             .unwrap_or_default();
-        match connect(target.address, timeout) {
+        match connect(target.address, wait(timeout, end)) {
             Ok(_) => {
                 step.fact(format!("{}{of}: connected", target.address));
                 alive.push(target.address);

@@ -194,6 +194,30 @@ impl Profile {
         Ok((profile, warnings))
     }
 
+    /// The context that connections to a server are made with under these options, before it is finished: for a program that makes
+    /// single connections as the module would.
+    ///
+    /// # Errors
+    /// [`ProfileError`] names the option to change.
+    pub fn client_context(config: &ProfileConfig) -> Result<SslContextBuilder, ProfileError> {
+        let ciphers = CipherLists::parse(config.cipher.as_deref().unwrap_or_default())?;
+        let mut context = SslContext::builder(SslMethod::tls_client())?;
+        common(&mut context, config, ciphers.security_level())?;
+        ciphers.apply(&mut context)?;
+        let trusted = match &config.ca_list_file {
+            Some(file) => pem::certificates(ConfigOption::CaListFile, file)?,
+            None => Vec::new(),
+        };
+        trust(&mut context, config, &trusted)?;
+        if let Some(file) = &config.cert_file {
+            let chain = pem::certificates(ConfigOption::CertFile, file)?;
+            if let [certificate, rest @ ..] = &chain[..] {
+                present(&mut context, config, certificate, rest)?;
+            }
+        }
+        Ok(context)
+    }
+
     /// Our certificate.
     #[must_use]
     pub fn own_certificate(&self) -> Option<&Arc<CertInfo>> {

@@ -1,19 +1,17 @@
 //! One handshake: what we say in it, and what came of it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use openssl::error::ErrorStack;
-use openssl::pkey::{PKey, Private};
 use openssl::ssl::{
-    self, ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslSession,
-    SslVerifyMode, SslVersion,
+    self, ErrorCode, Ssl, SslContext, SslOptions, SslSession, SslVerifyMode, SslVersion,
 };
 use openssl::x509::X509;
 use sip_tls::explain::{Evidence, Progress, explain};
-use sip_tls::{Code, MAX_CERTIFICATES, Reason};
+use sip_tls::{Code, MAX_CERTIFICATES, Profile, ProfileConfig, Reason};
 
 use super::ossl::{Trace, Traced, lengthen, limit_chain, set_session};
+use super::ciphers::SUITES;
 use super::{Peer, Sock};
 use crate::tcp;
 
@@ -23,12 +21,18 @@ const LEGACY_SERVER_CONNECT: u64 = 1 << 2;
 /// The longest chain, in octets, that is looked at where the module would not take it.
 const LONGEST: usize = 4 * 1024 * 1024;
 
-/// Whom we trust, and what we are ourselves.
+/// Whom we trust, what we are ourselves, and what our transport allows.
 #[derive(Clone, Default)]
 pub(crate) struct Trust {
-    /// The CAs; the system's without it.
-    pub(crate) ca: Option<PathBuf>,
-    pub(crate) own: Option<(Vec<X509>, PKey<Private>)>,
+    /// As a transport has it. Where it names no CAs, those of the system are trusted.
+    pub(crate) config: ProfileConfig,
+}
+
+impl Trust {
+    /// Whether we have a certificate.
+    pub(crate) fn has_own(&self) -> bool {
+        self.config.cert_file.is_some()
+    }
 }
 
 /// What our hello has.
@@ -52,7 +56,7 @@ pub(crate) struct Hello {
 }
 
 impl Hello {
-    /// As the module says it, for a transport with nothing but a certificate.
+    /// As the module says it.
     pub(crate) fn of_module(name: Option<&str>) -> Hello {
         Hello {
             name: name.map(str::to_owned),
@@ -201,17 +205,29 @@ fn chain(link: &Traced) -> Vec<X509> {
         .unwrap_or_default()
 }
 
-fn context(hello: &Hello, trust: &Trust) -> Result<SslContext, ErrorStack> {
-    let mut context = SslContext::builder(SslMethod::tls_client())?;
-    // As `Profile::load` has it: a stricter system stands.
-    if hello.min.is_some() || context.min_proto_version() != Some(SslVersion::TLS1_3) {
-        context.set_min_proto_version(Some(hello.min.unwrap_or(SslVersion::TLS1_2)))?;
+fn context(hello: &Hello, trust: &Trust) -> Result<SslContext, Box<Failed>> {
+    let config = ProfileConfig {
+        cert_file: (trust.config.cert_file.clone()).filter(|_| !hello.anonymous),
+        ..trust.config.clone()
+    };
+    // `own` has loaded the same, so nothing is wrong with the files unless they change meanwhile.
+    let mut context =
+        Profile::client_context(&config).map_err(|_| Failed::here(Code::Internal.into()))?;
+    if config.ca_list_file.is_none() && config.ca_list_path.is_none() {
+        context.set_default_verify_paths()?;
     }
-    context.set_max_proto_version(hello.max)?;
-    context.set_options(SslOptions::NO_COMPRESSION);
+    if let Some(min) = hello.min {
+        context.set_min_proto_version(Some(min))?;
+    }
+    if hello.max.is_some() {
+        context.set_max_proto_version(hello.max)?;
+    }
     if hello.lenient {
         context.set_security_level(0);
         context.set_options(SslOptions::from_bits_retain(LEGACY_SERVER_CONNECT as _));
+        if config.cipher.is_some() {
+            context.set_ciphersuites(&SUITES.join(":"))?;
+        }
     }
     if let Some(ciphers) = &hello.ciphers {
         context.set_cipher_list(ciphers)?;
@@ -225,29 +241,7 @@ fn context(hello: &Hello, trust: &Trust) -> Result<SslContext, ErrorStack> {
     if hello.long {
         lengthen(&mut context)?;
     }
-    trusted(&mut context, trust)?;
-    if let (Some((chain, key)), false) = (&trust.own, hello.anonymous) {
-        if let [first, rest @ ..] = &chain[..] {
-            context.set_certificate(first)?;
-            for certificate in rest {
-                context.add_extra_chain_cert(certificate.clone())?;
-            }
-        }
-        context.set_private_key(key)?;
-    }
     Ok(context.build())
-}
-
-fn trusted(context: &mut SslContextBuilder, trust: &Trust) -> Result<(), ErrorStack> {
-    match &trust.ca {
-        Some(file) => {
-            for certificate in X509::stack_from_pem(&std::fs::read(file).unwrap_or_default())? {
-                context.cert_store_mut().add_cert(certificate)?;
-            }
-            Ok(())
-        }
-        None => context.set_default_verify_paths(),
-    }
 }
 
 fn connect(
@@ -256,7 +250,7 @@ fn connect(
     hello: &Hello,
     session: Option<&SslSession>,
 ) -> Result<Up, Box<Failed>> {
-    let tcp = tcp::connect(peer.address, peer.timeout).map_err(Failed::here)?;
+    let tcp = tcp::connect(peer.address, peer.wait()).map_err(Failed::here)?;
     let mut ssl = Ssl::new(context)?;
     if let Some(name) = &hello.name {
         // A name that cannot be sent is not: the certificate decides.
@@ -273,7 +267,7 @@ fn connect(
     if let Some(session) = session {
         set_session(&mut ssl, session)?;
     }
-    let mut link = Traced::new(ssl, Sock::new(tcp, peer.timeout), SslVerifyMode::PEER)?;
+    let mut link = Traced::new(ssl, Sock::new(tcp, peer.wait()), SslVerifyMode::PEER)?;
     match link.fresh().connect() {
         Ok(()) => Ok(Up {
             link,
