@@ -24,6 +24,7 @@ mod sip;
 mod tcp;
 pub mod text;
 mod tls;
+mod uri;
 
 pub use code::{Code, Level, Row};
 pub use lines::Lines;
@@ -32,3 +33,4 @@ pub use options::Options;
 pub use report::{Finding, Outcome, Report, Stage, Step, Verdict};
 pub use run::check;
 pub use sip_tls::{Method, Side};
+pub use uri::SipUri;

@@ -151,7 +151,12 @@ fn nameless(
     })
 }
 
-fn deeper(peer: Peer, question: &Question<'_>, is_tls: bool, hello: Option<&Hello>) -> [(Step, bool); 4] {
+fn deeper(
+    peer: Peer,
+    question: &Question<'_>,
+    is_tls: bool,
+    hello: Option<&Hello>,
+) -> [(Step, bool); 4] {
     if !is_tls {
         let left = [
             Stage::Versions,

@@ -1,6 +1,6 @@
 //! What is to be looked at.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,10 +34,14 @@ pub struct Options {
     pub wildcards: bool,
     /// Calls look at the certificate (`verify_server`).
     pub verify: bool,
+    /// Where no CAs are given, those of the system are meant; without it that is a fault of ours, and judged by them all the same.
+    pub system_cas: bool,
     /// The limit of one wait.
     pub timeout: Duration,
     /// The limit of everything. What is not done by then is not tried.
     pub limit: Option<Duration>,
+    /// Our own address, for connections to addresses of its family; the system's choice without it.
+    pub local: Option<IpAddr>,
     /// The name server; without it those of `/etc/resolv.conf`.
     pub dns: Option<SocketAddr>,
     /// The URI of our From, `sip:user@host`.
@@ -67,8 +71,10 @@ impl Options {
             cipher: None,
             wildcards: false,
             verify: true,
+            system_cas: true,
             timeout: Options::TIMEOUT,
             limit: None,
+            local: None,
             dns: None,
             from: None,
             call: None,

@@ -10,9 +10,14 @@ use crate::report::{Finding, Stage, Step};
 pub(crate) fn look(options: &Options) -> (Step, bool) {
     let mut step = Step::new(Stage::Own);
     let config = options.profile();
-    if options.ca.is_none() && options.ca_path.is_none() && options.cert.is_none() {
-        step.not_tried =
-            Some("neither CAs nor a certificate were given: the system's CAs are trusted".to_owned());
+    if options.system_cas
+        && options.ca.is_none()
+        && options.ca_path.is_none()
+        && options.cert.is_none()
+    {
+        step.not_tried = Some(
+            "neither CAs nor a certificate were given: the system's CAs are trusted".to_owned(),
+        );
     }
     match Profile::load(&config) {
         Ok((profile, warnings)) => {
@@ -25,8 +30,9 @@ pub(crate) fn look(options: &Options) -> (Step, bool) {
             }
             for warning in warnings {
                 let code = match warning {
-                    // The program takes the system's CAs then, and says so.
-                    Warning::CannotListen | Warning::NothingTrusted => continue,
+                    Warning::CannotListen => continue,
+                    Warning::NothingTrusted if options.system_cas => continue,
+                    Warning::NothingTrusted => Code::OwnFiles,
                     Warning::Expired | Warning::NotYetValid => Code::OwnFiles,
                     _ => Code::OwnFilesDoubt,
                 };

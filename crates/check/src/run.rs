@@ -57,7 +57,7 @@ pub fn check(options: &Options) -> Report {
         report.steps = run.steps;
         return report;
     }
-    let (step, alive) = tcp::look(&located.targets, options.timeout, run.end);
+    let (step, alive) = tcp::look(&located.targets, options.local, options.timeout, run.end);
     run.add(step);
     let mut answered = false;
     if run.is_late() {
@@ -167,6 +167,7 @@ impl Run {
         for (i, address) in alive.iter().take(NODES).enumerate() {
             let peer = Peer {
                 address: *address,
+                local: options.local,
                 timeout: options.timeout,
                 end: self.end,
             };

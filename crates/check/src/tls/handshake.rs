@@ -10,8 +10,8 @@ use openssl::x509::X509;
 use sip_tls::explain::{Evidence, Progress, explain};
 use sip_tls::{Code, MAX_CERTIFICATES, Profile, ProfileConfig, Reason};
 
-use super::ossl::{Trace, Traced, lengthen, limit_chain, set_session};
 use super::ciphers::SUITES;
+use super::ossl::{Trace, Traced, lengthen, limit_chain, set_session};
 use super::{Peer, Sock};
 use crate::tcp;
 
@@ -250,7 +250,7 @@ fn connect(
     hello: &Hello,
     session: Option<&SslSession>,
 ) -> Result<Up, Box<Failed>> {
-    let tcp = tcp::connect(peer.address, peer.wait()).map_err(Failed::here)?;
+    let tcp = tcp::connect(peer.address, peer.local, peer.wait()).map_err(Failed::here)?;
     let mut ssl = Ssl::new(context)?;
     if let Some(name) = &hello.name {
         // A name that cannot be sent is not: the certificate decides.

@@ -22,13 +22,15 @@ pub(crate) use resume::resume;
 pub(crate) use sock::Sock;
 pub(crate) use versions::versions;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// With whom, and for how long at most.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
+    /// Our own address.
+    pub(crate) local: Option<IpAddr>,
     /// The limit of one wait.
     pub(crate) timeout: Duration,
     /// The end of everything.

@@ -53,7 +53,10 @@ pub(crate) fn of_octets(first: &[u8]) -> Option<Finding> {
 
 /// Asks in clear: a SIP or web server that swallows a TLS hello answers this.
 pub(crate) fn ask(peer: Peer) -> Option<Finding> {
-    let mut sock = Sock::new(tcp::connect(peer.address, peer.wait()).ok()?, peer.wait());
+    let mut sock = Sock::new(
+        tcp::connect(peer.address, peer.local, peer.wait()).ok()?,
+        peer.wait(),
+    );
     let local = sock.tcp.local_addr().ok()?;
     let request = format!(
         "OPTIONS sip:{to} SIP/2.0\r\nVia: SIP/2.0/TCP {local};branch=z9hG4bK-check;rport\r\nMax-Forwards: 70\r\nFrom: <sip:check@{local}>;tag=check\r\n\
