@@ -41,7 +41,11 @@ pub(crate) struct Node {
 pub(crate) fn look(peer: Peer, question: &Question<'_>, deep: bool) -> Node {
     let access = access(peer, question.server_name, question.trust);
     let hello = access.up.as_ref().map(|(_, hello)| hello.clone());
-    let is_tls = access.is_tls;
+    let no_use = match (access.is_tls, access.is_stuck) {
+        (false, _) => Some("what answers there is not TLS"),
+        (true, true) => Some("no handshake comes to its end in time"),
+        (true, false) => None,
+    };
     let access_was_late = peer.is_late();
     let mut steps = Vec::new();
     let mut add = |step| steps.push((step, peer.is_late()));
@@ -121,7 +125,7 @@ pub(crate) fn look(peer: Peer, question: &Question<'_>, deep: bool) -> Node {
             let found = large(peer, hello, question.trust);
             step.findings.extend(found.filter(|_| !peer.is_late()));
         }
-        steps.extend(deeper(peer, question, is_tls, hello.as_ref()));
+        steps.extend(deeper(peer, question, no_use, hello.as_ref()));
     }
     steps.push((step, access_was_late));
     Node {
@@ -154,10 +158,10 @@ fn nameless(
 fn deeper(
     peer: Peer,
     question: &Question<'_>,
-    is_tls: bool,
+    no_use: Option<&str>,
     hello: Option<&Hello>,
 ) -> [(Step, bool); 4] {
-    if !is_tls {
+    if let Some(why) = no_use {
         let left = [
             Stage::Versions,
             Stage::Ciphers,
@@ -165,14 +169,25 @@ fn deeper(
             Stage::Resumption,
         ];
         return left.map(|stage| {
-            let step = Step::not_tried(stage, "what answers there is not TLS");
+            let step = Step::not_tried(stage, why);
             (step, false)
         });
     }
     let module = Hello::of_module(question.server_name);
     let base = hello.unwrap_or(&module);
     let timed = |step| (step, peer.is_late());
-    let (step, taken): (Step, Vec<SslVersion>) = versions(peer, base, question.trust);
+    let (mut step, taken): (Step, Vec<SslVersion>) = versions(peer, base, question.trust);
+    // It has taken this one before.
+    if let Some(hello) = hello.filter(|_| taken.is_empty())
+        && let Err(failed) = handshake(peer, hello, question.trust)
+        && !failed.trace.with(|seen| seen.asked_for_certificate)
+    {
+        step = Step::new(Stage::Versions);
+        step.add(Finding::new(
+            Code::NoMoreConnections,
+            failed.reason.to_string(),
+        ));
+    }
     let versions = timed(step);
     let ciphers = timed(ciphers(peer, base, question.trust, &taken));
     let groups = timed(groups(peer, base, question.trust, &taken));

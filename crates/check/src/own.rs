@@ -1,5 +1,8 @@
 //! Our own files: judged as the module would judge the same options of a transport.
 
+use std::path::Path;
+
+use openssl::x509::{X509, X509ExtendedKeyUsage};
 use sip_tls::{Profile, Warning};
 
 use crate::code::Code;
@@ -38,6 +41,11 @@ pub(crate) fn look(options: &Options) -> (Step, bool) {
                 };
                 step.add(Finding::new(code, warning.to_string()));
             }
+            if let Some(cert) = &options.cert
+                && !is_for_clients(cert)
+            {
+                step.add(Finding::new(Code::OwnNotForClients, ""));
+            }
             if !options.verify {
                 step.add(Finding::new(Code::OwnNotVerifying, ""));
             }
@@ -48,4 +56,18 @@ pub(crate) fn look(options: &Options) -> (Step, bool) {
             (step, false)
         }
     }
+}
+
+/// Whether the certificate's extended key usage, if it has one, allows clients.
+fn is_for_clients(file: &Path) -> bool {
+    let chain = std::fs::read(file)
+        .ok()
+        .map(|pem| X509::stack_from_pem(&pem));
+    let Some(Ok(chain)) = chain else {
+        return true;
+    };
+    let usage = chain.first().and_then(|own| own.extended_key_usage());
+    usage.is_none_or(|usage| {
+        usage.intersects(X509ExtendedKeyUsage::SSL_CLIENT | X509ExtendedKeyUsage::ANYEKU)
+    })
 }

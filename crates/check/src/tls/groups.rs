@@ -15,13 +15,26 @@ const GROUPS: [(&str, &str); 4] = [
     ("X25519MLKEM768", "X25519MLKEM768"),
 ];
 
+/// Of old and of few: asked for where none of the others is taken.
+const RARE: [(&str, &str); 5] = [
+    ("P-521", "P-521"),
+    ("X448", "X448"),
+    ("ffdhe2048", "ffdhe2048"),
+    ("ffdhe3072", "ffdhe3072"),
+    ("ffdhe4096", "ffdhe4096"),
+];
+
 /// The step.
 pub(crate) fn groups(peer: Peer, base: &Hello, trust: &Trust, taken: &[SslVersion]) -> Step {
     let mut step = Step::new(Stage::Groups);
     let Some(version) = taken.last().copied() else {
         return Step::not_tried(Stage::Groups, "no TLS version was taken");
     };
-    for (group, shown) in GROUPS {
+    let mut is_any_taken = false;
+    for (i, (group, shown)) in GROUPS.into_iter().chain(RARE).enumerate() {
+        if i >= GROUPS.len() && (is_any_taken || version != SslVersion::TLS1_3) {
+            break;
+        }
         let known = has_groups(group);
         drop(ErrorStack::get());
         if !known {
@@ -42,6 +55,7 @@ pub(crate) fn groups(peer: Peer, base: &Hello, trust: &Trust, taken: &[SslVersio
             Err(failed) if failed.trace.with(|seen| seen.asked_for_certificate) => "taken",
             Err(_) => "not taken",
         };
+        is_any_taken |= word == "taken";
         step.fact(format!("{shown}: {word}"));
     }
     step

@@ -53,6 +53,10 @@ pub(crate) struct Hello {
     pub(crate) long: bool,
     /// Without a certificate of ours.
     pub(crate) anonymous: bool,
+    /// Nobody looks at the certificates: the system's CAs, which are many, are not loaded.
+    pub(crate) unverified: bool,
+    /// With the system's ciphers in place of those of `cipher`.
+    pub(crate) usual_ciphers: bool,
 }
 
 impl Hello {
@@ -68,6 +72,7 @@ impl Hello {
     pub(crate) fn leniently(&self) -> Hello {
         Hello {
             groups: self.groups.clone(),
+            unverified: true,
             ..Hello::lenient(self.name.as_deref())
         }
     }
@@ -208,12 +213,14 @@ fn chain(link: &Traced) -> Vec<X509> {
 fn context(hello: &Hello, trust: &Trust) -> Result<SslContext, Box<Failed>> {
     let config = ProfileConfig {
         cert_file: (trust.config.cert_file.clone()).filter(|_| !hello.anonymous),
+        cipher: (trust.config.cipher.clone()).filter(|_| !hello.usual_ciphers),
         ..trust.config.clone()
     };
     // `own` has loaded the same, so nothing is wrong with the files unless they change meanwhile.
     let mut context =
         Profile::client_context(&config).map_err(|_| Failed::here(Code::Internal.into()))?;
-    if config.ca_list_file.is_none() && config.ca_list_path.is_none() {
+    let names_cas = config.ca_list_file.is_some() || config.ca_list_path.is_some();
+    if !names_cas && !hello.unverified {
         context.set_default_verify_paths()?;
     }
     if let Some(min) = hello.min {
