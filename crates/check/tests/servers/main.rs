@@ -7,6 +7,7 @@ mod case;
 mod chains;
 mod cli;
 mod dns;
+mod elsewhere;
 mod handshakes;
 mod others;
 mod ours;
