@@ -39,6 +39,7 @@ pub(crate) fn ask(answers: &mut Answers, who: &Who, timeout: Duration) -> Asked 
     );
     let text = request.text(who, "Accept: application/sdp\r\n", "");
     let begun = Instant::now();
+    let mut is_any_whole = false;
     if let Err(reason) = answers.send(text.as_bytes()) {
         asked.ended = Some(reason);
         return asked;
@@ -46,7 +47,7 @@ pub(crate) fn ask(answers: &mut Answers, who: &Who, timeout: Duration) -> Asked 
     loop {
         match answers.next(timeout.saturating_sub(begun.elapsed())) {
             Heard::Message(message) => match message.status() {
-                Some(100..=199) => {}
+                Some(100..=199) => is_any_whole = true,
                 Some(status) => {
                     asked.answered = true;
                     asked.step.fact(format!(
@@ -70,6 +71,7 @@ pub(crate) fn ask(answers: &mut Answers, who: &Who, timeout: Duration) -> Asked 
                     return asked;
                 }
                 None => {
+                    is_any_whole = true;
                     asked
                         .step
                         .fact(format!("a request of its own: {}", message.start_line()));
@@ -81,10 +83,20 @@ pub(crate) fn ask(answers: &mut Answers, who: &Who, timeout: Duration) -> Asked 
             }
             Heard::Pong => {}
             Heard::Silence => {
-                asked.step.add(Finding::new(
+                let begun = first_line(answers.first());
+                asked.step.add(if !is_any_whole && !begun.is_empty() {
+                    Finding::new(
+                        Code::AnswerMalformed,
+                        format!(
+                            "it sent \"{begun}\", and no end of it that can be told in {} s: lines without CR, or a Content-Length that is too long",
+                            timeout.as_secs_f32()
+                        ),
+                    )
+                } else {
+                  Finding::new(
                     Code::OptionsUnanswered,
                     format!("waited {} s", timeout.as_secs_f32()),
-                ));
+                )});
                 return asked;
             }
             Heard::End(reason) => {
@@ -104,13 +116,19 @@ pub(crate) fn ask(answers: &mut Answers, who: &Who, timeout: Duration) -> Asked 
     }
 }
 
-fn not_sip(first: &[u8]) -> Finding {
-    let shown: String = first
+/// The first line that says something, as far as it can be shown.
+fn first_line(first: &[u8]) -> String {
+    first
         .iter()
+        .skip_while(|byte| b"\r\n".contains(byte))
         .take_while(|byte| !b"\r\n".contains(byte))
         .map(|byte| char::from(*byte))
         .filter(char::is_ascii)
-        .collect();
+        .collect()
+}
+
+fn not_sip(first: &[u8]) -> Finding {
+    let shown = first_line(first);
     let lower = first.to_ascii_lowercase();
     let web: [&[u8]; 3] = [b"http/", b"<!doctype", b"<html"];
     let code = if web.iter().any(|word| lower.starts_with(word)) {

@@ -1,6 +1,8 @@
 //! One handshake: what we say in it, and what came of it.
 
+use std::io::Read as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{
@@ -179,8 +181,31 @@ impl Up {
     }
 }
 
+/// OpenSSL has read no more than it needed to refuse it: a line's rest is there, or comes now.
+fn listen_on(link: &mut Traced) {
+    const LINE: usize = 60;
+    let sock = link.sock();
+    sock.give(Duration::from_millis(200));
+    while sock.first().len() < LINE && sock.read(&mut [0; LINE]).is_ok_and(|count| count > 0) {}
+}
+
+/// ContentType change_cipher_spec to application_data (RFC 8446 5.1): what a server's first octet can be.
+const RECORD_TYPES: std::ops::RangeInclusive<u8> = 20..=23;
+
 /// Why a handshake did not come to its end.
 pub(crate) fn failed(link: &Traced, error: &ssl::Error, incoming: bool) -> Reason {
+    let reason = because(link, error, incoming);
+    let first = link.stream().get_ref().first();
+    let is_no_record = first
+        .first()
+        .is_some_and(|octet| !RECORD_TYPES.contains(octet));
+    if !incoming && is_no_record && !matches!(reason.code, Code::PlainSip | Code::PlainHttp) {
+        return Code::NotTls.into();
+    }
+    reason
+}
+
+fn because(link: &Traced, error: &ssl::Error, incoming: bool) -> Reason {
     let sock = link.stream().get_ref();
     if [ErrorCode::WANT_READ, ErrorCode::WANT_WRITE].contains(&error.code()) {
         let code = if sock.first().is_empty() {
@@ -282,6 +307,9 @@ fn connect(
         }),
         Err(error) => {
             let reason = failed(&link, &error, false);
+            if matches!(reason.code, Code::PlainSip | Code::PlainHttp | Code::NotTls) {
+                listen_on(&mut link);
+            }
             Err(Box::new(Failed {
                 reason,
                 trace: Arc::clone(link.trace()),

@@ -43,6 +43,11 @@ pub(crate) fn of_octets(first: &[u8]) -> Option<Finding> {
     if starts(b"SSH-") {
         return Some(Finding::new(Code::PlainSsh, detail));
     }
+    // A record with a handshake message, a ClientHello (RFC 8446 5.1, 4): ours.
+    if let [22, 3, _, _, _, 1, ..] = first {
+        let detail = "our own first message comes back, as from an echo server";
+        return Some(Finding::new(Code::PlainOther, detail));
+    }
     let text = first.len() >= 4
         && first
             .iter()

@@ -148,6 +148,21 @@ fn what_counts_as_an_answer() {
         &[],
     );
     table.slow(
+        "lines without CR",
+        tls(&[&good], today, |request| {
+            let text = String::from_utf8(sip::sound(request).0).expect("ASCII");
+            (text.replace('\r', "").into_bytes(), true)
+        }),
+        &["answer-malformed"],
+    );
+    table.slow(
+        "a body that does not come",
+        tls(&[&good], today, |request| {
+            changed(request, "Content-Length: 0", "Content-Length: 500")
+        }),
+        &["answer-malformed"],
+    );
+    table.slow(
         "100 alone",
         tls(&[&good], today, |request| {
             (response(request, "100 Trying", "", ""), true)

@@ -61,6 +61,33 @@ fn no_handshake() {
         &[],
     );
     table.add(
+        "a terminal server",
+        tcp(|mut tcp| {
+            let _ = tcp.write_all(b"\xff\xfd\x18\xff\xfd\x20");
+            swallow(tcp);
+        }),
+        &["not-tls"],
+        &[],
+    );
+    table.slow(
+        "an empty line",
+        tcp(|mut tcp| {
+            let _ = tcp.write_all(b"\r\n");
+            swallow(tcp);
+        }),
+        &["not-tls"],
+    );
+    table.add(
+        "an echo",
+        tcp(|mut tcp| {
+            let first = hello(&mut tcp);
+            let _ = tcp.write_all(&first);
+            swallow(tcp);
+        }),
+        &["plain-other"],
+        &[],
+    );
+    table.add(
         "half a handshake, then closed",
         cut(context(&[&good], today), 60, |tcp| {
             let _ = tcp.shutdown(Shutdown::Write);
