@@ -3,6 +3,7 @@
 
 use std::thread;
 
+use ciphertrunk_check::{Code, Options, Outcome, check, text};
 use host_harness::ami::{self, Manager};
 use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::certificates::Authority;
@@ -10,7 +11,7 @@ use host_harness::lab::Lab;
 use host_harness::pjsip::{self, Encryption};
 
 use crate::console::{assert_has, completed};
-use crate::world::{CARRIER, OURS};
+use crate::world::{CARRIER, CARRIER_TONE, OURS};
 
 /// The carrier's port with the certificate that has expired.
 const EXPIRED_PORT: u16 = 5062;
@@ -47,7 +48,8 @@ fn a_peer_is_looked_at_as_a_call_would() {
                 .replace("[tls]", "[expired]")
                 .replace(":5061", &format!(":{EXPIRED_PORT}")),
         )
-        .pjsip(&pjsip::tls_trunk("ours", OURS, Encryption::Sdes));
+        .pjsip(&pjsip::tls_trunk("ours", OURS, Encryption::Sdes))
+        .dialplan(&pjsip::say(CARRIER_TONE));
     let _carrier = Asterisk::start(&lab, &carrier);
     let certificate = authority.issue("ours", "ours.example", OURS);
     let to = |name: &str, uri: &str| {
@@ -85,7 +87,10 @@ fn a_peer_is_looked_at_as_a_call_would() {
     let host = ours.cli(&format!("ciphertrunk check {CARRIER}:5061"));
     assert_has(
         &host,
-        &["Host 127.0.0.20:5061, by transport 'tls'\n", "\nSound, with "],
+        &[
+            "Host 127.0.0.20:5061, by transport 'tls'\n",
+            "\nSound, with ",
+        ],
     );
     let broken = ours.cli("ciphertrunk check expired");
     assert_eq!(faults(&broken), ["cert-expired; side: theirs"], "{broken}");
@@ -102,7 +107,10 @@ fn a_peer_is_looked_at_as_a_call_would() {
         assert_has(&answer, &[reason]);
         assert!(!answer.contains("TCP:"), "{answer}");
     }
-    assert_has(&ours.cli("ciphertrunk check"), &["Usage: ciphertrunk check"]);
+    assert_has(
+        &ours.cli("ciphertrunk check"),
+        &["Usage: ciphertrunk check"],
+    );
     assert_eq!(completed(&ours, "ciphertrunk check ca"), ["carrier"]);
     let mut clerk = Manager::log_in_as(&lab, OURS, ami::WITHOUT_SYSTEM);
     let answer = clerk.ask("Command", &[("Command", "ciphertrunk check carrier")]);
@@ -110,7 +118,33 @@ fn a_peer_is_looked_at_as_a_call_would() {
     assert!(output.starts_with("Not checked: "), "{answer:?}");
     assert!(!output.contains("TCP:"), "{answer:?}");
 
+    calls_of_every_suite(&lab);
     the_module_stays_meanwhile(&lab, &ours);
+}
+
+/// The same with calls, as the program makes them: which suites a stock Asterisk takes.
+fn calls_of_every_suite(lab: &Lab) {
+    let options = Options {
+        ca: Some(lab.folder().join("authority.pem")),
+        local: OURS.parse().ok(),
+        call: Some("say".to_owned()),
+        ..Options::new(&format!("{CARRIER}:5061")).expect("a place")
+    };
+    let report = lab
+        .on_the_network(|| Ok(check(&options)))
+        .expect("the lab has a network");
+    let mut text = Vec::new();
+    text::write(&report, &mut text).expect("memory");
+    let text = String::from_utf8_lossy(&text);
+    assert_eq!(report.outcome(), Outcome::Sound, "{text}");
+    let of = |code: Code| -> Vec<&str> {
+        let found = report
+            .findings()
+            .filter(|(_, finding)| finding.code == code);
+        found.map(|(_, finding)| finding.detail.as_str()).collect()
+    };
+    assert_eq!(of(Code::CallSuiteTaken), [""; 0], "{text}");
+    assert_eq!(of(Code::CallClearTaken), [""; 0], "{text}");
 }
 
 /// A server that never answers, and an unload.
