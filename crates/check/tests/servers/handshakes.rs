@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use openssl::ssl::{NameType, SniError, SslContextBuilder, SslVerifyMode, SslVersion};
 
-use crate::broken::{Table, only, today};
-use crate::case::run;
+use ciphertrunk_check::{Stage, check};
+
+use crate::broken::{Table, only, options, today};
+use crate::case::{PATIENCE, run};
 use crate::pki::{Pki, Spec};
 use crate::server::{context, cut, dripping, hello, mum, reset, serve, swallow, tcp, tls};
 use crate::sip;
@@ -240,4 +242,41 @@ fn rare_and_sound() {
         &["no-more-connections"],
     );
     run("rare", table.cases);
+}
+
+/// A key on P-256 is no reason to say that a server of TLS 1.2 does not take X25519.
+#[test]
+fn groups_beside_a_key_of_another_curve() {
+    let pki = Pki::new();
+    let good = pki.leaf(&Spec::default());
+    for (groups, wanted) in [
+        (
+            "X25519:P-256",
+            [
+                "X25519: taken",
+                "P-256: taken",
+                "P-384: not chosen where there is another",
+            ],
+        ),
+        (
+            "P-256",
+            [
+                "X25519: not chosen where there is another",
+                "P-256: taken",
+                "P-384: not chosen where there is another",
+            ],
+        ),
+    ] {
+        let address = tls(
+            &[&good],
+            |builder| {
+                only(SslVersion::TLS1_2)(builder);
+                builder.set_groups_list(groups).expect("groups");
+            },
+            sip::sound,
+        );
+        let report = check(&options(&pki, address, PATIENCE));
+        let step = report.steps.iter().find(|step| step.stage == Stage::Groups);
+        assert_eq!(step.expect("a step").facts[..3], wanted, "{groups}");
+    }
 }
