@@ -65,7 +65,7 @@ fn on_another_node_and_with_a_carrier() {
     assert!(resumes(&address(), &phone), "{}", one.log());
     assert!(!resumes(&node_two, &phone), "it has no such key yet");
     // The file is made good, and the next node resumes the session; without a reload.
-    lab.write("tls/two", &key(2));
+    lab.write("tls/two", key(2));
     two.wait_until("the keys of the file", |_| {
         resumes(&node_two, &phone).then_some(())
     });
@@ -78,7 +78,7 @@ fn on_another_node_and_with_a_carrier() {
         (!resumes(&address(), &phone)).then_some(())
     });
     assert!(resumes(&node_two, &phone));
-    lab.write("tls/two", &key(3));
+    lab.write("tls/two", key(3));
     two.wait_until("the end of the old key", |_| {
         (!resumes(&node_two, &phone)).then_some(())
     });

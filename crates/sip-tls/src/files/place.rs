@@ -86,8 +86,9 @@ mod tests {
             directory: PathBuf::from("/"),
             name: Some("nonexistent-x".into()),
         };
-        assert_eq!(places(Path::new("/nonexistent-x/a/b.pem")), [place.clone()]);
-        assert_eq!(places(Path::new("/proc/../nonexistent-x")), [place]);
+        for path in ["/nonexistent-x/a/b.pem", "/proc/../nonexistent-x"] {
+            assert_eq!(places(Path::new(path)), std::slice::from_ref(&place));
+        }
     }
 
     /// A link that leads to itself ends.
