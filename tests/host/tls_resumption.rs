@@ -112,6 +112,21 @@ fn on_another_node_and_with_a_carrier() {
         !resumes(&address(), &phone),
         "a session from before others were trusted"
     );
+
+    // Both have the same files. Where they are not watched the other one's change says that ours did not come.
+    one.configure("ciphertrunk.conf", "[tls]\nwatch_files = no\n");
+    one.cli("module reload res_ciphertrunk.so");
+    let served = |at: &str| {
+        let connection = Client::new().connect(lab, at).expect("a handshake");
+        connection.server_sha256()
+    };
+    let before = served(&address());
+    assert_eq!(served(&node_two), before);
+    world.replace_certificate(&world.authority().issue("next", "ours.example", PHONE));
+    two.wait_until("the next certificate", |_| {
+        (served(&node_two) != before).then_some(())
+    });
+    assert_eq!(served(&address()), before);
     for asterisk in [&one, &two] {
         assert_eq!(asterisk.count("Panics caught"), 0);
     }
