@@ -318,7 +318,10 @@ fn transports_that_are_not_ours() {
         .must_run("cp", &["/dev/null", &world.certificate.certificate]);
     assert!(!reload().contains("reloaded successfully"));
     let text = asterisk.cli("ciphertrunk show transports");
-    assert!(text.contains("; the old certificate stays, and so do all TLS options\n"), "{text}");
+    assert!(
+        text.contains("; the old certificate stays, and so do all TLS options\n"),
+        "{text}"
+    );
 }
 
 /// `key_log` reaches connections that are made after it: those that are up are counted in a line.
