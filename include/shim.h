@@ -93,6 +93,10 @@ int ct_srtp_init(void);
 /* The serializer whose task this thread runs, NULL outside of one. The function moved between releases of one branch. */
 struct ast_taskprocessor *ct_current_serializer(void);
 
+/* Whether it is a request in a dialog; NULL is none. */
+struct pjsip_tx_data;
+int ct_is_in_dialog(const struct pjsip_tx_data *tdata);
+
 /* ast_sip_push_task: a macro. 0: `task` will run in the serializer. */
 int ct_sip_push_task(struct ast_taskprocessor *serializer, int (*task)(void *), void *data);
 

@@ -4,7 +4,7 @@ use host_harness::asterisk::Asterisk;
 use host_harness::certificates::{Authority, Certificate};
 use host_harness::host;
 use host_harness::names::Names;
-use host_harness::sip::{Connection, Server};
+use host_harness::sip::{self, Connection, Server};
 use openssl::ssl::{SslVerifyMode, SslVersion};
 
 use crate::tls_world::{World, carrier, ours};
@@ -212,6 +212,78 @@ fn certificates_and_names() {
             );
         }
     }
+    assert_eq!(ours.count("Panics caught"), 0);
+}
+
+/// Answers the call that Asterisk makes, with a Contact at this port of our address. What comes next is the ACK, if it comes this way.
+fn answer(connection: &mut Connection, port: u16) {
+    let invite = connection.receive().expect("a request");
+    assert!(invite.starts_with("INVITE sip:c.example:6000"), "{invite}");
+    let sdp = format!(
+        "v=0\r\no=- 1 1 IN IP4 {CARRIER}\r\ns=-\r\nc=IN IP4 {CARRIER}\r\nt=0 0\r\nm=audio 7000 RTP/AVP 0\r\n"
+    );
+    let length = sdp.len();
+    let answer = sip::response(&invite, "200 OK").replace(
+        "Content-Length: 0\r\n\r\n",
+        &format!(
+            "Contact: <sip:{CARRIER}:{port};transport=tls>\r\nContent-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{sdp}"
+        ),
+    );
+    connection.send(answer.as_bytes()).expect("it is up");
+}
+
+/// Carriers are called by their name, which the certificate has, and their Contact has an address, which it does not have: what follows in
+/// the dialog goes over the connection whose peer is known. (Stock connects again, and cannot send its ACK.)
+#[test]
+fn a_contact_with_an_address_is_the_peer_that_was_verified() {
+    let world = World::new("contact");
+    let certificate = world.authority().make(
+        "carrier",
+        "/CN=carrier",
+        &["-days", "2", "-addext", "subjectAltName=DNS:c.example"],
+    );
+    let server = |port| {
+        Server::new(
+            &world.lab,
+            &format!("{CARRIER}:{port}"),
+            &certificate,
+            |_| {},
+        )
+    };
+    let (named, other) = (server(6000), server(6001));
+    let setup = world
+        .setup("verify_server = yes\n")
+        .pjsip(&carrier("carrier", "tls", "c.example:6000"))
+        .dialplan("exten => wait,1,Wait(600)\n");
+    let _names = Names::serve(&world.lab, &[("c.example", CARRIER)]);
+    let ours = Asterisk::start(&world.lab, &setup);
+    let call = || ours.cli("channel originate PJSIP/carrier extension wait@default");
+    call();
+    let mut connection = named.accept().expect("we connect");
+    answer(&mut connection, 6000);
+    let ack = connection.receive().expect("a request");
+    assert!(ack.starts_with(&format!("ACK sip:{CARRIER}:6000")), "{ack}");
+    ours.cli("channel request hangup all");
+    let bye = connection.receive().expect("a request");
+    assert!(bye.starts_with(&format!("BYE sip:{CARRIER}:6000")), "{bye}");
+    connection.accept_request(&bye).expect("it is up");
+    ours.wait_for_channels(0);
+    assert_eq!(ours.count("TLS handshakes out"), 1);
+
+    // The twin: another port is another peer, of whom nothing is known but the address.
+    call();
+    answer(&mut connection, 6001);
+    if let Ok(mut connection) = other.accept() {
+        assert!(
+            connection.receive().is_err(),
+            "its certificate has another name"
+        );
+    }
+    let line = ours.wait_until("the line", |ours| {
+        ours.log_lines(&format!("TLS to {CARRIER} ({CARRIER}:6001) failed"))
+            .pop()
+    });
+    assert!(line.contains("another name"), "{line}");
     assert_eq!(ours.count("Panics caught"), 0);
 }
 
