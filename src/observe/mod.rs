@@ -1,11 +1,13 @@
 //! What an operator sees: the console, the manager interface, and metrics.
 
 pub mod cli;
+pub mod events;
 pub mod in_force;
 pub mod keylog;
 pub mod manager;
 pub mod metrics;
 pub mod refusals;
+pub mod status;
 
 use crate::ffi::cli::Command;
 
