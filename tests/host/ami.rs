@@ -13,7 +13,7 @@ use host_harness::pjsip::UDP;
 use host_harness::sip::{Client, Connection, header, status};
 use openssl::ssl::{SslContextBuilder, SslMethod, SslVerifyMode};
 
-use crate::tls_world::{World, address, ours, unload, wait_until_idle};
+use crate::tls_world::{World, address, ours, wait_until_idle};
 use crate::world::{OURS, is_documented};
 
 /// The transport that demands certificates.
@@ -105,29 +105,39 @@ fn invite(via: &str, local: &str, call_id: &str, media: &str) -> String {
     format!(
         "INVITE sip:say@server SIP/2.0\r\nVia: SIP/2.0/{via} {local};rport;branch=z9hG4bK{}\r\nMax-Forwards: 70\r\n\
          From: <sip:caller@{local}>;tag=1\r\nTo: <sip:say@server>\r\nCall-ID: {call_id}\r\nCSeq: 1 INVITE\r\n\
-         Contact: <sip:caller@{local}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+         Contact: <sip:caller@{local};transport={via}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
         call_id.len(),
         body.len()
     )
 }
 
+/// The ACK for the answer to an INVITE; of a refusal it belongs to the INVITE's transaction (RFC 3261 section 17.1.1.3).
+fn ack(invite: &str, answer: &str) -> String {
+    let of = |text, name| header(text, name).expect("a header");
+    let branch = match status(answer) {
+        200 => "z9hG4bKack",
+        _ => "",
+    };
+    format!(
+        "ACK sip:say@server SIP/2.0\r\nVia: {}{branch}\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: 1 ACK\r\n\
+         Content-Length: 0\r\n\r\n",
+        of(invite, "Via"),
+        of(invite, "From"),
+        of(answer, "To"),
+        of(invite, "Call-ID")
+    )
+}
+
 /// A call over this connection; the status that it is answered with at last.
 fn call(connection: &mut Connection, call_id: &str, media: &str) -> u16 {
-    let local = connection.local().to_string();
-    let request = invite("TLS", &local, call_id, media);
-    connection.send(request.as_bytes()).expect("it is up");
+    let invite = invite("TLS", &connection.local().to_string(), call_id, media);
+    connection.send(invite.as_bytes()).expect("it is up");
     loop {
         let answer = connection.receive().expect("an answer");
-        let status = status(&answer);
-        if status >= 200 {
-            let to = header(&answer, "To").expect("a To");
-            let ack = format!(
-                "ACK sip:say@server SIP/2.0\r\nVia: SIP/2.0/TLS {local};rport;branch=z9hG4bKack{}\r\nMax-Forwards: 70\r\n\
-                 From: <sip:caller@{local}>;tag=1\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
-                call_id.len()
-            );
+        if status(&answer) >= 200 {
+            let ack = ack(&invite, &answer);
             connection.send(ack.as_bytes()).expect("it is up");
-            return status;
+            return status(&answer);
         }
     }
 }
@@ -231,10 +241,19 @@ fn actions_events_and_who_is_reported() {
     let again = cron.ask("CiphertrunkConnectionClose", &[("Connection", "1")]);
     assert_eq!(again.get("Message"), Some("There is no such connection"));
     ours.cli("channel request hangup all");
+    let bye = connection.receive().expect("a BYE");
+    connection.accept_request(&bye).expect("it is up");
     ours.wait_for_channels(0);
     drop(connection);
 
     a_flood_is_a_count(&world, &ours, &mut cron);
+    // The count of the lines that were not written is in the log now, and read.
+    ours.settle_log();
+    if let Some(found) = found_by_fail2ban(&world, "full.log", "normal") {
+        let (ip, line) = found.last().expect("a line");
+        assert_eq!(ip, "127.0.0.1");
+        assert!(line.contains("log lines suppressed: "), "{line}");
+    }
     let gone = cron.ask("CiphertrunkStatus", &[]);
     assert_eq!(gone.get("Response"), Some("Error"), "{gone:?}");
     let why = gone.get("Message").unwrap_or_default();
@@ -256,10 +275,20 @@ fn refusals(
     let over_udp = || {
         let udp = world.lab.udp(&format!("{CALLER}:5070"));
         let local = udp.local_addr().expect("a socket").to_string();
-        let request = invite("UDP", &local, "udp@call", SDES);
+        let request = invite("UDP", &local, "udp@call", CLEAR);
         udp.send_to(request.as_bytes(), format!("{OURS}:5060"))
             .expect("a socket");
-        udp.recv(&mut [0; 4096]).expect("an answer");
+        let answer = loop {
+            let mut answer = [0; 4096];
+            let length = udp.recv(&mut answer).expect("an answer");
+            let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+            if status(&answer) >= 200 {
+                break answer;
+            }
+        };
+        assert_eq!(status(&answer), 403);
+        udp.send_to(ack(&request, &answer).as_bytes(), format!("{OURS}:5060"))
+            .expect("a socket");
     };
     let in_clear = || {
         let mut connection = world.connect();
@@ -420,7 +449,10 @@ fn a_flood_is_a_count(world: &World, ours: &Asterisk<'_>, cron: &mut Manager) {
         speak(world, b"GET / HTTP/1.1\r\n\r\n");
     }
     wait_until_idle(ours);
-    unload(ours);
+    ours.wait_until("the end of the module", |ours| {
+        ours.cli("module unload res_ciphertrunk.so");
+        (!ours.maps().contains("res_ciphertrunk")).then_some(())
+    });
     let (mut sent, mut counted) = (0, 0);
     while sent + counted < CONNECTIONS {
         let packet = cron.receive();
@@ -445,62 +477,54 @@ fn a_flood_is_a_count(world: &World, ours: &Asterisk<'_>, cron: &mut Manager) {
     assert!(http.count() <= 12 + 1, "{lines:#?}");
 }
 
-/// Which lines of the logs fail2ban counts against whom.
-fn who_is_banned(world: &World, ours: &Asterisk<'_>) {
+/// What fail2ban's filter finds in a log of our Asterisk's: the address and the line of each. `None`: the root has no fail2ban.
+fn found_by_fail2ban(world: &World, log: &str, mode: &str) -> Option<Vec<(String, String)>> {
     let lab = &world.lab;
     if !lab.root().join("usr/bin/fail2ban-regex").exists() {
-        return host::skip("ami (fail2ban)", "the root has no fail2ban");
+        host::skip("ami (fail2ban)", "the root has no fail2ban");
+        return None;
     }
-    ours.settle_log();
     let filter = lab::repository().join("conf/fail2ban/filter-ciphertrunk.conf");
     lab.write(
         "ciphertrunk.conf",
         std::fs::read(filter).expect("the filter"),
     );
-    for (log, mode, wanted) in [
-        (
-            "security.log",
-            "normal",
-            &["no-client-certificate", "cert-untrusted", "plain-http"][..],
-        ),
-        (
-            "security.log",
-            "aggressive",
-            &[
-                "no-client-certificate",
-                "cert-untrusted",
-                "plain-http",
-                "offer-in-clear",
-                "InvalidTransport",
-            ],
-        ),
-        (
-            "full.log",
-            "normal",
-            &["no-client-certificate", "cert-untrusted", "plain-http"],
-        ),
+    let file = format!("{}/ours/log/{log}", lab::FOLDER);
+    let filter = format!("{}/ciphertrunk.conf[mode={mode}]", lab::FOLDER);
+    let found = lab.must_run("fail2ban-regex", &["-o", "<ip> <msg>", &file, &filter]);
+    let lines = found.lines().filter_map(|line| line.split_once(' '));
+    Some(
+        lines
+            .map(|(ip, line)| (ip.to_owned(), line.to_owned()))
+            .collect(),
+    )
+}
+
+/// Which lines of the logs fail2ban counts against whom. The others are there as well: an alert about our certificate, calls, and what
+/// a `Call-ID` says of somebody else.
+fn who_is_banned(world: &World, ours: &Asterisk<'_>) {
+    const TLS: [(&str, &str); 3] = [
+        ("127.0.0.1", "no-client-certificate"),
+        ("127.0.0.1", "cert-untrusted"),
+        ("127.0.0.1", "plain-http"),
+    ];
+    const CALLS: [(&str, &str); 2] = [
+        ("127.0.0.1", "offer-in-clear"),
+        (CALLER, "InvalidTransport"),
+    ];
+    ours.settle_log();
+    for (log, mode, calls) in [
+        ("security.log", "normal", &CALLS[..0]),
+        ("security.log", "aggressive", &CALLS),
+        ("full.log", "normal", &CALLS[..0]),
     ] {
-        let run = |output: &[&str]| {
-            let file = format!("{}/ours/log/{log}", lab::FOLDER);
-            let filter = format!("{}/ciphertrunk.conf[mode={mode}]", lab::FOLDER);
-            let mut words = output.to_vec();
-            words.extend([&*file, &*filter]);
-            lab.must_run("fail2ban-regex", &words)
+        let Some(found) = found_by_fail2ban(world, log, mode) else {
+            return;
         };
-        let hosts = run(&["-o", "ip"]);
-        let hosts: Vec<&str> = hosts.lines().collect();
-        let expected: Vec<&str> = wanted
-            .iter()
-            .map(|key| match *key {
-                "InvalidTransport" => CALLER,
-                _ => "127.0.0.1",
-            })
-            .collect();
-        assert_eq!(hosts, expected, "{log}, {mode}");
-        let lines = run(&["-o", "msg"]);
-        let lines: Vec<&str> = lines.lines().collect();
-        assert_eq!(lines.len(), wanted.len(), "{lines:#?}");
-        for (line, key) in lines.iter().zip(wanted) {
+        let wanted: Vec<_> = TLS.iter().chain(calls).collect();
+        assert_eq!(found.len(), wanted.len(), "{log}, {mode}: {found:#?}");
+        for ((ip, line), (address, key)) in found.iter().zip(wanted) {
+            assert_eq!(ip, address, "{line}");
             assert!(line.contains(key), "{key}: {line}");
         }
     }
