@@ -23,6 +23,12 @@ const CALLER: &str = "127.0.0.40";
 /// A `Call-ID` that would end its field, and name somebody else.
 const EVIL: &str = "a\",RemoteAddress=\"IPV4/TLS/192.0.2.9/1\",Response=\"cert-untrusted\"";
 
+/// One that would make an event of PJSIP's, which does not mark quotes, one of ours.
+const FORGED: &str =
+    "a\",Service=\"Ciphertrunk\",RemoteAddress=\"IPV4/TLS/192.0.2.9/1\",RequestType=\"plain-http";
+/// Who belongs to no endpoint.
+const NOBODY: &str = "127.0.0.50";
+
 const CLEAR: &str = "m=audio 40000 RTP/AVP 0\r\n";
 const SDES: &str = "m=audio 40000 RTP/SAVP 0\r\n\
      a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\n";
@@ -142,6 +148,27 @@ fn call(connection: &mut Connection, call_id: &str, media: &str) -> u16 {
     }
 }
 
+/// A call over UDP, from this address.
+fn call_over_udp(world: &World, from: &str, call_id: &str) -> u16 {
+    let udp = world.lab.udp(&format!("{from}:5070"));
+    let local = udp.local_addr().expect("a socket").to_string();
+    let request = invite("UDP", &local, call_id, CLEAR);
+    let send = |message: &str| {
+        udp.send_to(message.as_bytes(), format!("{OURS}:5060"))
+            .expect("a socket")
+    };
+    send(&request);
+    loop {
+        let mut answer = [0; 4096];
+        let length = udp.recv(&mut answer).expect("an answer");
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        if status(&answer) >= 200 {
+            send(&ack(&request, &answer));
+            return status(&answer);
+        }
+    }
+}
+
 /// One that says `hello` in clear, and waits until it is thrown out.
 fn speak(world: &World, hello: &[u8]) {
     let mut tcp = world.lab.tcp(&address()).expect("it listens");
@@ -169,7 +196,7 @@ fn security(ours: &Asterisk<'_>) -> Vec<String> {
     let log = std::fs::read_to_string(ours.path("log/security.log")).unwrap_or_default();
     let ours = log
         .lines()
-        .filter(|line| line.contains("Service=\"Ciphertrunk\""));
+        .filter(|line| line.contains("Severity=\"Error\",Service=\"Ciphertrunk\""));
     ours.map(str::to_owned).collect()
 }
 
@@ -272,24 +299,7 @@ fn refusals(
     stranger: &host_harness::certificates::Certificate,
 ) {
     const TLS: &str = "RemoteAddress=\"IPV4/TLS/127.0.0.1/";
-    let over_udp = || {
-        let udp = world.lab.udp(&format!("{CALLER}:5070"));
-        let local = udp.local_addr().expect("a socket").to_string();
-        let request = invite("UDP", &local, "udp@call", CLEAR);
-        udp.send_to(request.as_bytes(), format!("{OURS}:5060"))
-            .expect("a socket");
-        let answer = loop {
-            let mut answer = [0; 4096];
-            let length = udp.recv(&mut answer).expect("an answer");
-            let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
-            if status(&answer) >= 200 {
-                break answer;
-            }
-        };
-        assert_eq!(status(&answer), 403);
-        udp.send_to(ack(&request, &answer).as_bytes(), format!("{OURS}:5060"))
-            .expect("a socket");
-    };
+    let over_udp = || assert_eq!(call_over_udp(world, CALLER, "udp@call"), 403);
     let in_clear = || {
         let mut connection = world.connect();
         assert_eq!(call(&mut connection, EVIL, CLEAR), 488);
@@ -500,8 +510,8 @@ fn found_by_fail2ban(world: &World, log: &str, mode: &str) -> Option<Vec<(String
     )
 }
 
-/// Which lines of the logs fail2ban counts against whom. The others are there as well: an alert about our certificate, calls, and what
-/// a `Call-ID` says of somebody else.
+/// Which lines of the logs fail2ban counts against whom. The others are there as well: an alert about our certificate, calls, and
+/// what a `Call-ID` says of somebody else, in an event of ours and in one of PJSIP's.
 fn who_is_banned(world: &World, ours: &Asterisk<'_>) {
     const TLS: [(&str, &str); 3] = [
         ("127.0.0.1", "no-client-certificate"),
@@ -512,6 +522,14 @@ fn who_is_banned(world: &World, ours: &Asterisk<'_>) {
         ("127.0.0.1", "offer-in-clear"),
         (CALLER, "InvalidTransport"),
     ];
+    assert_eq!(call_over_udp(world, NOBODY, FORGED), 401);
+    ours.wait_until("PJSIP's event", |ours| {
+        let log = std::fs::read_to_string(ours.path("log/security.log")).unwrap_or_default();
+        let mut lines = log.lines();
+        lines
+            .any(|line| line.contains("Service=\"PJSIP\"") && line.contains(FORGED))
+            .then_some(())
+    });
     ours.settle_log();
     for (log, mode, calls) in [
         ("security.log", "normal", &CALLS[..0]),
