@@ -43,7 +43,7 @@ impl Action for Calls {
                 .with("Since", when(live.since));
             let facts = facts.ok_or("the channel is gone, or there is none yet");
             for field in names().filter_map(Field::parse) {
-                fields = fields.with(&camel(&field.name()), field.value(&facts));
+                fields = fields.with(&camel(field.name()), field.value(&facts));
             }
             entries.push(fields);
         }
