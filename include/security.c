@@ -47,6 +47,8 @@ void ct_security_event(const struct ct_security_event *what)
 		struct ast_security_event_req_not_allowed not_allowed;
 		struct ast_security_event_chal_resp_failed failed;
 		struct ast_security_event_inval_transport transport;
+		struct ast_security_event_failed_acl acl;
+		struct ast_security_event_session_limit limit;
 	} event;
 
 	/* Numbers: no name is looked up. */
@@ -88,6 +90,12 @@ void ct_security_event(const struct ct_security_event *what)
 	case AST_SECURITY_EVENT_INVAL_TRANSPORT:
 		event.common.version = AST_SECURITY_EVENT_INVAL_TRANSPORT_VERSION;
 		event.transport.transport = what->first;
+		break;
+	case AST_SECURITY_EVENT_FAILED_ACL:
+		event.common.version = AST_SECURITY_EVENT_FAILED_ACL_VERSION;
+		break;
+	case AST_SECURITY_EVENT_SESSION_LIMIT:
+		event.common.version = AST_SECURITY_EVENT_SESSION_LIMIT_VERSION;
 		break;
 	default:
 		return;

@@ -50,6 +50,8 @@ pub fn report(report: &Report<'_>) {
             sys::AST_SECURITY_EVENT_INVAL_TRANSPORT,
             [report.over, "", ""],
         ),
+        Event::FailedAcl => (sys::AST_SECURITY_EVENT_FAILED_ACL, ["", "", ""]),
+        Event::SessionLimit => (sys::AST_SECURITY_EVENT_SESSION_LIMIT, ["", "", ""]),
     };
     let text = |text: &str| c_text(&policy::security::field(text));
     let [first, second, third]: [CString; 3] = fields.map(text);

@@ -8,7 +8,7 @@ use crate::demand;
 use crate::drain;
 use crate::ffi::libsrtp_guard::STOCK;
 use crate::ffi::srtp::{self as engine, Owner};
-use crate::ffi::{guard, host, late};
+use crate::ffi::{guard, host, late, openssl};
 use crate::keylog;
 use crate::limited;
 use crate::media::registry::{self, Totals};
@@ -72,6 +72,8 @@ pub fn gather() -> Vec<Said> {
         host::BUILT_ASTERISK,
     );
     all.both("Kernel", "Kernel", config::current().kernels.name());
+    all.both("FIPS", "FIPS", yes(openssl::is_fips()));
+    all.both("CryptoPolicy", "Crypto policy", config::crypto_policy());
     engine(&mut all);
     if drain::is_on() {
         all.console("Draining", format!("yes, {}", drain::Left::now()));
@@ -170,10 +172,23 @@ fn media(all: &mut All) {
 
 #[cfg(feature = "pjsip")]
 fn tls(all: &mut All) {
-    let Some((counts, loads)) = transport::current().map(|tls| (tls.counts(), tls.loads())) else {
+    let Some((counts, loads, usage)) =
+        transport::current().map(|tls| (tls.counts(), tls.loads(), tls.usage()))
+    else {
         return;
     };
     all.both("TLSConnections", "TLS connections", counts.open);
+    all.both(
+        "TLSConnectionsOfPeers",
+        "TLS connections of peers",
+        usage.connections,
+    );
+    all.both(
+        "TLSHandshakesGoingOn",
+        "TLS handshakes of peers going on",
+        usage.handshakes,
+    );
+    all.both("TLSSourcesCounted", "TLS sources counted", usage.sources);
     all.both(
         "TLSHandshakesIn",
         "TLS handshakes in",

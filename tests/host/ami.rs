@@ -39,7 +39,7 @@ const LISTS: &[(&str, &str, &str, &str)] = &[
         "CiphertrunkConnections",
         "CiphertrunkConnectionEntry",
         "ciphertrunk show connections all",
-        "Connection: {Connection} Transport: {Transport} Direction: {Direction} Peer: {RemoteAddress} TLS: {TLSVersion} \
+        "Connection: {Connection} Transport: {Transport} Profile: {Profile} Direction: {Direction} Peer: {RemoteAddress} TLS: {TLSVersion} \
          Cipher: {Cipher} Group: {Group} Identity: {Identity} Verified: {Verified} Since: {Since} Messages in: {MessagesIn} \
          Messages out: {MessagesOut} Queue: {Queue}",
     ),

@@ -17,6 +17,10 @@ pub enum Event {
     ChallengeResponseFailed,
     /// A call came over a transport that does not encrypt.
     InvalidTransport,
+    /// The access list does not permit its address.
+    FailedAcl,
+    /// Its address has as many connections or handshakes as it may.
+    SessionLimit,
 }
 
 /// The events, and the codes of each.
@@ -32,6 +36,7 @@ const EVENTS: &[(Event, &[&str])] = &[
             "not-sip",
             "message-too-long",
             "sip-filler",
+            "empty-tls",
             "no-content-length",
             "bad-content-length",
         ],
@@ -68,12 +73,22 @@ const EVENTS: &[(Event, &[&str])] = &[
             "cert-revoked",
             "cert-purpose",
             "cert-invalid",
+            "cert-pin",
             "no-certificate",
             "other-certificate",
             "other-name",
         ],
     ),
     (Event::InvalidTransport, &["signaling-in-clear"]),
+    (Event::FailedAcl, &["acl-denied"]),
+    (
+        Event::SessionLimit,
+        &[
+            "too-many-of-source",
+            "too-many-handshakes-of-source",
+            "connection-rate",
+        ],
+    ),
 ];
 
 // Not among them, and why: packets that do not authenticate or come again have a sender's address that nobody has proved, and whoever

@@ -47,6 +47,10 @@ fn fields(shown: &Shown) -> Fields {
     Fields::new()
         .with("Connection", shown.id)
         .with("Transport", &shown.about.transport)
+        .with(
+            "Profile",
+            shown.about.profile.as_deref().unwrap_or_default(),
+        )
         .with("Direction", direction(shown))
         .with("PeerName", &shown.about.wanted)
         .with("RemoteAddress", shown.about.remote)
