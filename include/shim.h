@@ -9,6 +9,8 @@
 
 #include "asterisk.h"
 
+#include "asterisk/security_events_defs.h"
+
 #include <pthread.h>
 
 struct ast_bridge;
@@ -59,6 +61,26 @@ int ct_cli_register(struct ast_cli_entry *entries, int count);
 
 /* ast_manager_register_xml: a macro over AST_MODULE_SELF. */
 int ct_manager_register(const char *action, int authority, int (*run)(struct mansession *, const struct message *));
+
+/* manager_event: a macro over this file. `headers` are lines, each with its end. */
+void ct_manager_event(int category, const char *event, const char *headers);
+
+/*
+ * include/security.c: a security event. `first`, `second` and `third` are the fields that only events of this type have; `over` is the
+ * transport, e.g. `TLS`, and both addresses have a port. All texts are copied.
+ */
+struct ct_security_event {
+	enum ast_security_event_type type;
+	const char *account;
+	const char *session;
+	const char *local;
+	const char *remote;
+	const char *over;
+	const char *first;
+	const char *second;
+	const char *third;
+};
+void ct_security_event(const struct ct_security_event *what);
 
 /*
  * include/prometheus.c: has res_prometheus call ciphertrunk_scrape for its page, if it is loaded. 1: it does, from now on; 0: it is

@@ -9,12 +9,13 @@ use policy::message::{self, Tag};
 use srtp::{SessionParams, Suite};
 
 use super::gatekeeper::{judge, judge_media, link, status_of};
-use super::told::{count, report, report_of, take_back_reason, tell_all};
+use super::told::{count, report_of, take_back_reason, tell_all};
 use crate::config;
 use crate::ffi::call::{Call, SessionKey};
 use crate::ffi::channel::{Channel, OwnedChannel};
 use crate::ffi::sync::Mutex;
 use crate::media::calls::{Incoming, Session, channel_of, key_of};
+use crate::observe::refusals::Who;
 use crate::proof;
 
 /// One call.
@@ -159,7 +160,12 @@ pub fn permits_dtls(channel: &str, suite: Suite) -> bool {
         return false;
     }
     let what = "is not sent, and the call is hung up";
-    report_of("a stream", &endpoint, "", &call_id, what, &unmet);
+    let who = Who {
+        endpoint: &endpoint,
+        call_id: &call_id,
+        ..Who::default()
+    };
+    report_of("a stream", who, what, &unmet);
     false
 }
 
@@ -233,13 +239,8 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
     let Err(unmet) = judged else {
         return true;
     };
-    report(
-        &facts.endpoint,
-        &facts.peer,
-        &facts.call_id,
-        &format!("from {} is refused", facts.peer),
-        &unmet,
-    );
+    let what = format!("from {} is refused", facts.peer);
+    report_of("a message", Who::of(&facts), &what, &unmet);
     session.refuse(status_of(&unmet));
     false
 }

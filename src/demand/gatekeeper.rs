@@ -129,7 +129,7 @@ impl Gate for Gatekeeper {
         };
         drop(calls);
         if is_new {
-            report(&endpoint, "", &call_id, what, &unmet);
+            report(&endpoint, &call_id, what, &unmet);
         }
         comes
     }

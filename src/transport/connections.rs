@@ -185,6 +185,7 @@ impl TlsCarrier {
             peer: &peer,
             endpoint: &self.about.transport,
             call_id: "",
+            came: None,
         };
         refusals::note(row.code, who, format_args!("{}", row.words()));
         limited::log(

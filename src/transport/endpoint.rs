@@ -67,6 +67,7 @@ impl Endpoint {
             peer: wanted,
             endpoint: &self.name,
             call_id: "",
+            came: None,
         };
         refusals::note(facts.name, who, format_args!("{}", facts.sentence));
         limited::log(

@@ -3,6 +3,7 @@
 #[macro_use]
 mod world;
 
+mod ami;
 mod answers;
 mod chan_sip;
 mod chan_sip_calls;
