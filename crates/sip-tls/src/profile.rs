@@ -339,13 +339,12 @@ impl Profile {
             None => Vec::new(),
         };
         trust(&mut context, config, &trusted)?;
-        match own::of_client(config)? {
-            Some(own) => own.present(&mut context)?,
-            None => {
-                for own in own::of_server(config)? {
-                    own.present(&mut context)?;
-                }
-            }
+        let own = match own::of_client(config)? {
+            Some(own) => vec![own],
+            None => own::of_server(config)?,
+        };
+        for own in own {
+            own.present(&mut context)?;
         }
         Ok(context)
     }
