@@ -12,6 +12,7 @@ mod config;
 mod console;
 mod crypto_lines;
 mod detectors;
+mod docs_recipes;
 mod drain;
 mod dtls;
 mod engine;
