@@ -171,6 +171,8 @@ type_ "sed -i 's/^\[modules\]/&\nnoload = res_srtp.so\nrequire = res_ciphertrunk
 say "4. Into force without a restart: not while an encrypted call is up"
 type_ "asterisk -rx 'module unload res_srtp.so'"
 type_ "asterisk -rx 'module load res_ciphertrunk.so'"
+until_ "the reason" grep -q 'another SRTP engine' "$root/var/log/asterisk/messages.log"
+type_ "grep 'Ciphertrunk: ' /var/log/asterisk/messages.log | tail -n 1"
 type_ "asterisk -rx 'core show channels count'"
 console 'channel request hangup all' >/dev/null
 until_ "the end of the call" no_call
