@@ -194,7 +194,7 @@ printf '\n# Took %s s, with everything typed by a script\n' "$(($(date +%s) - be
 
 # --- An operator's look ---------------------------------------------------------------------------------------------------
 
-text=$work/out/operating.txt
+text=$work/out/status.txt
 # What goes wrong meanwhile: an old client, one without TLS, a carrier without SRTP.
 in_root sh -c 'openssl s_client -connect 127.0.0.10:5061 -tls1 -cipher DEFAULT@SECLEVEL=0 </dev/null >/dev/null 2>&1 || :'
 in_root bash -c 'exec 3<>/dev/tcp/127.0.0.10/5061; printf "OPTIONS sip:pbx SIP/2.0\r\n\r\n" >&3; read -r -t 5 _ <&3 || :'
@@ -204,13 +204,17 @@ console 'channel originate PJSIP/100@oldcarrier application Milliwatt' >/dev/nul
 until_ "the refusals" sh -c "chroot '$root' asterisk -rx 'ciphertrunk show refusals' | grep -q remote-refused-srtp"
 say "Is it in force, and how much"
 type_ "asterisk -rx 'ciphertrunk show status'"
+text=$work/out/connections.txt
 say "Who is connected"
 type_ "asterisk -rx 'ciphertrunk show connections'"
+type_ "asterisk -rx 'ciphertrunk show certificates'"
 say "How calls are encrypted"
 type_ "asterisk -rx 'ciphertrunk show calls'"
+text=$work/out/refusals.txt
 say "What failed, and what to do"
 type_ "asterisk -rx 'ciphertrunk show refusals'"
 type_ "asterisk -rx 'ciphertrunk explain remote-refused-srtp'"
+text=$work/out/keylog.txt
 say "The keys of one peer, for a capture, for a time"
 type_ "asterisk -rx 'ciphertrunk keylog start /var/log/asterisk/carrier.keys peer carrier for 5m'"
 type_ "asterisk -rx 'ciphertrunk keylog show'"

@@ -5,7 +5,7 @@ import re
 import sys
 from html import escape
 
-SIZE, LINE, COLUMN, MARGIN = 13, 17, 7.83, 14
+SIZE, LINE, COLUMN, MARGIN = 13, 17, 8.1, 14
 CLASSES = ((re.compile(r"^\d\d:\d\d:\d\d pbx# "), "typed"), (re.compile(r"^# "), "remark"))
 
 
@@ -15,7 +15,7 @@ def class_of(line):
 
 def main(source, target):
     with open(source, encoding="utf-8") as file:
-        lines = file.read().strip("\n").split("\n")
+        lines = [line.rstrip() for line in file.read().strip("\n").split("\n")]
     width = round(max(map(len, lines)) * COLUMN + 2 * MARGIN)
     height = len(lines) * LINE + 2 * MARGIN
     out = [
@@ -28,7 +28,9 @@ def main(source, target):
     for number, line in enumerate(lines):
         if line:
             y = MARGIN + (number + 0.75) * LINE
-            out.append(f'<text class="{class_of(line)}" x="{MARGIN}" y="{y:g}" xml:space="preserve">{escape(line)}</text>')
+            # As wide as it is in this font, in whichever a browser has.
+            length = f'textLength="{len(line) * COLUMN:g}" lengthAdjust="spacingAndGlyphs"'
+            out.append(f'<text class="{class_of(line)}" x="{MARGIN}" y="{y:g}" {length} xml:space="preserve">{escape(line)}</text>')
     out.append("</svg>\n")
     with open(target, "w", encoding="utf-8") as file:
         file.write("\n".join(out))
