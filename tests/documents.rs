@@ -48,13 +48,9 @@ fn missing<'n>(names: &'n BTreeSet<String>, page: &str) -> Vec<&'n str> {
 #[test]
 fn each_line_of_show_status_is_explained() {
     let mut names = printed(&read("src/observe/cli/status.rs"));
-    names.extend(printed(
-        &read("src/observe/keylog.rs")
-            .split("The line of `ciphertrunk show status`")
-            .nth(1)
-            .expect("it is there")
-            .to_owned(),
-    ));
+    let keylog = read("src/observe/keylog.rs");
+    let line = keylog.split_once("The line of `ciphertrunk show status`");
+    names.extend(printed(line.expect("it is there").1));
     assert!(names.len() > 35, "{names:?}");
     let page = read("docs/troubleshooting.md");
     assert_eq!(missing(&names, &page), Vec::<&str>::new());
@@ -89,4 +85,37 @@ fn alerts_are_of_metrics_that_there_are() {
     }
     let twin = alerts.replace("engine_owned", "engine_lost");
     assert!(!metrics(&twin).is_subset(&metrics(&told)));
+}
+
+/// Pages that name reason codes as `code-of-words`.
+const PAGES: [&str; 4] = ["carriers", "migration", "operating", "troubleshooting"];
+
+#[test]
+fn reason_codes_in_the_pages_are_codes() {
+    let reasons = read("docs/reasons.md");
+    let codes: BTreeSet<_> = reasons
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    // Of that form, and something else.
+    let others = ["ca-certificates", "ciphertrunk-check"];
+    let unknown = |text: &str| -> Vec<String> {
+        let outside: String = text.split("```").step_by(2).collect();
+        let marked = outside.split('`').skip(1).step_by(2);
+        marked
+            .filter(|word| {
+                word.contains('-')
+                    && !word.starts_with('-')
+                    && word.bytes().all(|it| it == b'-' || it.is_ascii_lowercase())
+            })
+            .filter(|word| !codes.contains(word) && !others.contains(word))
+            .map(str::to_owned)
+            .collect()
+    };
+    for page in PAGES {
+        let text = read(&format!("docs/{page}.md"));
+        assert_eq!(unknown(&text), Vec::<String>::new(), "docs/{page}.md");
+    }
+    let twin = read("docs/carriers.md").replace("`cert-name`", "`cert-named`");
+    assert!(unknown(&twin).contains(&"cert-named".to_owned()));
 }
