@@ -8,6 +8,7 @@ mod chan_sip;
 mod chan_sip_calls;
 mod chan_sip_proof;
 mod chan_sip_tls;
+mod check;
 mod config;
 mod console;
 mod crypto_lines;
