@@ -124,6 +124,14 @@ test-packaging:
 	@command -v shellcheck >/dev/null || { echo "shellcheck is not there: apt-get install shellcheck" >&2; exit 1; }
 	@shellcheck packaging/*.sh debian/*.postinst debian/*.postrm && echo "shellcheck: no remark"
 
+# The alert rules, and whether they fire (Debian: apt-get install prometheus; PROMTOOL= names another).
+PROMTOOL ?= promtool
+.PHONY: test-alerts
+test-alerts:
+	@command -v $(PROMTOOL) >/dev/null || { echo "promtool is not there: apt-get install prometheus" >&2; exit 1; }
+	@$(PROMTOOL) check rules docs/prometheus-alerts.yml
+	@$(PROMTOOL) test rules tests/alerts.yml
+
 # Two builds in two folders: the same bytes, or it fails.
 reproducible: headers
 	@packaging/reproducible.sh asterisk-headers/fetched

@@ -14,6 +14,7 @@ mod config;
 mod console;
 mod crypto_lines;
 mod detectors;
+mod docs_recipes;
 mod drain;
 mod dtls;
 mod engine;
