@@ -31,8 +31,8 @@ use crate::ffi::pjsip::{gate, reading};
 use crate::ffi::technology::Hook;
 
 pub use calls::{
-    answered, answering, ended, ending, ends_in_clear, invited, inviting, is_of_media, look,
-    permits_dtls, restricted,
+    answered, answering, ended, ending, ends_in_clear, invited, inviting, is_of_media,
+    is_offered_in_call, look, permits_dtls, refused_offer, restricted,
 };
 pub use gatekeeper::may_go_to;
 pub use told::refused;

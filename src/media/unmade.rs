@@ -7,6 +7,7 @@ use policy::reasons::Row;
 use policy::reasons::call::{Remote, of_offer, of_remote};
 
 use crate::config;
+use crate::demand;
 use crate::limited;
 use crate::observe::refusals::{self, Who};
 
@@ -34,6 +35,10 @@ pub fn refusing(session: &Session<'_>, status: u16) {
     if !is_about_media(status) {
         return;
     }
+    // One in the call is told when the refusal leaves: pjsip refuses some itself, and those do not come by here.
+    if demand::is_offered_in_call(session.key()) {
+        return;
+    }
     let call = session.facts();
     if refusals::is_told(&call.call_id) {
         return;
@@ -44,6 +49,23 @@ pub fn refusing(session: &Session<'_>, status: u16) {
     };
     let what = format!("the offer (m={} {})", line.kind, line.transport);
     tell(&call, of_offer(&why), &what, "is refused", status);
+}
+
+/// A re-INVITE or an UPDATE of the peer's was refused. The call goes on as it was.
+pub fn refused_in_call(session: &Session<'_>) {
+    let Some((status, offer)) = demand::refused_offer(session.key()) else {
+        return;
+    };
+    if !is_about_media(status) {
+        return;
+    }
+    // An a=crypto line that was refused has been told as that.
+    let Some((why, line)) = endpoint(session).refuses(&offer) else {
+        return;
+    };
+    let what = format!("the new offer (m={} {})", line.kind, line.transport);
+    let happened = "is refused and changes nothing";
+    tell(&session.facts(), of_offer(&why), &what, happened, status);
 }
 
 /// An INVITE of ours was refused by the peer.
