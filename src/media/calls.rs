@@ -6,6 +6,7 @@ pub use crate::ffi::pjsip::session::{
     Registration, Session, Supplement, call_of, call_of_stream, channel_of, count, key_of,
     media_of, offer_again, register,
 };
+pub use crate::ffi::pjsip::unresolved::Unresolved;
 
 use srtp::Suite;
 

@@ -11,7 +11,7 @@ use crate::demand;
 use crate::limited;
 use crate::observe::refusals::{self, Who};
 
-use super::calls::{Call, Session};
+use super::calls::{Call, Session, Unresolved};
 
 /// `415 Unsupported Media Type`
 const UNSUPPORTED_MEDIA_TYPE: u16 = 415;
@@ -129,6 +129,30 @@ pub fn ending(session: &Session<'_>) {
             call.call_id
         ),
     );
+}
+
+/// Requests outside of calls.
+pub struct Requests;
+
+impl Unresolved for Requests {
+    fn unsent(method: &str, name: &str) {
+        let row = of_remote(&Remote::NoAddress);
+        let who = Who {
+            peer: name,
+            ..Who::default()
+        };
+        refusals::note(row.code, who, format_args!("{} ({method})", row.words()));
+        limited::log(
+            Level::Warn,
+            row.code,
+            name,
+            format_args!(
+                "{method} to {name} was not sent, reason {}: {}",
+                row.code,
+                row.words()
+            ),
+        );
+    }
 }
 
 fn note(call: &Call, row: &Row, what: &str) {
