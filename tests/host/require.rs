@@ -465,6 +465,11 @@ fn calls_that_come() {
     );
     assert_eq!(ours.all_log_lines("is hung up (media-suite)").len(), 1);
 
+    // A leg of which nothing is known.
+    ours.cli("channel originate Local/both@default application Wait 600");
+    ours.wait_for_log("is hung up (unknown-leg)");
+    ours.wait_for_channels(0);
+
     // The configuration asks each call of the endpoint's, from the next reload on: 403 is cause 21.
     ours.configure(
         "ciphertrunk.conf",

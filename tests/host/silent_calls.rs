@@ -210,6 +210,39 @@ fn our_offer_is_refused_by_the_other_side() {
     }
 }
 
+/// A second phone answers with a key of its own, which Asterisk was told not to follow: the keys in force are the first one's.
+#[test]
+fn an_answer_that_asterisk_does_not_take() {
+    let lab = Lab::new("silent-fork");
+    let address = "127.0.0.36";
+    let trunk = pjsip::trunk("forks", address, Encryption::Sdes).replace(
+        "media_encryption = sdes\n",
+        "media_encryption = sdes\nfollow_early_media_fork = no\naccept_multiple_sdp_answers = no\n",
+    );
+    let setup = Setup::ours("ours", OURS)
+        .pjsip(UDP)
+        .pjsip(&trunk)
+        .dialplan(ECHO);
+    let ours = Asterisk::start(&lab, &setup);
+    let phones = Call {
+        id: "forked".to_owned(),
+        address: address.to_owned(),
+        asterisk: OURS.to_owned(),
+        media: SDES.to_owned(),
+    };
+    let other = SDES.replace("inline:d0Rm", "inline:AAAA");
+    let mut sipp = phones.start(&lab, &Plan::Fork(other));
+    ours.cli("channel originate PJSIP/sipp@forks extension echo@default");
+    let ended = sipp.wait(host_harness::wait::SOON);
+    assert!(ended.success(), "{}", sipp.output());
+    ours.wait_for_channels(0);
+    let lines = ours.all_log_lines("reason answer-not-applied: ");
+    assert_eq!(lines.len(), 1, "{lines:?}\n{}", ours.log());
+    for part in ["endpoint 'forks'", "The call ends with hangup cause 58"] {
+        assert!(lines[0].contains(part), "{part:?} is not in {}", lines[0]);
+    }
+}
+
 #[test]
 fn a_name_without_an_address() {
     let lab = Lab::new("silent-name");
@@ -280,7 +313,7 @@ fn a_name_without_an_address() {
     for part in [
         "endpoint 'unknown'",
         "unknown.example",
-        "has no address in the DNS",
+        "the DNS has no address for its name",
     ] {
         assert!(lines[0].contains(part), "{part:?} is not in {}", lines[0]);
     }

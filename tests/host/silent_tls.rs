@@ -321,6 +321,20 @@ fn transports_that_are_not_ours() {
     assert!(!reload().contains("reloaded successfully"));
     let text = asterisk.cli("ciphertrunk show transports");
     assert!(text.contains("; the old certificate stays\n"), "{text}");
+    // Behind a start there is no old one: pjproject, which keeps its own till then, is not taken over from.
+    asterisk.cli("module unload res_ciphertrunk.so");
+    asterisk.cli("module load res_ciphertrunk.so");
+    assert!(!is_ours(&asterisk, "tls"));
+    let recorded = recorded(&asterisk, "transport-not-adopted");
+    let errors = asterisk.all_log_lines("reason transport-not-adopted");
+    assert_eq!((recorded.len(), errors.len()), (2, 2), "{recorded:?}");
+    for name in ["tls", "left"] {
+        let is_it = |line: &String| line.contains(&format!(" Endpoint: {name} "));
+        assert!(recorded.iter().any(is_it), "{recorded:?}");
+        let start = format!("transport '{name}': ");
+        let is_it = |line: &String| line.contains("ERROR") && line.contains(&start);
+        assert!(errors.iter().any(is_it), "{errors:?}");
+    }
 }
 
 /// `key_log` reaches connections that are made after it: those that are up are counted in a line.

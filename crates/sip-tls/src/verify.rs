@@ -35,10 +35,6 @@ pub enum CertFault {
     InvalidPurpose,
     /// A signature in the chain does not fit.
     IssuerMismatch,
-    /// The revocation list is missing or bad.
-    Crl,
-    /// It is revoked.
-    Revoked,
     /// The chain is too long.
     ChainTooLong,
     /// A key or digest is too weak for our security level.
@@ -69,14 +65,6 @@ impl CertFault {
             | ffi::X509_V_ERR_KEYUSAGE_NO_CERTSIGN => CertFault::IssuerMismatch,
             ffi::X509_V_ERR_CERT_NOT_YET_VALID => CertFault::NotYetValid,
             ffi::X509_V_ERR_CERT_HAS_EXPIRED => CertFault::Expired,
-            ffi::X509_V_ERR_UNABLE_TO_GET_CRL
-            | ffi::X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE
-            | ffi::X509_V_ERR_CRL_SIGNATURE_FAILURE
-            | ffi::X509_V_ERR_CRL_NOT_YET_VALID
-            | ffi::X509_V_ERR_CRL_HAS_EXPIRED
-            | ffi::X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD
-            | ffi::X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD
-            | ffi::X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER => CertFault::Crl,
             ffi::X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT => CertFault::SelfSigned,
             ffi::X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN | ffi::X509_V_ERR_CERT_UNTRUSTED => {
                 CertFault::Untrusted
@@ -84,7 +72,6 @@ impl CertFault {
             ffi::X509_V_ERR_CERT_CHAIN_TOO_LONG | ffi::X509_V_ERR_PATH_LENGTH_EXCEEDED => {
                 CertFault::ChainTooLong
             }
-            ffi::X509_V_ERR_CERT_REVOKED => CertFault::Revoked,
             X509_V_ERR_NO_ISSUER_PUBLIC_KEY
             | ffi::X509_V_ERR_INVALID_PURPOSE
             | ffi::X509_V_ERR_CERT_REJECTED

@@ -62,8 +62,6 @@ fn verify_flag(fault: CertFault) -> u32 {
         CertFault::InvalidFormat => sys::PJ_SSL_CERT_EINVALID_FORMAT,
         CertFault::InvalidPurpose => sys::PJ_SSL_CERT_EINVALID_PURPOSE,
         CertFault::IssuerMismatch => sys::PJ_SSL_CERT_EISSUER_MISMATCH,
-        CertFault::Crl => sys::PJ_SSL_CERT_ECRL_FAILURE,
-        CertFault::Revoked => sys::PJ_SSL_CERT_EREVOKED,
         CertFault::ChainTooLong => sys::PJ_SSL_CERT_ECHAIN_TOO_LONG,
         CertFault::Weak => versions::WEAK_SIGNATURE,
         CertFault::NameMismatch => sys::PJ_SSL_CERT_EIDENTITY_NOT_MATCH,

@@ -29,6 +29,9 @@ pub enum Plan {
     Change(String, u16),
     /// It answers a call with its SDP and expects to be hung up on.
     Answer,
+    /// Two phones answer a call: one with its SDP in a 183, and then the other in a 200, with these media lines. It expects to be
+    /// hung up on.
+    Fork(String),
     /// It forwards a call to this URI (302).
     Forward(String),
     /// It refuses a call with this status.
@@ -106,6 +109,21 @@ impl Call {
                     "<recv request=\"INVITE\"/>{}<recv request=\"ACK\"/><recv request=\"BYE\"/>{}",
                     send(&(ok.clone() + &self.body()), true),
                     send(&(ok + NO_BODY), false)
+                )
+            }
+            Plan::Fork(media) => {
+                let answer = |status: &str, phone: &str, media: &str| {
+                    let mirrored = MIRRORED.replace("SIPp", phone);
+                    let head = format!(
+                        "SIP/2.0 {status}\n{mirrored}\nContact: <sip:{phone}@[local_ip]:[local_port]>\n"
+                    );
+                    head + &self.described(media)
+                };
+                format!(
+                    "<recv request=\"INVITE\"/>{}{}<recv request=\"ACK\"/><recv request=\"BYE\"/>{}",
+                    send(&answer("183 Session Progress", "first", &self.media), false),
+                    send(&answer("200 OK", "second", media), true),
+                    send(&format!("SIP/2.0 200 OK\n{MIRRORED}\n{NO_BODY}"), false)
                 )
             }
             Plan::Forward(to) => format!(
