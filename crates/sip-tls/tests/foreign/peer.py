@@ -157,14 +157,14 @@ def client(act, port, files):
     elif act in ("damaged-record", "alert"):
         pieces = Pieces(tcp, of_client(), server_hostname=NAME)
         pieces.shake()
-        pieces.tls.write(OPTIONS)
-        octets = bytearray(pieces.out.read())
-        octets[-1] ^= 1
         if act == "damaged-record":
+            pieces.tls.write(OPTIONS)
+            octets = bytearray(pieces.out.read())
+            octets[-1] ^= 1
             tcp.sendall(octets)
         else:
-            # As if that had come: its alert is bad_record_mac.
-            pieces.to.write(octets)
+            # As if a damaged record had come: its alert is bad_record_mac.
+            pieces.to.write(b"\x17\x03\x03\x00\x20" + bytes(32))
             try:
                 pieces.tls.read()
             except ssl.SSLError:
