@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use log::Level;
@@ -26,6 +26,7 @@ use crate::limited;
 use crate::observe::refusals::{self, Who};
 
 use super::connections::{About, Open, TlsCarrier};
+use super::limits;
 use super::{status, tally};
 
 /// The pool and its threads.
@@ -47,6 +48,11 @@ impl Engine {
             PoolConfig {
                 loops: config.io_threads,
                 handshake_timeout: config.handshake_timeout,
+                limits: limits::load(),
+                write_queue: config.limits.write_queue,
+                trunk_write_queue: config.limits.trunk_write_queue,
+                idle: config.limits.idle_timeout,
+                user_timeout: config.limits.tcp_user_timeout,
                 ..PoolConfig::default()
             },
         )
@@ -106,6 +112,8 @@ pub struct Connection {
     conn: Conn,
     open: Open,
     name: Arc<str>,
+    /// Transport and profile, for the log.
+    label: String,
     local: SocketAddr,
     direction: Direction,
     /// What the caller asked for, for the log.
@@ -113,23 +121,23 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// An outgoing connection of transport `name`.
+    /// An outgoing connection.
     pub fn outgoing(
         sip: Registered,
         conn: &Conn,
         open: Open,
-        name: Arc<str>,
+        about: &About,
         local: SocketAddr,
-        wanted: String,
     ) -> Self {
         Self {
             sip,
             conn: conn.clone(),
             open,
-            name,
+            name: Arc::clone(&about.transport),
+            label: about.label(),
             local,
             direction: Direction::Outgoing,
-            wanted,
+            wanted: about.wanted.clone(),
         }
     }
 }
@@ -150,16 +158,22 @@ impl Host for Sip {
         Ok(Local { rx })
     }
 
+    fn permits(&self, _: &ListenerData, address: IpAddr) -> bool {
+        guard(false, || limits::permits(address))
+    }
+
     fn accepted(&self, listener: &ListenerData, conn: &Conn, info: TlsInfo) -> Option<Connection> {
         guard(None, || {
             tally::done(Direction::Incoming, &info);
             let info = Arc::new(info);
             let about = About {
                 transport: Arc::clone(&listener.name),
+                profile: info.profile.clone(),
                 direction: Direction::Incoming,
                 remote: info.remote,
                 wanted: String::new(),
             };
+            let label = about.label();
             let carrier = Arc::new(TlsCarrier::of(about, conn, Arc::clone(&info)));
             let made = listener.factory.transport(
                 PjThread::here(),
@@ -195,8 +209,7 @@ impl Host for Sip {
                 }
             };
             log::debug!(
-                "transport '{}': {} connected, {} {}",
-                listener.name,
+                "{label}: {} connected, {} {}",
                 info.remote,
                 info.version,
                 info.cipher
@@ -207,6 +220,7 @@ impl Host for Sip {
                 conn: conn.clone(),
                 open: Open::enter(carrier),
                 name: Arc::clone(&listener.name),
+                label,
                 local: info.local,
                 direction: Direction::Incoming,
                 wanted: String::new(),
@@ -241,8 +255,8 @@ impl Host for Sip {
     fn connected(&self, connection: &Connection, info: TlsInfo) {
         guard((), || {
             log::debug!(
-                "transport '{}': connected to {} ({}), {} {}",
-                connection.name,
+                "{}: connected to {} ({}), {} {}",
+                connection.label,
                 connection.wanted,
                 info.remote,
                 info.version,
@@ -286,11 +300,7 @@ impl Host for Sip {
                 Level::Warn,
                 &format!("malformed, {:?}", fault.kind),
                 &remote.ip().to_string(),
-                format_args!(
-                    "transport '{}': {remote} sent {}",
-                    connection.name,
-                    skipped(fault)
-                ),
+                format_args!("{}: {remote} sent {}", connection.label, skipped(fault)),
             );
         });
     }
@@ -307,8 +317,8 @@ impl Host for Sip {
             let remote = connection.conn.remote();
             if is_quiet(&reason) {
                 log::debug!(
-                    "transport '{}': connection with {remote} ended: {reason}",
-                    connection.name
+                    "{}: connection with {remote} ended: {reason}",
+                    connection.label
                 );
             } else if connection.direction == Direction::Outgoing
                 && !matches!(reason.stage, Stage::Open | Stage::Renegotiation)
@@ -330,8 +340,8 @@ impl Host for Sip {
                     &format!("TLS to a peer failed, {}", reason.code.facts().name),
                     &connection.wanted,
                     format_args!(
-                        "transport '{}': TLS to {peer} failed {}{earlier}",
-                        connection.name,
+                        "{}: TLS to {peer} failed {}{earlier}",
+                        connection.label,
                         told(&reason)
                     ),
                 );
@@ -342,8 +352,8 @@ impl Host for Sip {
                     &format!("connection closed, {}", reason.code.facts().name),
                     &remote.ip().to_string(),
                     format_args!(
-                        "transport '{}': connection with {remote} closed {}",
-                        connection.name,
+                        "{}: connection with {remote} closed {}",
+                        connection.label,
                         told(&reason)
                     ),
                 );

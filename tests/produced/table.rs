@@ -52,6 +52,8 @@ const SILENT_TLS: &str = "tests/host/silent_tls.rs";
 const LINES: &str = "tests/host/crypto_lines.rs";
 const ANSWERS: &str = "tests/host/answers.rs";
 const REQUIRE: &str = "tests/host/require.rs";
+const DEAD: &str = "crates/sip-tls/tests/dead.rs";
+const PROFILES: &str = "tests/host/tls_profiles.rs";
 const IDENTITY: &str = "tests/host/identity.rs";
 
 const CLIENTS: &str = "clients_without_a_handshake";
@@ -176,6 +178,93 @@ pub const PRODUCED: &[(&str, &str, &str, End)] = &[
         Python,
     ),
     ("no-certificate-here", FOREIGN, OF_CLIENTS, Python),
+    (
+        "too-many-connections",
+        FOREIGN,
+        "what_is_refused_at_accept",
+        Python,
+    ),
+    (
+        "too-many-of-source",
+        FOREIGN,
+        "what_is_refused_at_accept",
+        Python,
+    ),
+    (
+        "too-many-handshakes",
+        FOREIGN,
+        "what_is_refused_at_accept",
+        Python,
+    ),
+    (
+        "too-many-handshakes-of-source",
+        FOREIGN,
+        "what_is_refused_at_accept",
+        Python,
+    ),
+    (
+        "connection-rate",
+        FOREIGN,
+        "what_is_refused_at_accept",
+        Python,
+    ),
+    (
+        "descriptors-reserved",
+        FOREIGN,
+        "what_is_refused_at_accept",
+        Python,
+    ),
+    ("proxy-header", FOREIGN, "what_is_refused_at_accept", Python),
+    (
+        "proxy-header-refused",
+        FOREIGN,
+        "what_is_refused_at_accept",
+        Python,
+    ),
+    (
+        "acl-denied",
+        "tests/host/tls_limits.rs",
+        "an_acl_is_asked_before_tls_and_a_balancer_says_for_whom",
+        OpenSsl,
+    ),
+    (
+        "cert-revoked",
+        FOREIGN,
+        "certificates_that_a_profile_refuses",
+        Python,
+    ),
+    (
+        "cert-pin",
+        PROFILES,
+        "carriers_with_opposite_needs",
+        OpenSsl,
+    ),
+    (
+        "profile-not-loaded",
+        "crates/sip-tls/tests/profiles.rs",
+        "the_peers_of_a_profile_that_is_not_loaded_get_no_other",
+        OpenSsl,
+    ),
+    (
+        "pong-missing",
+        DEAD,
+        "keepalives_without_an_answer",
+        OpenSsl,
+    ),
+    ("idle", DEAD, "who_sends_nothing_for_long_is_idle", OpenSsl),
+    (
+        "message-timeout",
+        DEAD,
+        "a_message_whose_rest_does_not_come",
+        OpenSsl,
+    ),
+    ("empty-tls", DEAD, "endless_key_updates", OpenSsl),
+    (
+        "not-post-quantum",
+        PROFILES,
+        "carriers_with_opposite_needs",
+        OpenSsl,
+    ),
     (
         "sip-unanswered",
         SILENT_TLS,

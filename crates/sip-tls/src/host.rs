@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,13 +29,16 @@ pub struct TlsInfo {
     pub local: SocketAddr,
     /// The peer's end.
     pub remote: SocketAddr,
+    /// The profile that it is of, by its name; `None`: the transport's own.
+    pub profile: Option<Arc<str>>,
     /// Our certificate, if the profile has one.
     pub own: Option<Arc<CertInfo>>,
     /// The peer's certificate, if it sent one.
     pub peer: Option<CertInfo>,
     /// What is wrong with it. Empty if it is good, or was not asked for. It can only be non-empty if the profile does not verify.
     pub faults: Vec<CertFault>,
-    /// The name that was asked for, which was compared with the certificate's. `None`: none was asked for, as of a client.
+    /// The name that was asked for, or that the profile wants in its place, which was compared with the certificate's. `None`: none was
+    /// asked for, as of a client.
     pub wanted: Option<PeerName>,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
@@ -127,11 +130,17 @@ pub trait Host: Send + Sync + Sized + 'static {
     /// Most likely there is no memory. The loop tries again later; the others serve meanwhile.
     fn local(&self, index: usize) -> io::Result<Self::Local>;
 
+    /// Whether a client may connect from this address; before TLS, and before any limit. One that may not is
+    /// [`refused`](Host::refused) with [`AclDenied`](crate::Code::AclDenied).
+    fn permits(&self, _listener: &Self::Listener, _address: IpAddr) -> bool {
+        true
+    }
+
     /// A client has finished its handshake. `None` refuses it: it is closed, and nothing more is said about it.
     fn accepted(&self, listener: &Self::Listener, conn: &Conn, info: TlsInfo)
     -> Option<Self::Conn>;
 
-    /// A client's handshake failed.
+    /// A client was not let in, or its handshake failed.
     fn refused(&self, listener: &Self::Listener, remote: SocketAddr, reason: Reason);
 
     /// An outgoing connection has finished its handshake.

@@ -17,10 +17,11 @@ use crate::accept::Accepting;
 use crate::conn::Conn;
 use crate::core::{Core, Load, NewConn, Target};
 use crate::counters::add;
+use crate::gate::Pass;
+use crate::greeting::Greeting;
 use crate::host::Host;
 use crate::link::{Link, Phase};
 use crate::listener;
-use crate::profile::Profile;
 use crate::reason::{Code, Reason, Stage};
 use crate::socket::{self, Sock};
 use crate::watch::Watch;
@@ -38,12 +39,18 @@ pub(crate) struct Entry<H: Host> {
     pub(crate) data: Option<H::Conn>,
     /// Where it came from, until it is accepted.
     pub(crate) listener: Option<Arc<listener::Shared<H::Listener>>>,
-    pub(crate) profile: Arc<Profile>,
     pub(crate) deadline: Option<Instant>,
     /// Tells it from those that had its slot before.
     pub(crate) serial: u64,
     pub(crate) queued: bool,
     pub(crate) watch: Watch,
+    pub(crate) share: Share,
+}
+
+/// What is counted for a connection, until its socket is closed.
+pub(crate) struct Share {
+    /// Of one that was accepted.
+    pub(crate) pass: Option<Pass>,
     _load: Load,
 }
 
@@ -51,6 +58,8 @@ pub(crate) struct Entry<H: Host> {
 pub(crate) enum Timer {
     Conn(usize, u64),
     Watch(usize, u64),
+    Greeting(usize, u64),
+    Idle(usize, u64),
     Listener(usize),
 }
 
@@ -60,6 +69,7 @@ pub(crate) struct Reactor<H: Host> {
     pub(crate) poll: Poll,
     pub(crate) conns: Slab<Entry<H>>,
     pub(crate) listeners: Slab<Accepting<H>>,
+    pub(crate) greetings: Slab<Greeting<H>>,
     /// Who has a turn in this round.
     pub(crate) ready: VecDeque<usize>,
     /// Who goes on with its handshake.
@@ -78,6 +88,7 @@ impl<H: Host> Reactor<H> {
             poll,
             conns: Slab::new(),
             listeners: Slab::new(),
+            greetings: Slab::new(),
             ready: VecDeque::new(),
             handshaking: VecDeque::new(),
             timers: BinaryHeap::new(),
@@ -118,46 +129,66 @@ impl<H: Host> Reactor<H> {
                 listener,
                 tcp,
                 remote,
-            } => self.accepted(listener, tcp, remote, load),
-            NewConn::Connect { target, conn, data } => self.connect(target, conn, data, load),
+                pass,
+            } => {
+                let share = Share {
+                    pass: Some(pass),
+                    _load: load,
+                };
+                if share.pass.as_ref().is_some_and(Pass::is_balancers) {
+                    self.greeted(listener, tcp, remote, share);
+                } else {
+                    self.accepted(listener, tcp, remote, share);
+                }
+            }
+            NewConn::Connect { target, conn, data } => {
+                let share = Share {
+                    pass: None,
+                    _load: load,
+                };
+                self.connect(target, conn, data, share);
+            }
         }
     }
 
-    fn accepted(
+    pub(crate) fn accepted(
         &mut self,
         listener: Arc<listener::Shared<H::Listener>>,
         tcp: mio::net::TcpStream,
         remote: SocketAddr,
-        load: Load,
+        share: Share,
     ) {
-        if let Err(error) = listener
-            .options
-            .apply(&SockRef::from(&tcp), remote.is_ipv6())
-        {
+        let socket = SockRef::from(&tcp);
+        let set = listener.options.apply(&socket, remote.is_ipv6());
+        let user_timeout = self.core.config.user_timeout;
+        if let Err(error) = set.and_then(|()| listener.options.give_up(&socket, user_timeout)) {
             log::debug!("socket options of a connection from {remote}: {error}");
         }
         let profile = listener.profile();
-        let link = match profile.accept(remote) {
-            None => Err(Code::NoCertificateHere),
-            Some(Err(_)) => Err(Code::Internal),
-            Some(Ok((ssl, verifier))) => {
-                Link::new(ssl, verifier, Sock::new(tcp), Phase::Handshaking)
-                    .map_err(|_| Code::Internal)
-            }
-        };
+        let link = profile.accept(remote).and_then(|(ssl, verifier)| {
+            Link::new(ssl, verifier, Sock::new(tcp), Phase::Handshaking).map_err(|_| Code::Internal)
+        });
         let conn = self.core.conn(remote);
         add(&self.core.counters.open, 1);
         match link {
-            Ok(link) => self.insert(link, conn, None, Some(listener), profile, load),
+            Ok(link) => self.insert(link, conn, None, Some(listener), share),
             Err(code) => self.core.dismiss(&conn, None, Some(&listener), code.into()),
         }
     }
 
-    fn connect(&mut self, target: Target, conn: Conn, data: H::Conn, load: Load) {
+    fn connect(&mut self, target: Target, conn: Conn, data: H::Conn, share: Share) {
         add(&self.core.counters.open, 1);
         let link = socket::connect(target.local, target.remote, &target.options)
             .map_err(|error| Reason::connect(&error))
             .and_then(|tcp| {
+                let user_timeout = self.core.config.user_timeout;
+                let socket = SockRef::from(&tcp);
+                if let Err(error) = target.options.give_up(&socket, user_timeout) {
+                    log::debug!(
+                        "socket options of a connection to {}: {error}",
+                        target.remote
+                    );
+                }
                 let internal = |_| Reason::from(Code::Internal);
                 let (ssl, verifier) = target
                     .profile
@@ -166,7 +197,7 @@ impl<H: Host> Reactor<H> {
                 Link::new(ssl, verifier, Sock::new(tcp), Phase::Connecting).map_err(internal)
             });
         match link {
-            Ok(link) => self.insert(link, conn, Some(data), None, target.profile, load),
+            Ok(link) => self.insert(link, conn, Some(data), None, share),
             Err(reason) => self.core.dismiss(&conn, Some(data), None, reason),
         }
     }
@@ -177,8 +208,7 @@ impl<H: Host> Reactor<H> {
         conn: Conn,
         data: Option<H::Conn>,
         listener: Option<Arc<listener::Shared<H::Listener>>>,
-        profile: Arc<Profile>,
-        load: Load,
+        share: Share,
     ) {
         let slot = self.conns.vacant_key();
         let both = Interest::READABLE | Interest::WRITABLE;
@@ -186,18 +216,17 @@ impl<H: Host> Reactor<H> {
             .poll
             .registry()
             .register(&mut link.sock().tcp, Token(slot), both);
-        self.serial += 1;
+        let serial = self.next_serial();
         let entry = Entry {
             link,
             conn,
             data,
             listener,
-            profile,
             deadline: None,
-            serial: self.serial,
+            serial,
             queued: false,
             watch: Watch::new(),
-            _load: load,
+            share,
         };
         let waker = Arc::clone(&self.core.shards[self.index].waker);
         entry.conn.0.placed(waker, slot);
@@ -207,6 +236,11 @@ impl<H: Host> Reactor<H> {
         }
         self.set_deadline(slot, self.core.config.handshake_timeout);
         self.mark(slot);
+    }
+
+    pub(crate) fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
     }
 
     pub(crate) fn set_deadline(&mut self, slot: usize, after: Duration) {
@@ -316,6 +350,7 @@ fn is_worth_lingering(code: Code) -> bool {
             | Code::PeerReset
             | Code::PeerResetMidway
             | Code::PeerGone
+            | Code::PongMissing
             | Code::IoError
             | Code::WriteQueueFull
             | Code::Shutdown

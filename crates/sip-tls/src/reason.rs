@@ -19,6 +19,8 @@ use crate::verify::CertFault;
 pub enum Stage {
     /// The TCP connection was being made.
     TcpConnect,
+    /// The peer's TCP connection was there, and was not taken.
+    Accept,
     /// Waiting for, or reading, the first TLS message: versions, ciphers.
     Hello,
     /// A certificate was missing or not accepted by the peer.
@@ -58,6 +60,7 @@ impl Stage {
     pub fn words(self) -> &'static str {
         match self {
             Stage::TcpConnect => "when connecting",
+            Stage::Accept => "when it connected",
             Stage::Hello => "at the first TLS message",
             Stage::Certificate => "at the certificate",
             Stage::Verify => "when verifying the certificate",
@@ -122,6 +125,24 @@ codes! {
     Unreachable = "unreachable", TcpConnect, Ours, "there is no route to that address", "check the address in pjsip.conf and this machine's routes";
     /// Any other failure to connect.
     ConnectFailed = "connect-failed", TcpConnect, Ours, "the TCP connection could not be made", "the system's error in brackets says why; an address to call from (bind) that this machine does not have is one reason";
+    /// [`Limits::connections`](crate::Limits::connections)
+    TooManyConnections = "too-many-connections", Accept, Either, "there are as many connections as max_connections in ciphertrunk.conf allows", "raise it if all of them are wanted (ciphertrunk show connections)";
+    /// [`Limits::connections_per_source`](crate::Limits::connections_per_source)
+    TooManyOfSource = "too-many-of-source", Accept, Either, "its address has as many connections as max_connections_per_source in ciphertrunk.conf allows", "if many peers are behind that address, name it in trusted_sources there or raise the limit";
+    /// [`Limits::handshakes`](crate::Limits::handshakes)
+    TooManyHandshakes = "too-many-handshakes", Accept, Either, "as many TLS handshakes go on as max_handshakes in ciphertrunk.conf allows", "look who begins them and does not end them; it may come again";
+    /// [`Limits::handshakes_per_source`](crate::Limits::handshakes_per_source)
+    TooManyHandshakesOfSource = "too-many-handshakes-of-source", Accept, Either, "as many TLS handshakes of its address go on as max_handshakes_per_source in ciphertrunk.conf allows", "if many peers are behind that address, name it in trusted_sources there or raise the limit";
+    /// [`Limits::rate_per_source`](crate::Limits::rate_per_source)
+    ConnectionRate = "connection-rate", Accept, Either, "its address opens more connections than connection_rate_per_source in ciphertrunk.conf allows", "if many peers are behind that address, name it in trusted_sources there or raise the limit; else look why it comes so often";
+    /// [`Limits::descriptors`](crate::Limits::descriptors)
+    DescriptorsReserved = "descriptors-reserved", Accept, Ours, "the file descriptors that are left are kept for media and the console (reserve_descriptors in ciphertrunk.conf)", "raise Asterisk's limit (maxfiles in asterisk.conf, LimitNOFILE of its service)";
+    /// The host refused its address.
+    AclDenied = "acl-denied", Accept, Either, "acl in ciphertrunk.conf does not permit its address", "permit it in acl.conf if it is wanted";
+    /// A balancer did not say whose its connection is.
+    ProxyHeader = "proxy-header", Hello, Theirs, "it is named in proxy_protocol_from in ciphertrunk.conf, and what it sent does not begin with a whole PROXY protocol header of a TCP connection", "have it send one (send-proxy-v2 of a server in HAProxy), or take it out of proxy_protocol_from";
+    /// Somebody who is no balancer sent a PROXY protocol header.
+    ProxyHeaderRefused = "proxy-header-refused", Hello, Either, "it began with a PROXY protocol header, which only the addresses in proxy_protocol_from in ciphertrunk.conf may", "name it there if it is a balancer of yours";
     /// The peer connected and said nothing.
     Silent = "tls-silent", Hello, Theirs, "the TCP connection was made, but it sent nothing in time", "have it begin TLS; what only opens connections, such as a port scan, needs nothing";
     /// A client connected and closed or reset the connection without sending anything.
@@ -149,7 +170,7 @@ codes! {
     /// A server without RFC 5746.
     NoSecureRenegotiation = "no-secure-renegotiation", Hello, Theirs, "it has no secure renegotiation (RFC 5746), without which others can put their words before ours on the connection", "its TLS software is of before 2010, or has that extension switched off: to update or switch on there";
     /// No cipher in common, or none that fits our certificate.
-    NoSharedCipher = "no-shared-cipher", Hello, Either, "there is no cipher that both sides allow", "compare cipher, and the key type of the certificate, of the transport in pjsip.conf with its settings";
+    NoSharedCipher = "no-shared-cipher", Hello, Either, "there is no cipher that both sides allow", "compare cipher, and the key type of the certificate, of the transport or profile here with its settings (one that knows static RSA or CBC with SHA-1 alone takes cipher in a profile of its own: type = tls in ciphertrunk.conf)";
     /// No key exchange group or signature algorithm in common.
     NoSharedAlgorithm = "no-shared-algorithm", Hello, Either, "there is no key exchange group or signature algorithm that both sides allow", "have its software updated, or give our transport a certificate of a kind that it knows (RSA 2048, P-256)";
     /// The peer's key exchange is too weak for our security level.
@@ -168,12 +189,16 @@ codes! {
     CertUntrusted = "cert-untrusted", Verify, Either, "its certificate does not lead to a CA we trust", "add its CA to ca_list_file or ca_list_path of the transport in pjsip.conf, or let it send the intermediate certificates";
     /// Too weak.
     CertWeak = "cert-weak", Verify, Theirs, "a key or signature in its certificate chain is too weak for our security level", "have it renewed with RSA 2048 or P-256 and SHA-256";
+    /// Revoked.
+    CertRevoked = "cert-revoked", Verify, Theirs, "its certificate is revoked", "it needs a new one";
     /// Not for this use.
     CertPurpose = "cert-purpose", Verify, Theirs, "its certificate may not be used for this (extended key usage or CA flag)", "have one issued for TLS servers and clients";
     /// Any other fault.
     CertInvalid = "cert-invalid", Verify, Theirs, "its certificate or chain is not valid", "have it install the chain that its CA gave it";
     /// Another name.
     CertName = "cert-name", Name, Either, "its certificate is for another name than the one we asked for", "call it (contact, server_uri, outbound_proxy) by a name that is in the certificate, or have the certificate cover this name";
+    /// Not pinned.
+    CertPin = "cert-pin", Verify, Either, "its certificate is none of those that pin in its profile names", "compare the SHA-256 of its certificate or key with pin, and ask the peer whether it has a new one";
     /// Alert unknown_ca.
     PeerUnknownCa = "peer-unknown-ca", Certificate, Either, "it does not trust our certificate", "add our CA there, or install a certificate here (cert_file, priv_key_file) that it trusts";
     /// Alert certificate_expired.
@@ -185,9 +210,9 @@ codes! {
     /// Alert certificate_required.
     PeerWantsCertificate = "peer-wants-certificate", Certificate, Ours, "it demands a client certificate", "set cert_file and priv_key_file of the transport in pjsip.conf";
     /// Alert handshake_failure, insufficient_security.
-    PeerHandshakeFailure = "peer-handshake-failure", Hello, Either, "it found nothing both sides allow, or demands a client certificate", "compare cipher of the transport in pjsip.conf with its settings; where it demands a certificate, set cert_file and priv_key_file";
+    PeerHandshakeFailure = "peer-handshake-failure", Hello, Either, "it found nothing both sides allow, or demands a client certificate", "compare cipher of the transport or profile here with its settings (static RSA and CBC with SHA-1 are offered by a profile with cipher alone); where it demands a certificate, set cert_file and priv_key_file";
     /// Alert protocol_version, inappropriate_fallback.
-    PeerVersion = "peer-version", Hello, Either, "it does not speak a TLS version that we allow", "compare method of the transport in pjsip.conf with its setting (one that speaks TLS 1.0 or 1.1 alone takes method = tlsv1)";
+    PeerVersion = "peer-version", Hello, Either, "it does not speak a TLS version that we allow", "compare method of the transport in pjsip.conf with its setting (one that speaks TLS 1.0 or 1.1 alone takes a profile with min_version = tls1.0)";
     /// Alert unrecognized_name.
     PeerUnknownName = "peer-unknown-name", Hello, Ours, "it does not know the server name that we asked for", "give the name that it is known by in the contact or outbound_proxy";
     /// Alert access_denied.
@@ -216,12 +241,20 @@ codes! {
     PeerGone = "peer-gone", Open, Theirs, "it does not answer any more", "check the network on the way, and whether it runs";
     /// Any other I/O error.
     IoError = "io-error", Open, Ours, "reading or writing failed", "the system's error in brackets says why";
+    /// It has answered keepalives, and does not any more.
+    PongMissing = "pong-missing", Open, Theirs, "it answered our keepalives (RFC 5626) before, and has sent nothing in 10 s after the last one", "check the network on the way, and whether it runs; the next request opens a new connection";
+    /// It sent nothing for [`PoolConfig::idle`](crate::PoolConfig::idle).
+    Idle = "idle", Open, Nobody, "it has sent nothing for as long as idle_timeout in ciphertrunk.conf says", "";
+    /// It sends TLS and nothing in it.
+    EmptyTls = "empty-tls", Open, Theirs, "it sent more than 64 KiB of TLS without a message in it: key updates or empty records", "look who connects, or have its TLS software corrected";
     /// It does not read what we send.
     WriteQueueFull = "write-queue-full", Open, Theirs, "it does not read what we send and the write queue is full", "look whether it is overloaded or stopped";
     /// [`FrameError::NotSip`]
     NotSip = "not-sip", Message, Theirs, "what it sent does not begin like a SIP message", "have its software corrected, or look who connects";
     /// [`FrameError::TooLong`]
     MessageTooLong = "message-too-long", Message, Theirs, "its message is longer than 65535 bytes, and its end is not known or did not come", "have it send shorter messages with a Content-Length";
+    /// A message began, and its rest did not come.
+    MessageTimeout = "message-timeout", Message, Theirs, "it began a message, and the rest did not come in time", "look for packets that are lost on the way (a too large MTU is one reason), or who connects";
     /// [`FrameError::Filler`]
     Filler = "sip-filler", Message, Theirs, "it sent more than 1 MiB of line ends, NULs and blanks without a message", "look who connects";
     /// [`FrameError::NoContentLength`]
@@ -238,6 +271,8 @@ codes! {
     ListenerClosed = "listener-closed", Handshake, Nobody, "the listener was closed during the handshake", "";
     /// The profile has no certificate to accept connections with.
     NoCertificateHere = "no-certificate-here", Certificate, Ours, "there is no certificate to accept connections with", "set cert_file and priv_key_file of the transport in pjsip.conf";
+    /// The profile that is chosen for the peer could not be loaded.
+    NoProfile = "profile-not-loaded", Hello, Ours, "its profile in ciphertrunk.conf could not be loaded, and it has no other", "the log and ciphertrunk show transports say what is wrong with it";
 }
 
 /// Why a connection failed or ended. `Display` makes the sentence for the log.
@@ -301,12 +336,12 @@ pub struct HelloVersion {
 }
 
 impl HelloVersion {
-    /// Its name, and the word of `method` that allows it.
+    /// Its name, and the word of `min_version` that allows it.
     fn words(self) -> Option<(&'static str, &'static str)> {
         Some(match i32::from(self.number) {
-            ffi::TLS1_VERSION => ("TLS 1.0", "tlsv1"),
-            ffi::TLS1_1_VERSION => ("TLS 1.1", "tlsv1_1"),
-            ffi::TLS1_2_VERSION => ("TLS 1.2", "tlsv1_2"),
+            ffi::TLS1_VERSION => ("TLS 1.0", "tls1.0"),
+            ffi::TLS1_1_VERSION => ("TLS 1.1", "tls1.1"),
+            ffi::TLS1_2_VERSION => ("TLS 1.2", "tls1.2"),
             _ => return None,
         })
     }
@@ -350,10 +385,13 @@ impl From<CertFault> for Reason {
             CertFault::Expired => Code::CertExpired,
             CertFault::NotYetValid => Code::CertNotYetValid,
             CertFault::InvalidPurpose => Code::CertPurpose,
+            CertFault::Revoked => Code::CertRevoked,
             CertFault::Weak => Code::CertWeak,
             CertFault::NameMismatch => Code::CertName,
+            CertFault::NotPinned => Code::CertPin,
             CertFault::InvalidFormat
             | CertFault::IssuerMismatch
+            | CertFault::Crl
             | CertFault::ChainTooLong
             | CertFault::Other(_) => Code::CertInvalid,
         };
@@ -480,8 +518,10 @@ impl fmt::Display for Reason {
                 };
                 write!(
                     f,
-                    "{what} {version}, and method and cipher here allow none so old; to update there, or to give a transport of its own here \
-                     with method = {word}, whose peers are protected less well"
+                    "{what} {version}, and method and cipher here allow none so old; to update there, or to let it in here by a profile of \
+                     its own, which protects it less well: a section in ciphertrunk.conf with type = tls, match = its {} and \
+                     min_version = {word}",
+                    if hello.from_client { "address" } else { "name" }
                 )?;
                 change = "";
             }

@@ -51,6 +51,9 @@ fn general(console: &mut Console<'_>) {
         "key_log",
         key_log.map_or_else(String::new, |path| path.display().to_string()),
     );
+    for (option, value) in config.limits.shown() {
+        line("tls", option, value);
+    }
     let endpoints: Vec<&str> = config.endpoints().collect();
     let peers: Vec<&str> = config.peers().collect();
     console!(
@@ -59,6 +62,13 @@ fn general(console: &mut Console<'_>) {
         endpoints.join(", ")
     );
     console!(console, "Peers with a section: {}", peers.join(", "));
+    #[cfg(feature = "pjsip")]
+    for profile in &config.profiles {
+        for (option, value) in profile.lines() {
+            let origin = config.origin(&[&profile.name], option);
+            console!(console, "[{}] {option} = {value} ({origin})", profile.name);
+        }
+    }
     if let Some(time) = config::failed() {
         console!(
             console,

@@ -430,6 +430,128 @@ fn clients_of_other_programs() {
     engine.accepted();
 }
 
+/// What is refused before TLS: limits, and whose connection a balancer says it is.
+#[test]
+fn what_is_refused_at_accept() {
+    let pki = Pki::new();
+    let mut python = Python::start();
+    let here = Network::new([127, 0, 0, 0].into(), 8);
+    let none = Limits::default;
+    for (limits, first, then, code) in [
+        (
+            Limits {
+                connections: Some(1),
+                ..none()
+            },
+            Some("hello"),
+            "hello",
+            Code::TooManyConnections,
+        ),
+        (
+            Limits {
+                connections_per_source: Some(1),
+                ..none()
+            },
+            Some("hello"),
+            "hello",
+            Code::TooManyOfSource,
+        ),
+        (
+            Limits {
+                handshakes: Some(1),
+                ..none()
+            },
+            Some("silent"),
+            "hello",
+            Code::TooManyHandshakes,
+        ),
+        (
+            Limits {
+                handshakes_per_source: Some(1),
+                ..none()
+            },
+            Some("silent"),
+            "hello",
+            Code::TooManyHandshakesOfSource,
+        ),
+        (
+            Limits {
+                rate_per_source: Some(Rate {
+                    per_second: 1,
+                    burst: 1,
+                }),
+                ..none()
+            },
+            None,
+            "storm",
+            Code::ConnectionRate,
+        ),
+        (
+            Limits {
+                descriptors: Some(0),
+                ..none()
+            },
+            None,
+            "hello",
+            Code::DescriptorsReserved,
+        ),
+        (
+            Limits {
+                balancers: vec![here],
+                ..none()
+            },
+            None,
+            "hello",
+            Code::ProxyHeader,
+        ),
+        (none(), None, "proxy", Code::ProxyHeaderRefused),
+    ] {
+        let config = PoolConfig {
+            limits,
+            ..patient()
+        };
+        let engine = Engine::with(config, |_| {});
+        let listener = engine.listen(&pki.server(&Spec::default()));
+        if let Some(first) = first {
+            python.client(first, listener.address(), &[]);
+            match first {
+                "hello" => drop(engine.accepted()),
+                _ => engine.wait_for("the first", |counts| counts.open == 1),
+            }
+        }
+        python.client(then, listener.address(), &[]);
+        let reason = engine.until(|event| match event {
+            Event::Refused(_, reason) => Some(reason),
+            _ => None,
+        });
+        assert_eq!(reason.code, code, "{reason}");
+    }
+}
+
+/// A server whose certificate is on the list of those that are revoked.
+#[test]
+fn certificates_that_a_profile_refuses() {
+    let pki = Pki::new();
+    let mut python = Python::start();
+    let engine = Engine::new();
+    let good = Cert::make(&Spec::default(), Some(&pki.ca));
+    let revoked = Cert::make(&Spec::default(), Some(&pki.ca));
+    let client = ProfileConfig {
+        crl_file: Some(program::revocation_list(&pki, &revoked)),
+        ..pki.client()
+    };
+    for (cert, code) in [(&revoked, Some(Code::CertRevoked)), (&good, None)] {
+        let server = pki.own(cert);
+        engine.connect(python.server("shake", &files(&server)), NAME, &client);
+        let found = engine.until(|event| match event {
+            Event::Connected(_) => Some(None),
+            Event::Closed(_, reason) => Some(Some(reason.code)),
+            _ => None,
+        });
+        assert_eq!(found, code);
+    }
+}
+
 /// What the kernel says, with nobody at the other end.
 #[test]
 fn nobody_there() {

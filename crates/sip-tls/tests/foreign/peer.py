@@ -104,6 +104,11 @@ def client(act, port, files):
         read_all(tcp)
     elif act == "nothing":
         tcp.close()
+    elif act == "storm":
+        for _ in range(20):
+            held.append(socket.create_connection(("127.0.0.1", port)))
+    elif act == "proxy":
+        tcp.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + hello())
     elif act == "sip":
         tcp.sendall(OPTIONS)
     elif act == "http":
