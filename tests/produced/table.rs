@@ -29,6 +29,7 @@ impl End {
                 "client(listener.address())",
                 "SslContext",
                 "Server::new(",
+                "host_harness::sip::",
             ],
             Self::GnuTls => &["\"gnutls-cli\""],
             Self::Sipp => &["host_harness::sipp::"],

@@ -193,7 +193,14 @@ fn ends_of_connections() {
 fn peers_that_are_gone() {
     let pki = Pki::new();
     let mut python = Python::start();
-    let engine = Engine::with(PoolConfig::default(), |recorder| recorder.answer = true);
+    let engine = Engine::with(
+        PoolConfig {
+            // Keepalive alone.
+            user_timeout: None,
+            ..PoolConfig::default()
+        },
+        |recorder| recorder.answer = true,
+    );
     let options = SocketOptions {
         keepalive: Some(Keepalive {
             idle: Some(Duration::from_secs(1)),
