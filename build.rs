@@ -117,7 +117,7 @@ const TYPES: &[&str] = &[
     "ast_sip_(supplement_priority|session_response_priority|session_refresh_method)",
     "ast_sip_transport_state",
     "ast_sorcery_instance_observer",
-    "pjsip_(module|role_e|transport_flags_e|transport|tpfactory|rx_data|tx_data|tls_state_info|transport_state_info|transport_state)",
+    "pjsip_(module|role_e|transport_flags_e|transport|tpfactory|rx_data|tx_data|tls_state_info|transport_state_info|transport_state|transaction|event)",
     "pj_ssl_(sock_info|cert_info|cert_verify_flag_t|cert_name_type)",
     "ast_cli_entry",
     "ast_cli_args",

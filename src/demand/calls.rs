@@ -43,6 +43,10 @@ pub(super) struct Watched {
     hung_up: bool,
     /// The latest request of the peer's that was refused in the call, by its `CSeq`.
     pub(super) refused: Option<String>,
+    /// What the peer's latest request in the call offers, until it is answered.
+    pub(super) offered: Vec<DescribedMedia>,
+    /// The same of one that was refused with this status, until that is [told](refused_offer).
+    refused_offer: Option<(u16, Vec<DescribedMedia>)>,
     /// Where the peer forwards it, the demand does not follow.
     pub(super) stays: bool,
     /// A certain name or certificate is demanded of its peer, and it is counted in [`BOUND`].
@@ -66,6 +70,8 @@ impl Watched {
             unmet: None,
             hung_up: false,
             refused: None,
+            offered: Vec::new(),
+            refused_offer: None,
             stays: false,
         }
     }
@@ -74,6 +80,23 @@ impl Watched {
     fn demand_more(&mut self, more: &Demand) {
         self.demand = std::mem::take(&mut self.demand).and(more);
         self.count_bound();
+    }
+
+    /// This response leaves. Names the session where it refuses an offer in the call, of which nobody has told.
+    pub(super) fn answers(&mut self, response: &[u8]) -> Option<SessionKey> {
+        let status = message::status(response)?;
+        // 100 Trying
+        if self.offered.is_empty() || status < 101 {
+            return None;
+        }
+        let lines = std::mem::take(&mut self.offered);
+        let which = message::header(response, "cseq");
+        if status < 300 || self.refused == which {
+            return None;
+        }
+        self.refused = which;
+        self.refused_offer = Some((status, lines));
+        Some(self.key)
     }
 
     fn count_bound(&mut self) {
@@ -374,6 +397,29 @@ pub fn judge_own_leg(channel: Channel<'_>, demand: &Demand) -> Result<(), Unmet>
         true => demand.judge_leg(&proof::now(channel)),
         false => Ok(()),
     }
+}
+
+/// Whether the peer's latest offer came in a call that was begun, and is not answered.
+pub fn is_offered_in_call(key: SessionKey) -> bool {
+    let mut calls = CALLS.lock();
+    calls.of(key).is_some_and(|call| !call.offered.is_empty())
+}
+
+/// The offer in a call that was refused last, and with which status; once.
+pub fn refused_offer(key: SessionKey) -> Option<(u16, Vec<DescribedMedia>)> {
+    let mut calls = CALLS.lock();
+    calls.of(key)?.refused_offer.take()
+}
+
+/// The endpoint and the Call-ID of a channel's call; empty where it is not PJSIP's.
+pub fn names(channel: Channel<'_>) -> (String, String) {
+    let Some(key) = key_of(channel) else {
+        return Default::default();
+    };
+    let mut calls = CALLS.lock();
+    let call = calls.of(key);
+    call.map(|call| (call.endpoint.clone(), call.call_id.clone()))
+        .unwrap_or_default()
 }
 
 /// Whether the call of a channel has had to meet this all the time.
