@@ -116,6 +116,13 @@ pub fn descriptor_limit() -> Option<u64> {
     (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }
 
+/// The number of the user that Asterisk runs as.
+#[cfg(feature = "pjsip")]
+pub fn user_id() -> u32 {
+    // SAFETY: no precondition; it cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 /// Whom Asterisk runs as, for a sentence: `user asterisk (uid 101, gid 101)`.
 pub fn user() -> String {
     // SAFETY: no precondition; they cannot fail.

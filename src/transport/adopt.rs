@@ -335,6 +335,7 @@ impl Adopter {
             let data = || ListenerData {
                 name: Arc::clone(&endpoint.name),
                 factory: factory.clone(),
+                address: endpoint.bind,
             };
             let listener = self
                 .listen(endpoint.bind, &profile, endpoint.options, data)

@@ -10,11 +10,12 @@ use std::time::{Duration, SystemTime};
 use log::Level;
 use policy::reasons::call::{Signaling, of_signaling};
 use sip_tls::frame::label;
+use sip_tls::verify::PeerName;
 use sip_tls::{Close, Conn, Profile, SendError, TlsInfo};
 
 use crate::demand;
 use crate::ffi::host;
-use crate::ffi::pjsip::transport::{Carrier, Direction, Security};
+use crate::ffi::pjsip::transport::{Carrier, Direction, Security, SipTransport};
 use crate::ffi::sync::Mutex;
 use crate::limited;
 use crate::observe::refusals::{self, Who};
@@ -88,6 +89,8 @@ pub struct TlsCarrier {
     asked: AtomicU64,
     /// That it answers nothing was told.
     told: AtomicBool,
+    /// pjsip's side of an outgoing one, while it is among those that are up.
+    sip: Mutex<Option<SipTransport>>,
     /// An outgoing one is set once it is begun.
     conn: OnceLock<Conn>,
     /// Set once its handshake is done.
@@ -110,6 +113,7 @@ impl TlsCarrier {
             messages: Default::default(),
             asked: AtomicU64::new(0),
             told: AtomicBool::new(false),
+            sip: Mutex::default(),
             conn: OnceLock::new(),
             tls: OnceLock::new(),
             waits: Mutex::new(false),
@@ -181,6 +185,7 @@ impl TlsCarrier {
             peer: &peer,
             endpoint: &self.about.transport,
             call_id: "",
+            came: None,
         };
         refusals::note(row.code, who, format_args!("{}", row.words()));
         limited::log(
@@ -298,6 +303,12 @@ impl Open {
         Self(carrier)
     }
 
+    /// Enters an outgoing one, of which pjsip has `sip`.
+    pub fn enter_outgoing(carrier: Arc<TlsCarrier>, sip: SipTransport) -> Self {
+        *carrier.sip.lock() = Some(sip);
+        Self::enter(carrier)
+    }
+
     /// Its handshake is done. The tokens of those that waited for it and are not sent to this peer.
     pub fn established(&self, tls: &Arc<TlsInfo>) -> Vec<u64> {
         self.0.established(Arc::clone(tls));
@@ -322,6 +333,9 @@ impl Drop for Open {
     fn drop(&mut self) {
         let carrier = OPEN.lock().remove(&key(&self.0));
         drop(carrier);
+        // It has the carrier.
+        let sip = self.0.sip.lock().take();
+        drop(sip);
     }
 }
 
@@ -370,6 +384,22 @@ pub fn all() -> Vec<Shown> {
 /// How many there are.
 pub fn count() -> usize {
     OPEN.lock().len()
+}
+
+/// The outgoing connection of `transport` to this address whose handshake is done, and whose peer was called by a name.
+pub fn named_to(transport: &str, remote: SocketAddr) -> Option<SipTransport> {
+    let is_it = |about: &About| {
+        about.direction == Direction::Outgoing
+            && about.remote == remote
+            && &*about.transport == transport
+            && matches!(PeerName::parse(&about.wanted), PeerName::Dns(_))
+    };
+    let found = {
+        let open = OPEN.lock();
+        let mut all = open.values();
+        Arc::clone(all.find(|it| is_it(&it.about) && it.tls.get().is_some())?)
+    };
+    found.sip.lock().clone()
 }
 
 /// Tells of the servers that take TLS and answer no SIP. The watch asks.

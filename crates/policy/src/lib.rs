@@ -35,3 +35,4 @@ pub mod reasons;
 pub mod record;
 pub mod refusal;
 pub mod rtp_conf;
+pub mod security;

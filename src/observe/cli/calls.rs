@@ -18,7 +18,7 @@ fn of_channel<T>(live: &Live, ask: impl FnOnce(Channel<'_>) -> T) -> Option<T> {
 }
 
 /// The name of a call's channel, and what is known of how it is encrypted.
-fn look(live: &Live) -> (String, Option<Facts>) {
+pub fn look(live: &Live) -> (String, Option<Facts>) {
     match of_channel(live, |channel| (channel.name(), proof::look(channel).0)) {
         Some((name, facts)) => (name, Some(facts)),
         None => ("-".to_owned(), None),

@@ -24,7 +24,7 @@ fn profile(shown: &Shown) -> &str {
     shown.about.profile.as_deref().unwrap_or("-")
 }
 
-fn direction(shown: &Shown) -> &'static str {
+pub fn direction(shown: &Shown) -> &'static str {
     match shown.about.direction {
         Direction::Incoming => "in",
         Direction::Outgoing => "out",
@@ -32,7 +32,7 @@ fn direction(shown: &Shown) -> &'static str {
 }
 
 /// Whether the peer is who it says, in a word.
-fn verified(shown: &Shown) -> &'static str {
+pub fn verified(shown: &Shown) -> &'static str {
     match shown.tls.as_deref() {
         None => "-",
         Some(tls) if tls.peer.is_none() => "no certificate",
@@ -42,7 +42,7 @@ fn verified(shown: &Shown) -> &'static str {
 }
 
 /// The names in the peer's certificate.
-fn identity(shown: &Shown) -> String {
+pub fn identity(shown: &Shown) -> String {
     let peer = shown.tls.as_ref().and_then(|tls| tls.peer.as_ref());
     peer.map_or_else(|| "-".to_owned(), |peer| peer.names().join(", "))
 }
@@ -94,7 +94,7 @@ pub fn show_connection(console: &mut Console<'_>) -> Outcome {
 }
 
 /// By number, address or name.
-fn is(shown: &Shown, wanted: &str) -> bool {
+pub fn is(shown: &Shown, wanted: &str) -> bool {
     wanted.parse() == Ok(shown.id) || shown.about.is_with(wanted)
 }
 

@@ -1,14 +1,14 @@
 //! The console commands: `ciphertrunk show ...` and those that change something. Their text is for people, and not stable.
 
 #[cfg(feature = "pjsip")]
-mod calls;
+pub mod calls;
 mod config;
 #[cfg(feature = "pjsip")]
-mod connections;
+pub mod connections;
 mod control;
 #[cfg(feature = "test-hooks")]
 mod hooks;
-mod reasons;
+pub mod reasons;
 mod sessions;
 mod status;
 #[cfg(feature = "pjsip")]
