@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use policy::reasons::call::{Signaling, of_signaling};
-use sip_tls::{CertInfo, Listener, ListenerConfig, Pool, Profile, SocketOptions};
+use sip_tls::{Listener, ListenerConfig, OwnCertificate, Pool, Profile, SocketOptions};
 
 use crate::config;
 use crate::ffi::pjsip::factory::FactoryRef;
@@ -26,7 +26,7 @@ use crate::observe::refusals::{self, Who};
 use super::endpoint::{Endpoint, State};
 use super::engine::{ListenerData, Sip};
 use super::options::Loaded;
-use super::{factories, options};
+use super::{expiry, factories, options};
 
 /// Tries to bind an address that stock has just closed.
 const BIND_TRIES: u32 = 10;
@@ -162,6 +162,7 @@ impl Adopter {
                 self.leave(transport, "nothing listens for it".to_owned());
             }
         }
+        expiry::set_own(self.certificates());
     }
 
     /// A transport is not ours, as it should be.
@@ -335,6 +336,7 @@ impl Adopter {
     pub fn give_back_all(&self, thread: &SipThread) {
         let mut wanted = self.changing.lock();
         *wanted = Wanted::Stocks;
+        expiry::set_own(Vec::new());
         let transports = tls_transports(thread);
         for transport in &transports {
             self.leave(transport, "it was given back: ciphertrunk drain".to_owned());
@@ -361,12 +363,13 @@ impl Adopter {
             .collect()
     }
 
-    /// The certificates of those that are ours, by transport.
-    pub fn certificates(&self) -> Vec<(String, Arc<CertInfo>)> {
+    /// The certificates of those that are ours and their chains, by transport.
+    pub fn certificates(&self) -> Vec<(String, OwnCertificate)> {
         let adopted = self.adopted.lock();
-        let own = adopted.iter().filter_map(|(name, adopted)| {
+        let own = adopted.iter().flat_map(|(name, adopted)| {
             let profile = Arc::clone(&adopted.endpoint.state.lock().profile);
-            Some((name.clone(), Arc::clone(profile.own_certificate()?)))
+            let chain = profile.own_chain().to_vec();
+            chain.into_iter().map(|own| (name.clone(), own))
         });
         own.collect()
     }

@@ -139,14 +139,18 @@ fn a_call_and_its_connection() {
     let peers = ours.cli("ciphertrunk show peers");
     assert_has(
         &peers,
-        &[&format!("Peer: {peer} Connections: 1 "), "\n1 peers\n"],
+        &[
+            &format!("Peer: {peer} Connections: 1 "),
+            " Certificate: none\n",
+            "\n1 peers\n",
+        ],
     );
     let certificates = ours.cli("ciphertrunk show certificates");
     assert_has(
         &certificates,
         &[
-            "Transport: tls Names: ",
-            "ours.example",
+            "Transport: tls File: ",
+            "ours.pem (1 of 1) Names: ours.example, ",
             " days left)",
             "1 certificates of ours",
         ],

@@ -15,6 +15,7 @@ mod detectors;
 mod drain;
 mod dtls;
 mod engine;
+mod expiry;
 mod fail_closed;
 mod host_needs;
 mod identity;

@@ -25,6 +25,7 @@ use crate::cipher::CipherLists;
 use crate::error::{ConfigOption, Fault, ProfileError, Warning};
 use crate::method::Method;
 use crate::ossl_ext::{is_too_weak, set_max_cert_list};
+use crate::own::{self, OwnCertificate};
 use crate::pem;
 use crate::unreadable::Unreadable;
 use crate::verify::{PeerName, Verifier};
@@ -108,7 +109,7 @@ pub struct Profile {
     wildcards: bool,
     logs_keys: bool,
     method: Method,
-    own: Option<Arc<CertInfo>>,
+    own: Vec<OwnCertificate>,
 }
 
 impl fmt::Debug for Profile {
@@ -176,10 +177,7 @@ impl Profile {
         server.set_session_id_context(&context_id)?;
 
         warnings.extend(questions(config, chain.first(), &trusted)?);
-        let own = chain
-            .first()
-            .map(|certificate| CertInfo::of(certificate))
-            .transpose()?;
+        let own = own::read(config.cert_file.as_ref(), &chain);
         let profile = Profile {
             server: (!chain.is_empty()).then(|| server.build()),
             client: client.build(),
@@ -189,7 +187,7 @@ impl Profile {
             wildcards: config.allow_wildcard_certs,
             logs_keys: config.key_log.is_some(),
             method: config.method,
-            own: own.map(Arc::new),
+            own,
         };
         Ok((profile, warnings))
     }
@@ -197,7 +195,14 @@ impl Profile {
     /// Our certificate.
     #[must_use]
     pub fn own_certificate(&self) -> Option<&Arc<CertInfo>> {
-        self.own.as_ref()
+        let first = self.own.first().filter(|own| own.position == 1)?;
+        Some(&first.info)
+    }
+
+    /// Our certificate and its chain, in the order in which they are presented.
+    #[must_use]
+    pub fn own_chain(&self) -> &[OwnCertificate] {
+        &self.own
     }
 
     /// Whether it can accept connections: that takes a certificate.

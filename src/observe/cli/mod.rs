@@ -125,7 +125,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         words: c"ciphertrunk show peers",
         summary: c"Show the peers that have TLS connections",
-        usage: c"Usage: ciphertrunk show peers [all]\n       Shows a line for each peer with its TLS connections, by name or address.\n",
+        usage: c"Usage: ciphertrunk show peers [all]\n       Shows a line for each peer with its TLS connections, by name or address, and of its certificates\n       the one that expires first.\n",
         run: connections::show_peers,
         complete: rows,
     },
@@ -141,7 +141,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         words: c"ciphertrunk show certificates",
         summary: c"Show our certificates and those of connected peers",
-        usage: c"Usage: ciphertrunk show certificates [all]\n       Shows names, issuer and dates of the transports' certificates and of the peers' that are\n       connected.\n",
+        usage: c"Usage: ciphertrunk show certificates [all]\n       Shows file, names, issuer and dates of the transports' certificates and their chains, and of the\n       peers' that are connected.\n",
         run: transports::show_certificates,
         complete: rows,
     },

@@ -1,6 +1,6 @@
 //! `ciphertrunk show transports` and `show certificates`.
 
-use std::collections::BTreeSet;
+use std::fmt;
 
 use policy::date::Date;
 use sip_tls::CertInfo;
@@ -10,7 +10,6 @@ use crate::ffi::cli::{Console, Outcome};
 use crate::transport;
 
 use super::Rows;
-use super::reasons::when;
 
 pub fn show_transports(console: &mut Console<'_>) -> Outcome {
     if console.words.len() != 3 {
@@ -48,20 +47,22 @@ pub fn show_certificates(console: &mut Console<'_>) -> Outcome {
     let own = transport::current()
         .map(|tls| tls.certificates())
         .unwrap_or_default();
-    for (transport, certificate) in &own {
-        print(console, &format!("Transport: {transport}"), certificate);
+    for (transport, own) in &own {
+        console!(
+            console,
+            "Transport: {transport} File: {} ({} of {}) {}",
+            own.file.display(),
+            own.position,
+            own.of,
+            Certificate(&own.info)
+        );
     }
     // Of many connections with one peer one certificate.
-    let mut known = BTreeSet::new();
-    let mut peers = transport::all();
-    peers.retain(|shown| {
-        let peer = shown.tls.as_ref().and_then(|tls| tls.peer.as_ref());
-        peer.is_some_and(|peer| known.insert(peer.sha256))
-    });
-    for shown in peers.iter().take(rows.most()) {
-        if let Some(peer) = shown.tls.as_ref().and_then(|tls| tls.peer.as_ref()) {
-            let whose = super::connections::peer_of(shown);
-            print(console, &format!("Peer: {whose}"), peer);
+    let peers = transport::peers_certificates();
+    for (about, tls) in peers.iter().take(rows.most()) {
+        if let Some(peer) = &tls.peer {
+            let whose = super::connections::peer_of(about);
+            console!(console, "Peer: {whose} {}", Certificate(peer));
         }
     }
     console!(console, "{} certificates of ours", own.len());
@@ -69,19 +70,23 @@ pub fn show_certificates(console: &mut Console<'_>) -> Outcome {
     Outcome::Done
 }
 
-fn print(console: &mut Console<'_>, whose: &str, certificate: &CertInfo) {
-    const DAY: i64 = 86_400;
-    let days = (certificate.not_after - when(std::time::SystemTime::now()).0).div_euclid(DAY);
-    console!(
-        console,
-        "{whose} Names: {} Issuer: {} Valid: {} to {} ({})",
-        certificate.names().join(", "),
-        certificate.issuer.info,
-        Date(certificate.not_before),
-        Date(certificate.not_after),
-        match days {
-            ..0 => "EXPIRED".to_owned(),
-            days => format!("{days} days left"),
+/// What a certificate says, in a row.
+pub struct Certificate<'a>(pub &'a CertInfo);
+
+impl fmt::Display for Certificate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(certificate) = self;
+        write!(
+            f,
+            "Names: {} Issuer: {} Valid: {} to {} ",
+            certificate.names().join(", "),
+            certificate.issuer.info,
+            Date(certificate.not_before),
+            Date(certificate.not_after)
+        )?;
+        match transport::expiry::end_of(certificate).days() {
+            ..0 => write!(f, "(EXPIRED)"),
+            days => write!(f, "({days} days left)"),
         }
-    );
+    }
 }
