@@ -44,8 +44,8 @@ impl About {
     /// Whether an operator means its peer: by its address, with or without port, or by the name that was asked for.
     pub fn is_with(&self, peer: &str) -> bool {
         self.wanted.eq_ignore_ascii_case(peer)
-            || self.remote.ip().to_string() == peer
-            || self.remote.to_string() == peer
+            || peer.parse() == Ok(self.remote.ip())
+            || peer.parse() == Ok(self.remote)
     }
 }
 
@@ -368,6 +368,16 @@ pub fn first(most: usize) -> (Vec<Shown>, usize) {
     let open = open();
     let shown = open.iter().take(most).map(|it| it.shown());
     (shown.collect(), open.len())
+}
+
+/// Those that an operator means: by number, or by peer.
+pub fn meant_by(wanted: &str) -> Vec<Shown> {
+    let id = wanted.parse::<u64>().ok();
+    let open = open();
+    let meant = open
+        .iter()
+        .filter(|it| id == Some(it.id) || it.about.is_with(wanted));
+    meant.map(|it| it.shown()).collect()
 }
 
 /// Each certificate of a connected peer's once, with a connection that has it.

@@ -23,7 +23,9 @@ use crate::ffi::pjsip::sorcery::{self, Observing};
 use crate::ffi::pjsip::transport;
 
 use adopt::Adopter;
-pub use connections::{About, Shown, Which, all, close, count, first, peers_certificates};
+pub use connections::{
+    About, Shown, Which, all, close, count, first, meant_by, peers_certificates,
+};
 pub use current::{Serving, current};
 use engine::Engine;
 

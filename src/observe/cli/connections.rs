@@ -80,18 +80,12 @@ pub fn show_connection(console: &mut Console<'_>) -> Outcome {
         return Outcome::Usage;
     };
     let wanted = wanted.clone();
-    let mut all = transport::all();
-    all.retain(|shown| is(shown, &wanted));
+    let all = transport::meant_by(&wanted);
     for shown in &all {
         print(console, shown);
     }
     console!(console, "{} TLS connections of {wanted}", all.len());
     Outcome::Done
-}
-
-/// By number, address or name.
-fn is(shown: &Shown, wanted: &str) -> bool {
-    wanted.parse() == Ok(shown.id) || shown.about.is_with(wanted)
 }
 
 fn print(console: &mut Console<'_>, shown: &Shown) {
