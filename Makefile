@@ -258,6 +258,11 @@ miri:
 bench-calls: module
 	@$(CARGO) bench --quiet --bench calls
 
+# Each console command's time, and the audio's lateness meanwhile, with CONNECTIONS=10000 and CALLS=300.
+.PHONY: bench-cli
+bench-cli: module
+	@$(CARGO) bench --quiet --bench cli
+
 # --- Gates ------------------------------------------------------------------------------------------------------------
 
 .PHONY: gates fmt clippy deny check-benches check-fuzz instructions test-aarch64 test-aarch64-asterisk loom

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
 use crate::host::Host;
-use crate::process::Process;
+use crate::process::{self, Process};
 use crate::tool;
 use crate::wait;
 
@@ -326,6 +326,16 @@ impl Lab {
     pub fn tcp(&self, peer: &str) -> io::Result<TcpStream> {
         let peer: SocketAddr = peer.parse().expect("an address with a port");
         self.on_the_network(move || TcpStream::connect(peer))
+    }
+
+    /// The same from an address of the lab's network.
+    ///
+    /// # Errors
+    ///
+    /// What connecting said.
+    pub fn tcp_from(&self, local: Ipv4Addr, peer: &str) -> io::Result<TcpStream> {
+        let peer: SocketAddrV4 = peer.parse().expect("an address with a port");
+        self.on_the_network(move || process::connect_from(local, peer))
     }
 
     /// A listening TCP socket on the lab's network.
