@@ -100,7 +100,7 @@ module test-module check-tool: override CARGO := REAL_CARGO="$(CARGO)" packaging
 # no Asterisk is looked for, and the folder of modules is Debian's if MODDIR= names no other.
 INSTALL := MODULE=$(MODULE) SAMPLE=conf/ciphertrunk.conf.sample BUILT=build/BUILT XML=docs/xml/res_ciphertrunk-en_US.xml \
 	CHECK=$(CHECK) MAN=docs/man/ciphertrunk-check.1 \
-	DOCS="README.md CHANGELOG.md LICENSE docs conf/modules.conf.sample conf/asterisk.service.d conf/apparmor.d" packaging/install.sh
+	DOCS="README.md CHANGELOG.md LICENSE docs docs/grafana conf/modules.conf.sample conf/asterisk.service.d conf/apparmor.d" packaging/install.sh
 INSTALL_OPTIONS = $(if $(DESTDIR),--destdir "$(DESTDIR)" --moddir "$(or $(MODDIR),/usr/lib/$(shell gcc -print-multiarch)/asterisk/modules)", \
 	$(if $(MODDIR),--moddir "$(MODDIR)")) $(if $(CONFDIR),--confdir "$(CONFDIR)") $(if $(DOCDIR),--docdir "$(DOCDIR)") \
 	$(if $(DATADIR),--datadir "$(DATADIR)") \
