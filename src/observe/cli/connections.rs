@@ -76,15 +76,14 @@ pub fn show_connections(console: &mut Console<'_>) -> Outcome {
 }
 
 pub fn show_connection(console: &mut Console<'_>) -> Outcome {
-    let [_, _, _, wanted] = console.words else {
+    let (Some(wanted), Some(rows)) = (console.words.get(3).cloned(), Rows::of(console, 4)) else {
         return Outcome::Usage;
     };
-    let wanted = wanted.clone();
     let all = transport::meant_by(&wanted);
-    for shown in &all {
+    for shown in all.iter().take(rows.most()) {
         print(console, shown);
     }
-    console!(console, "{} TLS connections of {wanted}", all.len());
+    rows.end(console, all.len(), &format!("TLS connections of {wanted}"));
     Outcome::Done
 }
 

@@ -12,13 +12,13 @@ use crate::transport;
 use super::Rows;
 
 pub fn show_transports(console: &mut Console<'_>) -> Outcome {
-    if console.words.len() != 3 {
+    let Some(rows) = Rows::of(console, 3) else {
         return Outcome::Usage;
-    }
+    };
     let tls = transport::current();
     let transports = tls.as_ref().map(|tls| tls.listening()).unwrap_or_default();
     let left = tls.map(|tls| tls.left()).unwrap_or_default();
-    for transport in &transports {
+    for transport in transports.iter().take(rows.most()) {
         console!(
             console,
             "Transport: {} Address: {} Certificate: {}",
@@ -30,12 +30,12 @@ pub fn show_transports(console: &mut Console<'_>) -> Outcome {
             console!(console, "  WARNING: {warning}");
         }
     }
-    for (name, reason) in &left {
+    for (name, reason) in left.iter().take(rows.most()) {
         console!(console, "Transport: {name} NOT ours: {reason}");
     }
-    console!(console, "{} TLS transports", transports.len());
+    rows.end(console, transports.len(), "TLS transports");
     if !left.is_empty() {
-        console!(console, "{} not ours", left.len());
+        rows.end(console, left.len(), "not ours");
     }
     Outcome::Done
 }
@@ -47,7 +47,7 @@ pub fn show_certificates(console: &mut Console<'_>) -> Outcome {
     let own = transport::current()
         .map(|tls| tls.certificates())
         .unwrap_or_default();
-    for (transport, own) in &own {
+    for (transport, own) in own.iter().take(rows.most()) {
         console!(
             console,
             "Transport: {transport} File: {} ({} of {}) {}",
@@ -65,7 +65,7 @@ pub fn show_certificates(console: &mut Console<'_>) -> Outcome {
             console!(console, "Peer: {whose} {}", Certificate(peer));
         }
     }
-    console!(console, "{} certificates of ours", own.len());
+    rows.end(console, own.len(), "certificates of ours");
     rows.end(console, peers.len(), "certificates of connected peers");
     Outcome::Done
 }
