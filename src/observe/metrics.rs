@@ -208,8 +208,10 @@ fn certificates(page: &mut Page, own: &[(String, sip_tls::OwnCertificate)]) {
     );
     for (transport, certificate) in own {
         let position = certificate.position.to_string();
+        let file = certificate.file.to_string_lossy();
         let labels = [
             ("transport", transport.as_str()),
+            ("file", &file),
             ("position", &position),
             ("subject", certificate.info.subject.info.as_str()),
         ];

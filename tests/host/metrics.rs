@@ -381,17 +381,16 @@ fn handshakes_are_those_of_openssl() {
     }
     assert_documented(&page);
     // The certificate is one of some days.
+    let certificate = &world.certificate.certificate;
+    let name = format!(
+        "ciphertrunk_certificate_expiry_days{{transport=\"tls\",file=\"{certificate}\",position=\"1\","
+    );
     let days = page
         .lines()
-        .find_map(|line| {
-            line.strip_prefix(
-                "ciphertrunk_certificate_expiry_days{transport=\"tls\",position=\"1\",",
-            )
-        })
+        .find_map(|line| line.strip_prefix(&name))
         .and_then(|line| line.rsplit_once(' '))
         .and_then(|(_, value)| value.parse::<f64>().ok());
     let end = |seconds: &str| {
-        let certificate = &world.certificate.certificate;
         let args = ["x509", "-in", certificate, "-noout", "-checkend", seconds];
         lab.run("openssl", &args).status.success()
     };

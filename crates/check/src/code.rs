@@ -91,7 +91,7 @@ codes! {
     OldTlsTaken "old-tls-taken" Warning Theirs "it still takes TLS 1.1 or 1.0 beside the newer versions" "To switch them off there"
     NoTls13 "no-tls13" Note Theirs "it has no TLS 1.3" ""
     OnlyWeakCiphers "only-weak-ciphers" Fault Theirs "it takes no cipher that this system allows; one below the system's security level was taken" "To be changed there; until then cipher on a transport of its own here"
-    NoForwardSecrecy "no-forward-secrecy" Warning Theirs "no cipher with forward secrecy (ECDHE or DHE) is taken: whoever gets its key can decrypt what was recorded" "To switch on ECDHE there"
+    NoForwardSecrecy "no-forward-secrecy" Warning Theirs "no cipher with forward secrecy (ECDHE or DHE) is taken: whoever gets its key can decrypt what was recorded" "To switch on ECDHE there; until then a profile with cipher here (docs/tls.md)"
     UnsafeCipherTaken "unsafe-cipher-taken" Warning Theirs "it takes ciphers without encryption or without authentication" "To switch them off there"
     NoResumption "no-resumption" Note Theirs "sessions are not resumed: each connection needs a whole handshake" ""
 

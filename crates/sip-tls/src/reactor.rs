@@ -20,7 +20,6 @@ use crate::counters::add;
 use crate::host::Host;
 use crate::link::{Link, Phase};
 use crate::listener;
-use crate::profile::Profile;
 use crate::reason::{Code, Reason, Stage};
 use crate::socket::{self, Sock};
 use crate::watch::Watch;
@@ -38,7 +37,6 @@ pub(crate) struct Entry<H: Host> {
     pub(crate) data: Option<H::Conn>,
     /// Where it came from, until it is accepted.
     pub(crate) listener: Option<Arc<listener::Shared<H::Listener>>>,
-    pub(crate) profile: Arc<Profile>,
     pub(crate) deadline: Option<Instant>,
     /// Tells it from those that had its slot before.
     pub(crate) serial: u64,
@@ -137,18 +135,13 @@ impl<H: Host> Reactor<H> {
             log::debug!("socket options of a connection from {remote}: {error}");
         }
         let profile = listener.profile();
-        let link = match profile.accept(remote) {
-            None => Err(Code::NoCertificateHere),
-            Some(Err(_)) => Err(Code::Internal),
-            Some(Ok((ssl, verifier))) => {
-                Link::new(ssl, verifier, Sock::new(tcp), Phase::Handshaking)
-                    .map_err(|_| Code::Internal)
-            }
-        };
+        let link = profile.accept(remote).and_then(|(ssl, verifier)| {
+            Link::new(ssl, verifier, Sock::new(tcp), Phase::Handshaking).map_err(|_| Code::Internal)
+        });
         let conn = self.core.conn(remote);
         add(&self.core.counters.open, 1);
         match link {
-            Ok(link) => self.insert(link, conn, None, Some(listener), profile, load),
+            Ok(link) => self.insert(link, conn, None, Some(listener), load),
             Err(code) => self.core.dismiss(&conn, None, Some(&listener), code.into()),
         }
     }
@@ -166,7 +159,7 @@ impl<H: Host> Reactor<H> {
                 Link::new(ssl, verifier, Sock::new(tcp), Phase::Connecting).map_err(internal)
             });
         match link {
-            Ok(link) => self.insert(link, conn, Some(data), None, target.profile, load),
+            Ok(link) => self.insert(link, conn, Some(data), None, load),
             Err(reason) => self.core.dismiss(&conn, Some(data), None, reason),
         }
     }
@@ -177,7 +170,6 @@ impl<H: Host> Reactor<H> {
         conn: Conn,
         data: Option<H::Conn>,
         listener: Option<Arc<listener::Shared<H::Listener>>>,
-        profile: Arc<Profile>,
         load: Load,
     ) {
         let slot = self.conns.vacant_key();
@@ -192,7 +184,6 @@ impl<H: Host> Reactor<H> {
             conn,
             data,
             listener,
-            profile,
             deadline: None,
             serial: self.serial,
             queued: false,

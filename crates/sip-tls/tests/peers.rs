@@ -72,7 +72,11 @@ fn s_server_is_called() {
     ] {
         let (mut tool, address) = s_server(&cert, &key, more);
         let engine = Engine::new();
-        let conn = engine.connect(address, NAME, &pki.client());
+        let client = ProfileConfig {
+            cipher: cipher.map(str::to_owned),
+            ..pki.client()
+        };
+        let conn = engine.connect(address, NAME, &client);
         // Before it is connected.
         conn.send(OPTIONS, 7).unwrap();
         let info = engine.connected();

@@ -57,6 +57,13 @@ fn general(console: &mut Console<'_>) {
     let peers: Vec<&str> = config.peers().collect();
     console!(console, "Endpoints with a section: {}", some(&endpoints));
     console!(console, "Peers with a section: {}", some(&peers));
+    #[cfg(feature = "pjsip")]
+    for profile in &config.profiles {
+        for (option, value) in profile.lines() {
+            let origin = config.origin(&[&profile.name], option);
+            console!(console, "[{}] {option} = {value} ({origin})", profile.name);
+        }
+    }
     if let Some(time) = config::failed() {
         console!(
             console,

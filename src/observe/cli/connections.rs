@@ -22,6 +22,11 @@ pub fn peer_of(about: &About) -> String {
     format!("{} ({})", about.wanted, about.remote)
 }
 
+/// The profile of `ciphertrunk.conf`.
+fn profile(shown: &Shown) -> &str {
+    shown.about.profile.as_deref().unwrap_or("-")
+}
+
 fn direction(shown: &Shown) -> &'static str {
     match shown.about.direction {
         Direction::Incoming => "in",
@@ -54,10 +59,11 @@ pub fn show_connections(console: &mut Console<'_>) -> Outcome {
         let tls = shown.tls.as_deref();
         console!(
             console,
-            "Connection: {} Transport: {} Direction: {} Peer: {} TLS: {} Cipher: {} Group: {} Identity: {} Verified: {} \
+            "Connection: {} Transport: {} Profile: {} Direction: {} Peer: {} TLS: {} Cipher: {} Group: {} Identity: {} Verified: {} \
              Since: {} Messages in: {} Messages out: {} Queue: {}",
             shown.id,
             shown.about.transport,
+            profile(shown),
             direction(shown),
             peer_of(&shown.about),
             tls.map_or("handshake", |tls| tls.version),
@@ -90,6 +96,7 @@ pub fn show_connection(console: &mut Console<'_>) -> Outcome {
 fn print(console: &mut Console<'_>, shown: &Shown) {
     console!(console, "Connection: {}", shown.id);
     console!(console, "Transport: {}", shown.about.transport);
+    console!(console, "Profile: {}", profile(shown));
     console!(console, "Direction: {}", direction(shown));
     console!(console, "Peer: {}", peer_of(&shown.about));
     console!(console, "Since: {}", when(shown.since));
