@@ -53,9 +53,10 @@ impl<'lab> Peers<'lab> {
     pub fn connect(&self, count: u32) -> Vec<Connection> {
         let context = Client::new().certificate(self.lab, &self.phones).build();
         let connect = |number| {
-            let tcp = self
-                .lab
-                .tcp_from(address(number), &format!("{UNDER_TEST}:{TLS_PORT}"))?;
+            let tcp = self.lab.tcp_from(
+                &address(number).to_string(),
+                &format!("{UNDER_TEST}:{TLS_PORT}"),
+            )?;
             let mut connection = Connection::new(&context, tcp).map_err(std::io::Error::other)?;
             // At once: Asterisk closes who asks for nothing in 32 seconds.
             connection.options()?;
@@ -71,7 +72,7 @@ impl<'lab> Peers<'lab> {
     pub fn be_refused(&self, count: u32) {
         for number in 0..count {
             let at = format!("{UNDER_TEST}:{TLS_PORT}");
-            let tcp = self.lab.tcp_from(address(number), &at);
+            let tcp = self.lab.tcp_from(&address(number).to_string(), &at);
             // It may be closed before everything is written.
             let _ = tcp
                 .expect("it listens")

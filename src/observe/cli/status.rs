@@ -91,8 +91,17 @@ pub fn show_status(console: &mut Console<'_>) -> Outcome {
         }
     );
     #[cfg(feature = "pjsip")]
-    if let Some((counts, loads)) = transport::current().map(|tls| (tls.counts(), tls.loads())) {
+    if let Some((counts, loads, usage)) =
+        transport::current().map(|tls| (tls.counts(), tls.loads(), tls.usage()))
+    {
         console!(console, "TLS connections: {}", counts.open);
+        console!(console, "TLS connections of peers: {}", usage.connections);
+        console!(
+            console,
+            "TLS handshakes of peers going on: {}",
+            usage.handshakes
+        );
+        console!(console, "TLS sources counted: {}", usage.sources);
         console!(console, "TLS handshakes in: {}", counts.established_in);
         console!(console, "TLS handshakes out: {}", counts.established_out);
         console!(console, "TLS sessions resumed: {}", counts.resumed);

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,10 @@ use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
+use socket2::{Domain, Socket, Type};
+
 use crate::host::Host;
-use crate::process::{self, Process};
+use crate::process::Process;
 use crate::tool;
 use crate::wait;
 
@@ -328,14 +330,20 @@ impl Lab {
         self.on_the_network(move || TcpStream::connect(peer))
     }
 
-    /// The same from an address of the lab's network.
+    /// The same from this address of ours.
     ///
     /// # Errors
     ///
     /// What connecting said.
-    pub fn tcp_from(&self, local: Ipv4Addr, peer: &str) -> io::Result<TcpStream> {
-        let peer: SocketAddrV4 = peer.parse().expect("an address with a port");
-        self.on_the_network(move || process::connect_from(local, peer))
+    pub fn tcp_from(&self, local: &str, peer: &str) -> io::Result<TcpStream> {
+        let local: SocketAddr = format!("{local}:0").parse().expect("an address");
+        let peer: SocketAddr = peer.parse().expect("an address with a port");
+        self.on_the_network(move || {
+            let socket = Socket::new(Domain::for_address(peer), Type::STREAM, None)?;
+            socket.bind(&local.into())?;
+            socket.connect(&peer.into())?;
+            Ok(socket.into())
+        })
     }
 
     /// A listening TCP socket on the lab's network.
@@ -347,7 +355,11 @@ impl Lab {
 
     /// Calls `make` on a thread of its own that has entered the lab's network. A socket stays on the network that it was
     /// made on.
-    fn on_the_network<T: Send>(
+    ///
+    /// # Errors
+    ///
+    /// There is no such network, or what `make` said.
+    pub fn on_the_network<T: Send>(
         &self,
         make: impl FnOnce() -> io::Result<T> + Send,
     ) -> io::Result<T> {

@@ -2,11 +2,11 @@
 
 use std::ffi::c_int;
 use std::fs;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
+use std::ptr::null_mut;
 use std::time::Duration;
 
 use crate::wait;
@@ -139,6 +139,18 @@ pub fn raise_file_limit(count: libc::rlim_t) {
     }
 }
 
+/// Lets another process have so many files open, from now on.
+pub fn set_file_limit(pid: u32, count: libc::rlim_t) {
+    let limit = libc::rlimit {
+        rlim_cur: count,
+        rlim_max: count,
+    };
+    let pid = libc::pid_t::try_from(pid).expect("a process's number");
+    // SAFETY: a structure of ours, and nothing is asked back.
+    let set = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const limit, null_mut()) };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+}
+
 /// Another process's socket, whose peer is `peer`.
 pub fn socket(pid: u32, peer: SocketAddr) -> Option<TcpStream> {
     // SAFETY: numbers alone; the results are descriptors of ours or -1.
@@ -186,41 +198,4 @@ pub fn socket_option(socket: &TcpStream, level: c_int, name: c_int) -> c_int {
     };
     assert_eq!(failed, 0, "option {name} of level {level}");
     value
-}
-
-fn address(address: SocketAddrV4) -> libc::sockaddr_in {
-    libc::sockaddr_in {
-        sin_family: libc::AF_INET as libc::sa_family_t,
-        sin_port: address.port().to_be(),
-        sin_addr: libc::in_addr {
-            s_addr: u32::from_ne_bytes(address.ip().octets()),
-        },
-        sin_zero: [0; 8],
-    }
-}
-
-/// A TCP connection from an address of this host's, at any port.
-///
-/// # Errors
-///
-/// What the system said.
-pub(crate) fn connect_from(local: Ipv4Addr, peer: SocketAddrV4) -> io::Result<TcpStream> {
-    let size = size_of::<libc::sockaddr_in>() as libc::socklen_t;
-    let done = |result: c_int| match result {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    };
-    // SAFETY: plain numbers.
-    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
-    if socket < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: a new descriptor, which nobody else has.
-    let socket = unsafe { TcpStream::from_raw_fd(socket) };
-    let (from, to) = (address(SocketAddrV4::new(local, 0)), address(peer));
-    // SAFETY: an open socket, and an address of the size that is said, which lives during the call.
-    done(unsafe { libc::bind(socket.as_raw_fd(), (&raw const from).cast(), size) })?;
-    // SAFETY: the same.
-    done(unsafe { libc::connect(socket.as_raw_fd(), (&raw const to).cast(), size) })?;
-    Ok(socket)
 }

@@ -11,6 +11,7 @@ use srtp::{SessionParams, Suite};
 use crate::demand::identity::Binding;
 use crate::demand::{BadDemand, Demand};
 
+use super::limits::Limits;
 #[cfg(feature = "tls")]
 use super::profile::TlsProfile;
 use super::{Config, Section, Srtp, Variable};
@@ -337,6 +338,9 @@ fn session_parameters(value: &str) -> Result<SessionParams, String> {
 }
 
 fn set_tls(config: &mut Config, variable: &Variable) -> Result<(), String> {
+    if let Some(set) = config.limits.set(variable) {
+        return set;
+    }
     match variable.name.as_str() {
         "leave_alone" => config.leave_alone = names(&variable.value),
         "io_threads" => config.io_threads = number(&variable.value, 1, 64)?,
@@ -347,7 +351,10 @@ fn set_tls(config: &mut Config, variable: &Variable) -> Result<(), String> {
             config.key_log = (!variable.value.is_empty()).then(|| PathBuf::from(&variable.value))
         }
         _ => {
-            return Err("there is no such option; there are: leave_alone, io_threads, handshake_timeout, key_log".to_owned());
+            return Err(format!(
+                "there is no such option; there are: leave_alone, io_threads, handshake_timeout, key_log, {}",
+                Limits::OPTIONS
+            ));
         }
     }
     Ok(())
