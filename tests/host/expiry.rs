@@ -17,7 +17,11 @@ const OWN: [(&str, i64, Option<&str>); 7] = [
     ("d13", 13 * DAY + HOUR, Some("expires in 13 days, at 2")),
     ("d6", 6 * DAY + HOUR, Some("expires in 6 days, at 2")),
     ("d2", 2 * DAY + 12 * HOUR, Some("expires in 2 days, at 2")),
-    ("d0", 12 * HOUR, Some("expires in 11 hours, at 2")),
+    (
+        "d0",
+        12 * HOUR - HOUR / 2,
+        Some("expires in 11 hours, at 2"),
+    ),
     ("gone", -HOUR, Some("has expired, at 2")),
 ];
 
