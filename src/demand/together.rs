@@ -100,6 +100,7 @@ fn refuse(by: Channel<'_>, other: Channel<'_>, unmet: &Unmet) {
         peer: device,
         endpoint: &endpoint,
         call_id: &call_id,
+        came: None,
     };
     refusals::note(
         unmet.code(),
