@@ -14,14 +14,14 @@ asterisk="asterisk asterisk-dev asterisk-modules"
 case $branch in
 22)
     suite=forky
-    packages="$asterisk baresip-core sip-tester tshark openssl procps iproute2 libsrtp2-1 openssl-provider-fips fail2ban"
+    packages="$asterisk baresip-core sip-tester tshark openssl procps iproute2 libsrtp2-1 openssl-provider-fips fail2ban haproxy"
     mirror=${ROOT_MIRROR:-}
     ;;
 16)
     # A module for it is built in it: its C library and OpenSSL are older than those of a machine of today. Security updates
     # of this release are not whole in the archive any more.
     suite=bullseye
-    packages="$asterisk procps iproute2 libsrtp2-1 gcc libc6-dev make pkg-config clang libclang-dev libssl-dev fail2ban"
+    packages="$asterisk procps iproute2 libsrtp2-1 gcc libc6-dev make pkg-config clang libclang-dev libssl-dev"
     mirror="deb ${ROOT_MIRROR:-http://deb.debian.org/debian} bullseye main"
     ;;
 *)

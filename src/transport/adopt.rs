@@ -26,7 +26,7 @@ use super::endpoint::{Endpoint, State};
 use super::engine::{ListenerData, Sip};
 use super::options::Loaded;
 use super::words::{self, Written};
-use super::{factories, options};
+use super::{expiry, factories, options};
 
 mod renew;
 mod shown;
@@ -188,6 +188,7 @@ impl Adopter {
             }
         }
         self.watch_files();
+        expiry::set_own(self.certificates());
     }
 
     /// A transport is not ours, as it should be.
@@ -378,6 +379,7 @@ impl Adopter {
     pub fn give_back_all(&self, thread: &SipThread) {
         let mut wanted = self.changing.lock();
         *wanted = Wanted::Stocks;
+        expiry::set_own(Vec::new());
         let transports = tls_transports(thread);
         for transport in &transports {
             self.leave(transport, "it was given back: ciphertrunk drain".to_owned());

@@ -18,6 +18,7 @@ mod docs_recipes;
 mod drain;
 mod dtls;
 mod engine;
+mod expiry;
 mod fail_closed;
 mod fips;
 mod host_needs;

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use policy::date::Date;
 
 use crate::ffi::manager::{Action, Fields, Privilege, Request};
-use crate::observe::cli::connections::{direction, identity, is, verified};
+use crate::observe::cli::connections::{direction, identity, verified};
 use crate::observe::cli::reasons::when;
 use crate::transport::{self, Shown, Which};
 
@@ -20,11 +20,11 @@ impl Action for Connections {
 
     fn run(request: &Request<'_>) {
         let (id, peer) = (request.header(c"Connection"), request.header(c"Peer"));
-        let mut all = transport::all();
-        all.retain(|shown| {
-            id.as_ref().is_none_or(|id| id.parse() == Ok(shown.id))
-                && peer.as_ref().is_none_or(|peer| is(shown, peer))
-        });
+        let mut all = match &peer {
+            Some(peer) => transport::meant_by(peer),
+            None => transport::all(),
+        };
+        all.retain(|shown| id.as_ref().is_none_or(|id| id.parse() == Ok(shown.id)));
         request.list(
             "TLS connections will follow",
             "CiphertrunkConnectionEntry",

@@ -1,14 +1,11 @@
 //! `CiphertrunkTransports`, `CiphertrunkCertificates`.
 
-use std::collections::BTreeSet;
 use std::ffi::CStr;
-use std::time::SystemTime;
 
 use policy::date::Date;
 use sip_tls::CertInfo;
 
 use crate::ffi::manager::{Action, Fields, Privilege, Request};
-use crate::observe::cli::reasons::when;
 use crate::transport;
 
 use super::yes;
@@ -65,16 +62,22 @@ impl Action for Certificates {
         let own = transport::current()
             .map(|tls| tls.certificates())
             .unwrap_or_default();
-        let own = own.iter().map(|(name, it)| fields(name, "", "", it));
+        let own = own.iter().map(|(name, it)| {
+            let of_ours = Fields::new()
+                .with("Transport", name)
+                .with("File", it.file.display())
+                .with("Position", it.position)
+                .with("ChainLength", it.of);
+            with_certificate(of_ours, &it.info)
+        });
         // Of many connections with one peer one certificate.
-        let mut known = BTreeSet::new();
-        let peers = transport::all();
-        let peers = peers.iter().filter_map(|shown| {
-            let peer = shown.tls.as_ref()?.peer.as_ref()?;
-            let remote = shown.about.remote.to_string();
-            known
-                .insert(peer.sha256)
-                .then(|| fields("", &shown.about.wanted, &remote, peer))
+        let peers = transport::peers_certificates();
+        let peers = peers.iter().filter_map(|(about, tls)| {
+            let peer = tls.peer.as_ref()?;
+            let of_peer = Fields::new()
+                .with("PeerName", &about.wanted)
+                .with("RemoteAddress", about.remote);
+            Some(with_certificate(of_peer, peer))
         });
         request.list(
             "Certificates will follow",
@@ -85,16 +88,11 @@ impl Action for Certificates {
     }
 }
 
-fn fields(transport: &str, name: &str, remote: &str, certificate: &CertInfo) -> Fields {
-    const DAY: i64 = 86_400;
-    let left = certificate.not_after - when(SystemTime::now()).0;
-    Fields::new()
-        .with("Transport", transport)
-        .with("PeerName", name)
-        .with("RemoteAddress", remote)
+fn with_certificate(fields: Fields, certificate: &CertInfo) -> Fields {
+    fields
         .with("Names", certificate.names().join(", "))
         .with("Issuer", &certificate.issuer.info)
         .with("NotBefore", Date(certificate.not_before))
         .with("NotAfter", Date(certificate.not_after))
-        .with("DaysLeft", left.div_euclid(DAY))
+        .with("DaysLeft", transport::expiry::end_of(certificate).days())
 }

@@ -6,7 +6,7 @@ use crate::config;
 use crate::ffi::pjsip::servant::in_sip_thread;
 use crate::ffi::pjsip::transport_state::TransportState;
 
-use super::{Adopter, Inputs, TlsTransport, options, words};
+use super::{Adopter, Inputs, TlsTransport, expiry, options, words};
 
 impl Adopter {
     /// Looks whether files of our transports have changed, and puts what they hold in force for new connections. A file that is bad keeps
@@ -46,6 +46,7 @@ impl Adopter {
             self.failed.store(false, Ordering::Relaxed);
         }
         self.watch_files();
+        expiry::set_own(self.certificates());
         drop(changing);
         // The words of a reload are in force only now, for a file was missing.
         for transport in late {

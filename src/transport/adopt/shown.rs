@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use sip_tls::{CertInfo, Named};
+use sip_tls::{Named, OwnCertificate};
 
 use super::{Adopter, words};
 
@@ -40,8 +40,8 @@ impl Adopter {
             .collect()
     }
 
-    /// The certificates of those that are ours, by transport, with those that its profiles have besides.
-    pub fn certificates(&self) -> Vec<(String, Arc<CertInfo>)> {
+    /// The certificates of those that are ours and their chains, by transport, with those that its profiles have besides.
+    pub fn certificates(&self) -> Vec<(String, OwnCertificate)> {
         let mut all = Vec::new();
         for (name, adopted) in self.adopted.lock().iter() {
             let profile = Arc::clone(&adopted.endpoint.state.lock().profile);
@@ -51,10 +51,10 @@ impl Adopter {
                 .filter_map(|it| it.profile.as_ref().ok());
             let mut known: Vec<[u8; 32]> = Vec::new();
             for profile in std::iter::once(&profile).chain(of_profiles) {
-                for own in profile.own_certificates() {
-                    if !known.contains(&own.sha256) {
-                        known.push(own.sha256);
-                        all.push((name.clone(), Arc::clone(own)));
+                for own in profile.own_chains() {
+                    if !known.contains(&own.info.sha256) {
+                        known.push(own.info.sha256);
+                        all.push((name.clone(), own.clone()));
                     }
                 }
             }
