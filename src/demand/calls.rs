@@ -76,7 +76,7 @@ impl Watched {
     }
 
     fn count_bound(&mut self) {
-        if !self.is_bound && self.demand.is_of_identity() {
+        if !self.is_bound && self.demand.is_of_handshake() {
             self.is_bound = true;
             BOUND.fetch_add(1, Ordering::Relaxed);
         }

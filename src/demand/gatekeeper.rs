@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use policy::demand::identity::Presented;
-use policy::demand::{Demand, DescribedMedia, Link, TlsVersion, Unmet};
+use policy::demand::{Demand, DescribedMedia, Exchange, Link, TlsVersion, Unmet};
 use policy::message::{self, Tag};
 use sip_tls::TlsInfo;
 
@@ -26,6 +26,10 @@ pub(super) fn link(over: Over) -> Link {
             // What OpenSSL names otherwise is no version that anybody demands.
             version: TlsVersion::from_openssl(security.version).unwrap_or(TlsVersion::V1_0),
             verified: security.verified,
+            exchange: match &security.tls {
+                None => Exchange::Awaited,
+                Some(tls) => Exchange::Done(tls.group.clone()),
+            },
             presented: security
                 .tls
                 .map_or(Presented::Awaited, |tls| presented(&tls)),
@@ -150,6 +154,7 @@ pub fn may_go_to(octets: &[u8], tls: &TlsInfo) -> bool {
         return true;
     };
     let judged = may_go(call, octets, |demand| {
+        demand.judge_exchange(&Exchange::Done(tls.group.clone()))?;
         demand.judge_peer(tls.verified_names().as_deref(), &presented(tls))
     });
     drop(calls);

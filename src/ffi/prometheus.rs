@@ -5,7 +5,7 @@
 
 use std::ffi::c_void;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::guard::guard;
 use super::sync::Mutex;
@@ -18,6 +18,16 @@ static PAGE: OnceLock<Page> = OnceLock::new();
 
 /// glibc's count of libraries at the last look.
 static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// How many looks more it must stay so before res_prometheus is asked.
+///
+/// Whoever asks holds its library for a moment. Were `module unload res_prometheus.so` to close it in that very moment, ours would be the
+/// last handle, and its end would wait, with glibc's lock, for Asterisk's list of modules, which the unload has locked while it
+/// waits for glibc's. So nobody asks while modules come and go, and an answer is asked for once.
+static CALM: AtomicU32 = AtomicU32::new(0);
+
+/// A second, of a look each tenth of it.
+const CALM_LOOKS: u32 = 10;
 
 /// res_prometheus asked for us at the last look.
 static KNOWN: AtomicBool = AtomicBool::new(false);
@@ -32,16 +42,22 @@ pub struct Closed {
     _gate: std::sync::MutexGuard<'static, ()>,
 }
 
-/// Has res_prometheus ask `page`, if it is there and does not do so yet. On one thread, now and then: it costs a look at one number
-/// where no library has come or gone since.
+/// Has res_prometheus ask `page`, if it is there and does not do so yet. On one thread, each tenth of a second: it costs a look at one
+/// number where no library has come or gone for a while.
 pub fn look(page: Page) {
     let Some(_gate) = GATE.try_lock() else {
         return;
     };
     // SAFETY: reads two numbers of glibc's.
     let changes = unsafe { sys::ct_library_changes() };
-    if CHANGES.swap(changes, Ordering::Relaxed) == changes {
+    if CHANGES.swap(changes, Ordering::Relaxed) != changes {
+        CALM.store(CALM_LOOKS, Ordering::Relaxed);
         return;
+    }
+    match CALM.load(Ordering::Relaxed) {
+        0 => return,
+        1 => CALM.store(0, Ordering::Relaxed),
+        left => return CALM.store(left - 1, Ordering::Relaxed),
     }
     PAGE.get_or_init(|| page);
     // SAFETY: res_prometheus stays mapped during the call, and takes a structure that lives as long as this library; `close` has it

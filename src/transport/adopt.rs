@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use policy::reasons::call::{Signaling, of_signaling};
-use sip_tls::{CertInfo, Listener, ListenerConfig, Pool, Profile, SocketOptions};
+use sip_tls::{CertInfo, Listener, ListenerConfig, Named, Pool, Profile, SocketOptions};
 
 use crate::config;
 use crate::ffi::pjsip::factory::FactoryRef;
@@ -69,7 +69,7 @@ pub struct Adopter {
 }
 
 /// A line about a transport.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Listening {
     /// Its name.
     pub name: String,
@@ -77,6 +77,8 @@ pub struct Listening {
     pub address: String,
     /// Its certificate: subject, and the SHA-256 of the certificate in hexadecimal.
     pub certificate: String,
+    /// The profiles of some of its peers.
+    pub profiles: Vec<Named>,
     /// What in its configuration works and is probably not meant, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -115,7 +117,8 @@ impl Adopter {
         self.forget_replaced(thread);
         self.left.lock().clear();
         self.failed.store(false, Ordering::Relaxed);
-        let leave = &config::current().leave_alone;
+        let config = config::current();
+        let leave = &config.leave_alone;
         for transport in &tls_transports(thread) {
             if leave.contains(&transport.name) {
                 let adopted = self.adopted.lock().remove(&transport.name);
@@ -136,8 +139,12 @@ impl Adopter {
                 continue;
             };
             let ours = state.is_ours();
-            let loaded = match options::profile(transport, keylog::sink()) {
-                Ok(loaded) => loaded,
+            let sink = keylog::sink();
+            let loaded = match options::profile(transport, sink, &config.profiles, !ours) {
+                Ok(loaded) => {
+                    self.failed.fetch_or(loaded.is_partial, Ordering::Relaxed);
+                    loaded
+                }
                 Err(reason) => {
                     let stays = if ours {
                         "the old certificate stays"
@@ -361,14 +368,26 @@ impl Adopter {
             .collect()
     }
 
-    /// The certificates of those that are ours, by transport.
+    /// The certificates of those that are ours, by transport, with those that its profiles have besides.
     pub fn certificates(&self) -> Vec<(String, Arc<CertInfo>)> {
-        let adopted = self.adopted.lock();
-        let own = adopted.iter().filter_map(|(name, adopted)| {
+        let mut all = Vec::new();
+        for (name, adopted) in self.adopted.lock().iter() {
             let profile = Arc::clone(&adopted.endpoint.state.lock().profile);
-            Some((name.clone(), Arc::clone(profile.own_certificate()?)))
-        });
-        own.collect()
+            let of_profiles = profile
+                .named()
+                .iter()
+                .filter_map(|it| it.profile.as_ref().ok());
+            let mut known: Vec<[u8; 32]> = Vec::new();
+            for profile in std::iter::once(&profile).chain(of_profiles) {
+                for own in profile.own_certificates() {
+                    if !known.contains(&own.sha256) {
+                        known.push(own.sha256);
+                        all.push((name.clone(), Arc::clone(own)));
+                    }
+                }
+            }
+        }
+        all
     }
 
     /// What listens.
@@ -387,6 +406,7 @@ impl Adopter {
                     name: name.clone(),
                     address: address.unwrap_or_else(|| "-".to_owned()),
                     certificate: certificate.unwrap_or_else(|| "none".to_owned()),
+                    profiles: state.profile.named().to_vec(),
                     warnings: adopted.warnings.clone(),
                 }
             })

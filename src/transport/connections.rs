@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(32);
 pub struct About {
     /// The transport's name in `pjsip.conf`.
     pub transport: Arc<str>,
+    /// The profile that it is of, if that is not the transport's own.
+    pub profile: Option<Arc<str>>,
     /// Which side began it.
     pub direction: Direction,
     /// The peer's address.
@@ -40,6 +42,14 @@ pub struct About {
 }
 
 impl About {
+    /// The transport and the profile, for a line of the log.
+    pub fn label(&self) -> String {
+        match &self.profile {
+            Some(profile) => format!("transport '{}', profile '{profile}'", self.transport),
+            None => format!("transport '{}'", self.transport),
+        }
+    }
+
     /// Whether an operator means its peer: by its address, with or without port, or by the name that was asked for.
     pub fn is_with(&self, peer: &str) -> bool {
         self.wanted.eq_ignore_ascii_case(peer)
@@ -133,6 +143,11 @@ impl TlsCarrier {
         }
     }
 
+    /// What does not change.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
     fn shown(&self) -> Shown {
         Shown {
             id: self.id,
@@ -173,8 +188,8 @@ impl TlsCarrier {
             row.code,
             &self.about.wanted,
             format_args!(
-                "transport '{}': {peer}: {} ({} sent), reason {}",
-                self.about.transport,
+                "{}: {peer}: {} ({} sent), reason {}",
+                self.about.label(),
                 row.words(),
                 self.messages[1].load(Ordering::Relaxed),
                 row.code

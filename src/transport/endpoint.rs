@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use log::Level;
 use sip_tls::verify::PeerName;
-use sip_tls::{Listener, Pool, Profile, SocketOptions, Target};
+use sip_tls::{Code, Listener, NotLoaded, Pool, Profile, SocketOptions, Target};
 
 use crate::ffi::fault;
 use crate::ffi::pjsip::Status;
@@ -12,6 +13,8 @@ use crate::ffi::pjsip::factory::{Connector, FactoryRef};
 use crate::ffi::pjsip::thread::PjThread;
 use crate::ffi::pjsip::transport::{Direction, SipTransport};
 use crate::ffi::sync::Mutex;
+use crate::limited;
+use crate::observe::refusals::{self, Who};
 
 use super::connections::{About, Open, TlsCarrier};
 use super::engine::{Connection, ListenerData, Sip};
@@ -57,6 +60,26 @@ impl Endpoint {
         state.profile = profile;
     }
 
+    /// There is no connection: the profile that is this peer's could not be loaded.
+    fn tell_not_loaded(&self, wanted: &str, reason: &NotLoaded) {
+        let facts = Code::NoProfile.facts();
+        let who = Who {
+            peer: wanted,
+            endpoint: &self.name,
+            call_id: "",
+        };
+        refusals::note(facts.name, who, format_args!("{}", facts.sentence));
+        limited::log(
+            Level::Warn,
+            facts.name,
+            wanted,
+            format_args!(
+                "transport '{}': there is no connection to {wanted}: {} ({reason}), reason {}",
+                self.name, facts.sentence, facts.name
+            ),
+        );
+    }
+
     /// Our address for an outgoing connection: the one that is bound, if it is a particular one, with any port.
     fn local(&self) -> Option<SocketAddr> {
         (!self.bind.ip().is_unspecified()).then(|| SocketAddr::new(self.bind.ip(), 0))
@@ -85,8 +108,15 @@ impl Connector for Endpoint {
         } else {
             name.to_owned()
         };
+        // By the name that was asked for, as pjsip tells the connections to one address apart: each has one profile.
+        let peer = PeerName::parse(&wanted);
+        let profile = profile.to(&peer).map_err(|reason| {
+            self.tell_not_loaded(&wanted, &reason);
+            Status::TLS_CONNECT
+        })?;
         let about = About {
             transport: Arc::clone(&self.name),
+            profile: profile.name().cloned(),
             direction: Direction::Outgoing,
             remote,
             wanted: wanted.clone(),
@@ -107,7 +137,7 @@ impl Connector for Endpoint {
         let target = Target {
             remote,
             local,
-            name: PeerName::parse(&wanted),
+            name: peer,
             profile,
             options: self.options,
         };
@@ -115,15 +145,9 @@ impl Connector for Endpoint {
         let sip = SipTransport::clone(&registered);
         let begun = self.pool.connect(target, |conn| {
             carrier.begin(conn);
+            let about = carrier.about().clone();
             let open = Open::enter(carrier);
-            Connection::outgoing(
-                registered,
-                conn,
-                open,
-                Arc::clone(&self.name),
-                shown,
-                wanted,
-            )
+            Connection::outgoing(registered, conn, open, &about, shown)
         });
         // The engine is stopping, no callback will come, and the connection is dropped with its transport.
         begun.map(|_| sip).map_err(|_| Status::TLS_CONNECT)

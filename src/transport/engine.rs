@@ -112,6 +112,8 @@ pub struct Connection {
     conn: Conn,
     open: Open,
     name: Arc<str>,
+    /// Transport and profile, for the log.
+    label: String,
     local: SocketAddr,
     direction: Direction,
     /// What the caller asked for, for the log.
@@ -119,23 +121,23 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// An outgoing connection of transport `name`.
+    /// An outgoing connection.
     pub fn outgoing(
         sip: Registered,
         conn: &Conn,
         open: Open,
-        name: Arc<str>,
+        about: &About,
         local: SocketAddr,
-        wanted: String,
     ) -> Self {
         Self {
             sip,
             conn: conn.clone(),
             open,
-            name,
+            name: Arc::clone(&about.transport),
+            label: about.label(),
             local,
             direction: Direction::Outgoing,
-            wanted,
+            wanted: about.wanted.clone(),
         }
     }
 }
@@ -166,10 +168,12 @@ impl Host for Sip {
             let info = Arc::new(info);
             let about = About {
                 transport: Arc::clone(&listener.name),
+                profile: info.profile.clone(),
                 direction: Direction::Incoming,
                 remote: info.remote,
                 wanted: String::new(),
             };
+            let label = about.label();
             let carrier = Arc::new(TlsCarrier::of(about, conn, Arc::clone(&info)));
             let made = listener.factory.transport(
                 PjThread::here(),
@@ -205,8 +209,7 @@ impl Host for Sip {
                 }
             };
             log::debug!(
-                "transport '{}': {} connected, {} {}",
-                listener.name,
+                "{label}: {} connected, {} {}",
                 info.remote,
                 info.version,
                 info.cipher
@@ -217,6 +220,7 @@ impl Host for Sip {
                 conn: conn.clone(),
                 open: Open::enter(carrier),
                 name: Arc::clone(&listener.name),
+                label,
                 local: info.local,
                 direction: Direction::Incoming,
                 wanted: String::new(),
@@ -251,8 +255,8 @@ impl Host for Sip {
     fn connected(&self, connection: &Connection, info: TlsInfo) {
         guard((), || {
             log::debug!(
-                "transport '{}': connected to {} ({}), {} {}",
-                connection.name,
+                "{}: connected to {} ({}), {} {}",
+                connection.label,
                 connection.wanted,
                 info.remote,
                 info.version,
@@ -296,11 +300,7 @@ impl Host for Sip {
                 Level::Warn,
                 &format!("malformed, {:?}", fault.kind),
                 &remote.ip().to_string(),
-                format_args!(
-                    "transport '{}': {remote} sent {}",
-                    connection.name,
-                    skipped(fault)
-                ),
+                format_args!("{}: {remote} sent {}", connection.label, skipped(fault)),
             );
         });
     }
@@ -317,8 +317,8 @@ impl Host for Sip {
             let remote = connection.conn.remote();
             if is_quiet(&reason) {
                 log::debug!(
-                    "transport '{}': connection with {remote} ended: {reason}",
-                    connection.name
+                    "{}: connection with {remote} ended: {reason}",
+                    connection.label
                 );
             } else if connection.direction == Direction::Outgoing
                 && !matches!(reason.stage, Stage::Open | Stage::Renegotiation)
@@ -340,8 +340,8 @@ impl Host for Sip {
                     &format!("TLS to a peer failed, {}", reason.code.facts().name),
                     &connection.wanted,
                     format_args!(
-                        "transport '{}': TLS to {peer} failed {}{earlier}",
-                        connection.name,
+                        "{}: TLS to {peer} failed {}{earlier}",
+                        connection.label,
                         told(&reason)
                     ),
                 );
@@ -352,8 +352,8 @@ impl Host for Sip {
                     &format!("connection closed, {}", reason.code.facts().name),
                     &remote.ip().to_string(),
                     format_args!(
-                        "transport '{}': connection with {remote} closed {}",
-                        connection.name,
+                        "{}: connection with {remote} closed {}",
+                        connection.label,
                         told(&reason)
                     ),
                 );

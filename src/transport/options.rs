@@ -1,28 +1,92 @@
-//! From the words of `pjsip.conf` to a TLS profile and socket options.
+//! From the words of `pjsip.conf`, and the profiles of `ciphertrunk.conf`, to a TLS profile and socket options.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sip_tls::{Keepalive, KeyLog, Method, Profile, ProfileConfig, SocketOptions};
+use policy::config::TlsProfile;
+use sip_tls::{
+    Keepalive, KeyLog, Method, Named, NotLoaded, Profile, ProfileConfig, ProfileError,
+    SocketOptions, Warning,
+};
 use zeroize::Zeroizing;
 
 use crate::ffi::host;
 use crate::ffi::pjsip::sorcery::TlsTransport;
 
-/// A transport's profile, and what in it works and is probably not meant.
+/// A transport's profile with those of some of its peers, and what in them works and is probably not meant.
 pub struct Loaded {
     pub profile: Arc<Profile>,
     /// Sentences.
     pub warnings: Vec<String>,
+    /// A profile of `ciphertrunk.conf` could not be loaded, and its peers get no connection.
+    pub is_partial: bool,
 }
 
-/// Loads the transport's profile. Warnings are logged.
+/// Loads the transport's profile, and those of `ciphertrunk.conf` over it. Warnings are logged. `is_new`: nothing is in force that could
+/// stay, so that a profile that is bad is not one that is left out.
 ///
 /// # Errors
 ///
 /// A sentence that names the option, the file and the reason.
-pub fn profile(transport: &TlsTransport, key_log: Option<KeyLog>) -> Result<Loaded, String> {
+pub fn profile(
+    transport: &TlsTransport,
+    key_log: Option<KeyLog>,
+    profiles: &[TlsProfile],
+    is_new: bool,
+) -> Result<Loaded, String> {
+    let (config, warning) = config(transport, key_log)?;
+    let mut warnings: Vec<String> = warning.iter().map(ToString::to_string).collect();
+    let mut is_partial = false;
+    let mut named = Vec::new();
+    for profile in profiles {
+        let whose = format!("profile '{}'", profile.name);
+        let loaded = match &profile.broken {
+            Some(reason) => Err(reason.clone()),
+            None => Profile::load(&profile.over(&config)).map_err(|error| sentence(&error)),
+        };
+        let loaded = match loaded {
+            Ok((loaded, doubts)) => {
+                // That is the transport's, and said of it.
+                let doubts = doubts
+                    .iter()
+                    .filter(|doubt| **doubt != Warning::CannotListen);
+                warnings.extend(doubts.map(|doubt| format!("{whose}: {doubt}")));
+                Ok(Arc::new(loaded))
+            }
+            Err(reason) if is_new => {
+                is_partial = true;
+                log::error!(
+                    "transport '{}', {whose} of ciphertrunk.conf: {reason}; its peers get no connection until that is put right",
+                    transport.name
+                );
+                Err(NotLoaded(reason))
+            }
+            Err(reason) => return Err(format!("{whose} of ciphertrunk.conf: {reason}")),
+        };
+        named.push(Named {
+            name: profile.name.as_str().into(),
+            selectors: profile.selectors.clone(),
+            profile: loaded,
+        });
+    }
+    let (profile, doubts) = Profile::load_with(&config, named).map_err(|error| sentence(&error))?;
+    warnings.extend(doubts.iter().map(ToString::to_string));
+    for warning in &warnings {
+        log::warn!("transport '{}': {warning}", transport.name);
+    }
+    Ok(Loaded {
+        profile: Arc::new(profile),
+        warnings,
+        is_partial,
+    })
+}
+
+/// The transport's own options.
+fn config(
+    transport: &TlsTransport,
+    key_log: Option<KeyLog>,
+) -> Result<(ProfileConfig, Option<Warning>), String> {
     let path = |name: &str| transport.option(name).map(PathBuf::from);
     let word = transport.option("method").unwrap_or_default();
     let (method, warning) = Method::from_word(word)
@@ -42,29 +106,20 @@ pub fn profile(transport: &TlsTransport, key_log: Option<KeyLog>) -> Result<Load
         require_client_cert: transport.flag("require_client_cert"),
         allow_wildcard_certs: transport.flag("allow_wildcard_certs"),
         key_log,
+        ..ProfileConfig::default()
     };
-    let (profile, warnings) = Profile::load(&config).map_err(|error| {
-        if error.is_denied() {
-            format!(
-                "{error}; Asterisk runs as {}: chown or chmod it",
-                host::user()
-            )
-        } else {
-            error.to_string()
-        }
-    })?;
-    let warnings: Vec<String> = warning
-        .into_iter()
-        .chain(warnings)
-        .map(|warning| warning.to_string())
-        .collect();
-    for warning in &warnings {
-        log::warn!("transport '{}': {warning}", transport.name);
+    Ok((config, warning))
+}
+
+fn sentence(error: &ProfileError) -> String {
+    if error.is_denied() {
+        format!(
+            "{error}; Asterisk runs as {}: chown or chmod it",
+            host::user()
+        )
+    } else {
+        error.to_string()
     }
-    Ok(Loaded {
-        profile: Arc::new(profile),
-        warnings,
-    })
 }
 
 /// `tos`, `cos` and `tcp_keepalive_*`.

@@ -19,12 +19,16 @@ use crate::world::{OUR_TONE, OURS};
 const SIPP: &str = "127.0.0.40";
 
 /// What is demanded, as the dialplan writes it.
-const DEMANDS: [(&str, &str); 4] = [
+const DEMANDS: [(&str, &str); 5] = [
     ("free", "FREE=1"),
     ("words", "CHANNEL(secure_bridge_media)=1"),
     ("require", "CIPHERTRUNK_REQUIRE(media)=yes"),
+    ("link", "CIPHERTRUNK_REQUIRE(signaling)=yes"),
     ("strong", "CIPHERTRUNK_REQUIRE(media)=AEAD_AES_256_GCM"),
 ];
+
+/// The ways to the carrier ([`ways`]).
+const WAYS: [&str; 3] = ["plain", "half", "full"];
 
 /// What becomes of a call with a demand, to a carrier of ours.
 struct Row {
@@ -42,12 +46,14 @@ const fn row(demand: &'static str, way: &'static str, refused: Option<&'static s
     }
 }
 
-const ROWS: [Row; 6] = [
+const ROWS: [Row; 8] = [
     row("free", "plain", None),
     row("words", "plain", Some("media-in-clear")),
     row("words", "half", None),
     row("require", "plain", Some("media-in-clear")),
     row("require", "half", None),
+    row("link", "half", Some("signaling-in-clear")),
+    row("link", "full", None),
     // What Asterisk's own words cannot say is not lost on the way either.
     row("strong", "half", Some("media-suite")),
 ];
@@ -60,7 +66,7 @@ fn ours(lab: &Lab, path: &str) -> Setup {
     let mut onward = String::from(
         "[over]\nexten => _.,1,Verbose(0,over ${EXTEN} ${HANGUPCAUSE} ${CIPHERTRUNK_REASON}.)\n same => n,Return()\n[onward]\n",
     );
-    for way in ["plain", "half"] {
+    for way in WAYS {
         for (demand, set) in DEMANDS {
             let path = path.replace("WAY", way);
             calls += &format!(
@@ -76,14 +82,14 @@ fn ours(lab: &Lab, path: &str) -> Setup {
         "media_encryption = sdes\n",
         "media_encryption = sdes\nmedia_encryption_optimistic = yes\n",
     );
-    let queues: String = ["plain", "half"]
+    let queues: String = WAYS
         .map(|way| {
             format!(
                 "[{way}]\ntimeout = 5\nretry = 1\nmember => PJSIP/brief@{way},0,{way},PJSIP/{way}\n"
             )
         })
         .concat();
-    let follow: String = ["plain", "half"]
+    let follow: String = WAYS
         .map(|way| {
             format!("[{way}]\ncontext = onward\nenable_callee_prompt = no\nnumber => {way},10\n")
         })
@@ -237,6 +243,7 @@ fn forwarded() {
         &[],
         "Dial(PJSIP/sipp@forwards,60)",
         true,
+        // (SIPp speaks UDP: it is not asked where SIP over TLS is demanded.)
         &ROWS[..5],
         |lab, ours, name, row| {
             let mut sipp = forward(lab, ours, name, &format!("sip:{}@{OURS}", row.way));
@@ -271,9 +278,9 @@ fn transferred_by_the_callee() {
     run(
         "require_paths/transferred_by_the_callee",
         &["app_transfer", "res_pjsip_refer"],
-        "Dial(PJSIP/refer-WAY@half,60)",
+        "Dial(PJSIP/refer-WAY@full,60)",
         true,
-        &ROWS[..5],
+        &ROWS[..7],
         originate,
     );
 }

@@ -144,7 +144,7 @@ const CASES: [Case; 17] = [
         "method = tlsv1\ncipher = ECDHE-ECDSA-AES256-SHA, @SECLEVEL=2\n",
         TODAY,
         NONE,
-        "'@SECLEVEL=2' in cipher bars",
+        "'@SECLEVEL=2' in cipher",
     ),
     // Asterisk takes one name between commas, and drops the transport for these.
     case(

@@ -97,7 +97,7 @@ fn handshakes_that_fail() {
         &local,
         &[
             "the newest TLS version that it speaks is TLS 1.1",
-            "with method = tlsv1_1,",
+            "min_version = tls1.1",
             "(here or there)",
         ],
     );

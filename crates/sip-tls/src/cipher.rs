@@ -3,16 +3,24 @@
 use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslVersion, cipher_name};
 
 use crate::error::{ConfigOption, Fault, ProfileError, Warning};
+use crate::ossl_ext::ciphers_of;
+use crate::profile::ProfileConfig;
 
 /// The two lists, as OpenSSL takes them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct CipherLists {
     up_to_tls12: Vec<String>,
     tls13: Vec<String>,
+    /// Naming suites of TLS 1.3 alone does not mean TLS 1.3 alone.
+    keeps_tls12: bool,
 }
 
 fn fault(fault: Fault) -> ProfileError {
     ProfileError::new(ConfigOption::Cipher, None, fault)
+}
+
+fn of_suites(fault: Fault) -> ProfileError {
+    ProfileError::new(ConfigOption::Ciphersuites, None, fault)
 }
 
 impl CipherLists {
@@ -56,6 +64,33 @@ impl CipherLists {
         Ok(lists)
     }
 
+    /// Those of a profile.
+    pub(crate) fn of(config: &ProfileConfig) -> Result<CipherLists, ProfileError> {
+        let mut lists = CipherLists::parse(config.cipher.as_deref().unwrap_or_default())?;
+        if let Some(suites) = &config.ciphersuites {
+            let own = CipherLists::parse(suites).map_err(|error| ProfileError {
+                option: Some(ConfigOption::Ciphersuites),
+                ..error
+            })?;
+            if let Some(other) = own.up_to_tls12.first() {
+                return Err(of_suites(Fault::UnknownCipher(other.clone())));
+            }
+            if own.tls13.is_empty() {
+                return Err(of_suites(Fault::NoCipherLeft));
+            }
+            lists.tls13 = own.tls13;
+            lists.keeps_tls12 = true;
+        }
+        Ok(lists)
+    }
+
+    /// Whether a suite of TLS 1.2 or older is asked for by name.
+    fn names_one(&self) -> bool {
+        self.up_to_tls12
+            .iter()
+            .any(|name| name != "DEFAULT" && !name.starts_with(['!', '-', '+', '@']))
+    }
+
     /// Puts the lists to work. A family of versions that is not named keeps its default, except that naming only TLS 1.3 suites means
     /// TLS 1.3 only.
     pub(crate) fn apply(&self, context: &mut SslContextBuilder) -> Result<(), ProfileError> {
@@ -68,10 +103,34 @@ impl CipherLists {
             context
                 .set_cipher_list(&self.up_to_tls12.join(":"))
                 .map_err(|stack| fault(Fault::NoCipherLeft).because(stack))?;
-        } else if !self.tls13.is_empty() {
+        } else if !self.tls13.is_empty() && !self.keeps_tls12 {
             context.set_min_proto_version(Some(SslVersion::TLS1_3))?;
         }
         Ok(())
+    }
+
+    /// Where no suite of TLS 1.2 is named: takes those with static RSA key exchange, which has no forward secrecy, and those with a MAC of
+    /// SHA-1 out of the ones that a context has by default, as the system's policy made them. TLS 1.0 and 1.1 have no others, so they
+    /// stay where these are allowed.
+    pub(crate) fn leave_out_old(
+        &self,
+        context: &mut SslContextBuilder,
+        floor: SslVersion,
+    ) -> Result<(), ProfileError> {
+        if self.names_one() || floor == SslVersion::TLS1 || floor == SslVersion::TLS1_1 {
+            return Ok(());
+        }
+        let left = ciphers_of(context, |cipher| {
+            // "Kx=RSA", "Mac=SHA1": the words of SSL_CIPHER_description.
+            let description = cipher.description();
+            let is_old = description
+                .split_ascii_whitespace()
+                .any(|word| ["Kx=RSA", "Mac=SHA1"].contains(&word));
+            !is_old && cipher.version() != "TLSv1.3"
+        });
+        context
+            .set_cipher_list(&left.join(":"))
+            .map_err(|stack| fault(Fault::NoCipherLeft).because(stack))
     }
 
     /// The security level that it asks for; the last word counts.
@@ -83,11 +142,7 @@ impl CipherLists {
     }
 
     pub(crate) fn warning(&self) -> Option<Warning> {
-        let names_a_suite = self
-            .up_to_tls12
-            .iter()
-            .any(|name| name != "DEFAULT" && !name.starts_with(['!', '-', '+', '@']));
-        (self.tls13.is_empty() && names_a_suite).then_some(Warning::Tls13Unrestricted)
+        (self.tls13.is_empty() && self.names_one()).then_some(Warning::Tls13Unrestricted)
     }
 }
 

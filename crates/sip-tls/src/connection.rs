@@ -64,12 +64,11 @@ impl<H: Host> Reactor<H> {
             conn,
             data,
             listener,
-            profile,
             deadline,
             share,
             ..
         } = &mut self.conns[slot];
-        let info = match link.handshake(profile, conn.remote()) {
+        let info = match link.handshake(conn.remote()) {
             Step::Wait => return Verdict::Wait,
             Step::Failed(reason) => return Verdict::End(reason),
             Step::Done(info) => info,

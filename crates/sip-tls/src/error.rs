@@ -18,10 +18,17 @@ pub enum ConfigOption {
     CaListPath,
     Method,
     Cipher,
+    ClientCertFile,
+    ClientPrivKeyFile,
+    CrlFile,
+    MaxVersion,
+    Ciphersuites,
+    Groups,
+    SignatureAlgorithms,
 }
 
 impl ConfigOption {
-    /// The word in `pjsip.conf`.
+    /// The word in `pjsip.conf`, or in `ciphertrunk.conf` where Asterisk has none.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -32,6 +39,13 @@ impl ConfigOption {
             ConfigOption::CaListPath => "ca_list_path",
             ConfigOption::Method => "method",
             ConfigOption::Cipher => "cipher",
+            ConfigOption::ClientCertFile => "client_cert_file",
+            ConfigOption::ClientPrivKeyFile => "client_priv_key_file",
+            ConfigOption::CrlFile => "crl_file",
+            ConfigOption::MaxVersion => "max_version",
+            ConfigOption::Ciphersuites => "ciphersuites",
+            ConfigOption::Groups => "groups",
+            ConfigOption::SignatureAlgorithms => "signature_algorithms",
         }
     }
 }
@@ -57,6 +71,14 @@ pub enum Fault {
     WrongPassword,
     /// `priv_key_file` is not the key of the first certificate in `cert_file`.
     KeyMismatch,
+    /// Two certificates have the same type of key: a client could only get one of them.
+    SameKeyType,
+    /// The file holds no PEM revocation list.
+    NoRevocationList,
+    /// A revocation list in the file cannot be decoded.
+    BadRevocationList,
+    /// The highest version is below the lowest.
+    NoVersionLeft,
     /// OpenSSL refuses the certificate or key.
     Refused,
     /// The certificate, its key or one in its chain is too weak for the security level.
@@ -142,6 +164,17 @@ impl fmt::Display for ProfileError {
             Fault::KeyMismatch => {
                 f.write_str("the private key does not belong to the certificate in cert_file")
             }
+            Fault::SameKeyType => f.write_str(
+                "its key is of the type of the one before it (RSA, EC); clients would get one of them only. For several names of one \
+                 type there are several sections, each with server_name",
+            ),
+            Fault::NoRevocationList => {
+                f.write_str("holds no certificate revocation list in PEM form")
+            }
+            Fault::BadRevocationList => {
+                f.write_str("a certificate revocation list in it cannot be decoded")
+            }
+            Fault::NoVersionLeft => f.write_str("it is below the lowest version"),
             Fault::Refused => f.write_str("OpenSSL refuses it"),
             Fault::TooWeak => f.write_str(
                 "its key or signature is too weak for OpenSSL's security level here; install one with RSA 2048 or P-256 and SHA-256 \
@@ -199,6 +232,10 @@ pub enum Warning {
     AnyClientCertificate,
     /// `cipher` names only suites up to TLS 1.2: TLS 1.3 keeps its own.
     Tls13Unrestricted,
+    /// A certificate in this file does not belong to the one before it.
+    ChainBroken(String),
+    /// This file has a certificate alone, whose CA is probably an intermediate one.
+    ChainAlone(String),
     /// There is no certificate: the profile can call out but not listen.
     CannotListen,
 }
@@ -209,12 +246,12 @@ impl fmt::Display for Warning {
             Warning::SslIsGone => "method: OpenSSL has no SSL 2 and 3 any more; TLS 1.2 and 1.3 are used (for a phone that speaks TLS 1.0 alone: tlsv1)",
             Warning::OldTls => {
                 "method: old TLS (1.0 or 1.1) is allowed, which is broken, and for it weak keys and SHA-1 are accepted from all peers of this \
-                 transport (OpenSSL's security level 0); give old phones a transport of their own"
+                 transport or profile (OpenSSL's security level 0); give old phones a profile of their own (type = tls in ciphertrunk.conf)"
             }
             Warning::OldTlsBarred(level) => {
                 return write!(
                     f,
-                    "method asks for TLS 1.0 or 1.1, which '@SECLEVEL={level}' in cipher bars; leave it out, or write '@SECLEVEL=0'"
+                    "method asks for TLS 1.0 or 1.1, which '@SECLEVEL={level}' in cipher (security_level in a profile) bars; leave it out, or make it 0"
                 );
             }
             Warning::LevelZero => {
@@ -225,6 +262,20 @@ impl fmt::Display for Warning {
                 return write!(
                     f,
                     "cert_file: the certificate is weak ({what}); peers with today's settings refuse it"
+                );
+            }
+            Warning::ChainBroken(file) => {
+                return write!(
+                    f,
+                    "cert_file '{file}': the certificates in it do not follow each other: our own comes first, and behind each the one \
+                     that has signed it; many peers will not verify us"
+                );
+            }
+            Warning::ChainAlone(file) => {
+                return write!(
+                    f,
+                    "cert_file '{file}': it has our certificate alone, without the intermediate one that has signed it; most peers will \
+                     not verify us. CAs call the file with both fullchain.pem"
                 );
             }
             Warning::Expired => "cert_file: the certificate has expired; peers that verify it will refuse us",

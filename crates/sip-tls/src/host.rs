@@ -29,13 +29,16 @@ pub struct TlsInfo {
     pub local: SocketAddr,
     /// The peer's end.
     pub remote: SocketAddr,
+    /// The profile that it is of, by its name; `None`: the transport's own.
+    pub profile: Option<Arc<str>>,
     /// Our certificate, if the profile has one.
     pub own: Option<Arc<CertInfo>>,
     /// The peer's certificate, if it sent one.
     pub peer: Option<CertInfo>,
     /// What is wrong with it. Empty if it is good, or was not asked for. It can only be non-empty if the profile does not verify.
     pub faults: Vec<CertFault>,
-    /// The name that was asked for, which was compared with the certificate's. `None`: none was asked for, as of a client.
+    /// The name that was asked for, or that the profile wants in its place, which was compared with the certificate's. `None`: none was
+    /// asked for, as of a client.
     pub wanted: Option<PeerName>,
     /// Whether an earlier session was resumed.
     pub resumed: bool,

@@ -15,7 +15,6 @@ use crate::explain::{Evidence, Progress, explain};
 use crate::frame::Framer;
 use crate::host::TlsInfo;
 use crate::ossl_ext::{negotiated_group, queue_ticket, renegotiations};
-use crate::profile::Profile;
 use crate::reason::{Code, Reason};
 use crate::socket::Sock;
 use crate::verify::{CertFault, Verifier};
@@ -130,6 +129,9 @@ impl Link {
         if [ErrorCode::WANT_READ, ErrorCode::WANT_WRITE].contains(&error.code()) {
             return Step::Wait;
         }
+        if self.verifier.is_unusable() {
+            return Step::Failed(Code::NoProfile.into());
+        }
         let socket = self.stream.get_ref();
         Step::Failed(explain(
             error,
@@ -180,7 +182,7 @@ impl Link {
     }
 
     /// Goes on with the handshake. `remote` is given, for a peer that has reset the connection by now has no address any more.
-    pub(crate) fn handshake(&mut self, profile: &Profile, remote: SocketAddr) -> Step<TlsInfo> {
+    pub(crate) fn handshake(&mut self, remote: SocketAddr) -> Step<TlsInfo> {
         self.began.get_or_insert_with(Instant::now);
         let result = self.fresh().do_handshake();
         match result.map_err(|error| self.failed(&error)) {
@@ -191,7 +193,7 @@ impl Link {
                 self.stream.get_mut().open = true;
                 let ssl = self.stream.ssl();
                 self.owes_ticket = ssl.is_server() && ssl.version2() == Some(SslVersion::TLS1_3);
-                self.info(profile, remote)
+                self.info(remote)
             }
         }
     }
@@ -213,16 +215,20 @@ impl Link {
             self.verifier.add(fault);
         }
         self.verifier.check_name(peer.as_ref());
-        match self.verifier.faults().first() {
-            Some(&fault) if self.verifier.enforces() => Err(Reason {
+        let rules = self.verifier.rules();
+        if !rules.has_pinned(ssl.peer_certificate().as_deref()) {
+            self.verifier.add(CertFault::NotPinned);
+        }
+        match self.verifier.verdict() {
+            Some(fault) => Err(Reason {
                 certificate: self.verifier.offending(),
                 ..fault.into()
             }),
-            _ => Ok(peer),
+            None => Ok(peer),
         }
     }
 
-    fn info(&self, profile: &Profile, remote: SocketAddr) -> Step<TlsInfo> {
+    fn info(&self, remote: SocketAddr) -> Step<TlsInfo> {
         let ssl = self.stream.ssl();
         let peer = match self.peer() {
             Ok(peer) => peer,
@@ -233,24 +239,22 @@ impl Link {
             Err(error) => return Step::Failed(Reason::io(&error, false)),
         };
         let cipher = ssl.current_cipher();
+        let rules = self.verifier.rules();
         Step::Done(TlsInfo {
             version: ssl.version_str(),
             cipher: cipher.map_or("", |cipher| cipher.name()),
             group: negotiated_group(ssl),
             cipher_id: cipher.map_or(0, |cipher| u16::from_be_bytes(cipher.protocol_id())),
-            sni: match self.verifier.name() {
-                Some(crate::verify::PeerName::Dns(name)) => Some(name.clone()),
-                Some(_) => None,
-                None => ssl
-                    .servername_raw(NameType::HOST_NAME)
-                    .map(|name| String::from_utf8_lossy(name).into_owned()),
-            },
+            sni: ssl
+                .servername_raw(NameType::HOST_NAME)
+                .map(|name| String::from_utf8_lossy(name).into_owned()),
             local,
             remote,
-            own: profile.own_certificate().cloned(),
-            peer,
+            own: rules.presented(ssl.certificate()).cloned(),
+            profile: rules.profile.clone(),
             faults: self.verifier.faults(),
-            wanted: self.verifier.name().cloned(),
+            wanted: self.verifier.compared(peer.as_ref()),
+            peer,
             resumed: ssl.session_reused(),
             took: self.began.map_or(Duration::ZERO, |began| began.elapsed()),
         })

@@ -11,7 +11,7 @@ use crate::error::Warning;
 ///
 /// OpenSSL 3 does TLS 1.0 and 1.1 only at security level 0. Whoever asks for them by name gets that level, as in PJSIP, unless
 /// `cipher` names another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Method {
     /// TLS 1.0 to 1.3.
     Tls10,
@@ -25,6 +25,54 @@ pub enum Method {
     Tls12,
     /// TLS 1.3 only.
     Tls13,
+}
+
+/// A version of TLS, as `min_version` and `max_version` name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// TLS 1.0 (RFC 2246).
+    Tls10,
+    /// TLS 1.1 (RFC 4346).
+    Tls11,
+    /// TLS 1.2 (RFC 5246).
+    Tls12,
+    /// TLS 1.3 (RFC 8446).
+    Tls13,
+}
+
+impl Version {
+    /// Every one, with its word.
+    pub const ALL: [(&'static str, Version); 4] = [
+        ("tls1.0", Version::Tls10),
+        ("tls1.1", Version::Tls11),
+        ("tls1.2", Version::Tls12),
+        ("tls1.3", Version::Tls13),
+    ];
+
+    /// Reads `tls1.2`, in any case.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Version> {
+        let found = Version::ALL
+            .iter()
+            .find(|(known, _)| word.eq_ignore_ascii_case(known));
+        found.map(|(_, version)| *version)
+    }
+
+    pub(crate) fn openssl(self) -> SslVersion {
+        Method::from(self).floor(None)
+    }
+}
+
+/// From this one on.
+impl From<Version> for Method {
+    fn from(version: Version) -> Method {
+        match version {
+            Version::Tls10 => Method::Tls10,
+            Version::Tls11 => Method::Tls11,
+            Version::Tls12 => Method::Tls12,
+            Version::Tls13 => Method::Tls13,
+        }
+    }
 }
 
 /// A word that `method` does not know.

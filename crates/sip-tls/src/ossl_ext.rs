@@ -2,14 +2,16 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_long};
+use std::ffi::{CStr, c_int, c_long, c_uint};
 use std::ptr;
 
 use foreign_types::ForeignTypeRef;
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
-use openssl::ssl::{SslContextBuilder, SslRef};
-use openssl::x509::X509VerifyResult;
+use openssl::pkey::{PKeyRef, Private};
+use openssl::ssl::{SslCipher, SslCipherRef, SslContextBuilder, SslRef};
+use openssl::stack::StackRef;
+use openssl::x509::{X509, X509Ref, X509VerifyResult};
 use openssl_sys as ffi;
 
 /// `X509_V_ERR_HOSTNAME_MISMATCH`; OpenSSL answers it with the alert bad_certificate.
@@ -17,6 +19,133 @@ pub(crate) fn hostname_mismatch() -> X509VerifyResult {
     // SAFETY: `from_raw` asks for a value that OpenSSL defines as a verify result, and this is one.
     unsafe { X509VerifyResult::from_raw(ffi::X509_V_ERR_HOSTNAME_MISMATCH) }
 }
+
+/// `X509_V_ERR_APPLICATION_VERIFICATION`: the callback refuses it; OpenSSL answers it with the alert certificate_unknown.
+pub(crate) fn application_verification() -> X509VerifyResult {
+    // SAFETY: `from_raw` asks for a value that OpenSSL defines as a verify result, and this is one.
+    unsafe { X509VerifyResult::from_raw(ffi::X509_V_ERR_APPLICATION_VERIFICATION) }
+}
+
+/// Whether a certificate's extended key usage has TLS servers or TLS clients.
+pub(crate) fn is_for_either_side(certificate: &X509Ref) -> bool {
+    // SAFETY: the certificate lives. OpenSSL reads its extensions, and keeps what it found in the object under a lock of its own; it
+    // wants a mutable pointer for that.
+    let usage = unsafe { ffi::X509_get_extended_key_usage(certificate.as_ptr()) };
+    // All bits are set where there is no such extension.
+    usage & (ffi::XKU_SSL_SERVER | ffi::XKU_SSL_CLIENT) != 0
+}
+
+/// The server name of a ClientHello, where a client-hello callback asks: OpenSSL has not read it by then (RFC 6066 3). `None`: there is
+/// none, or it is malformed.
+pub(crate) fn asked_server_name(ssl: &mut SslRef) -> Option<String> {
+    let mut data = ptr::null();
+    let mut length = 0;
+    // SAFETY: called in the client-hello callback alone, with its connection; OpenSSL writes both on success, and what it points to
+    // lives until the callback is done.
+    let bytes = unsafe {
+        let found =
+            SSL_client_hello_get0_ext(ssl.as_ptr(), SERVER_NAME, &raw mut data, &raw mut length);
+        if found != 1 || data.is_null() {
+            return None;
+        }
+        std::slice::from_raw_parts(data, length)
+    };
+    server_name(bytes).map(str::to_owned)
+}
+
+/// A list of names, of which the first of type `host_name` (0) is meant.
+fn server_name(bytes: &[u8]) -> Option<&str> {
+    let (length, list) = bytes.split_first_chunk::<2>()?;
+    if usize::from(u16::from_be_bytes(*length)) != list.len() {
+        return None;
+    }
+    let (head, rest) = list.split_first_chunk::<3>()?;
+    let [0, high, low] = *head else { return None };
+    let name = rest.get(..usize::from(u16::from_be_bytes([high, low])))?;
+    std::str::from_utf8(name).ok()
+}
+
+/// `SSL_CTX_use_cert_and_key`: a certificate with its key and chain, beside those of other types of key that are there.
+pub(crate) fn use_certificate(
+    context: &mut SslContextBuilder,
+    certificate: &X509Ref,
+    key: &PKeyRef<Private>,
+    chain: &StackRef<X509>,
+) -> Result<(), ErrorStack> {
+    const REPLACE: c_int = 1;
+    // SAFETY: all four live; OpenSSL takes references of its own to certificate and key, and copies the chain.
+    let done = unsafe {
+        SSL_CTX_use_cert_and_key(
+            context.as_ptr(),
+            certificate.as_ptr(),
+            key.as_ptr(),
+            chain.as_ptr(),
+            REPLACE,
+        )
+    };
+    if done == 1 {
+        Ok(())
+    } else {
+        Err(ErrorStack::get())
+    }
+}
+
+/// The names of a context's ciphers that `is` takes, in its order.
+pub(crate) fn ciphers_of(
+    context: &SslContextBuilder,
+    is: impl Fn(&SslCipherRef) -> bool,
+) -> Vec<&'static str> {
+    // SAFETY: the context lives and keeps the list, which nobody changes meanwhile.
+    let ciphers = unsafe {
+        let list = SSL_CTX_get_ciphers(context.as_ptr());
+        if list.is_null() {
+            return Vec::new();
+        }
+        StackRef::<SslCipher>::from_ptr(list.cast_mut())
+    };
+    let taken = ciphers.iter().filter(|cipher| is(cipher));
+    taken.map(SslCipherRef::name).collect()
+}
+
+/// `SSL_set1_groups_list`
+pub(crate) fn set_groups(ssl: &mut SslRef, groups: &CStr) -> Result<(), ErrorStack> {
+    // SAFETY: the connection lives, and the list does during the call, which reads it.
+    let done = unsafe { ffi::SSL_set1_groups_list(ssl.as_ptr(), groups.as_ptr()) };
+    if done == 1 {
+        Ok(())
+    } else {
+        Err(ErrorStack::get())
+    }
+}
+
+/// `SSL_CTX_set_dh_auto`: clients that know no elliptic curves get a group of OpenSSL's that fits our key.
+pub(crate) fn set_automatic_dh(context: &mut SslContextBuilder) {
+    // SAFETY: the context lives; this control sets a flag in it.
+    unsafe { ffi::SSL_CTX_set_dh_auto(context.as_ptr(), 1) };
+}
+
+unsafe extern "C" {
+    /// `openssl/ssl.h`, since 1.1.1.
+    fn SSL_client_hello_get0_ext(
+        ssl: *mut ffi::SSL,
+        kind: c_uint,
+        out: *mut *const u8,
+        length: *mut usize,
+    ) -> c_int;
+    /// `openssl/ssl.h`, since 1.1.0. The list is the context's.
+    fn SSL_CTX_get_ciphers(context: *const ffi::SSL_CTX) -> *const ffi::stack_st_SSL_CIPHER;
+    /// `openssl/ssl.h`, since 1.1.1.
+    fn SSL_CTX_use_cert_and_key(
+        context: *mut ffi::SSL_CTX,
+        certificate: *mut ffi::X509,
+        key: *mut ffi::EVP_PKEY,
+        chain: *mut ffi::stack_st_X509,
+        replace: c_int,
+    ) -> c_int;
+}
+
+/// The number of the extension `server_name` (RFC 6066 3).
+const SERVER_NAME: c_uint = 0;
 
 /// `SSL_CTX_set_max_cert_list`: a peer whose certificate chain has more octets is refused while it sends it.
 pub(crate) fn set_max_cert_list(context: &mut SslContextBuilder, octets: c_long) {
@@ -151,4 +280,30 @@ pub(crate) mod ssl_r {
     pub(crate) const CA_MD_TOO_WEAK: c_int = 398;
     pub(crate) const EE_KEY_TOO_SMALL: c_int = 399;
     pub(crate) const NO_SHARED_GROUPS: c_int = 410;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::server_name;
+
+    #[test]
+    fn server_names_of_a_hello() {
+        let good = b"\0\x0c\0\0\x09a.example";
+        assert_eq!(server_name(good), Some("a.example"));
+        for bad in [
+            &b""[..],
+            b"\0",
+            b"\0\0",
+            // Another type of name.
+            b"\0\x0c\x01\0\x09a.example",
+            // The list is longer than it says, and shorter.
+            b"\0\x0b\0\0\x09a.example",
+            b"\0\x0d\0\0\x09a.example",
+            // The name is longer than the list.
+            b"\0\x0c\0\0\x0aa.example",
+            b"\0\x04\0\0\x01\xff",
+        ] {
+            assert_eq!(server_name(bad), None, "{bad:?}");
+        }
+    }
 }

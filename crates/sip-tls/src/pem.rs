@@ -4,7 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use openssl::pkey::{PKey, Private};
+use openssl::ssl::SslFiletype;
 use openssl::x509::X509;
+use openssl::x509::store::{X509Lookup, X509StoreBuilderRef};
+use openssl::x509::verify::X509VerifyFlags;
 use zeroize::Zeroizing;
 
 use crate::error::{ConfigOption, Fault, ProfileError};
@@ -56,6 +59,23 @@ pub(crate) fn private_key(
             .because(stack)
         },
     )
+}
+
+/// Revocation lists of a file, at least one, into a store, which asks for one from then on.
+pub(crate) fn revocation_lists(
+    file: &Path,
+    store: &mut X509StoreBuilderRef,
+) -> Result<(), ProfileError> {
+    let fault = |fault| ProfileError::new(ConfigOption::CrlFile, Some(file.to_owned()), fault);
+    let pem = read(ConfigOption::CrlFile, file)?;
+    if !blocks(&pem).any(|(label, _)| label == b"X509 CRL") {
+        return Err(fault(Fault::NoRevocationList));
+    }
+    store
+        .add_lookup(X509Lookup::file())
+        .and_then(|lookup| lookup.load_crl_file(file, SslFiletype::PEM))
+        .map_err(|stack| fault(Fault::BadRevocationList).because(stack))?;
+    Ok(store.set_flags(X509VerifyFlags::CRL_CHECK)?)
 }
 
 fn read(option: ConfigOption, file: &Path) -> Result<Zeroizing<Vec<u8>>, ProfileError> {

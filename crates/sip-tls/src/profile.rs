@@ -1,31 +1,34 @@
 //! A transport's TLS options, and the OpenSSL contexts made of them.
 
-use std::ffi::c_long;
+use std::ffi::{CString, c_long};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::hash::{MessageDigest, hash};
-use openssl::nid::Nid;
 use openssl::ssl::{
-    Ssl, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslMode, SslOptions,
+    Ssl, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslMode, SslOptions, SslRef,
     SslSessionCacheMode, SslVerifyMode, SslVersion,
 };
 use openssl::stack::Stack;
+use openssl::x509::X509;
 use openssl::x509::store::X509Lookup;
-use openssl::x509::{X509, X509Ref};
 use zeroize::Zeroizing;
 
 use crate::cert_info::CertInfo;
 use crate::cipher::CipherLists;
 use crate::error::{ConfigOption, Fault, ProfileError, Warning};
-use crate::method::Method;
-use crate::ossl_ext::{is_too_weak, set_max_cert_list};
+use crate::method::{Method, Version};
+use crate::named::{self, Named, NotLoaded};
+use crate::ossl_ext::{set_automatic_dh, set_groups, set_max_cert_list};
+use crate::own::{self, KeyPair, Own};
 use crate::pem;
+use crate::questions::{about_old_tls, questions};
+use crate::reason::Code;
+use crate::rules::{Pin, Rules};
 use crate::unreadable::Unreadable;
 use crate::verify::{PeerName, Verifier};
 
@@ -49,23 +52,53 @@ static OWNER: LazyLock<Option<Index<Ssl, KeyOwner>>> = LazyLock::new(|| Ssl::new
 /// 8 KiB, four with ML-DSA-87 (FIPS 204) about 30.
 pub const MAX_CERTIFICATES: usize = 32 * 1024;
 
-/// A transport's TLS options, by PJSIP's words.
+/// What is sent to a server as the name that we want (SNI, RFC 6066 3).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Sni {
+    /// The name that was asked for, if it is one and no address.
+    #[default]
+    Asked,
+    /// Nothing.
+    Off,
+    /// This name.
+    Name(String),
+}
+
+/// A transport's TLS options, by PJSIP's words, and what a profile of `ciphertrunk.conf` has beside them.
 #[derive(Clone, Default)]
 pub struct ProfileConfig {
+    /// The profile's name; `None`: it is the transport's own.
+    pub name: Option<Arc<str>>,
     /// Our certificate in PEM form, followed by its chain.
     pub cert_file: Option<PathBuf>,
     /// Its key; without it the key is looked for in `cert_file`.
     pub priv_key_file: Option<PathBuf>,
-    /// Opens the key.
+    /// Further ones, of other types of key: a client gets the one that it can use.
+    pub more_certificates: Vec<KeyPair>,
+    /// What we present to servers, if it is not the same.
+    pub client_certificate: Option<KeyPair>,
+    /// Opens the keys that are encrypted.
     pub password: Option<Zeroizing<String>>,
     /// Trusted CAs in one file.
     pub ca_list_file: Option<PathBuf>,
     /// Trusted CAs in a directory prepared by `openssl rehash`; read during handshakes, so a CA can be added at any time.
     pub ca_list_path: Option<PathBuf>,
+    /// Revocation lists in PEM form. With it the peer's own certificate must be of a CA that has one there, and not be revoked.
+    pub crl_file: Option<PathBuf>,
     /// The lowest version.
     pub method: Method,
-    /// Cipher names; none means the system's default.
+    /// The highest version; `None` is the newest.
+    pub max_version: Option<Version>,
+    /// Cipher names; none means the system's default, without static RSA and CBC with SHA-1.
     pub cipher: Option<String>,
+    /// The suites of TLS 1.3, in the place of those in `cipher`.
+    pub ciphersuites: Option<String>,
+    /// Groups for the key exchange, by OpenSSL's names, with colons between; none means its default.
+    pub groups: Option<String>,
+    /// Algorithms of signatures, by OpenSSL's names, with colons between; none means its default.
+    pub signature_algorithms: Option<String>,
+    /// OpenSSL's, in the place of one in `cipher`.
+    pub security_level: Option<u32>,
     /// A server whose certificate or name is not good is refused.
     pub verify_server: bool,
     /// A client's certificate is asked for, and refused if it is not good.
@@ -74,6 +107,14 @@ pub struct ProfileConfig {
     pub require_client_cert: bool,
     /// `*.example.com` in a server's certificate stands for `sip.example.com`.
     pub allow_wildcard_certs: bool,
+    /// A server's certificate is to be for one of these, in the place of the name that was asked for.
+    pub verify_names: Vec<PeerName>,
+    /// A certificate for TLS clients will do for a server and the other way round (extended key usage).
+    pub any_eku: bool,
+    /// The peer's certificate or key is one of these, whatever is verified of it.
+    pub pins: Vec<Pin>,
+    /// What we send to a server as its name.
+    pub sni: Sni,
     /// Where the sessions' keys go. Off unless set.
     pub key_log: Option<KeyLog>,
 }
@@ -81,17 +122,30 @@ pub struct ProfileConfig {
 impl fmt::Debug for ProfileConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProfileConfig")
+            .field("name", &self.name)
             .field("cert_file", &self.cert_file)
             .field("priv_key_file", &self.priv_key_file)
+            .field("more_certificates", &self.more_certificates)
+            .field("client_certificate", &self.client_certificate)
             .field("password", &self.password.as_ref().map(|_| "..."))
             .field("ca_list_file", &self.ca_list_file)
             .field("ca_list_path", &self.ca_list_path)
+            .field("crl_file", &self.crl_file)
             .field("method", &self.method)
+            .field("max_version", &self.max_version)
             .field("cipher", &self.cipher)
+            .field("ciphersuites", &self.ciphersuites)
+            .field("groups", &self.groups)
+            .field("signature_algorithms", &self.signature_algorithms)
+            .field("security_level", &self.security_level)
             .field("verify_server", &self.verify_server)
             .field("verify_client", &self.verify_client)
             .field("require_client_cert", &self.require_client_cert)
             .field("allow_wildcard_certs", &self.allow_wildcard_certs)
+            .field("verify_names", &self.verify_names)
+            .field("any_eku", &self.any_eku)
+            .field("pins", &self.pins)
+            .field("sni", &self.sni)
             .field("key_log", &self.key_log.is_some())
             .finish()
     }
@@ -103,12 +157,22 @@ pub struct Profile {
     server: Option<SslContext>,
     client: SslContext,
     server_mode: SslVerifyMode,
-    verify_server: bool,
-    verify_client: bool,
-    wildcards: bool,
+    /// What is asked of clients, and of servers.
+    rules: [Arc<Rules>; 2],
+    sni: Sni,
     logs_keys: bool,
     method: Method,
-    own: Option<Arc<CertInfo>>,
+    limits: Limits,
+    own: Vec<Arc<CertInfo>>,
+    named: named::All,
+}
+
+/// What a connection does not take from the context that it changes to.
+#[derive(Debug)]
+struct Limits {
+    lowest: Option<SslVersion>,
+    highest: Option<SslVersion>,
+    groups: Option<CString>,
 }
 
 impl fmt::Debug for Profile {
@@ -125,42 +189,77 @@ impl Profile {
     /// # Errors
     /// [`ProfileError`] names the option to change.
     pub fn load(config: &ProfileConfig) -> Result<(Profile, Vec<Warning>), ProfileError> {
+        Profile::load_with(config, Vec::new())
+    }
+
+    /// The same of a transport some of whose peers have profiles of their own.
+    ///
+    /// # Errors
+    /// [`ProfileError`] names the option to change.
+    pub fn load_with(
+        config: &ProfileConfig,
+        named: Vec<Named>,
+    ) -> Result<(Profile, Vec<Warning>), ProfileError> {
         openssl::init();
         let mut warnings = Vec::new();
-        let ciphers = CipherLists::parse(config.cipher.as_deref().unwrap_or_default())?;
+        let ciphers = CipherLists::of(config)?;
         warnings.extend(ciphers.warning());
-        let level = ciphers.security_level();
+        let level = config.security_level.or(ciphers.security_level());
         warnings.extend(about_old_tls(config.method, level));
-        let chain = match &config.cert_file {
-            Some(file) => pem::certificates(ConfigOption::CertFile, file)?,
-            None => {
-                warnings.push(Warning::CannotListen);
-                Vec::new()
-            }
+        if config
+            .max_version
+            .is_some_and(|highest| Method::from(highest) < config.method)
+        {
+            return Err(ProfileError::new(
+                ConfigOption::MaxVersion,
+                None,
+                Fault::NoVersionLeft,
+            ));
+        }
+        let presented = own::of_server(config)?;
+        if presented.is_empty() {
+            warnings.push(Warning::CannotListen);
+        }
+        let own_client = own::of_client(config)?;
+        let to_servers = match &own_client {
+            Some(own) => std::slice::from_ref(own),
+            None => &presented,
         };
         let trusted = match &config.ca_list_file {
             Some(file) => pem::certificates(ConfigOption::CaListFile, file)?,
             None => Vec::new(),
         };
 
+        let groups = text(ConfigOption::Groups, config.groups.as_deref())?;
+        text(
+            ConfigOption::SignatureAlgorithms,
+            config.signature_algorithms.as_deref(),
+        )?;
+
         let mut client = SslContext::builder(SslMethod::tls_client())?;
         let mut server = SslContext::builder(SslMethod::tls_server())?;
         for context in [&mut client, &mut server] {
             common(context, config, level)?;
             ciphers.apply(context)?;
+            ciphers.leave_out_old(context, config.method.floor(level))?;
             trust(context, config, &trusted)?;
-            if let Some(certificate) = chain.first() {
-                present(context, config, certificate, &chain[1..])?;
-            }
+        }
+        for own in &presented {
+            own.present(&mut server)?;
+        }
+        for own in to_servers {
+            own.present(&mut client)?;
         }
 
         // No client may renegotiate: it costs us more than the client, and TLS 1.3 has done away with it. A server of TLS 1.2 may, if it is
         // a carrier's wish; who it is is looked at again.
         server.set_options(SslOptions::NO_RENEGOTIATION);
+        set_automatic_dh(&mut server);
         // Not at the end of a TLS 1.3 handshake: with the first message (`Link::flush`).
         server.set_num_tickets(0)?;
         let mut mode = SslVerifyMode::NONE;
-        if config.verify_client || config.require_client_cert {
+        let demands_one = config.require_client_cert || !config.pins.is_empty();
+        if config.verify_client || demands_one {
             mode |= SslVerifyMode::PEER;
             let mut names = Stack::new()?;
             for certificate in &trusted {
@@ -168,36 +267,121 @@ impl Profile {
             }
             server.set_client_ca_list(names);
         }
-        if config.require_client_cert {
+        if demands_one {
             mode |= SslVerifyMode::FAIL_IF_NO_PEER_CERT;
         }
         // A session must not be resumed under another profile. Each profile has its own ticket keys already.
         let context_id = hash(MessageDigest::sha256(), format!("{config:?}").as_bytes())?;
         server.set_session_id_context(&context_id)?;
+        let named = Arc::new(named);
+        if named.iter().any(|it| !it.selectors.server_names.is_empty()) {
+            named::choose_by_server_name(&mut server, Arc::clone(&named));
+        }
 
-        warnings.extend(questions(config, chain.first(), &trusted)?);
-        let own = chain
-            .first()
-            .map(|certificate| CertInfo::of(certificate))
-            .transpose()?;
+        warnings.extend(questions(
+            config,
+            &presented,
+            own_client.as_ref(),
+            &trusted,
+        )?);
+        let limits = Limits {
+            lowest: server.min_proto_version(),
+            highest: server.max_proto_version(),
+            groups,
+        };
+        let rules = Rules {
+            profile: config.name.clone(),
+            any_eku: config.any_eku,
+            pins: config.pins.clone(),
+            own: presented.iter().map(Own::told).collect(),
+            ..Rules::default()
+        };
+        let of_servers = Rules {
+            enforce: config.verify_server,
+            wildcards: config.allow_wildcard_certs,
+            names: config.verify_names.clone(),
+            own: to_servers.iter().map(Own::told).collect(),
+            ..rules.clone()
+        };
+        let of_clients = Rules {
+            enforce: config.verify_client,
+            ..rules
+        };
         let profile = Profile {
-            server: (!chain.is_empty()).then(|| server.build()),
+            server: (!presented.is_empty()).then(|| server.build()),
             client: client.build(),
             server_mode: mode,
-            verify_server: config.verify_server,
-            verify_client: config.verify_client,
-            wildcards: config.allow_wildcard_certs,
+            rules: [Arc::new(of_clients), Arc::new(of_servers)],
+            sni: config.sni.clone(),
             logs_keys: config.key_log.is_some(),
             method: config.method,
-            own: own.map(Arc::new),
+            limits,
+            own: presented.iter().map(|own| Arc::clone(&own.info)).collect(),
+            named,
         };
         Ok((profile, warnings))
     }
 
-    /// Our certificate.
+    /// The context that connections to a server are made with under these options, before it is finished: for a program that makes
+    /// single connections as the module would.
+    ///
+    /// # Errors
+    /// [`ProfileError`] names the option to change.
+    pub fn client_context(config: &ProfileConfig) -> Result<SslContextBuilder, ProfileError> {
+        let ciphers = CipherLists::of(config)?;
+        let level = config.security_level.or(ciphers.security_level());
+        let mut context = SslContext::builder(SslMethod::tls_client())?;
+        common(&mut context, config, level)?;
+        ciphers.apply(&mut context)?;
+        ciphers.leave_out_old(&mut context, config.method.floor(level))?;
+        let trusted = match &config.ca_list_file {
+            Some(file) => pem::certificates(ConfigOption::CaListFile, file)?,
+            None => Vec::new(),
+        };
+        trust(&mut context, config, &trusted)?;
+        let own = match own::of_client(config)? {
+            Some(own) => vec![own],
+            None => own::of_server(config)?,
+        };
+        for own in own {
+            own.present(&mut context)?;
+        }
+        Ok(context)
+    }
+
+    /// Our certificate, the first of them where there are several.
     #[must_use]
     pub fn own_certificate(&self) -> Option<&Arc<CertInfo>> {
-        self.own.as_ref()
+        self.own.first()
+    }
+
+    /// Our certificates, of different types of key.
+    #[must_use]
+    pub fn own_certificates(&self) -> &[Arc<CertInfo>] {
+        &self.own
+    }
+
+    /// Its name, if it is not a transport's own.
+    #[must_use]
+    pub fn name(&self) -> Option<&Arc<str>> {
+        self.rules[0].profile.as_ref()
+    }
+
+    /// The profiles of some of its peers.
+    #[must_use]
+    pub fn named(&self) -> &[Named] {
+        &self.named
+    }
+
+    /// What a connection to `name` gets: this one, or the one that its peer has.
+    ///
+    /// # Errors
+    /// That one could not be loaded.
+    pub fn to(self: &Arc<Self>, name: &PeerName) -> Result<Arc<Profile>, NotLoaded> {
+        match named::outgoing(&self.named, name) {
+            Some(named) => named.profile.clone(),
+            None => Ok(Arc::clone(self)),
+        }
     }
 
     /// Whether it can accept connections: that takes a certificate.
@@ -215,22 +399,55 @@ impl Profile {
     /// Whether a server whose certificate or name is not good is refused.
     #[must_use]
     pub fn verifies_servers(&self) -> bool {
-        self.verify_server
+        self.rules[1].enforce
     }
 
-    /// The TLS side of a connection accepted from `remote`; `None` without a certificate.
-    pub(crate) fn accept(
+    /// The TLS side of a connection accepted from `remote`.
+    ///
+    /// # Errors
+    /// It has no certificate, the peer's profile is not loaded, or OpenSSL failed.
+    pub(crate) fn accept(&self, remote: SocketAddr) -> Result<(Ssl, Arc<Verifier>), Code> {
+        match named::incoming(&self.named, remote.ip()) {
+            Some(named) => match &named.profile {
+                Ok(profile) => profile.accept_own(remote),
+                Err(_) => Err(Code::NoProfile),
+            },
+            None => self.accept_own(remote),
+        }
+    }
+
+    fn accept_own(&self, remote: SocketAddr) -> Result<(Ssl, Arc<Verifier>), Code> {
+        let context = self.server.as_ref().ok_or(Code::NoCertificateHere)?;
+        let verifier = Arc::new(Verifier::new(Arc::clone(&self.rules[0]), None));
+        let mut ssl = Ssl::new(context).map_err(|_| Code::Internal)?;
+        set_verifier(&mut ssl, self.server_mode, Arc::clone(&verifier));
+        if !self.named.is_empty() {
+            named::set_verifier_of(&mut ssl, Arc::clone(&verifier));
+        }
+        self.own_keys(&mut ssl, remote, None);
+        ssl.set_accept_state();
+        Ok((ssl, verifier))
+    }
+
+    /// A connection of another profile, whose ClientHello has been read and nothing else, becomes one of this.
+    pub(crate) fn take_over(
         &self,
-        remote: SocketAddr,
-    ) -> Option<Result<(Ssl, Arc<Verifier>), ErrorStack>> {
-        let context = self.server.as_ref()?;
-        let verifier = Arc::new(Verifier::new(self.verify_client, None, false));
-        Some(Ssl::new(context).map(|mut ssl| {
-            set_verifier(&mut ssl, self.server_mode, Arc::clone(&verifier));
-            self.own_keys(&mut ssl, remote, None);
-            ssl.set_accept_state();
-            (ssl, verifier)
-        }))
+        ssl: &mut SslRef,
+        verifier: &Arc<Verifier>,
+    ) -> Result<(), ErrorStack> {
+        let Some(context) = &self.server else {
+            return Ok(());
+        };
+        // Certificates, trust, ciphers, level and algorithms of signatures come with the context; these do not.
+        ssl.set_ssl_context(context)?;
+        ssl.set_min_proto_version(self.limits.lowest)?;
+        ssl.set_max_proto_version(self.limits.highest)?;
+        if let Some(groups) = &self.limits.groups {
+            set_groups(ssl, groups)?;
+        }
+        verifier.set_rules(Arc::clone(&self.rules[0]));
+        set_verifier(ssl, self.server_mode, Arc::clone(verifier));
+        Ok(())
     }
 
     /// The TLS side of a connection to `name` at `remote`. SNI has DNS names only (RFC 6066 3).
@@ -241,15 +458,15 @@ impl Profile {
     ) -> Result<(Ssl, Arc<Verifier>), ErrorStack> {
         let mut ssl = Ssl::new(&self.client)?;
         self.own_keys(&mut ssl, remote, Some(&name));
-        if let PeerName::Dns(host) = &name {
+        let server_name = match (&self.sni, &name) {
+            (Sni::Name(name), _) | (Sni::Asked, PeerName::Dns(name)) => Some(name),
+            _ => None,
+        };
+        if let Some(server_name) = server_name {
             // A name that cannot be sent (over 255 bytes) is not: the certificate decides.
-            let _ = ssl.set_hostname(host);
+            let _ = ssl.set_hostname(server_name);
         }
-        let verifier = Arc::new(Verifier::new(
-            self.verify_server,
-            Some(name),
-            self.wildcards,
-        ));
+        let verifier = Arc::new(Verifier::new(Arc::clone(&self.rules[1]), Some(name)));
         set_verifier(&mut ssl, SslVerifyMode::PEER, Arc::clone(&verifier));
         ssl.set_connect_state();
         Ok((ssl, verifier))
@@ -264,15 +481,10 @@ impl Profile {
     }
 }
 
-/// What an operator should know about the versions.
-fn about_old_tls(method: Method, level: Option<u32>) -> Option<Warning> {
-    match level {
-        Some(level) if level > 0 && method.is_old() => Some(Warning::OldTlsBarred(level)),
-        _ if method.is_old() => Some(Warning::OldTls),
-        Some(0) if method == Method::Any => Some(Warning::OldTls),
-        Some(0) => Some(Warning::LevelZero),
-        _ => None,
-    }
+/// A text as OpenSSL takes it.
+fn text(option: ConfigOption, text: Option<&str>) -> Result<Option<CString>, ProfileError> {
+    let text = text.map(CString::new).transpose();
+    text.map_err(|_| ProfileError::new(option, None, Fault::UnknownWord("a NUL".to_owned())))
 }
 
 /// What both directions share.
@@ -286,8 +498,26 @@ fn common(
     if floor != SslVersion::TLS1_2 || context.min_proto_version() != Some(SslVersion::TLS1_3) {
         context.set_min_proto_version(Some(floor))?;
     }
-    if config.method.is_old() && level.is_none() {
-        context.set_security_level(0);
+    if let Some(highest) = config.max_version {
+        context.set_max_proto_version(Some(highest.openssl()))?;
+    }
+    match config.security_level {
+        Some(level) => context.set_security_level(level),
+        None if config.method.is_old() && level.is_none() => context.set_security_level(0),
+        None => {}
+    }
+    let unknown = |option, text: &str, stack| {
+        Err(ProfileError::new(option, None, Fault::UnknownWord(text.to_owned())).because(stack))
+    };
+    if let Some(groups) = &config.groups
+        && let Err(stack) = context.set_groups_list(groups)
+    {
+        return unknown(ConfigOption::Groups, groups, stack);
+    }
+    if let Some(algorithms) = &config.signature_algorithms
+        && let Err(stack) = context.set_sigalgs_list(algorithms)
+    {
+        return unknown(ConfigOption::SignatureAlgorithms, algorithms, stack);
     }
     // Idle connections hold no record buffers; a write may go out in parts and from a moved buffer.
     context.set_mode(
@@ -327,121 +557,10 @@ fn trust(
             .add_dir(text, SslFiletype::PEM)
             .map_err(|stack| fault(Fault::Setup).because(stack))?;
     }
+    if let Some(file) = &config.crl_file {
+        pem::revocation_lists(file, context.cert_store_mut())?;
+    }
     Ok(())
-}
-
-/// Our certificate, its chain and its key.
-fn present(
-    context: &mut SslContextBuilder,
-    config: &ProfileConfig,
-    certificate: &X509,
-    chain: &[X509],
-) -> Result<(), ProfileError> {
-    let cert_fault =
-        |fault| ProfileError::new(ConfigOption::CertFile, config.cert_file.clone(), fault);
-    let (option, file) = match (&config.priv_key_file, &config.cert_file) {
-        (Some(file), _) => (ConfigOption::PrivKeyFile, file),
-        (None, Some(file)) => (ConfigOption::CertFile, file),
-        (None, None) => return Ok(()),
-    };
-    let key = pem::private_key(
-        option,
-        file,
-        config.password.as_ref().map(|password| password.as_str()),
-    )?;
-    let public = certificate
-        .public_key()
-        .map_err(|stack| cert_fault(Fault::BadCertificate).because(stack))?;
-    if !key.public_eq(&public) {
-        return Err(ProfileError::new(
-            option,
-            Some(file.clone()),
-            Fault::KeyMismatch,
-        ));
-    }
-    let refused = |stack| {
-        let fault = if is_too_weak(&stack) {
-            Fault::TooWeak
-        } else {
-            Fault::Refused
-        };
-        cert_fault(fault).because(stack)
-    };
-    context.set_certificate(certificate).map_err(refused)?;
-    for certificate in chain {
-        context
-            .add_extra_chain_cert(certificate.clone())
-            .map_err(refused)?;
-    }
-    context.set_private_key(&key).map_err(|stack| {
-        ProfileError::new(option, Some(file.clone()), Fault::Refused).because(stack)
-    })
-}
-
-/// What works but is probably not meant.
-fn questions(
-    config: &ProfileConfig,
-    own: Option<&X509>,
-    trusted: &[X509],
-) -> Result<Vec<Warning>, ProfileError> {
-    let mut warnings = Vec::new();
-    if let Some(certificate) = own {
-        warnings.extend(validity(certificate)?);
-        warnings.extend(weakness(certificate)?.map(Warning::WeakCertificate));
-    }
-    if (config.verify_server || config.verify_client)
-        && trusted.is_empty()
-        && config.ca_list_path.is_none()
-    {
-        warnings.push(Warning::NothingTrusted);
-    }
-    if config.require_client_cert && !config.verify_client {
-        warnings.push(Warning::AnyClientCertificate);
-    }
-    if let Some(path) = &config.ca_list_path {
-        let hashed = std::fs::read_dir(path)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .any(|entry| {
-                let name = entry.file_name();
-                let bytes = name.as_encoded_bytes();
-                bytes.len() >= 10
-                    && bytes[8] == b'.'
-                    && bytes[..8].iter().all(u8::is_ascii_hexdigit)
-            });
-        if !hashed {
-            warnings.push(Warning::NotHashed);
-        }
-    }
-    Ok(warnings)
-}
-
-/// A certificate's key and signature, if either is weaker than 112 bits, the level that OpenSSL's distributors set (NIST SP 800-131A).
-fn weakness(certificate: &X509Ref) -> Result<Option<String>, ProfileError> {
-    const ENOUGH: u32 = 112;
-    let key = certificate.public_key()?;
-    let mut what = Vec::new();
-    if key.security_bits() < ENOUGH {
-        what.push(format!("a key of {} bits", key.bits()));
-    }
-    let signature = certificate.signature_algorithm().object().nid();
-    let digest = signature.signature_algorithms().map(|pair| pair.digest);
-    if let Some(digest @ (Nid::MD5 | Nid::SHA1)) = digest {
-        what.push(format!("signed with {}", digest.short_name()?));
-    }
-    Ok((!what.is_empty()).then(|| what.join(", ")))
-}
-
-fn validity(certificate: &X509Ref) -> Result<Option<Warning>, ProfileError> {
-    let now = Asn1Time::days_from_now(0)?;
-    Ok(if certificate.not_after() < now {
-        Some(Warning::Expired)
-    } else if certificate.not_before() > now {
-        Some(Warning::NotYetValid)
-    } else {
-        None
-    })
 }
 
 pub(crate) fn set_key_log(context: &mut SslContextBuilder, sink: KeyLog) {
@@ -458,6 +577,6 @@ pub(crate) fn set_key_owner(ssl: &mut Ssl, owner: KeyOwner) {
     }
 }
 
-pub(crate) fn set_verifier(ssl: &mut Ssl, mode: SslVerifyMode, verifier: Arc<Verifier>) {
+pub(crate) fn set_verifier(ssl: &mut SslRef, mode: SslVerifyMode, verifier: Arc<Verifier>) {
     ssl.set_verify_callback(mode, move |ok, store| verifier.step(ok, store));
 }

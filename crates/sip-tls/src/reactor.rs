@@ -22,7 +22,6 @@ use crate::greeting::Greeting;
 use crate::host::Host;
 use crate::link::{Link, Phase};
 use crate::listener;
-use crate::profile::Profile;
 use crate::reason::{Code, Reason, Stage};
 use crate::socket::{self, Sock};
 use crate::watch::Watch;
@@ -40,7 +39,6 @@ pub(crate) struct Entry<H: Host> {
     pub(crate) data: Option<H::Conn>,
     /// Where it came from, until it is accepted.
     pub(crate) listener: Option<Arc<listener::Shared<H::Listener>>>,
-    pub(crate) profile: Arc<Profile>,
     pub(crate) deadline: Option<Instant>,
     /// Tells it from those that had its slot before.
     pub(crate) serial: u64,
@@ -167,18 +165,13 @@ impl<H: Host> Reactor<H> {
             log::debug!("socket options of a connection from {remote}: {error}");
         }
         let profile = listener.profile();
-        let link = match profile.accept(remote) {
-            None => Err(Code::NoCertificateHere),
-            Some(Err(_)) => Err(Code::Internal),
-            Some(Ok((ssl, verifier))) => {
-                Link::new(ssl, verifier, Sock::new(tcp), Phase::Handshaking)
-                    .map_err(|_| Code::Internal)
-            }
-        };
+        let link = profile.accept(remote).and_then(|(ssl, verifier)| {
+            Link::new(ssl, verifier, Sock::new(tcp), Phase::Handshaking).map_err(|_| Code::Internal)
+        });
         let conn = self.core.conn(remote);
         add(&self.core.counters.open, 1);
         match link {
-            Ok(link) => self.insert(link, conn, None, Some(listener), profile, share),
+            Ok(link) => self.insert(link, conn, None, Some(listener), share),
             Err(code) => self.core.dismiss(&conn, None, Some(&listener), code.into()),
         }
     }
@@ -204,7 +197,7 @@ impl<H: Host> Reactor<H> {
                 Link::new(ssl, verifier, Sock::new(tcp), Phase::Connecting).map_err(internal)
             });
         match link {
-            Ok(link) => self.insert(link, conn, Some(data), None, target.profile, share),
+            Ok(link) => self.insert(link, conn, Some(data), None, share),
             Err(reason) => self.core.dismiss(&conn, Some(data), None, reason),
         }
     }
@@ -215,7 +208,6 @@ impl<H: Host> Reactor<H> {
         conn: Conn,
         data: Option<H::Conn>,
         listener: Option<Arc<listener::Shared<H::Listener>>>,
-        profile: Arc<Profile>,
         share: Share,
     ) {
         let slot = self.conns.vacant_key();
@@ -230,7 +222,6 @@ impl<H: Host> Reactor<H> {
             conn,
             data,
             listener,
-            profile,
             deadline: None,
             serial,
             queued: false,

@@ -170,7 +170,7 @@ codes! {
     /// A server without RFC 5746.
     NoSecureRenegotiation = "no-secure-renegotiation", Hello, Theirs, "it has no secure renegotiation (RFC 5746), without which others can put their words before ours on the connection", "its TLS software is of before 2010, or has that extension switched off: to update or switch on there";
     /// No cipher in common, or none that fits our certificate.
-    NoSharedCipher = "no-shared-cipher", Hello, Either, "there is no cipher that both sides allow", "compare cipher and the certificate's key type here with its settings";
+    NoSharedCipher = "no-shared-cipher", Hello, Either, "there is no cipher that both sides allow", "compare cipher and the certificate's key type here with its settings (one that knows static RSA or CBC with SHA-1 alone takes cipher in a profile of its own: type = tls in ciphertrunk.conf)";
     /// No key exchange group or signature algorithm in common.
     NoSharedAlgorithm = "no-shared-algorithm", Hello, Either, "there is no key exchange group or signature algorithm that both sides allow", "have its software updated, or give our transport a certificate of a kind that it knows (RSA 2048, P-256)";
     /// The peer's key exchange is too weak for our security level.
@@ -197,6 +197,8 @@ codes! {
     CertInvalid = "cert-invalid", Verify, Theirs, "its certificate or chain is not valid", "have it install the chain that its CA gave it";
     /// Another name.
     CertName = "cert-name", Name, Either, "its certificate is for another name than the one we asked for", "configure the name in the certificate, or have the certificate cover this name";
+    /// Not pinned.
+    CertPin = "cert-pin", Verify, Either, "its certificate is none of those that pin in its profile names", "compare the SHA-256 of its certificate or key with pin, and ask the peer whether it has a new one";
     /// Alert unknown_ca.
     PeerUnknownCa = "peer-unknown-ca", Certificate, Either, "it does not trust our certificate", "add our CA there, or install a certificate here that it trusts";
     /// Alert certificate_expired.
@@ -208,9 +210,9 @@ codes! {
     /// Alert certificate_required.
     PeerWantsCertificate = "peer-wants-certificate", Certificate, Ours, "it demands a client certificate", "set cert_file and priv_key_file";
     /// Alert handshake_failure, insufficient_security.
-    PeerHandshakeFailure = "peer-handshake-failure", Hello, Either, "it found nothing both sides allow, or demands a client certificate", "compare cipher here with its settings";
+    PeerHandshakeFailure = "peer-handshake-failure", Hello, Either, "it found nothing both sides allow, or demands a client certificate", "compare cipher here with its settings (static RSA and CBC with SHA-1 are offered by a profile with cipher alone)";
     /// Alert protocol_version, inappropriate_fallback.
-    PeerVersion = "peer-version", Hello, Either, "it does not speak a TLS version that we allow", "compare method here with its setting (one that speaks TLS 1.0 or 1.1 alone takes method = tlsv1)";
+    PeerVersion = "peer-version", Hello, Either, "it does not speak a TLS version that we allow", "compare method here with its setting (one that speaks TLS 1.0 or 1.1 alone takes a profile with min_version = tls1.0)";
     /// Alert unrecognized_name.
     PeerUnknownName = "peer-unknown-name", Hello, Ours, "it does not know the server name that we asked for", "give the name that it is known by in the contact or outbound_proxy";
     /// Alert access_denied.
@@ -269,6 +271,8 @@ codes! {
     ListenerClosed = "listener-closed", Handshake, Nobody, "the listener was closed during the handshake", "";
     /// The profile has no certificate to accept connections with.
     NoCertificateHere = "no-certificate-here", Certificate, Ours, "there is no certificate to accept connections with", "set cert_file";
+    /// The profile that is chosen for the peer could not be loaded.
+    NoProfile = "profile-not-loaded", Hello, Ours, "its profile in ciphertrunk.conf could not be loaded, and it has no other", "the log and ciphertrunk show transports say what is wrong with it";
 }
 
 /// Why a connection failed or ended. `Display` makes the sentence for the log.
@@ -332,12 +336,12 @@ pub struct HelloVersion {
 }
 
 impl HelloVersion {
-    /// Its name, and the word of `method` that allows it.
+    /// Its name, and the word of `min_version` that allows it.
     fn words(self) -> Option<(&'static str, &'static str)> {
         Some(match i32::from(self.number) {
-            ffi::TLS1_VERSION => ("TLS 1.0", "tlsv1"),
-            ffi::TLS1_1_VERSION => ("TLS 1.1", "tlsv1_1"),
-            ffi::TLS1_2_VERSION => ("TLS 1.2", "tlsv1_2"),
+            ffi::TLS1_VERSION => ("TLS 1.0", "tls1.0"),
+            ffi::TLS1_1_VERSION => ("TLS 1.1", "tls1.1"),
+            ffi::TLS1_2_VERSION => ("TLS 1.2", "tls1.2"),
             _ => return None,
         })
     }
@@ -384,6 +388,7 @@ impl From<CertFault> for Reason {
             CertFault::Revoked => Code::CertRevoked,
             CertFault::Weak => Code::CertWeak,
             CertFault::NameMismatch => Code::CertName,
+            CertFault::NotPinned => Code::CertPin,
             CertFault::InvalidFormat
             | CertFault::IssuerMismatch
             | CertFault::Crl
@@ -513,8 +518,10 @@ impl fmt::Display for Reason {
                 };
                 write!(
                     f,
-                    "{what} {version}, and method and cipher here allow none so old; to update there, or to give a transport of its own here \
-                     with method = {word}, whose peers are protected less well"
+                    "{what} {version}, and method and cipher here allow none so old; to update there, or to let it in here by a profile of \
+                     its own, which protects it less well: a section in ciphertrunk.conf with type = tls, match = its {} and \
+                     min_version = {word}",
+                    if hello.from_client { "address" } else { "name" }
                 )?;
                 change = "";
             }

@@ -4,14 +4,15 @@
 
 use std::ffi::c_int;
 use std::ptr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContext, SslMethod};
 use openssl_sys as ffi;
 
-use crate::profile;
 use crate::sync::Mutex;
+use crate::verify::Verifier;
+use crate::{named, profile};
 
 // From openssl/crypto.h; openssl-sys has only the first of the pair.
 unsafe extern "C" {
@@ -25,9 +26,9 @@ const CLASS_SSL_CTX: c_int = 1;
 /// The "ex data" indexes of libssl that belong to this library, by class.
 static OURS: LazyLock<Mutex<Vec<(c_int, c_int)>>> = LazyLock::new(Mutex::default);
 
-/// How many indexes this crate makes the `openssl` crate register for each class: the session context, the verify callback and
-/// the owner of the keys of an SSL, the key log callback of an SSL_CTX.
-const EXPECTED: [(c_int, c_int); 2] = [(CLASS_SSL, 3), (CLASS_SSL_CTX, 1)];
+/// How many indexes this crate makes the `openssl` crate register for each class: the session context, the verify callback, the verifier
+/// and the owner of the keys of an SSL; the key log callback and the client-hello callback of an SSL_CTX.
+const EXPECTED: [(c_int, c_int); 2] = [(CLASS_SSL, 4), (CLASS_SSL_CTX, 2)];
 
 /// What [`acquire`] could not do.
 #[derive(Debug)]
@@ -90,13 +91,16 @@ fn marker(class: c_int) -> c_int {
 /// Uses each callback once.
 fn touch() -> Result<(), ErrorStack> {
     let mut context = SslContext::builder(SslMethod::tls())?;
-    profile::set_key_log(&mut context, std::sync::Arc::new(|_, _| {}));
+    profile::set_key_log(&mut context, Arc::new(|_, _| {}));
+    named::choose_by_server_name(&mut context, Arc::default());
     let mut ssl = Ssl::new(&context.build())?;
+    let verifier = Arc::new(Verifier::new(Arc::default(), None));
     profile::set_verifier(
         &mut ssl,
         openssl::ssl::SslVerifyMode::NONE,
-        std::sync::Arc::new(crate::verify::Verifier::new(false, None, false)),
+        Arc::clone(&verifier),
     );
+    named::set_verifier_of(&mut ssl, verifier);
     let remote = std::net::SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, 0));
     let wanted = None;
     profile::set_key_owner(&mut ssl, profile::KeyOwner { remote, wanted });

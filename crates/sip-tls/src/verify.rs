@@ -6,13 +6,18 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use openssl::x509::{X509StoreContextRef, X509VerifyResult};
 use openssl_sys as ffi;
 
 use crate::cert_info::{AltName, CertInfo};
 use crate::offending::Offending;
-use crate::ossl_ext::{X509_V_ERR_NO_ISSUER_PUBLIC_KEY, hostname_mismatch};
+use crate::ossl_ext::{
+    X509_V_ERR_NO_ISSUER_PUBLIC_KEY, application_verification, hostname_mismatch,
+    is_for_either_side,
+};
+use crate::rules::Rules;
 use crate::sync::Mutex;
 
 /// What is wrong with a peer's certificate. The groups are those of PJSIP's `pj_ssl_cert_verify_flag_t`, finer where an operator has
@@ -45,6 +50,8 @@ pub enum CertFault {
     Weak,
     /// It belongs to another name than the one asked for.
     NameMismatch,
+    /// It is none of those that the profile pins.
+    NotPinned,
     /// Another of OpenSSL's `X509_V_ERR_*`.
     Other(i32),
 }
@@ -196,40 +203,77 @@ pub(crate) fn sip_host(uri: &str) -> Option<&str> {
 /// Watches OpenSSL verify one chain: collects what is wrong, and says whether to go on.
 #[derive(Debug)]
 pub(crate) struct Verifier {
-    /// Whether a fault ends the handshake.
-    enforce: bool,
+    /// A client's ClientHello may bring others.
+    rules: Mutex<Arc<Rules>>,
     name: Option<PeerName>,
-    wildcards: bool,
+    /// The profile that a ClientHello has chosen is not loaded.
+    unusable: AtomicBool,
     faults: Mutex<Vec<CertFault>>,
     /// The certificate of the first of them, where it is known.
     offending: Mutex<Option<Arc<Offending>>>,
 }
 
 impl Verifier {
-    pub(crate) fn new(enforce: bool, name: Option<PeerName>, wildcards: bool) -> Self {
+    pub(crate) fn new(rules: Arc<Rules>, name: Option<PeerName>) -> Self {
         Verifier {
-            enforce,
+            rules: Mutex::new(rules),
             name,
-            wildcards,
+            unusable: AtomicBool::new(false),
             faults: Mutex::new(Vec::new()),
             offending: Mutex::new(None),
         }
     }
 
+    /// Those of the profile that the connection is of.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.lock())
+    }
+
+    /// The peer has chosen another profile, before it has shown a certificate.
+    pub(crate) fn set_rules(&self, rules: Arc<Rules>) {
+        *self.rules.lock() = rules;
+    }
+
+    /// The peer has chosen one that is not loaded.
+    pub(crate) fn set_unusable(&self) {
+        self.unusable.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_unusable(&self) -> bool {
+        self.unusable.load(Ordering::Relaxed)
+    }
+
     /// OpenSSL's callback, called for every certificate of the chain, the peer's own (depth 0) last.
     pub(crate) fn step(&self, ok: bool, store: &mut X509StoreContextRef) -> bool {
+        let rules = self.rules();
         if !ok && let Some(fault) = CertFault::from_openssl(store.error()) {
-            if let Some(certificate) = store.current_cert() {
+            let current = store.current_cert();
+            if fault == CertFault::InvalidPurpose
+                && store.error_depth() == 0
+                && rules.any_eku
+                && current.is_some_and(is_for_either_side)
+            {
+                store.set_error(X509VerifyResult::OK);
+                return true;
+            }
+            if let Some(certificate) = current {
                 self.blame(store.error_depth(), CertInfo::of(certificate).ok().as_ref());
             }
             self.add(fault);
-            return !self.enforce;
+            return !rules.enforce;
         }
         if store.error_depth() == 0
             && let Some(certificate) = store.current_cert()
         {
             // A certificate whose names cannot be read has none of them.
-            if !self.check_name(CertInfo::of(certificate).ok().as_ref()) && self.enforce {
+            let info = CertInfo::of(certificate).ok();
+            if !rules.has_pinned(Some(certificate)) {
+                self.blame(0, info.as_ref());
+                self.add(CertFault::NotPinned);
+                store.set_error(application_verification());
+                return false;
+            }
+            if !self.check_name(info.as_ref()) && rules.enforce {
                 store.set_error(hostname_mismatch());
                 return false;
             }
@@ -237,16 +281,37 @@ impl Verifier {
         true
     }
 
+    /// The name that the certificate is for, among those that will do.
+    fn named<'a>(&'a self, rules: &'a Rules, certificate: &CertInfo) -> Option<&'a PeerName> {
+        let wanted = match rules.names.is_empty() {
+            true => self.name.as_slice(),
+            false => &rules.names,
+        };
+        wanted
+            .iter()
+            .find(|name| matches(name, certificate, rules.wildcards))
+    }
+
     /// Compares the name, and remembers if it does not match.
     pub(crate) fn check_name(&self, certificate: Option<&CertInfo>) -> bool {
-        let Some(name) = &self.name else { return true };
-        let good =
-            certificate.is_some_and(|certificate| matches(name, certificate, self.wildcards));
+        if self.name.is_none() {
+            return true;
+        }
+        let rules = self.rules();
+        let good = certificate.is_some_and(|it| self.named(&rules, it).is_some());
         if !good {
             self.blame(0, certificate);
             self.add(CertFault::NameMismatch);
         }
         good
+    }
+
+    /// The name that was asked for, of a server; the one that its certificate is for, where the profile wants another.
+    pub(crate) fn compared(&self, certificate: Option<&CertInfo>) -> Option<PeerName> {
+        let asked = self.name.as_ref()?;
+        let rules = self.rules();
+        let named = certificate.and_then(|it| self.named(&rules, it));
+        named.or(rules.names.first()).or(Some(asked)).cloned()
     }
 
     /// The certificate at `depth` is why.
@@ -263,22 +328,23 @@ impl Verifier {
         self.offending.lock().clone()
     }
 
-    pub(crate) fn enforces(&self) -> bool {
-        self.enforce
-    }
-
-    pub(crate) fn name(&self) -> Option<&PeerName> {
-        self.name.as_ref()
-    }
-
     pub(crate) fn add(&self, fault: CertFault) {
         let mut faults = self.faults.lock();
-        if !faults.contains(&fault) {
-            faults.push(fault);
+        match fault {
+            _ if faults.contains(&fault) => {}
+            // It ends every connection, and what is before it need not.
+            CertFault::NotPinned => faults.insert(0, fault),
+            _ => faults.push(fault),
         }
     }
 
     pub(crate) fn faults(&self) -> Vec<CertFault> {
         self.faults.lock().clone()
+    }
+
+    /// What ends the connection, if the handshake has not.
+    pub(crate) fn verdict(&self) -> Option<CertFault> {
+        let first = self.faults.lock().first().copied()?;
+        (first == CertFault::NotPinned || self.rules().enforce).then_some(first)
     }
 }

@@ -120,19 +120,19 @@ fn what_is_said_to_a_phone_that_is_too_old() {
             Method::Tls12,
             SslVersion::TLS1,
             "TLS 1.0",
-            "method = tlsv1,",
+            "min_version = tls1.0",
         ),
         (
             Method::Tls12,
             SslVersion::TLS1_1,
             "TLS 1.1",
-            "method = tlsv1_1,",
+            "min_version = tls1.1",
         ),
         (
             Method::Tls13,
             SslVersion::TLS1_2,
             "TLS 1.2",
-            "method = tlsv1_2,",
+            "min_version = tls1.2",
         ),
     ] {
         let engine = Engine::new();
@@ -221,7 +221,10 @@ fn a_server_that_is_too_old() {
     assert!(accept().is_err());
     let reason = engine.failed();
     assert_eq!(reason.code, Code::PeerVersion, "{reason}");
-    assert!(reason.to_string().contains("method = tlsv1"), "{reason}");
+    assert!(
+        reason.to_string().contains("min_version = tls1.0"),
+        "{reason}"
+    );
 
     let _conn = engine.connect(address, "sip.example.com", &pki.client());
     let (mut tcp, _) = listener.accept().unwrap();
@@ -236,7 +239,7 @@ fn a_server_that_is_too_old() {
     let said = reason.to_string();
     assert!(
         said.contains("the TLS version that it chose is TLS 1.0")
-            && said.contains("method = tlsv1,"),
+            && said.contains("min_version = tls1.0"),
         "{said}"
     );
 

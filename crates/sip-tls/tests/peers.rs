@@ -2,61 +2,15 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use common::tool::{Tool, s_server};
 use common::*;
 use sip_tls::*;
 
 const NAME: &str = "sip.example.com";
-
-struct Tool(Child);
-
-impl Tool {
-    fn run(args: &[&str]) -> Tool {
-        let child = Command::new("openssl")
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Tool(child)
-    }
-
-    fn say(&mut self, bytes: &[u8]) {
-        let stdin = self.0.stdin.as_mut().unwrap();
-        stdin.write_all(bytes).unwrap();
-        stdin.flush().unwrap();
-    }
-
-    /// Reads standard output until it has `needle`.
-    fn hear(&mut self, needle: &str) -> String {
-        let mut all = Vec::new();
-        let mut reader = BufReader::new(self.0.stdout.as_mut().unwrap());
-        while !String::from_utf8_lossy(&all).contains(needle) {
-            let chunk = reader.fill_buf().unwrap();
-            assert!(
-                !chunk.is_empty(),
-                "no {needle:?} in {}",
-                String::from_utf8_lossy(&all)
-            );
-            let used = chunk.len();
-            all.extend_from_slice(chunk);
-            reader.consume(used);
-        }
-        String::from_utf8_lossy(&all).into_owned()
-    }
-}
-
-impl Drop for Tool {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn s_client(engine_port: u16, more: &[&str]) -> Tool {
     let at = format!("127.0.0.1:{engine_port}");
@@ -116,29 +70,13 @@ fn s_server_is_called() {
             Some("AES256-SHA"),
         ),
     ] {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port()
-            .to_string();
-        let base = [
-            "s_server",
-            "-accept",
-            &port,
-            "-cert",
-            cert.to_str().unwrap(),
-            "-key",
-            key.to_str().unwrap(),
-        ];
-        let mut tool = Tool::run(&[&base[..], more].concat());
-        tool.hear("ACCEPT");
+        let (mut tool, address) = s_server(&cert, &key, more);
         let engine = Engine::new();
-        let conn = engine.connect(
-            format!("127.0.0.1:{port}").parse().unwrap(),
-            NAME,
-            &pki.client(),
-        );
+        let client = ProfileConfig {
+            cipher: cipher.map(str::to_owned),
+            ..pki.client()
+        };
+        let conn = engine.connect(address, NAME, &client);
         // Before it is connected.
         conn.send(OPTIONS, 7).unwrap();
         let info = engine.connected();

@@ -27,7 +27,10 @@ pub(super) struct Facts<'a> {
 impl<'a> Facts<'a> {
     /// An established connection's.
     pub(super) fn established(info: &'a TlsInfo) -> Self {
-        let faults = info.faults.iter();
+        // Asterisk would apply verify_server and allow_wildcard_certs of the transport to them. What a profile says of its peers has been
+        // applied: a connection that is up is good by it.
+        let is_judged = info.profile.is_some();
+        let faults = info.faults.iter().filter(|_| !is_judged);
         Self {
             established: true,
             cipher: info.cipher_id,
@@ -67,6 +70,8 @@ fn verify_flag(fault: CertFault) -> u32 {
         CertFault::ChainTooLong => sys::PJ_SSL_CERT_ECHAIN_TOO_LONG,
         CertFault::Weak => versions::WEAK_SIGNATURE,
         CertFault::NameMismatch => sys::PJ_SSL_CERT_EIDENTITY_NOT_MATCH,
+        // It ends the handshake.
+        CertFault::NotPinned => sys::PJ_SSL_CERT_EUNTRUSTED,
         CertFault::Other(_) => sys::PJ_SSL_CERT_EUNKNOWN,
     };
     flag.cast_unsigned()

@@ -62,6 +62,13 @@ fn general(console: &mut Console<'_>) {
         endpoints.join(", ")
     );
     console!(console, "Peers with a section: {}", peers.join(", "));
+    #[cfg(feature = "pjsip")]
+    for profile in &config.profiles {
+        for (option, value) in profile.lines() {
+            let origin = config.origin(&[&profile.name], option);
+            console!(console, "[{}] {option} = {value} ({origin})", profile.name);
+        }
+    }
     if let Some(time) = config::failed() {
         console!(
             console,

@@ -19,6 +19,11 @@ pub fn peer_of(shown: &Shown) -> String {
     format!("{} ({})", about.wanted, about.remote)
 }
 
+/// The profile of `ciphertrunk.conf`.
+fn profile(shown: &Shown) -> &str {
+    shown.about.profile.as_deref().unwrap_or("-")
+}
+
 fn direction(shown: &Shown) -> &'static str {
     match shown.about.direction {
         Direction::Incoming => "in",
@@ -52,10 +57,11 @@ pub fn show_connections(console: &mut Console<'_>) -> Outcome {
         let tls = shown.tls.as_deref();
         console!(
             console,
-            "Connection: {} Transport: {} Direction: {} Peer: {} TLS: {} Cipher: {} Group: {} Identity: {} Verified: {} \
+            "Connection: {} Transport: {} Profile: {} Direction: {} Peer: {} TLS: {} Cipher: {} Group: {} Identity: {} Verified: {} \
              Since: {} Messages in: {} Messages out: {} Queue: {}",
             shown.id,
             shown.about.transport,
+            profile(shown),
             direction(shown),
             peer_of(shown),
             tls.map_or("handshake", |tls| tls.version),
@@ -95,6 +101,7 @@ fn is(shown: &Shown, wanted: &str) -> bool {
 fn print(console: &mut Console<'_>, shown: &Shown) {
     console!(console, "Connection: {}", shown.id);
     console!(console, "Transport: {}", shown.about.transport);
+    console!(console, "Profile: {}", profile(shown));
     console!(console, "Direction: {}", direction(shown));
     console!(console, "Peer: {}", peer_of(shown));
     console!(console, "Since: {}", when(shown.since));

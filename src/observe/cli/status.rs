@@ -8,7 +8,7 @@ use crate::drain;
 use crate::ffi::cli::{Console, Outcome};
 use crate::ffi::libsrtp_guard::STOCK;
 use crate::ffi::srtp::{self as engine, Owner};
-use crate::ffi::{guard, host, late};
+use crate::ffi::{guard, host, late, openssl};
 use crate::limited;
 use crate::media::registry::{self, Totals};
 use crate::media::{refusal, watch};
@@ -24,6 +24,12 @@ pub fn show_status(console: &mut Console<'_>) -> Outcome {
     console!(console, "Version: {}", env!("CARGO_PKG_VERSION"));
     console!(console, "Built for Asterisk: {}", host::BUILT_ASTERISK);
     console!(console, "Kernel: {}", config::current().kernels.name());
+    console!(
+        console,
+        "FIPS: {}",
+        if openssl::is_fips() { "yes" } else { "no" }
+    );
+    console!(console, "Crypto policy: {}", config::crypto_policy());
     console!(
         console,
         "SRTP engine: {}",

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use policy::date::Date;
-use sip_tls::CertInfo;
+use sip_tls::select::Destination;
+use sip_tls::{CertInfo, Named};
 
 use crate::console;
 use crate::ffi::cli::{Console, Outcome};
@@ -27,6 +28,9 @@ pub fn show_transports(console: &mut Console<'_>) -> Outcome {
             transport.address,
             transport.certificate
         );
+        for named in &transport.profiles {
+            show_profile(console, named);
+        }
         for warning in &transport.warnings {
             console!(console, "  WARNING: {warning}");
         }
@@ -39,6 +43,32 @@ pub fn show_transports(console: &mut Console<'_>) -> Outcome {
         console!(console, "{} not ours", left.len());
     }
     Outcome::Done
+}
+
+/// Whose a profile is, and what may be negotiated.
+fn show_profile(console: &mut Console<'_>, named: &Named) {
+    let words = |list: &[Destination]| match list {
+        [] => "-".to_owned(),
+        list => list
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    let from = match &named.profile {
+        Ok(profile) => format!("from {} on", profile.method().name()),
+        Err(_) => "NOT loaded".to_owned(),
+    };
+    console!(
+        console,
+        "  Profile: {} Match: {} Server name: {} TLS: {from}",
+        named.name,
+        words(&named.selectors.destinations),
+        words(&named.selectors.server_names)
+    );
+    if let Err(reason) = &named.profile {
+        console!(console, "  WARNING: profile '{}': {reason}", named.name);
+    }
 }
 
 pub fn show_certificates(console: &mut Console<'_>) -> Outcome {

@@ -355,7 +355,11 @@ impl Lab {
 
     /// Calls `make` on a thread of its own that has entered the lab's network. A socket stays on the network that it was
     /// made on.
-    fn on_the_network<T: Send>(
+    ///
+    /// # Errors
+    ///
+    /// There is no such network, or what `make` said.
+    pub fn on_the_network<T: Send>(
         &self,
         make: impl FnOnce() -> io::Result<T> + Send,
     ) -> io::Result<T> {

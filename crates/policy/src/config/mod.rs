@@ -2,9 +2,13 @@
 
 pub mod limits;
 mod parse;
+#[cfg(feature = "tls")]
+mod profile;
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, feature = "tls"))]
+mod tests_tls;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +22,8 @@ use srtp::{SessionParams, Suite};
 use crate::demand::{BadDemand, Demand};
 
 pub use parse::{Problem, fallback, parse};
+#[cfg(feature = "tls")]
+pub use profile::TlsProfile;
 
 /// One `name = value` line.
 #[derive(Debug, Clone)]
@@ -44,6 +50,8 @@ pub struct Section {
 pub struct Config {
     /// `[general] kernel`: the packet-crypto kernels that new sessions use.
     pub kernels: &'static Kernels,
+    /// `[general] fips`: nothing but OpenSSL encrypts, under a FIPS provider.
+    pub fips: bool,
     /// `[general] cdr`: each leg's facts go into the CDR.
     pub cdr: bool,
     /// `[general] cel`: each leg's facts become a CEL event.
@@ -60,6 +68,9 @@ pub struct Config {
     demand: Demand,
     /// Sections with `type = peer`, by the name of chan_sip's peer: what differs from `[srtp]`.
     peers: BTreeMap<String, Srtp>,
+    /// Sections with `type = tls`.
+    #[cfg(feature = "tls")]
+    pub profiles: Vec<TlsProfile>,
     /// `[tls] leave_alone`: `protocol=tls` transports that stay pjproject's.
     pub leave_alone: Vec<String>,
     /// `[tls] io_threads`. Read when the module is loaded.
@@ -78,6 +89,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             kernels: packet_crypto::kernels(),
+            fips: false,
             cdr: false,
             cel: false,
             keylog: true,
@@ -86,6 +98,8 @@ impl Default for Config {
             demands: BTreeMap::new(),
             demand: Demand::default(),
             peers: BTreeMap::new(),
+            #[cfg(feature = "tls")]
+            profiles: Vec::new(),
             leave_alone: Vec::new(),
             io_threads: std::thread::available_parallelism()
                 .map_or(2, |cores| cores.get().clamp(2, 8)),

@@ -12,6 +12,8 @@ use crate::demand::identity::Binding;
 use crate::demand::{BadDemand, Demand};
 
 use super::limits::Limits;
+#[cfg(feature = "tls")]
+use super::profile::TlsProfile;
 use super::{Config, Section, Srtp, Variable};
 
 /// One thing wrong with the file.
@@ -21,6 +23,20 @@ pub struct Problem {
     line: Option<i32>,
     option: Option<String>,
     reason: String,
+}
+
+impl Problem {
+    /// With an option of a section, at the last line that has it.
+    #[cfg(feature = "tls")]
+    pub(super) fn of(section: &Section, option: &str, reason: String) -> Self {
+        let mut lines = section.variables.iter().rev();
+        Self {
+            section: section.name.clone(),
+            line: lines.find(|it| it.name == option).map(|it| it.line),
+            option: Some(option.to_owned()),
+            reason,
+        }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -35,6 +51,28 @@ impl fmt::Display for Problem {
         write!(f, ": {}", self.reason)
     }
 }
+
+/// What a profile's section says as its type.
+const TLS: &str = "tls";
+
+#[cfg(feature = "tls")]
+fn add_profile(config: &mut Config, section: &Section, problems: &mut Vec<Problem>) {
+    let profile = TlsProfile::read(section, problems);
+    for other in &config.profiles {
+        if let Some((option, selector)) = profile.shared(other) {
+            let reason = format!(
+                "'{selector}' stands in [{}] too: which is meant?",
+                other.name
+            );
+            problems.push(Problem::of(section, option, reason));
+        }
+    }
+    config.profiles.push(profile);
+}
+
+/// Without TLS transports of ours it is nobody's.
+#[cfg(not(feature = "tls"))]
+fn add_profile(_: &mut Config, _: &Section, _: &mut Vec<Problem>) {}
 
 /// Reads the whole file.
 ///
@@ -98,15 +136,21 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
                 });
                 config.peers.insert(section.name.clone(), srtp);
             }
+            Some(variable) if variable.value == TLS => {
+                add_profile(&mut config, section, &mut problems);
+            }
             other => problems.push(Problem {
                 section: section.name.clone(),
                 line: other.or(section.variables.first()).map(|variable| variable.line),
                 option: other.map(|_| "type".to_owned()),
-                reason: "there are [general], [srtp], [tls], and sections for PJSIP endpoints, which say type = endpoint, and for \
-                         chan_sip's peers, which say type = peer"
+                reason: "there are [general], [srtp], [tls], and sections for PJSIP endpoints, which say type = endpoint, for \
+                         chan_sip's peers, which say type = peer, and for the TLS of some peers, which say type = tls"
                     .to_owned(),
             }),
         }
+    }
+    if config.fips {
+        problems.extend(validated(&mut config, sections));
     }
     let lines = sections.iter().flat_map(|section| {
         let name = &section.name;
@@ -123,16 +167,33 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
     }
 }
 
+/// The name of OpenSSL's kernel.
+const VALIDATED: &str = "system";
+
 /// What is in force where there was no good state before this file, which has these problems: the defaults, with what it demands. A
 /// section of an endpoint in which something is wrong may have demanded anything: nothing meets it.
 pub fn fallback(sections: &[Section], problems: &[Problem]) -> Config {
     let mut config = Config::default();
     let is_of_endpoint =
         |section: &&Section| !matches!(section.name.as_str(), "general" | "srtp" | "tls");
+    // What cannot be read of it is not "no".
+    let is_not_no = |line: &Variable| line.name == "fips" && boolean(&line.value) != Ok(false);
+    if sections
+        .iter()
+        .any(|section| section.name == "general" && section.variables.iter().any(is_not_no))
+    {
+        config.fips = true;
+        config.kernels = by_openssl();
+    }
     for section in sections.iter().filter(is_of_endpoint) {
         let reason = problems
             .iter()
             .find(|problem| problem.section == section.name);
+        let is_profile = |variable: &Variable| variable.name == "type" && variable.value == TLS;
+        if section.variables.iter().any(is_profile) {
+            add_broken(&mut config, section, reason);
+            continue;
+        }
         let demand = match reason {
             Some(problem) => Demand::impossible(&BadDemand::new(format!(
                 "ciphertrunk.conf has an error: {problem}"
@@ -152,8 +213,20 @@ pub fn fallback(sections: &[Section], problems: &[Problem]) -> Config {
     config
 }
 
+/// A profile as far as it can be read. The peers of one in which something is wrong get no connection: it may have demanded anything of
+/// them.
+#[cfg(feature = "tls")]
+fn add_broken(config: &mut Config, section: &Section, reason: Option<&Problem>) {
+    let mut profile = TlsProfile::read(section, &mut Vec::new());
+    profile.broken = reason.map(ToString::to_string);
+    config.profiles.push(profile);
+}
+
+#[cfg(not(feature = "tls"))]
+fn add_broken(_: &mut Config, _: &Section, _: Option<&Problem>) {}
+
 /// Sets each line of a section, and notes those that cannot be.
-fn each(
+pub(super) fn each(
     section: &Section,
     problems: &mut Vec<Problem>,
     mut set: impl FnMut(&Variable) -> Result<(), String>,
@@ -173,10 +246,15 @@ fn each(
 fn set_general(config: &mut Config, variable: &Variable) -> Result<(), String> {
     match variable.name.as_str() {
         "kernel" => config.kernels = kernel(&variable.value)?,
+        "fips" => config.fips = boolean(&variable.value)?,
         "cdr" => config.cdr = boolean(&variable.value)?,
         "cel" => config.cel = boolean(&variable.value)?,
         "keylog" => config.keylog = boolean(&variable.value)?,
-        _ => return Err("there is no such option; there are: kernel, cdr, cel, keylog".to_owned()),
+        _ => {
+            return Err(
+                "there is no such option; there are: kernel, fips, cdr, cel, keylog".to_owned(),
+            );
+        }
     }
     Ok(())
 }
@@ -312,6 +390,31 @@ fn kernel(value: &str) -> Result<&'static Kernels, String> {
     })
 }
 
+/// The kernel that is OpenSSL's: every machine has it.
+fn by_openssl() -> &'static Kernels {
+    Kernels::by_name(VALIDATED).expect("the feature `system` of packet-crypto is on")
+}
+
+/// The kernels of `fips = yes`. A line that asks for others is a problem.
+fn validated(config: &mut Config, sections: &[Section]) -> Option<Problem> {
+    config.kernels = by_openssl();
+    let mut general = sections
+        .iter()
+        .filter(|section| section.name == "general")
+        .flat_map(|section| &section.variables);
+    let line = general
+        .find(|line| line.name == "kernel" && !matches!(line.value.as_str(), "auto" | VALIDATED))?;
+    Some(Problem {
+        section: "general".to_owned(),
+        line: Some(line.line),
+        option: Some("kernel".to_owned()),
+        reason: format!(
+            "fips = yes has packets encrypted by the kernel {VALIDATED} alone, and not by '{}'",
+            line.value
+        ),
+    })
+}
+
 fn suites(value: &str) -> Result<Vec<Suite>, String> {
     let mut suites = Vec::new();
     for name in value
@@ -335,7 +438,7 @@ fn suites(value: &str) -> Result<Vec<Suite>, String> {
 }
 
 /// As `ast_true` and `ast_false`, but anything else is a mistake and not "no".
-fn boolean(value: &str) -> Result<bool, String> {
+pub(super) fn boolean(value: &str) -> Result<bool, String> {
     match value.to_ascii_lowercase().as_str() {
         "yes" | "true" | "y" | "t" | "1" | "on" => Ok(true),
         "no" | "false" | "n" | "f" | "0" | "off" => Ok(false),

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A section of `name = value` lines; they begin at line 2.
-fn section(name: &str, lines: &[&str]) -> Section {
+pub(super) fn section(name: &str, lines: &[&str]) -> Section {
     let variables = lines.iter().zip(2..).map(|(text, line)| {
         let (name, value) = text.split_once('=').expect("name = value");
         Variable {
@@ -72,7 +72,42 @@ fn kernel() {
     let auto = good("general", "kernel = auto");
     assert_eq!(auto.kernels.name(), packet_crypto::kernels().name());
     assert!(bad("general", "kernel = quantum").contains("there are: auto, "));
-    assert!(bad("general", "kernels = auto").contains("there are: kernel, cdr, cel"));
+    assert!(bad("general", "kernels = auto").contains("there are: kernel, fips, cdr, cel"));
+}
+
+#[test]
+fn fips() {
+    let config = good("general", "fips = yes");
+    assert!(config.fips && config.kernels.name() == "system");
+    let config = good("general", "fips = no");
+    assert!(!config.fips && config.kernels.name() == packet_crypto::kernels().name());
+    // Another kernel contradicts, wherever it stands.
+    for lines in [
+        ["fips = yes", "kernel = portable"],
+        ["kernel = portable", "fips = yes"],
+    ] {
+        let problems = read("general", &lines).expect_err("both cannot be");
+        assert!(
+            problems[0].to_string().contains("system alone"),
+            "{problems:?}"
+        );
+    }
+    read("general", &["kernel = system", "fips = yes"]).expect("the twin");
+    // Where nothing was in force before a bad file, what cannot be read of it is not "no".
+    for (line, is_on) in [
+        ("fips = yes", true),
+        ("fips = perhaps", true),
+        ("fips = no", false),
+    ] {
+        let sections = [section("general", &[line, "kernel = quantum"])];
+        let problems = parse(&sections).expect_err("no such kernel");
+        let config = fallback(&sections, &problems);
+        assert_eq!(
+            (config.fips, config.kernels.name() == "system"),
+            (is_on, is_on),
+            "{line}"
+        );
+    }
 }
 
 #[test]
@@ -372,8 +407,8 @@ fn the_certificate_of_an_endpoint() {
         ],
     )
     .expect("it is good");
-    assert!(config.demand_of("carrier").is_of_identity());
-    assert!(!config.demand_of("phone").is_of_identity());
+    assert!(config.demand_of("carrier").is_of_handshake());
+    assert!(!config.demand_of("phone").is_of_handshake());
     let line = |value: &str| {
         let problems = read("carrier", &["type = endpoint", value]).expect_err(value);
         assert_eq!(problems.len(), 1, "{value}");

@@ -86,11 +86,12 @@ impl Demand {
         if self.is_about_media_alone() {
             return Ok(());
         }
-        let (version, verified, presented) = match link {
+        let (version, verified, presented, exchange) = match link {
             Link::InClear(transport) => return Err(Unmet::SignalingInClear(transport.clone())),
             // TLS it is; what else is not known.
             Link::Foreign
                 if self.signaling <= Some(TlsVersion::V1_0)
+                    && !self.post_quantum
                     && !self.verified
                     && self.certificate.is_none() =>
             {
@@ -101,7 +102,8 @@ impl Demand {
                 version,
                 verified,
                 presented,
-            } => (*version, verified, presented),
+                exchange,
+            } => (*version, verified, presented, exchange),
         };
         if let Some(wanted) = self.signaling
             && version < wanted
@@ -111,11 +113,26 @@ impl Demand {
                 found: version,
             });
         }
+        self.judge_exchange(exchange)?;
         match presented {
             // Its names are not known yet: the handshake judges.
             Presented::Awaited if self.verified && verified.is_none() => Err(Unmet::NotVerified),
             Presented::Awaited => Ok(()),
             _ => self.judge_peer(verified.as_deref(), presented),
+        }
+    }
+
+    /// Whether the keys of a connection come from where they are to come from.
+    ///
+    /// # Errors
+    ///
+    /// What they lack.
+    pub fn judge_exchange(&self, exchange: &Exchange) -> Result<(), Unmet> {
+        match exchange {
+            Exchange::Done(group) if self.post_quantum && !is_post_quantum(group.as_deref()) => {
+                Err(Unmet::NotPostQuantum(group.clone()))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -152,6 +169,7 @@ impl Demand {
             return Err(Unmet::Impossible(reason.clone()));
         }
         let is_more = self.signaling > Some(TlsVersion::V1_0)
+            || self.post_quantum
             || self.suite.is_some()
             || self.keys.is_some()
             || self.verified
@@ -219,5 +237,29 @@ pub enum Link {
         verified: Option<Vec<String>>,
         /// What the peer has presented.
         presented: Presented,
+        /// Where its keys come from.
+        exchange: Exchange,
     },
+}
+
+/// The key exchange of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exchange {
+    /// The handshake is still to come.
+    Awaited,
+    /// It is done, with this group; `None`: with none, or one that is not told.
+    Done(Option<String>),
+}
+
+/// The groups of TLS that hold against a quantum computer: hybrids with ML-KEM (FIPS 203), and ML-KEM alone, by OpenSSL's names.
+fn is_post_quantum(group: Option<&str>) -> bool {
+    const GROUPS: [&str; 6] = [
+        "X25519MLKEM768",
+        "SecP256r1MLKEM768",
+        "SecP384r1MLKEM1024",
+        "MLKEM512",
+        "MLKEM768",
+        "MLKEM1024",
+    ];
+    group.is_some_and(|group| GROUPS.iter().any(|known| group.eq_ignore_ascii_case(known)))
 }

@@ -3,7 +3,7 @@
 use srtp::Suite;
 
 use super::identity::Presented;
-use super::{Demand, KeySource, Link, TlsVersion, Unmet};
+use super::{Demand, Exchange, KeySource, Link, TlsVersion, Unmet};
 use crate::facts::{self, Facts, Signaling, Stream};
 
 impl Demand {
@@ -94,6 +94,7 @@ fn link(signaling: &Signaling) -> Link {
     Link::Ours {
         version: TlsVersion::from_openssl(&tls.version).unwrap_or(TlsVersion::V1_0),
         verified: tls.is_verified.then(names),
+        exchange: Exchange::Done(tls.group.as_ref().ok().cloned()),
         presented: match &tls.certificate {
             Err(_) => Presented::Nothing,
             Ok(certificate) => Presented::Certificate {
@@ -157,6 +158,13 @@ mod tests {
         const SHORT: Option<&str> = Some("AES_CM_128_HMAC_SHA1_32");
         let tls = |version, name| Ok(signaling(Some(version), name));
         let udp = || Ok(signaling(None, None));
+        let with_group = |group: &str| {
+            let mut signaling = signaling(Some("TLSv1.3"), None);
+            if let Ok(tls) = &mut signaling.tls {
+                tls.group = Ok(group.to_owned());
+            }
+            Ok(signaling)
+        };
         let rows = [
             (("media", "yes"), udp(), Ok(AES), None),
             (("media", "yes"), udp(), Ok(None), Some("media-in-clear")),
@@ -189,6 +197,30 @@ mod tests {
                 tls("TLSv1.2", None),
                 Ok(AES),
                 Some("signaling-version"),
+            ),
+            (
+                ("signaling", "pq"),
+                with_group("X25519MLKEM768"),
+                Ok(AES),
+                None,
+            ),
+            (
+                ("signaling", "pq"),
+                with_group("X25519"),
+                Ok(AES),
+                Some("not-post-quantum"),
+            ),
+            (
+                ("signaling", "pq"),
+                tls("TLSv1.3", None),
+                Ok(AES),
+                Some("not-post-quantum"),
+            ),
+            (
+                ("signaling", "pq"),
+                udp(),
+                Ok(AES),
+                Some("signaling-in-clear"),
             ),
             (("verified", "a"), tls("TLSv1.3", Some("a")), Ok(AES), None),
             (

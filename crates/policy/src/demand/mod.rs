@@ -19,7 +19,7 @@ use srtp::Suite;
 use identity::Binding;
 use parse::bad;
 
-pub use judge::{DescribedMedia, Link};
+pub use judge::{DescribedMedia, Exchange, Link};
 pub use parse::BadDemand;
 pub use unmet::Unmet;
 
@@ -97,6 +97,8 @@ impl fmt::Display for KeySource {
 pub struct Demand {
     /// `signaling`: SIP over TLS, of this version or a later one.
     signaling: Option<TlsVersion>,
+    /// `signaling = pq`: the keys come from an exchange that a quantum computer does not break either.
+    post_quantum: bool,
     /// `media`: SRTP.
     media: bool,
     /// The least suite; a stronger one is good too.
@@ -195,6 +197,7 @@ impl Demand {
         }
         self.suite = suite;
         self.signaling = self.signaling.max(other.signaling);
+        self.post_quantum |= other.post_quantum;
         self.media |= other.media;
         self.keys = self.keys.or(other.keys);
         self.verified |= other.verified;
@@ -230,9 +233,9 @@ impl Demand {
         !self.is_about_media_alone()
     }
 
-    /// Whether the peer is to have a certain name or certificate, which its handshake shows.
-    pub fn is_of_identity(&self) -> bool {
-        self.name.is_some() || self.certificate.is_some()
+    /// Whether something is demanded that only the handshake shows: a name or certificate of the peer's, the group of the key exchange.
+    pub fn is_of_handshake(&self) -> bool {
+        self.name.is_some() || self.certificate.is_some() || self.post_quantum
     }
 
     /// Whether the leg that makes the demand is asked as well.

@@ -32,7 +32,7 @@ impl Demand {
     ///
     /// | word | value |
     /// |---|---|
-    /// | `signaling` | `yes`, or the least version: `tls1.2`, `tls1.3` |
+    /// | `signaling` | `yes`, or the least version: `tls1.2`, `tls1.3`, or `pq`: a post-quantum key exchange |
     /// | `media` | `yes`, or with commas between: the least suite, `sdes` or `dtls` |
     /// | `verified` | `yes`, or the name that the certificate must have |
     /// | `both_legs` | `yes` |
@@ -50,13 +50,17 @@ impl Demand {
             ));
         }
         match word.as_str() {
+            "signaling" if value.eq_ignore_ascii_case("pq") => {
+                demand.signaling = Some(TlsVersion::V1_0);
+                demand.post_quantum = true;
+            }
             "signaling" => {
                 demand.signaling = match TlsVersion::from_name(value) {
                     Some(version) => Some(version),
                     None if yes => Some(TlsVersion::V1_0),
                     None => {
                         return bad(format!(
-                            "signaling = '{value}': there are yes, tls1.0, tls1.1, tls1.2, tls1.3"
+                            "signaling = '{value}': there are yes, tls1.0, tls1.1, tls1.2, tls1.3, pq"
                         ));
                     }
                 }

@@ -28,6 +28,7 @@ fn ours(version: TlsVersion, verified: Option<&[&str]>) -> Link {
         version,
         verified: verified.map(|names| names.iter().map(|name| (*name).to_owned()).collect()),
         presented: Presented::Nothing,
+        exchange: Exchange::Done(Some("X25519".to_owned())),
     }
 }
 
@@ -325,6 +326,7 @@ fn names_bind_where_they_are_verified_and_fingerprints_always() {
                 version: TlsVersion::V1_3,
                 verified: None,
                 presented,
+                exchange: Exchange::Awaited,
             };
             let unmet = demand.judge_signaling(&link).err()?;
             assert!(!unmet.is_of_media());
@@ -346,7 +348,7 @@ fn a_certificate_is_of_tls_that_is_known() {
     assert_eq!(code(&udp), Err("signaling-in-clear"));
     assert_eq!(code(&Link::Foreign), Err("signaling-unknown"));
     let both = of(&[("media", "yes")]).and(&demand);
-    assert!(both.is_of_media() && both.is_of_identity());
+    assert!(both.is_of_media() && both.is_of_handshake());
     let other = Demand::of_certificate(Binding::parse("sip:other.example").expect("good"));
     assert_eq!(both.clone().and(&demand), both);
     let unmet = both
@@ -453,11 +455,12 @@ fn a_name_is_judged_when_the_handshake_has_shown_it() {
             version,
             verified,
             presented: Presented::Awaited,
+            exchange: Exchange::Awaited,
         },
         other => other,
     };
     let demand = of(&[("verified", "b.example")]);
-    assert!(demand.is_of_identity() && !of(&[("verified", "yes")]).is_of_identity());
+    assert!(demand.is_of_handshake() && !of(&[("verified", "yes")]).is_of_handshake());
     // The one that is asked for is another, and the certificate may have both.
     assert!(
         demand
@@ -478,4 +481,40 @@ fn a_name_is_judged_when_the_handshake_has_shown_it() {
     assert_eq!(code(Some(&names(&["a.example", "B.example"]))), None);
     assert_eq!(code(Some(&names(&["a.example"]))), Some("other-name"));
     assert_eq!(code(None), Some("not-verified"));
+}
+
+/// What the handshake shows is judged behind it, and a peer without a post-quantum group is told from one with.
+#[test]
+fn a_post_quantum_exchange() {
+    let demand = Demand::parse("signaling", "PQ").expect("it is one");
+    assert!(demand.is_of_signaling() && demand.is_of_handshake() && !demand.is_nothing());
+    let link = |exchange| Link::Ours {
+        version: TlsVersion::V1_2,
+        verified: None,
+        presented: Presented::Awaited,
+        exchange,
+    };
+    let group = |name: &str| Exchange::Done(Some(name.to_owned()));
+    for (exchange, unmet) in [
+        (Exchange::Awaited, None),
+        (group("X25519MLKEM768"), None),
+        (group("secp256r1mlkem768"), None),
+        (group("MLKEM768"), None),
+        (group("X25519"), Some("not-post-quantum")),
+        (group("prime256v1"), Some("not-post-quantum")),
+        (Exchange::Done(None), Some("not-post-quantum")),
+    ] {
+        let found = demand.judge_signaling(&link(exchange.clone())).err();
+        assert_eq!(found.as_ref().map(Unmet::code), unmet, "{exchange:?}");
+        let found = demand.judge_exchange(&exchange).err();
+        assert_eq!(found.as_ref().map(Unmet::code), unmet, "{exchange:?}");
+        let yes = Demand::parse("signaling", "yes").expect("it is one");
+        assert_eq!(yes.judge_signaling(&link(exchange)), Ok(()));
+    }
+    assert_eq!(demand.judge_signaling(&Link::Foreign), Err(Unmet::NotOurs));
+    assert!(demand.judge_technology("SIP").is_err());
+    // It adds up with a version.
+    let both = demand.and(&Demand::parse("signaling", "tls1.3").expect("it is one"));
+    let found = both.judge_signaling(&link(group("X25519MLKEM768"))).err();
+    assert_eq!(found.as_ref().map(Unmet::code), Some("signaling-version"));
 }

@@ -19,6 +19,8 @@ pub enum Unmet {
         /// What there is.
         found: TlsVersion,
     },
+    /// The key exchange is one that a quantum computer breaks: its group, if it is known.
+    NotPostQuantum(Option<String>),
     /// The TLS is pjproject's, of which nothing is known.
     NotOurs,
     /// The peer's certificate was not verified.
@@ -94,6 +96,17 @@ impl fmt::Display for Unmet {
                 "{wanted} is required, and the connection has, or may get, {found}: set the transport's method, or have the \
                  peer speak {wanted}"
             ),
+            Self::NotPostQuantum(group) => {
+                f.write_str("a post-quantum key exchange is required, and the connection has ")?;
+                match group {
+                    Some(group) => write!(f, "the group {group}")?,
+                    None => f.write_str("none")?,
+                }
+                f.write_str(
+                    ": have the peer support X25519MLKEM768, or look whether groups of its profile here leaves it out; OpenSSL has it since \
+                     3.5",
+                )
+            }
             Self::NotOurs => f.write_str(
                 "more than TLS is required, and the transport is pjproject's, of which nothing is known: take it out of \
                  leave_alone",

@@ -13,6 +13,9 @@ rows! {
     Unmet::Version { .. } => "signaling-version", "before a message left, or when one came", Either,
         "a later version of TLS is required than the connection has, or may get",
         "set the transport's method in pjsip.conf, or have the peer speak that version";
+    Unmet::NotPostQuantum(_) => "not-post-quantum", "when the peer was known", Either,
+        "a post-quantum key exchange is required, and the connection has another",
+        "have the peer support X25519MLKEM768, or look whether groups of its profile in ciphertrunk.conf leaves it out; OpenSSL has it since 3.5";
     Unmet::NotOurs => "signaling-unknown", "before a message left, or when one came", Ours,
         "more than TLS is required, and the transport is pjproject's, of which nothing is known",
         "take the transport out of leave_alone in ciphertrunk.conf, or look in ciphertrunk show transports why it is not ours";

@@ -59,6 +59,8 @@ pub struct Spec {
     pub to_days: i64,
     pub v1: bool,
     pub ca: bool,
+    /// Of a CA: how many CAs may be below it.
+    pub path_length: Option<u32>,
     pub rsa: bool,
     /// Of an RSA key.
     pub bits: u32,
@@ -67,6 +69,10 @@ pub struct Spec {
     pub client_only: bool,
     /// Octets of an extension that means nothing, to make it long.
     pub ballast: usize,
+    /// Further extensions, as OpenSSL's configuration files have them: name and value.
+    pub extensions: &'static [(&'static str, &'static str)],
+    /// The alternative names in DER, for what no configuration file can say.
+    pub alt_names_der: &'static [u8],
 }
 
 impl Default for Spec {
@@ -81,15 +87,19 @@ impl Default for Spec {
             to_days: 30,
             v1: false,
             ca: false,
+            path_length: None,
             rsa: false,
             bits: 2048,
             sha1: false,
             client_only: false,
             ballast: 0,
+            extensions: &[],
+            alt_names_der: &[],
         }
     }
 }
 
+#[derive(Clone)]
 pub struct Cert {
     pub x509: X509,
     pub key: PKey<Private>,
@@ -147,6 +157,9 @@ impl Cert {
             if spec.ca {
                 constraints.ca();
             }
+            if let Some(length) = spec.path_length {
+                constraints.pathlen(length);
+            }
             builder
                 .append_extension(constraints.critical().build().unwrap())
                 .unwrap();
@@ -168,6 +181,25 @@ impl Cert {
                 let alt = alt.build(&builder.x509v3_context(None, None)).unwrap();
                 builder.append_extension(alt).unwrap();
             }
+        }
+        for (name, value) in spec.extensions {
+            #[allow(deprecated)] // Its successors know no name constraints and no e-mail address.
+            let extension = {
+                let issuer = issuer.map(|issuer| &*issuer.x509);
+                X509Extension::new(
+                    None,
+                    Some(&builder.x509v3_context(issuer, None)),
+                    name,
+                    value,
+                )
+            };
+            builder.append_extension(extension.unwrap()).unwrap();
+        }
+        if !spec.alt_names_der.is_empty() {
+            let names = Asn1OctetString::new_from_bytes(spec.alt_names_der).unwrap();
+            let oid = Asn1Object::from_str("2.5.29.17").unwrap();
+            let names = X509Extension::new_from_der(&oid, false, &names).unwrap();
+            builder.append_extension(names).unwrap();
         }
         if spec.ballast > 0 {
             // netscape-comment, an IA5String

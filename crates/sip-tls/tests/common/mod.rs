@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test file uses its part.
 
 pub mod certs;
+pub mod tool;
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
