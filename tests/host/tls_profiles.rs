@@ -243,7 +243,7 @@ fn carriers_with_opposite_needs() {
     );
     ours.cli("channel originate PJSIP/classic extension wait@default");
     let line = ours.wait_until("the refusal of classic", |ours| {
-        ours.log_lines("reason not-post-quantum").pop()
+        ours.log_lines("is not sent (not-post-quantum)").pop()
     });
     assert_has(&line, &["classic", "the group X25519"]);
     assert!(!classic.output().contains("INVITE "));
@@ -327,7 +327,7 @@ fn phones_of_all_ages_and_two_names_on_one_port() {
     // A mistake changes nothing, and is told; what is good is for new handshakes.
     let mut before = world.connect();
     for (file, told) in [
-        (conf(&b, "tls9"), "line 15: [tenant-b] min_version"),
+        (conf(&b, "tls9"), "line 17: [tenant-b] min_version"),
         (
             conf(
                 &Certificate {
