@@ -568,6 +568,8 @@ fn a_server_name_brings_everything_of_its_profile() {
     let new = set(&|it| it.method = Version::Tls13.into());
     let low = set(&|it| it.max_version = Some(Version::Tls12));
     let old = set(&|it| it.cipher = Some("AES128-SHA".to_owned()));
+    // With OpenSSL's security level 0, without which there is no TLS 1.0.
+    let oldest = set(&|it| it.method = Version::Tls10.into());
     let group = set(&|it| it.groups = Some("P-384".to_owned()));
     let mutual = set(&|it| {
         it.verify_client = true;
@@ -580,6 +582,7 @@ fn a_server_name_brings_everything_of_its_profile() {
         ("new", &new),
         ("low", &low),
         ("old", &old),
+        ("oldest", &oldest),
         ("group", &group),
         ("mutual", &mutual),
         ("pinned", &pinned),
@@ -617,6 +620,17 @@ fn a_server_name_brings_everything_of_its_profile() {
     };
     assert_eq!(taken("old.example", &static_rsa).unwrap().1, "AES128-SHA");
     assert_eq!(taken("x.example", &static_rsa), Err(Code::NoSharedCipher));
+    let tls10 = |context: &mut SslContextBuilder| {
+        context.set_security_level(0);
+        context
+            .set_min_proto_version(Some(SslVersion::TLS1))
+            .unwrap();
+        context
+            .set_max_proto_version(Some(SslVersion::TLS1))
+            .unwrap();
+    };
+    assert_eq!(taken("oldest.example", &tls10).unwrap().0, "TLSv1");
+    assert_eq!(taken("x.example", &tls10), Err(Code::Version));
     let p256 = |context: &mut SslContextBuilder| context.set_groups_list("P-256").unwrap();
     assert_eq!(taken("group.example", &p256), Err(Code::NoSharedAlgorithm));
     assert!(taken("x.example", &p256).is_ok());
