@@ -37,7 +37,9 @@ const FUNCTIONS: &[&str] = &[
     "ast_rtp_instance_get_channel_id",
     "ast_rtp_instance_get_glue",
     "ast_rtp_instance_get_incoming_source_address",
-    "ast_sockaddr_stringify_fmt",
+    "ast_sockaddr_(parse|stringify_fmt)",
+    "ast_named_acl_find",
+    "ast_(apply|free)_ha",
     "ast_sdp_crypto_(un)?register",
     "ast_sdp_srtp_(alloc|destroy)",
     // Calls
@@ -121,6 +123,7 @@ const TYPES: &[&str] = &[
     "ast_datastore(_info)?",
     "ast_channel_tech",
     "ast_stream_state",
+    "ast_(acl_sense|parse_flags)",
 ];
 const VARIABLES: &[&str] = &[
     "res_srtp",

@@ -1,5 +1,6 @@
 /* What bindgen reads: the host's headers that src/ffi uses. */
 #include "shim.h"
+#include "asterisk/acl.h"
 #include "asterisk/ast_version.h"
 #include "asterisk/cli.h"
 #include "asterisk/config.h"

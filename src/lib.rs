@@ -14,6 +14,7 @@
 //! - [`demand`] is what is demanded of calls, and that nothing of them leaves without it
 //! - [`drain`] has what is left look for its end, before an unload
 //! - [`keylog`] has the keys of one peer in a file, for a time
+//! - [`check`] looks at a peer from outside, as a call would go to it, by `crates/check`
 //! - [`module`] is load, reload, drain and unload
 //!
 //! `test_hooks` has the deliberate faults of the test build, and is empty in a build for use.
@@ -22,6 +23,8 @@
 // What only the half for PJSIP uses.
 #![cfg_attr(not(feature = "pjsip"), allow(dead_code, unused_variables))]
 
+#[cfg(feature = "pjsip")]
+mod check;
 mod config;
 #[cfg(feature = "pjsip")]
 mod demand;

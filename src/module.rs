@@ -147,6 +147,7 @@ impl Module {
 
     fn take_config(&mut self) -> Result<(), String> {
         self.config.get_or_insert_with(InForce::load);
+        config::check_openssl()?;
         done("load-config")
     }
 

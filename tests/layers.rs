@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// What `src/ffi` may not know.
 const ROOMS: &[&str] = &[
+    "check",
     "config",
     "keylog",
     "limited",

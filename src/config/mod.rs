@@ -18,10 +18,27 @@ use crate::ffi::config::{self as file, Unread};
 use crate::ffi::late;
 use crate::ffi::libsrtp_guard::STOCK;
 use crate::ffi::module_ref;
+use crate::ffi::openssl;
 use crate::ffi::sync::Mutex;
 
 /// The file's name, below Asterisk's configuration directory.
 pub const FILE: &str = "ciphertrunk.conf";
+
+/// Why `[general] fips = yes` cannot be had.
+const NO_FIPS: &str = "OpenSSL's algorithms are not those of a FIPS provider in this process. Install one (Debian: openssl-provider-fips) and have \
+     OpenSSL's configuration activate it with `default_properties = fips=yes`, or say fips = no";
+
+/// Whether OpenSSL is what the configuration in force wants.
+///
+/// # Errors
+///
+/// Why not, and what to do.
+pub fn check_openssl() -> Result<(), String> {
+    if current().fips && !openssl::is_fips() {
+        return Err(format!("{FILE}: [general] fips = yes: {NO_FIPS}"));
+    }
+    Ok(())
+}
 
 /// What is in force.
 struct State {
@@ -100,6 +117,12 @@ pub fn load() -> bool {
     };
     *FAILED.lock() = read.is_err().then(SystemTime::now);
     match read {
+        Ok(config) if config.fips && is_loaded() && !openssl::is_fips() => {
+            log::error!("{FILE}: [general] fips: {NO_FIPS}");
+            log::error!("{FILE} is not used: the last good state stays in force");
+            *FAILED.lock() = Some(SystemTime::now());
+            false
+        }
         Ok(config) => put(config),
         Err(_) if is_loaded() => {
             log::error!("{FILE} is not used: the last good state stays in force");
@@ -223,5 +246,16 @@ fn without_calls(name: &str) -> Option<&'static str> {
             Some("that pjsip.conf does not have")
         }
         Some(_) => None,
+    }
+}
+
+/// The distribution's crypto policy, which OpenSSL's configuration has included (Fedora and its kin).
+pub fn crypto_policy() -> String {
+    const POLICY: &str = "/etc/crypto-policies/config";
+    let text = std::fs::read_to_string(POLICY).unwrap_or_default();
+    let mut lines = text.lines().map(str::trim);
+    match lines.find(|line| !line.is_empty() && !line.starts_with('#')) {
+        Some(policy) => format!("{policy} ({POLICY})"),
+        None => "that of OpenSSL's configuration".to_owned(),
     }
 }

@@ -5,6 +5,8 @@
 //! value whose `Drop` takes it away. Facts that the `SAFETY` arguments lean on (which thread calls what, which lock is held, how
 //! long a pointer lives) are stated once in `docs/safety.md`.
 
+#[cfg(feature = "pjsip")]
+pub mod acl;
 pub mod ao2;
 #[cfg(feature = "pjsip")]
 pub mod bridge;

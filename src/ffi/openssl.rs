@@ -1,4 +1,26 @@
-//! What OpenSSL keeps of this library.
+//! What OpenSSL keeps of this library, and whether it is a validated one.
+
+use std::ffi::{c_int, c_void};
+use std::{mem, ptr};
+
+/// Whether algorithms are had from a FIPS provider alone, unless somebody asks otherwise: OpenSSL's configuration, or the system's FIPS
+/// mode, says so for the whole process. OpenSSL 1.1.1 has no providers.
+pub fn is_fips() -> bool {
+    // SAFETY: a search by name in the libraries that are loaded; what is found is not kept.
+    let found = unsafe {
+        libc::dlsym(
+            libc::RTLD_DEFAULT,
+            c"EVP_default_properties_is_fips_enabled".as_ptr(),
+        )
+    };
+    if found.is_null() {
+        return false;
+    }
+    // SAFETY: OpenSSL 3's declaration in evp.h: `int EVP_default_properties_is_fips_enabled(OSSL_LIB_CTX *libctx)`.
+    let is_enabled: unsafe extern "C" fn(*mut c_void) -> c_int = unsafe { mem::transmute(found) };
+    // SAFETY: NULL is the default library context.
+    unsafe { is_enabled(ptr::null_mut()) == 1 }
+}
 
 /// OpenSSL may keep pointers into this library (its "ex data"); dropping it takes them back.
 ///

@@ -176,6 +176,17 @@ fn tls(page: &mut Page) {
         "TLS connections that are up or in their handshake.",
     )
     .sample(&[], counts.open);
+    let usage = tls.usage();
+    page.family(
+        "ciphertrunk_tls_peer_connections",
+        Kind::Gauge,
+        "TLS connections that peers began and that are counted against the limits, by state.",
+    )
+    .sample(&[("state", "handshaking")], usage.handshakes)
+    .sample(
+        &[("state", "established")],
+        usage.connections.saturating_sub(usage.handshakes),
+    );
     page.family(
         "ciphertrunk_tls_connections_ended_total",
         Kind::Counter,

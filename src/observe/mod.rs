@@ -1,5 +1,7 @@
 //! What an operator sees: the console, the manager interface, and metrics.
 
+#[cfg(feature = "pjsip")]
+mod check;
 pub mod cli;
 pub mod in_force;
 pub mod keylog;
@@ -11,5 +13,8 @@ use crate::ffi::cli::Command;
 
 /// The commands of the console.
 pub fn commands() -> impl Iterator<Item = &'static Command> {
-    cli::COMMANDS.iter().chain(keylog::COMMANDS)
+    let commands = cli::COMMANDS.iter().chain(keylog::COMMANDS);
+    #[cfg(feature = "pjsip")]
+    let commands = commands.chain(check::COMMANDS);
+    commands
 }

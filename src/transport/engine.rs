@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use log::Level;
@@ -26,6 +26,7 @@ use crate::limited;
 use crate::observe::refusals::{self, Who};
 
 use super::connections::{About, Open, TlsCarrier};
+use super::limits;
 use super::{status, tally};
 
 /// The pool and its threads.
@@ -47,6 +48,11 @@ impl Engine {
             PoolConfig {
                 loops: config.io_threads,
                 handshake_timeout: config.handshake_timeout,
+                limits: limits::load(),
+                write_queue: config.limits.write_queue,
+                trunk_write_queue: config.limits.trunk_write_queue,
+                idle: config.limits.idle_timeout,
+                user_timeout: config.limits.tcp_user_timeout,
                 ..PoolConfig::default()
             },
         )
@@ -150,6 +156,10 @@ impl Host for Sip {
         }
         let rx = RxBuffer::new(PjThread::here()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Local { rx })
+    }
+
+    fn permits(&self, _: &ListenerData, address: IpAddr) -> bool {
+        guard(false, || limits::permits(address))
     }
 
     fn accepted(&self, listener: &ListenerData, conn: &Conn, info: TlsInfo) -> Option<Connection> {

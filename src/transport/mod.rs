@@ -10,6 +10,7 @@ mod current;
 mod endpoint;
 mod engine;
 mod factories;
+mod limits;
 mod options;
 mod status;
 pub mod tally;
@@ -89,13 +90,19 @@ impl Tls {
         self.engine.pool().counts()
     }
 
+    /// What clients have now.
+    pub fn usage(&self) -> sip_tls::Usage {
+        self.engine.pool().usage()
+    }
+
     /// The connections of each I/O loop.
     pub fn loads(&self) -> Vec<usize> {
         self.engine.pool().loads()
     }
 
-    /// Reads certificates again, and what `ciphertrunk.conf` says of transports to leave alone.
+    /// Reads certificates again, and what `ciphertrunk.conf` says of transports to leave alone and of limits.
     pub fn reload(&self) {
+        self.engine.pool().set_limits(limits::load());
         in_sip_thread(|thread| self.adopter.adopt_all(thread));
     }
 

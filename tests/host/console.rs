@@ -11,14 +11,14 @@ use crate::world::{OUR_TONE, OURS, PHONE, PHONE_TONE, assert_served_by_us};
 
 const PASSWORD: &str = "correct-horse";
 
-fn assert_has(text: &str, parts: &[&str]) {
+pub fn assert_has(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
 }
 
 /// The words that the console completes `line` to.
-fn completed(asterisk: &Asterisk<'_>, line: &str) -> Vec<String> {
+pub fn completed(asterisk: &Asterisk<'_>, line: &str) -> Vec<String> {
     // The console hands over the word that is being typed as well.
     let word = line.rsplit(' ').next().unwrap_or_default();
     let text = asterisk.cli(&format!("_command matchesarray \"{line}\" \"{word}\""));

@@ -25,7 +25,14 @@ struct Shown {
 }
 
 /// The steps of chain and name. `sent`: the chain as it was sent; `trace`: what OpenSSL said about it; `trusted`: the CAs of `--ca`.
-pub(crate) fn judge(sent: &[X509], trace: &Trace, name: &str, trusted: &[X509]) -> (Step, Step) {
+/// `wildcards`: one stands for the name.
+pub(crate) fn judge(
+    sent: &[X509],
+    trace: &Trace,
+    name: &str,
+    wildcards: bool,
+    trusted: &[X509],
+) -> (Step, Step) {
     let mut chain = Step::new(Stage::Chain);
     let mut names = Step::new(Stage::Name);
     let shown = shown(sent);
@@ -42,12 +49,12 @@ pub(crate) fn judge(sent: &[X509], trace: &Trace, name: &str, trusted: &[X509]) 
     for (depth, certificate) in shown.iter().enumerate() {
         chain.fact(described(depth, &certificate.info, now));
     }
-    faults(&mut chain, trace, &shown, trusted);
+    faults(&mut chain, trace, &shown, trusted, now);
     dates(&mut chain, &shown, now);
     order(&mut chain, &shown);
     weakness(&mut chain, &shown);
     purpose(&mut chain, leaf);
-    name_of(&mut names, name, &leaf.info);
+    name_of(&mut names, name, wildcards, &leaf.info);
     (chain, names)
 }
 
@@ -97,7 +104,7 @@ fn described(depth: usize, info: &CertInfo, now: i64) -> String {
 }
 
 /// What OpenSSL said about the chain.
-fn faults(step: &mut Step, trace: &Trace, shown: &[Shown], trusted: &[X509]) {
+fn faults(step: &mut Step, trace: &Trace, shown: &[Shown], trusted: &[X509], now: i64) {
     let mut told = Vec::new();
     for (fault, depth, certificate) in trace.with(|seen| seen.faults.clone()) {
         let info = certificate
@@ -116,8 +123,16 @@ fn faults(step: &mut Step, trace: &Trace, shown: &[Shown], trusted: &[X509]) {
             CertFault::Other(_) | CertFault::IssuerMismatch
                 if told.contains(&CertFault::IssuerNotFound) => {}
             CertFault::Expired if depth > 0 => {
-                step.add(Finding::new(Code::IntermediateExpired, whose))
+                let code = match certificate.as_ref() {
+                    Some(certificate) if is_ours(certificate, shown, trusted) => Code::OwnCaExpired,
+                    _ => Code::IntermediateExpired,
+                };
+                step.add(Finding::new(code, format!("{whose}; {}", clock(now))));
             }
+            CertFault::Expired | CertFault::NotYetValid => step.add(Finding {
+                detail: format!("{whose}; {}", clock(now)),
+                ..Finding::from(Reason::from(fault))
+            }),
             CertFault::IssuerNotFound => {
                 let last = certificate.or_else(|| shown.last().map(|last| last.x509.clone()));
                 step.add(issuer_not_found(last.as_deref(), shown, trusted));
@@ -147,6 +162,25 @@ fn faults(step: &mut Step, trace: &Trace, shown: &[Shown], trusted: &[X509]) {
             }),
         }
     }
+}
+
+/// Whether a certificate of the chain is one of ours: a root that is trusted here, or one that was not sent.
+fn is_ours(certificate: &X509Ref, shown: &[Shown], trusted: &[X509]) -> bool {
+    let is = |other: &X509Ref| {
+        other
+            .to_der()
+            .ok()
+            .zip(certificate.to_der().ok())
+            .is_some_and(|(other, this)| other == this)
+    };
+    let is_root =
+        certificate.subject_name().to_der().ok() == certificate.issuer_name().to_der().ok();
+    (is_root && trusted.iter().any(|ca| is(ca))) || !shown.iter().any(|sent| is(&sent.x509))
+}
+
+/// What dates are held against.
+fn clock(now: i64) -> String {
+    format!("the clock here says {}", date(now))
 }
 
 /// Neither sent nor known: an intermediate that is missing there, or a CA that is missing here.
@@ -355,14 +389,14 @@ fn purpose(step: &mut Step, leaf: &Shown) {
     }
 }
 
-fn name_of(step: &mut Step, name: &str, leaf: &CertInfo) {
+fn name_of(step: &mut Step, name: &str, wildcards: bool, leaf: &CertInfo) {
     let wanted = PeerName::parse(name);
     let names = leaf.names().join(", ");
     step.fact(format!(
         "asked for {name}; the certificate is for {}",
         if names.is_empty() { "no name" } else { &names }
     ));
-    if matches(&wanted, leaf, false) {
+    if matches(&wanted, leaf, wildcards) {
         if !leaf.has_alt_names {
             step.add(Finding::new(Code::NameInSubjectOnly, names));
         }

@@ -27,6 +27,7 @@ The second waits for a phone and says what it did. The third writes the audio of
   --dns ADDRESS    the name server to ask; without it those of /etc/resolv.conf
   --transport tls  the only one there is
   --json           one JSON object instead of text
+  --version        its version
 
 Exit status: 0 sound, 1 a fault of the other side or of either, 2 faults on our side alone, 3 wrong arguments, 4 not judged.
 ";
@@ -50,10 +51,14 @@ pub(crate) struct Arguments {
 /// The limit of a wait for a phone.
 const PHONE: Duration = Duration::from_secs(60);
 
-/// `None`: help is asked for.
-pub(crate) fn parse(
-    arguments: impl IntoIterator<Item = OsString>,
-) -> Result<Option<Arguments>, String> {
+/// What the arguments ask for.
+pub(crate) enum Asked {
+    Work(Arguments),
+    Help,
+    Version,
+}
+
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, String> {
     use lexopt::prelude::*;
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if let [command, files @ ..] = &arguments[..]
@@ -67,7 +72,7 @@ pub(crate) fn parse(
             keys: keys.into(),
             folder: folder.into(),
         };
-        return Ok(Some(Arguments { task, json: false }));
+        return Ok(Asked::Work(Arguments { task, json: false }));
     }
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut target = None;
@@ -79,6 +84,7 @@ pub(crate) fn parse(
         let name = match argument {
             Long(name) => name.to_owned(),
             Short('h') => "help".to_owned(),
+            Short('V') => "version".to_owned(),
             Value(given) if target.is_none() => {
                 target = Some(words(given)?);
                 continue;
@@ -87,7 +93,8 @@ pub(crate) fn parse(
         };
         let mut value = || parser.value().map_err(|error| error.to_string());
         match name.as_str() {
-            "help" => return Ok(None),
+            "help" => return Ok(Asked::Help),
+            "version" => return Ok(Asked::Version),
             "ca" => options.ca = Some(value()?.into()),
             "cert" => options.cert = Some(value()?.into()),
             "key" => options.key = Some(value()?.into()),
@@ -144,7 +151,7 @@ pub(crate) fn parse(
             })
         }
     };
-    Ok(Some(Arguments { task, json }))
+    Ok(Asked::Work(Arguments { task, json }))
 }
 
 fn words(value: OsString) -> Result<String, String> {

@@ -65,6 +65,10 @@ codes! {
     // Our own files.
     OwnFiles "own-files" Fault Ours "our own files cannot be used" ""
     OwnFilesDoubt "own-files-doubt" Warning Ours "about our own files" ""
+    OwnCaExpired "own-ca-expired" Fault Ours "a CA certificate that is trusted here has expired, and its certificate leads to it" "Ask its CA or the peer for the one that came after it, and replace it in ca_list_file here; or correct this machine's clock"
+    OwnCipher "own-cipher" Fault Ours "it takes none of the ciphers that cipher names on the transport here, and takes one of the system's own" "Take cipher off the transport, or let it name one of those that are told below"
+    OwnNotForClients "own-not-for-clients" Note Ours "our certificate may not be used as a client certificate (extended key usage): a peer that asks for one refuses it" ""
+    OwnNotVerifying "own-not-verifying" Warning Ours "calls do not look at its certificate: who is on the way can be in its place, and read the keys" "verify_server = yes on the transport here"
 
     // DNS
     DnsNameUnknown "dns-name-unknown" Fault Either "the name does not exist in the DNS" "Compare its spelling with what its owner gave you"
@@ -93,6 +97,7 @@ codes! {
     OnlyWeakCiphers "only-weak-ciphers" Fault Theirs "it takes no cipher that this system allows; one below the system's security level was taken" "To be changed there; until then cipher on a transport of its own here"
     NoForwardSecrecy "no-forward-secrecy" Warning Theirs "no cipher with forward secrecy (ECDHE or DHE) is taken: whoever gets its key can decrypt what was recorded" "To switch on ECDHE there; until then a profile with cipher here (docs/tls.md)"
     UnsafeCipherTaken "unsafe-cipher-taken" Warning Theirs "it takes ciphers without encryption or without authentication" "To switch them off there"
+    NoMoreConnections "no-more-connections" Warning Theirs "it takes one connection, and ends each further one that comes soon after it: its versions and ciphers were not looked at. A connection that is lost may not be had back at once" "Ask there for its limit of connections from one address"
     NoResumption "no-resumption" Note Theirs "sessions are not resumed: each connection needs a whole handshake" ""
 
     // Chain

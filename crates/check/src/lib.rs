@@ -11,6 +11,7 @@ mod chain;
 mod code;
 mod dns;
 mod hello;
+#[cfg(feature = "program")]
 pub mod json;
 mod lines;
 mod listen;
@@ -23,6 +24,7 @@ mod sip;
 mod tcp;
 pub mod text;
 mod tls;
+mod uri;
 
 pub use code::{Code, Level, Row};
 pub use lines::Lines;
@@ -30,4 +32,5 @@ pub use listen::{ListenOptions, listen};
 pub use options::Options;
 pub use report::{Finding, Outcome, Report, Stage, Step, Verdict};
 pub use run::check;
-pub use sip_tls::Side;
+pub use sip_tls::{Method, Side};
+pub use uri::SipUri;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use ciphertrunk_check::{Report, check, json, listen, text};
 
-use cli::{HELP, Task};
+use cli::{Asked, HELP, Task};
 
 /// Wrong arguments.
 const USAGE: u8 = 3;
@@ -17,9 +17,13 @@ const NOT_JUDGED: u8 = 4;
 
 fn main() -> ExitCode {
     let arguments = match cli::parse(std::env::args_os().skip(1)) {
-        Ok(Some(arguments)) => arguments,
-        Ok(None) => {
+        Ok(Asked::Work(arguments)) => arguments,
+        Ok(Asked::Help) => {
             print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Ok(Asked::Version) => {
+            println!("ciphertrunk-check {}", env!("CARGO_PKG_VERSION"));
             return ExitCode::SUCCESS;
         }
         Err(error) => {

@@ -23,11 +23,14 @@ pub(crate) struct Question<'a> {
     pub(crate) from: Option<&'a str>,
     pub(crate) trust: &'a Trust,
     pub(crate) trusted: &'a [X509],
+    /// A wildcard stands for the name.
+    pub(crate) wildcards: bool,
 }
 
 /// What came of it.
 pub(crate) struct Node {
-    pub(crate) steps: Vec<Step>,
+    /// Each with whether the time for everything was over when it was done.
+    pub(crate) steps: Vec<(Step, bool)>,
     /// The hello that made a connection.
     pub(crate) hello: Option<Hello>,
     /// OPTIONS was answered.
@@ -38,8 +41,14 @@ pub(crate) struct Node {
 pub(crate) fn look(peer: Peer, question: &Question<'_>, deep: bool) -> Node {
     let access = access(peer, question.server_name, question.trust);
     let hello = access.up.as_ref().map(|(_, hello)| hello.clone());
-    let is_tls = access.is_tls;
+    let no_use = match (access.is_tls, access.is_stuck) {
+        (false, _) => Some("what answers there is not TLS"),
+        (true, true) => Some("no handshake comes to its end in time"),
+        (true, false) => None,
+    };
+    let access_was_late = peer.is_late();
     let mut steps = Vec::new();
+    let mut add = |step| steps.push((step, peer.is_late()));
     let Access {
         mut step,
         up,
@@ -53,42 +62,45 @@ pub(crate) fn look(peer: Peer, question: &Question<'_>, deep: bool) -> Node {
                 &up.chain(),
                 up.link.trace(),
                 question.name,
+                question.wildcards,
                 question.trusted,
             );
             let shown = fingerprint(&up);
             // First to its end: there are servers that have one connection at a time.
-            let talk = talk(peer, question, &hello, Answers::new(up, peer.timeout));
+            let talk = talk(peer, question, &hello, Answers::new(up, peer.wait()));
             answered = talk.answered;
             if deep && hello.name.is_some() {
                 names
                     .findings
                     .extend(nameless(peer, question, &hello, shown.as_ref()));
             }
-            steps.extend([chain, names]);
-            steps.extend(talk.steps);
+            talk.steps.into_iter().for_each(&mut add);
+            // Seen in the handshake.
+            steps.extend([chain, names].map(|step| (step, access_was_late)));
         }
         (None, Some(failed)) => {
             if failed.chain.is_empty() {
-                steps.extend(
-                    [Stage::Chain, Stage::Name]
-                        .map(|stage| Step::not_tried(stage, "no certificate came")),
-                );
+                [Stage::Chain, Stage::Name]
+                    .map(|stage| Step::not_tried(stage, "no certificate came"))
+                    .into_iter()
+                    .for_each(&mut add);
             } else {
                 let (chain, names) = judge(
                     &failed.chain,
                     &failed.trace,
                     question.name,
+                    question.wildcards,
                     question.trusted,
                 );
-                steps.extend([chain, names]);
+                [chain, names].into_iter().for_each(&mut add);
             }
             let mut step = Step::new(Stage::ClientCertificate);
             step.add(demanded(question.trust, failed.reason));
-            steps.push(step);
-            steps.extend(
-                [Stage::Sip, Stage::Ping]
-                    .map(|stage| Step::not_tried(stage, "the handshake did not come to its end")),
-            );
+            add(step);
+            [Stage::Sip, Stage::Ping]
+                .map(|stage| Step::not_tried(stage, "the handshake did not come to its end"))
+                .into_iter()
+                .for_each(&mut add);
         }
         (None, None) => {
             let why = "there is no TLS connection";
@@ -99,7 +111,9 @@ pub(crate) fn look(peer: Peer, question: &Question<'_>, deep: bool) -> Node {
                 Stage::Sip,
                 Stage::Ping,
             ];
-            steps.extend(left.map(|stage| Step::not_tried(stage, why)));
+            left.map(|stage| Step::not_tried(stage, why))
+                .into_iter()
+                .for_each(&mut add);
         }
     }
     if deep {
@@ -108,11 +122,12 @@ pub(crate) fn look(peer: Peer, question: &Question<'_>, deep: bool) -> Node {
             .iter()
             .any(|finding| finding.code == Code::LargeHelloLost);
         if let (Some(hello), false) = (&hello, is_lost) {
-            step.findings.extend(large(peer, hello, question.trust));
+            let found = large(peer, hello, question.trust);
+            step.findings.extend(found.filter(|_| !peer.is_late()));
         }
-        steps.extend(deeper(peer, question, is_tls, hello.as_ref()));
+        steps.extend(deeper(peer, question, no_use, hello.as_ref()));
     }
-    steps.push(step);
+    steps.push((step, access_was_late));
     Node {
         steps,
         hello,
@@ -140,34 +155,52 @@ fn nameless(
     })
 }
 
-fn deeper(peer: Peer, question: &Question<'_>, is_tls: bool, hello: Option<&Hello>) -> [Step; 4] {
-    if !is_tls {
+fn deeper(
+    peer: Peer,
+    question: &Question<'_>,
+    no_use: Option<&str>,
+    hello: Option<&Hello>,
+) -> [(Step, bool); 4] {
+    if let Some(why) = no_use {
         let left = [
             Stage::Versions,
             Stage::Ciphers,
             Stage::Groups,
             Stage::Resumption,
         ];
-        return left.map(|stage| Step::not_tried(stage, "what answers there is not TLS"));
+        return left.map(|stage| {
+            let step = Step::not_tried(stage, why);
+            (step, false)
+        });
     }
     let module = Hello::of_module(question.server_name);
     let base = hello.unwrap_or(&module);
-    let (step, taken): (Step, Vec<SslVersion>) = versions(peer, base, question.trust);
-    let resumption = match hello {
+    let timed = |step| (step, peer.is_late());
+    let (mut step, taken): (Step, Vec<SslVersion>) = versions(peer, base, question.trust);
+    // It has taken this one before.
+    if let Some(hello) = hello.filter(|_| taken.is_empty())
+        && let Err(failed) = handshake(peer, hello, question.trust)
+        && !failed.trace.with(|seen| seen.asked_for_certificate)
+    {
+        step = Step::new(Stage::Versions);
+        step.add(Finding::new(
+            Code::NoMoreConnections,
+            failed.reason.to_string(),
+        ));
+    }
+    let versions = timed(step);
+    let ciphers = timed(ciphers(peer, base, question.trust, &taken));
+    let groups = timed(groups(peer, base, question.trust, &taken));
+    let resumption = timed(match hello {
         Some(hello) => resume(peer, hello, question.trust),
         None => Step::not_tried(Stage::Resumption, "no handshake came to its end"),
-    };
-    [
-        step,
-        ciphers(peer, base, question.trust, &taken),
-        groups(peer, base, question.trust, &taken),
-        resumption,
-    ]
+    });
+    [versions, ciphers, groups, resumption]
 }
 
 /// What our certificate, or the lack of it, ended the connection with.
 fn demanded(trust: &Trust, reason: Reason) -> Finding {
-    let (code, detail) = if trust.own.is_some() {
+    let (code, detail) = if trust.has_own() {
         (Code::OwnCertificateRefused, reason.to_string())
     } else {
         (Code::ClientCertificateDemanded, reason.to_string())
@@ -189,7 +222,7 @@ fn talk(peer: Peer, question: &Question<'_>, hello: &Hello, mut answers: Answers
         .trace()
         .with(|seen| seen.asked_for_certificate);
     let who = who(&answers, question);
-    let mut asked = ask(&mut answers, &who, peer.timeout);
+    let mut asked = ask(&mut answers, &who, peer.wait());
     let mut ping_step = Step::not_tried(Stage::Ping, "OPTIONS was not answered");
     match asked.ended {
         Some(reason) if asked_for && !asked.answered => {
@@ -201,7 +234,7 @@ fn talk(peer: Peer, question: &Question<'_>, hello: &Hello, mut answers: Answers
             .step
             .add(Finding::new(Code::OptionsClosed, reason.to_string())),
         None if asked.answered => {
-            let (step, ended) = ping(&mut answers, peer.timeout);
+            let (step, ended) = ping(&mut answers, peer.wait());
             ping_step = step;
             if let Some(reason) = ended {
                 asked
@@ -215,7 +248,7 @@ fn talk(peer: Peer, question: &Question<'_>, hello: &Hello, mut answers: Answers
         client.fact("it asks for none");
     } else if !asked.answered {
         client.fact("it asks for one");
-    } else if question.trust.own.is_none() {
+    } else if !question.trust.has_own() {
         client.add(Finding::new(Code::ClientCertificateOptional, ""));
     } else {
         client.fact("it asks for one, and takes ours");
@@ -261,7 +294,7 @@ fn works_without(peer: Peer, question: &Question<'_>, hello: &Hello) -> bool {
     let Ok(up) = handshake(peer, &anonymous, question.trust) else {
         return false;
     };
-    let mut answers = Answers::new(up, peer.timeout);
+    let mut answers = Answers::new(up, peer.wait());
     let who = who(&answers, question);
-    ask(&mut answers, &who, peer.timeout).answered
+    ask(&mut answers, &who, peer.wait()).answered
 }

@@ -1,11 +1,14 @@
 //! What is to be looked at.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sip_tls::{Method, ProfileConfig};
+use zeroize::Zeroizing;
+
 /// A peer, and how it is looked at. Times are limits for single waits (a TCP connection, a handshake, an answer).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// A name, an IPv4 address, or an IPv6 address with or without brackets.
     pub host: String,
@@ -19,8 +22,26 @@ pub struct Options {
     pub cert: Option<PathBuf>,
     /// Its key (PEM); without it the key is looked for in `cert`.
     pub key: Option<PathBuf>,
+    /// Opens the key.
+    pub password: Option<Zeroizing<String>>,
+    /// More CAs that are trusted: a directory, as `ca_list_path` has it.
+    pub ca_path: Option<PathBuf>,
+    /// The lowest version.
+    pub method: Method,
+    /// Cipher names, as `cipher` of a transport has them; the system's default without it.
+    pub cipher: Option<String>,
+    /// A wildcard in the certificate stands for the name, as `allow_wildcard_certs` says.
+    pub wildcards: bool,
+    /// Calls look at the certificate (`verify_server`).
+    pub verify: bool,
+    /// Where no CAs are given, those of the system are meant; without it that is a fault of ours, and judged by them all the same.
+    pub system_cas: bool,
     /// The limit of one wait.
     pub timeout: Duration,
+    /// The limit of everything. What is not done by then is not tried.
+    pub limit: Option<Duration>,
+    /// Our own address, for connections to addresses of its family; the system's choice without it.
+    pub local: Option<IpAddr>,
     /// The name server; without it those of `/etc/resolv.conf`.
     pub dns: Option<SocketAddr>,
     /// The URI of our From, `sip:user@host`.
@@ -44,11 +65,36 @@ impl Options {
             ca: None,
             cert: None,
             key: None,
+            password: None,
+            ca_path: None,
+            method: Method::default(),
+            cipher: None,
+            wildcards: false,
+            verify: true,
+            system_cas: true,
             timeout: Options::TIMEOUT,
+            limit: None,
+            local: None,
             dns: None,
             from: None,
             call: None,
         })
+    }
+
+    /// The same as options of a transport.
+    pub(crate) fn profile(&self) -> ProfileConfig {
+        ProfileConfig {
+            cert_file: self.cert.clone(),
+            priv_key_file: self.key.clone(),
+            password: self.password.clone(),
+            ca_list_file: self.ca.clone(),
+            ca_list_path: self.ca_path.clone(),
+            method: self.method,
+            cipher: self.cipher.clone(),
+            verify_server: self.verify,
+            allow_wildcard_certs: self.wildcards,
+            ..ProfileConfig::default()
+        }
     }
 
     /// The name that counts: what the certificate is for.

@@ -1,6 +1,9 @@
 //! Our own files: judged as the module would judge the same options of a transport.
 
-use sip_tls::{Profile, ProfileConfig, Warning};
+use std::path::Path;
+
+use openssl::x509::{X509, X509ExtendedKeyUsage};
+use sip_tls::{Profile, Warning};
 
 use crate::code::Code;
 use crate::options::Options;
@@ -9,21 +12,16 @@ use crate::report::{Finding, Stage, Step};
 /// Loads them; `false` if they cannot be used.
 pub(crate) fn look(options: &Options) -> (Step, bool) {
     let mut step = Step::new(Stage::Own);
-    if options.ca.is_none() && options.cert.is_none() {
-        return (
-            Step::not_tried(
-                Stage::Own,
-                "neither --ca nor --cert was given: the system's CAs are trusted",
-            ),
-            true,
+    let config = options.profile();
+    if options.system_cas
+        && options.ca.is_none()
+        && options.ca_path.is_none()
+        && options.cert.is_none()
+    {
+        step.not_tried = Some(
+            "neither CAs nor a certificate were given: the system's CAs are trusted".to_owned(),
         );
     }
-    let config = ProfileConfig {
-        cert_file: options.cert.clone(),
-        priv_key_file: options.key.clone(),
-        ca_list_file: options.ca.clone(),
-        ..ProfileConfig::default()
-    };
     match Profile::load(&config) {
         Ok((profile, warnings)) => {
             if let Some(own) = profile.own_certificate() {
@@ -33,15 +31,23 @@ pub(crate) fn look(options: &Options) -> (Step, bool) {
                     own.issuer.info
                 ));
             }
-            for warning in warnings
-                .into_iter()
-                .filter(|warning| !matches!(warning, Warning::CannotListen))
-            {
+            for warning in warnings {
                 let code = match warning {
+                    Warning::CannotListen => continue,
+                    Warning::NothingTrusted if options.system_cas => continue,
+                    Warning::NothingTrusted => Code::OwnFiles,
                     Warning::Expired | Warning::NotYetValid => Code::OwnFiles,
                     _ => Code::OwnFilesDoubt,
                 };
                 step.add(Finding::new(code, warning.to_string()));
+            }
+            if let Some(cert) = &options.cert
+                && !is_for_clients(cert)
+            {
+                step.add(Finding::new(Code::OwnNotForClients, ""));
+            }
+            if !options.verify {
+                step.add(Finding::new(Code::OwnNotVerifying, ""));
             }
             (step, true)
         }
@@ -50,4 +56,18 @@ pub(crate) fn look(options: &Options) -> (Step, bool) {
             (step, false)
         }
     }
+}
+
+/// Whether the certificate's extended key usage, if it has one, allows clients.
+fn is_for_clients(file: &Path) -> bool {
+    let chain = std::fs::read(file)
+        .ok()
+        .map(|pem| X509::stack_from_pem(&pem));
+    let Some(Ok(chain)) = chain else {
+        return true;
+    };
+    let usage = chain.first().and_then(|own| own.extended_key_usage());
+    usage.is_none_or(|usage| {
+        usage.intersects(X509ExtendedKeyUsage::SSL_CLIENT | X509ExtendedKeyUsage::ANYEKU)
+    })
 }

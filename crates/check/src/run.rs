@@ -1,8 +1,8 @@
 //! All the steps, one after another.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
-use openssl::pkey::PKey;
 use openssl::x509::X509;
 use srtp::Suite;
 
@@ -20,13 +20,15 @@ use crate::tls::{Hello, Peer, Trust, handshake};
 /// Addresses whose TLS is looked at.
 const NODES: usize = 4;
 
-/// Looks at a peer. It blocks for as long as the peer makes it wait: each wait has the limit of `options.timeout`.
+/// Looks at a peer. It blocks for as long as the peer makes it wait: each wait has the limit of `options.timeout`, and all of them
+/// that of `options.limit`, but for the system's resolver, which is asked where the DNS has no address.
 #[must_use]
 pub fn check(options: &Options) -> Report {
     openssl::init();
     let mut run = Run {
         steps: Vec::new(),
         taken: Vec::new(),
+        end: options.limit.map(|limit| Instant::now() + limit),
     };
     let mut report = Report {
         target: target(options),
@@ -42,22 +44,31 @@ pub fn check(options: &Options) -> Report {
         report.steps = run.steps;
         return report;
     }
-    let located = locate(options);
-    run.steps.push(located.step);
+    let located = locate(options, run.end);
+    run.add(located.step);
+    if run.is_late() {
+        run.rest(LATE);
+        report.steps = run.steps;
+        report.not_judged = true;
+        return report;
+    }
     if located.targets.is_empty() {
         run.rest("there is no address");
         report.steps = run.steps;
         return report;
     }
-    let (step, alive) = tcp::look(&located.targets, options.timeout);
-    run.steps.push(step);
+    let (step, alive) = tcp::look(&located.targets, options.local, options.timeout, run.end);
+    run.add(step);
     let mut answered = false;
-    if alive.is_empty() {
+    if run.is_late() {
+        run.rest(LATE);
+    } else if alive.is_empty() {
         run.rest("no TCP connection came about");
     } else {
         answered = run.nodes(options, &alive);
     }
     run.steps.sort_by_key(|step| step.stage);
+    report.not_judged = run.is_late();
     report.steps = run.steps;
     report.lines = Lines::of(options, &report, answered, &run.taken);
     report
@@ -83,9 +94,28 @@ struct Run {
     steps: Vec<Step>,
     /// The suites that calls were taken with.
     taken: Vec<Suite>,
+    end: Option<Instant>,
 }
 
+/// Why something was not tried.
+const LATE: &str = "the time for the whole check was over";
+
 impl Run {
+    /// Whether the time is over: what was seen last may be for want of it.
+    fn is_late(&self) -> bool {
+        self.end.is_some_and(|end| Instant::now() >= end)
+    }
+
+    /// Adds a step, unless the time is over.
+    fn add(&mut self, step: Step) {
+        let late = self.is_late() && step.not_tried.is_none();
+        self.steps.push(if late {
+            Step::not_tried(step.stage, LATE)
+        } else {
+            step
+        });
+    }
+
     /// The steps that are not there were not tried.
     fn rest(&mut self, why: &str) {
         const ALL: [Stage; 14] = [
@@ -113,7 +143,9 @@ impl Run {
 
     /// Whether OPTIONS was answered anywhere.
     fn nodes(&mut self, options: &Options, alive: &[SocketAddr]) -> bool {
-        let trust = trust(options);
+        let trust = Trust {
+            config: options.profile(),
+        };
         let trusted = options
             .ca
             .as_ref()
@@ -128,20 +160,27 @@ impl Run {
             from: options.from.as_deref(),
             trust: &trust,
             trusted: &trusted,
+            wildcards: options.wildcards,
         };
         let mut answered = false;
         let mut way = None;
         for (i, address) in alive.iter().take(NODES).enumerate() {
             let peer = Peer {
                 address: *address,
+                local: options.local,
                 timeout: options.timeout,
+                end: self.end,
             };
             let node = node::look(peer, &question, i == 0);
             answered |= node.answered;
             if way.is_none() {
                 way = node.hello.map(|hello| (peer, hello));
             }
-            for step in node.steps {
+            for (step, was_late) in node.steps {
+                let step = match was_late && step.not_tried.is_none() {
+                    true => Step::not_tried(step.stage, LATE),
+                    false => step,
+                };
                 self.take(step, (alive.len() > 1).then_some(*address));
             }
         }
@@ -165,7 +204,7 @@ impl Run {
         let connect = || {
             let up = handshake(peer, &hello, question.trust)
                 .map_err(|failed| failed.reason.to_string())?;
-            let answers = Answers::new(up, peer.timeout);
+            let answers = Answers::new(up, peer.wait());
             let who = node::who(&answers, question);
             Ok((answers, who))
         };
@@ -199,18 +238,6 @@ impl Run {
         for finding in step.findings {
             known.add(finding);
         }
-    }
-}
-
-fn trust(options: &Options) -> Trust {
-    let own = options.cert.as_ref().and_then(|cert| {
-        let chain = X509::stack_from_pem(&std::fs::read(cert).ok()?).ok()?;
-        let key = std::fs::read(options.key.as_ref().unwrap_or(cert)).ok()?;
-        Some((chain, PKey::private_key_from_pem(&key).ok()?))
-    });
-    Trust {
-        ca: options.ca.clone(),
-        own,
     }
 }
 

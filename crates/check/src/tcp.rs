@@ -1,18 +1,24 @@
 //! The TCP connections to each address.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 use sip_tls::{Reason, Side};
+use socket2::{Domain, Socket, Type};
 
 use crate::code::Code;
 use crate::dns::Target;
 use crate::report::{Finding, Stage, Step};
+use crate::tls::wait;
 
-/// Connects; why not, in `sip-tls`' words.
-pub(crate) fn connect(address: SocketAddr, timeout: Duration) -> Result<TcpStream, Reason> {
-    let tcp = TcpStream::connect_timeout(&address, timeout).map_err(|error| {
+/// Connects, from `local` if it is of the same family; why not, in `sip-tls`' words.
+pub(crate) fn connect(
+    address: SocketAddr,
+    local: Option<IpAddr>,
+    timeout: Duration,
+) -> Result<TcpStream, Reason> {
+    let tcp = from(address, local, timeout).map_err(|error| {
         let error = match error.kind() {
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
                 io::Error::from_raw_os_error(libc::ETIMEDOUT)
@@ -26,8 +32,22 @@ pub(crate) fn connect(address: SocketAddr, timeout: Duration) -> Result<TcpStrea
     Ok(tcp)
 }
 
+fn from(address: SocketAddr, local: Option<IpAddr>, timeout: Duration) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if let Some(local) = local.filter(|local| local.is_ipv4() == address.is_ipv4()) {
+        socket.bind(&SocketAddr::new(local, 0).into())?;
+    }
+    socket.connect_timeout(&address.into(), timeout)?;
+    Ok(socket.into())
+}
+
 /// Tries every address. Those that answer, in order.
-pub(crate) fn look(targets: &[Target], timeout: Duration) -> (Step, Vec<SocketAddr>) {
+pub(crate) fn look(
+    targets: &[Target],
+    local: Option<IpAddr>,
+    timeout: Duration,
+    end: Option<Instant>,
+) -> (Step, Vec<SocketAddr>) {
     let mut step = Step::new(Stage::Tcp);
     let mut alive = Vec::new();
     let mut dead = Vec::new();
@@ -37,7 +57,7 @@ pub(crate) fn look(targets: &[Target], timeout: Duration) -> (Step, Vec<SocketAd
             .as_ref()
             .map(|server| format!(" ({server})"))
             .unwrap_or_default();
-        match connect(target.address, timeout) {
+        match connect(target.address, local, wait(timeout, end)) {
             Ok(_) => {
                 step.fact(format!("{}{of}: connected", target.address));
                 alive.push(target.address);

@@ -42,7 +42,8 @@ fn main() {
             println!("a branch on a secret");
         }
     }
-    for k in Kernels::usable() {
+    // OpenSSL's own code is OpenSSL's to judge.
+    for k in Kernels::usable().filter(|k| k.name() != "system") {
         println!("{}", k.name());
         for key_len in [16, 24, 32] {
             let (mut key, mut auth) = (vec![1u8; key_len], [2u8; 20]);

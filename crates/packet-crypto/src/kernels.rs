@@ -13,7 +13,8 @@ impl Kernels {
         self.name
     }
 
-    /// The levels that this CPU can run, best first. The portable one is always there and always last.
+    /// The levels that this CPU can run, best first. The portable one is always there and always the last of ours; behind it is
+    /// OpenSSL's, with the feature `system`.
     pub fn usable() -> impl Iterator<Item = &'static Kernels> {
         levels().filter(|level| (level.detect)())
     }

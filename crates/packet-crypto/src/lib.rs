@@ -22,6 +22,8 @@
 //! `batch` (off): many packets of different keys in one call, for relays and conferences. It adds the jobs (`CmSeal`
 //! and its like), `seal_batch` and `open_batch` of both keys, HMAC-SHA1 in the lanes of wide vectors, and `prefetch`.
 //! Ciphertrunk's module does not turn it on: Asterisk gives and takes one packet at a time.
+//!
+//! `system` (off): the level `system`, which has OpenSSL encrypt, for machines where nothing but a validated library may (FIPS 140).
 
 mod backend;
 #[cfg(feature = "batch")]

@@ -415,7 +415,9 @@ fn the_best_level_is_the_cpus_best() {
 #[test]
 fn every_level_passes_its_self_test() {
     let names: Vec<_> = Kernels::usable().map(Kernels::name).collect();
-    assert_eq!(names.last(), Some(&"portable"));
+    // The portable one ends our own.
+    let own: Vec<_> = names.iter().filter(|name| **name != "system").collect();
+    assert_eq!(own.last(), Some(&&"portable"));
     for k in Kernels::usable() {
         k.self_test().unwrap();
         assert_eq!(

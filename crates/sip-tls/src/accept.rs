@@ -1,13 +1,13 @@
 //! Accepting connections, without spinning when there are no file handles.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use crate::core::{Core, NewConn};
+use crate::counters::add;
 use crate::host::{Host, ListenerEvent};
 use crate::listener;
 
@@ -86,14 +86,16 @@ impl<H: Host> Accepting<H> {
         }
     }
 
-    /// Takes what waits; and whether it has to pause now.
+    /// Takes what waits and is let in; and whether it has to pause now.
     pub(crate) fn take(
         &mut self,
-        host: &H,
+        core: &Core<H>,
         registry: &Registry,
         token: Token,
-    ) -> (Vec<(TcpStream, SocketAddr)>, bool) {
+    ) -> (Vec<NewConn<H>>, bool) {
+        let host = &*core.host;
         let mut taken = Vec::new();
+        let mut accepted_now = 0;
         if !self.has_work() {
             return (taken, false);
         }
@@ -101,13 +103,23 @@ impl<H: Host> Accepting<H> {
             self.fail(&error, host);
             return (taken, true);
         }
-        while self.has_work() && taken.len() < BATCH {
+        while self.has_work() && accepted_now < BATCH {
             let accepted = match &*self.shared.socket() {
                 Some(socket) => socket.accept(),
                 None => break,
             };
             match accepted {
-                Ok(new) => taken.push(new),
+                Ok((tcp, remote)) => {
+                    accepted_now += 1;
+                    if let Some(pass) = core.let_in(&self.shared, &tcp, remote) {
+                        taken.push(NewConn::Accepted {
+                            listener: Arc::clone(&self.shared),
+                            tcp,
+                            remote,
+                            pass,
+                        });
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.ready = false,
                 // A client that was gone before we came.
                 Err(error)
@@ -121,7 +133,8 @@ impl<H: Host> Accepting<H> {
                 }
             }
         }
-        if !taken.is_empty() && std::mem::replace(&mut self.failing, false) {
+        add(&core.counters.accepted, accepted_now);
+        if accepted_now > 0 && std::mem::replace(&mut self.failing, false) {
             host.listener_event(&self.shared.data, ListenerEvent::Recovered);
         }
         (taken, false)

@@ -13,6 +13,10 @@ use crate::waker::Waker;
 
 const RESPONSE: &[u8] = b"SIP/2.0 ";
 
+/// A keepalive (RFC 5626 section 3.5.1), and its answer.
+pub(crate) const PING: &[u8] = b"\r\n\r\n";
+pub(crate) const PONG: &[u8] = b"\r\n";
+
 /// Requests that may be without an answer before no more are read. An INVITE does not count: its answer is a person's.
 const MAX_UNANSWERED: usize = 256;
 

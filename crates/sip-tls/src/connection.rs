@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::conn::Ending;
+use crate::conn::{Ending, PING, PONG};
 use crate::core::Core;
 use crate::counters::add;
 use crate::fault;
@@ -65,6 +65,7 @@ impl<H: Host> Reactor<H> {
             data,
             listener,
             deadline,
+            share,
             ..
         } = &mut self.conns[slot];
         let info = match link.handshake(conn.remote()) {
@@ -73,6 +74,9 @@ impl<H: Host> Reactor<H> {
             Step::Done(info) => info,
         };
         *deadline = None;
+        if let Some(pass) = &mut share.pass {
+            pass.established();
+        }
         let Core { host, counters, .. } = &*self.core;
         if let Some(data) = data {
             add(&counters.established_out, 1);
@@ -86,10 +90,10 @@ impl<H: Host> Reactor<H> {
         add(&counters.resumed, info.resumed.into());
         *data = host.accepted(&from.data, conn, info);
         if data.is_none() {
-            Verdict::End(Code::ClosedHere.into())
-        } else {
-            Verdict::Again
+            return Verdict::End(Code::ClosedHere.into());
         }
+        self.watch_idle(slot);
+        Verdict::Again
     }
 
     /// Reads, hands messages up, writes.
@@ -152,17 +156,19 @@ impl<H: Host> Reactor<H> {
                 Step::Wait => return Ok(false),
             };
             add(&counters.bytes_in, count);
+            watch.heard(&self.buffer[..count]);
             fault::panic_if(fault::FRAMER);
             let flow = link.framer.push(&self.buffer[..count], |item| {
                 match item {
                     Item::Message(message) => {
+                        watch.delivered += 1;
                         add(&counters.messages_in, 1);
                         conn.0.received(message);
                         host.message(local, data, message);
                     }
                     Item::Ping => {
                         add(&counters.pings, 1);
-                        conn.0.reply(b"\r\n");
+                        conn.0.reply(PONG);
                     }
                     Item::Fault(fault) => {
                         add(&counters.faults, 1);
@@ -225,10 +231,17 @@ impl<H: Host> Reactor<H> {
 
     fn flush(&mut self, slot: usize) -> Step<bool> {
         let Entry {
-            link, conn, data, ..
+            link,
+            conn,
+            data,
+            watch,
+            ..
         } = &mut self.conns[slot];
         let Core { host, counters, .. } = &*self.core;
         link.flush(&conn.0, |out| {
+            if *out.bytes == *PING {
+                watch.pinged();
+            }
             let (Some(token), Some(data)) = (out.token, &*data) else {
                 return;
             };

@@ -1,14 +1,19 @@
 //! What the I/O loops share: which of them run, what each is asked to do, and how a connection ends for the host.
 
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use socket2::SockRef;
+
 use crate::conn::{Conn, Shared};
 use crate::counters::Counters;
+use crate::gate::{Gate, Pass};
 use crate::host::Host;
+use crate::limits::Limits;
 use crate::listener;
 use crate::profile::Profile;
 use crate::reason::{Code, Reason};
@@ -18,24 +23,35 @@ use crate::verify::PeerName;
 use crate::waker::Waker;
 
 /// The engine's own numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolConfig {
     /// I/O loops; the host brings a thread for each.
     pub loops: usize,
     /// From the TCP connection's begin, in or out, to the end of the TLS handshake.
     pub handshake_timeout: Duration,
-    /// Bytes that may wait to be written to one connection; what does not fit is refused. From a sixteenth of it on the connection is not read
-    /// until half of that is left.
+    /// Bytes that may wait to be written to a connection that a peer made; what does not fit is refused. From a sixteenth of it on the
+    /// connection is not read until half of that is left.
     pub write_queue: usize,
+    /// The same of one that we made: a trunk's, with many calls.
+    pub trunk_write_queue: usize,
+    /// How long data may be on its way without the peer's TCP saying that it has come (TCP_USER_TIMEOUT). `None`: as long as the system
+    /// has it, a quarter of an hour.
+    pub user_timeout: Option<Duration>,
+    /// How long the answer to a keepalive may take (RFC 5626 section 4.4.1), of a peer that has answered one.
+    pub pong: Duration,
+    /// A connection that a peer made ends when nothing has come on it for so long.
+    pub idle: Option<Duration>,
     /// A connection that is not read for its write queue ends when its peer has read nothing for so long.
     pub stall: Duration,
     /// How long the answers to what was received may take when nothing more will be read: the peer has closed its side, or its stream
     /// broke.
     pub drain: Duration,
-    /// How long the rest of a message that is skipped may take.
+    /// How long the rest of a message may take, of one that is skipped too.
     pub skip: Duration,
     /// How long a connection that is being closed may take to write what is queued, and after that to hear the peer close too.
     pub linger: Duration,
+    /// How much clients may take; see [`Pool::set_limits`](crate::Pool::set_limits).
+    pub limits: Limits,
 }
 
 impl Default for PoolConfig {
@@ -44,10 +60,15 @@ impl Default for PoolConfig {
             loops: 2,
             handshake_timeout: Duration::from_secs(10),
             write_queue: 1024 * 1024,
+            trunk_write_queue: 4 * 1024 * 1024,
+            user_timeout: Some(Duration::from_secs(32)),
+            pong: Duration::from_secs(10),
+            idle: None,
             stall: Duration::from_secs(10),
             drain: Duration::from_secs(10),
             skip: Duration::from_secs(32),
             linger: Duration::from_secs(2),
+            limits: Limits::default(),
         }
     }
 }
@@ -73,6 +94,7 @@ pub(crate) enum NewConn<H: Host> {
         listener: Arc<listener::Shared<H::Listener>>,
         tcp: mio::net::TcpStream,
         remote: SocketAddr,
+        pass: Pass,
     },
     Connect {
         target: Target,
@@ -162,6 +184,7 @@ pub(crate) struct Core<H: Host> {
     pub(crate) host: Arc<H>,
     pub(crate) config: PoolConfig,
     pub(crate) counters: Counters,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) shards: Vec<Shard<H>>,
     /// Listeners that no loop serves, because none runs. A loop opens its inbox under this lock, and a listener is placed under it: so it
     /// is either sent to that loop or found here by it.
@@ -172,11 +195,13 @@ pub(crate) struct Core<H: Host> {
 
 impl<H: Host> Core<H> {
     pub(crate) fn new(host: Arc<H>, config: PoolConfig) -> Self {
+        let gate = Arc::new(Gate::new(config.limits.clone()));
         Core {
             host,
-            config,
+            gate,
             counters: Counters::new(),
             shards: (0..config.loops.max(1)).map(|_| Shard::new()).collect(),
+            config,
             unserved: Mutex::default(),
             stopping: Latch::default(),
             next: AtomicUsize::new(0),
@@ -271,13 +296,55 @@ impl<H: Host> Core<H> {
         }
     }
 
+    /// The handle of a connection that a peer made.
     pub(crate) fn conn(&self, remote: SocketAddr) -> Conn {
+        self.handle(remote, self.config.write_queue)
+    }
+
+    /// The handle of one that we make.
+    pub(crate) fn trunk(&self, remote: SocketAddr) -> Conn {
+        self.handle(remote, self.config.trunk_write_queue)
+    }
+
+    fn handle(&self, remote: SocketAddr, write_queue: usize) -> Conn {
         let refused = Arc::clone(&self.counters.refused);
-        Conn(Arc::new(Shared::new(
-            remote,
-            self.config.write_queue,
-            refused,
-        )))
+        Conn(Arc::new(Shared::new(remote, write_queue, refused)))
+    }
+
+    /// Whether a connection that was just accepted may stay. What may not is told of.
+    pub(crate) fn let_in(
+        &self,
+        listener: &listener::Shared<H::Listener>,
+        tcp: &mio::net::TcpStream,
+        remote: SocketAddr,
+    ) -> Option<Pass> {
+        let descriptor = usize::try_from(tcp.as_raw_fd()).unwrap_or(usize::MAX);
+        let admitted = if self.gate.is_balancer(remote.ip())
+            || self.host.permits(&listener.data, remote.ip())
+        {
+            self.gate.admit(remote.ip(), descriptor)
+        } else {
+            Err(Code::AclDenied)
+        };
+        let code = match admitted {
+            Ok(pass) => return Some(pass),
+            Err(code) => code,
+        };
+        // By a reset: a connection that we close first would be remembered by the system for a minute (TIME_WAIT), each of a flood.
+        let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+        self.turn_away(listener, remote, code);
+        None
+    }
+
+    /// Tells of a connection that does not get as far as TLS.
+    pub(crate) fn turn_away(
+        &self,
+        listener: &listener::Shared<H::Listener>,
+        remote: SocketAddr,
+        code: Code,
+    ) {
+        self.counters.ended(code);
+        self.host.refused(&listener.data, remote, code.into());
     }
 
     /// Ends a connection that has never begun. It does not unwind.

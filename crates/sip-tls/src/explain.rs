@@ -9,6 +9,7 @@ use openssl_sys as ffi;
 
 use crate::offending::Offending;
 use crate::ossl_ext::{ERR_LIB_SSL, ssl_r};
+use crate::proxy;
 use crate::reason::{Code, HelloVersion, Reason, Stage};
 use crate::verify::CertFault;
 
@@ -116,6 +117,9 @@ pub fn explain(error: &Error, evidence: &Evidence<'_>) -> Reason {
 }
 
 fn of_call(error: &Error, evidence: &Evidence<'_>) -> Reason {
+    if !evidence.open() && evidence.incoming && proxy::begins_one(evidence.first) {
+        return Code::ProxyHeaderRefused.into();
+    }
     if !evidence.open()
         && let Some(code) = not_tls(evidence.first)
     {

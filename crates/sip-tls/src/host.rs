@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,11 +130,17 @@ pub trait Host: Send + Sync + Sized + 'static {
     /// Most likely there is no memory. The loop tries again later; the others serve meanwhile.
     fn local(&self, index: usize) -> io::Result<Self::Local>;
 
+    /// Whether a client may connect from this address; before TLS, and before any limit. One that may not is
+    /// [`refused`](Host::refused) with [`AclDenied`](crate::Code::AclDenied).
+    fn permits(&self, _listener: &Self::Listener, _address: IpAddr) -> bool {
+        true
+    }
+
     /// A client has finished its handshake. `None` refuses it: it is closed, and nothing more is said about it.
     fn accepted(&self, listener: &Self::Listener, conn: &Conn, info: TlsInfo)
     -> Option<Self::Conn>;
 
-    /// A client's handshake failed.
+    /// A client was not let in, or its handshake failed.
     fn refused(&self, listener: &Self::Listener, remote: SocketAddr, reason: Reason);
 
     /// An outgoing connection has finished its handshake.

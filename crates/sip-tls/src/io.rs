@@ -18,9 +18,10 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 
 use crate::accept::Accepting;
-use crate::core::{Command, Core, NewConn};
+use crate::core::{Command, Core};
 use crate::counters::add;
 use crate::fault;
+use crate::greeting::GREETING;
 use crate::host::{Host, LoopError, LoopFailure};
 use crate::reactor::{LISTENER, Reactor, Timer, WAKER};
 
@@ -148,6 +149,7 @@ fn run<H: Host>(reactor: &mut Reactor<H>, index: usize, local: &mut H::Local) ->
                         listener.ready = true;
                     }
                 }
+                Token(token) if token & GREETING != 0 => reactor.on_greeting(token & !GREETING),
                 Token(slot) => reactor.mark(slot),
             }
         }
@@ -211,6 +213,8 @@ impl<H: Host> Reactor<H> {
                     }
                 }
                 Timer::Watch(slot, serial) => self.on_watch(slot, serial),
+                Timer::Idle(slot, serial) => self.on_idle(slot, serial),
+                Timer::Greeting(slot, serial) => self.on_greeting_timeout(slot, serial),
                 Timer::Conn(slot, serial) => {
                     let due = self.conns.get(slot).is_some_and(|entry| {
                         entry.serial == serial
@@ -234,21 +238,14 @@ impl<H: Host> Reactor<H> {
                 self.listeners.remove(slot);
                 continue;
             }
-            let shared = Arc::clone(&listener.shared);
             let token = Token(slot | LISTENER);
-            let (taken, parked) = listener.take(&*self.core.host, self.poll.registry(), token);
+            let (taken, parked) = listener.take(&self.core, self.poll.registry(), token);
             if parked {
                 self.set_timer(Accepting::<H>::PAUSE, Timer::Listener(slot));
             }
-            add(&self.core.counters.accepted, taken.len());
-            for (tcp, remote) in taken {
-                let listener = Arc::clone(&shared);
+            for new in taken {
                 // It comes back if no loop runs, but this one does.
-                let _ = self.core.begin(NewConn::Accepted {
-                    listener,
-                    tcp,
-                    remote,
-                });
+                let _ = self.core.begin(new);
             }
         }
     }

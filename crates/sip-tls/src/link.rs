@@ -265,8 +265,10 @@ impl Link {
         let step = match self.fresh().ssl_read(buffer) {
             Ok(count) => {
                 self.heard = true;
+                self.stream.get_mut().bore();
                 Step::Done(count)
             }
+            Err(_) if self.stream.get_ref().is_barren() => Step::Failed(Code::EmptyTls.into()),
             Err(error) => match self.failed(&error) {
                 Step::Wait if self.stream.get_ref().is_finished() => {
                     Step::Failed(Code::PeerEof.into())

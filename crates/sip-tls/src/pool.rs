@@ -11,6 +11,7 @@ use crate::core::{Core, NewConn, PoolConfig, Target};
 use crate::counters::Counts;
 use crate::host::Host;
 use crate::io::IoLoop;
+use crate::limits::{Limits, Usage};
 use crate::listener::{self, Listener, ListenerConfig};
 
 /// The pool takes no connection: it is shut down, or none of its loops runs.
@@ -90,7 +91,7 @@ impl<H: Host> Pool<H> {
         if self.0.stopping.is_set() {
             return Err(Stopped);
         }
-        let conn = self.0.conn(target.remote);
+        let conn = self.0.trunk(target.remote);
         let new = NewConn::Connect {
             target,
             data: data(&conn),
@@ -109,6 +110,17 @@ impl<H: Host> Pool<H> {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.0.counters.read()
+    }
+
+    /// From now on clients may take so much. Who is there stays.
+    pub fn set_limits(&self, limits: Limits) {
+        self.0.gate.set(limits);
+    }
+
+    /// What clients have now.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.0.gate.usage()
     }
 
     /// The connections of each loop.

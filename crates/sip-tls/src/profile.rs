@@ -322,6 +322,33 @@ impl Profile {
         Ok((profile, warnings))
     }
 
+    /// The context that connections to a server are made with under these options, before it is finished: for a program that makes
+    /// single connections as the module would.
+    ///
+    /// # Errors
+    /// [`ProfileError`] names the option to change.
+    pub fn client_context(config: &ProfileConfig) -> Result<SslContextBuilder, ProfileError> {
+        let ciphers = CipherLists::of(config)?;
+        let level = config.security_level.or(ciphers.security_level());
+        let mut context = SslContext::builder(SslMethod::tls_client())?;
+        common(&mut context, config, level)?;
+        ciphers.apply(&mut context)?;
+        ciphers.leave_out_old(&mut context, config.method.floor(level))?;
+        let trusted = match &config.ca_list_file {
+            Some(file) => pem::certificates(ConfigOption::CaListFile, file)?,
+            None => Vec::new(),
+        };
+        trust(&mut context, config, &trusted)?;
+        let own = match own::of_client(config)? {
+            Some(own) => vec![own],
+            None => own::of_server(config)?,
+        };
+        for own in own {
+            own.present(&mut context)?;
+        }
+        Ok(context)
+    }
+
     /// Our certificate, the first of them where there are several.
     #[must_use]
     pub fn own_certificate(&self) -> Option<&Arc<CertInfo>> {

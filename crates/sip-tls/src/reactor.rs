@@ -17,6 +17,8 @@ use crate::accept::Accepting;
 use crate::conn::Conn;
 use crate::core::{Core, Load, NewConn, Target};
 use crate::counters::add;
+use crate::gate::Pass;
+use crate::greeting::Greeting;
 use crate::host::Host;
 use crate::link::{Link, Phase};
 use crate::listener;
@@ -42,6 +44,13 @@ pub(crate) struct Entry<H: Host> {
     pub(crate) serial: u64,
     pub(crate) queued: bool,
     pub(crate) watch: Watch,
+    pub(crate) share: Share,
+}
+
+/// What is counted for a connection, until its socket is closed.
+pub(crate) struct Share {
+    /// Of one that was accepted.
+    pub(crate) pass: Option<Pass>,
     _load: Load,
 }
 
@@ -49,6 +58,8 @@ pub(crate) struct Entry<H: Host> {
 pub(crate) enum Timer {
     Conn(usize, u64),
     Watch(usize, u64),
+    Greeting(usize, u64),
+    Idle(usize, u64),
     Listener(usize),
 }
 
@@ -58,6 +69,7 @@ pub(crate) struct Reactor<H: Host> {
     pub(crate) poll: Poll,
     pub(crate) conns: Slab<Entry<H>>,
     pub(crate) listeners: Slab<Accepting<H>>,
+    pub(crate) greetings: Slab<Greeting<H>>,
     /// Who has a turn in this round.
     pub(crate) ready: VecDeque<usize>,
     /// Who goes on with its handshake.
@@ -76,6 +88,7 @@ impl<H: Host> Reactor<H> {
             poll,
             conns: Slab::new(),
             listeners: Slab::new(),
+            greetings: Slab::new(),
             ready: VecDeque::new(),
             handshaking: VecDeque::new(),
             timers: BinaryHeap::new(),
@@ -116,22 +129,39 @@ impl<H: Host> Reactor<H> {
                 listener,
                 tcp,
                 remote,
-            } => self.accepted(listener, tcp, remote, load),
-            NewConn::Connect { target, conn, data } => self.connect(target, conn, data, load),
+                pass,
+            } => {
+                let share = Share {
+                    pass: Some(pass),
+                    _load: load,
+                };
+                if share.pass.as_ref().is_some_and(Pass::is_balancers) {
+                    self.greeted(listener, tcp, remote, share);
+                } else {
+                    self.accepted(listener, tcp, remote, share);
+                }
+            }
+            NewConn::Connect { target, conn, data } => {
+                let share = Share {
+                    pass: None,
+                    _load: load,
+                };
+                self.connect(target, conn, data, share);
+            }
         }
     }
 
-    fn accepted(
+    pub(crate) fn accepted(
         &mut self,
         listener: Arc<listener::Shared<H::Listener>>,
         tcp: mio::net::TcpStream,
         remote: SocketAddr,
-        load: Load,
+        share: Share,
     ) {
-        if let Err(error) = listener
-            .options
-            .apply(&SockRef::from(&tcp), remote.is_ipv6())
-        {
+        let socket = SockRef::from(&tcp);
+        let set = listener.options.apply(&socket, remote.is_ipv6());
+        let user_timeout = self.core.config.user_timeout;
+        if let Err(error) = set.and_then(|()| listener.options.give_up(&socket, user_timeout)) {
             log::debug!("socket options of a connection from {remote}: {error}");
         }
         let profile = listener.profile();
@@ -141,16 +171,24 @@ impl<H: Host> Reactor<H> {
         let conn = self.core.conn(remote);
         add(&self.core.counters.open, 1);
         match link {
-            Ok(link) => self.insert(link, conn, None, Some(listener), load),
+            Ok(link) => self.insert(link, conn, None, Some(listener), share),
             Err(code) => self.core.dismiss(&conn, None, Some(&listener), code.into()),
         }
     }
 
-    fn connect(&mut self, target: Target, conn: Conn, data: H::Conn, load: Load) {
+    fn connect(&mut self, target: Target, conn: Conn, data: H::Conn, share: Share) {
         add(&self.core.counters.open, 1);
         let link = socket::connect(target.local, target.remote, &target.options)
             .map_err(|error| Reason::connect(&error))
             .and_then(|tcp| {
+                let user_timeout = self.core.config.user_timeout;
+                let socket = SockRef::from(&tcp);
+                if let Err(error) = target.options.give_up(&socket, user_timeout) {
+                    log::debug!(
+                        "socket options of a connection to {}: {error}",
+                        target.remote
+                    );
+                }
                 let internal = |_| Reason::from(Code::Internal);
                 let (ssl, verifier) = target
                     .profile
@@ -159,7 +197,7 @@ impl<H: Host> Reactor<H> {
                 Link::new(ssl, verifier, Sock::new(tcp), Phase::Connecting).map_err(internal)
             });
         match link {
-            Ok(link) => self.insert(link, conn, Some(data), None, load),
+            Ok(link) => self.insert(link, conn, Some(data), None, share),
             Err(reason) => self.core.dismiss(&conn, Some(data), None, reason),
         }
     }
@@ -170,7 +208,7 @@ impl<H: Host> Reactor<H> {
         conn: Conn,
         data: Option<H::Conn>,
         listener: Option<Arc<listener::Shared<H::Listener>>>,
-        load: Load,
+        share: Share,
     ) {
         let slot = self.conns.vacant_key();
         let both = Interest::READABLE | Interest::WRITABLE;
@@ -178,17 +216,17 @@ impl<H: Host> Reactor<H> {
             .poll
             .registry()
             .register(&mut link.sock().tcp, Token(slot), both);
-        self.serial += 1;
+        let serial = self.next_serial();
         let entry = Entry {
             link,
             conn,
             data,
             listener,
             deadline: None,
-            serial: self.serial,
+            serial,
             queued: false,
             watch: Watch::new(),
-            _load: load,
+            share,
         };
         let waker = Arc::clone(&self.core.shards[self.index].waker);
         entry.conn.0.placed(waker, slot);
@@ -198,6 +236,11 @@ impl<H: Host> Reactor<H> {
         }
         self.set_deadline(slot, self.core.config.handshake_timeout);
         self.mark(slot);
+    }
+
+    pub(crate) fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
     }
 
     pub(crate) fn set_deadline(&mut self, slot: usize, after: Duration) {
@@ -307,6 +350,7 @@ fn is_worth_lingering(code: Code) -> bool {
             | Code::PeerReset
             | Code::PeerResetMidway
             | Code::PeerGone
+            | Code::PongMissing
             | Code::IoError
             | Code::WriteQueueFull
             | Code::Shutdown

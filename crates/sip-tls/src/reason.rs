@@ -19,6 +19,8 @@ use crate::verify::CertFault;
 pub enum Stage {
     /// The TCP connection was being made.
     TcpConnect,
+    /// The peer's TCP connection was there, and was not taken.
+    Accept,
     /// Waiting for, or reading, the first TLS message: versions, ciphers.
     Hello,
     /// A certificate was missing or not accepted by the peer.
@@ -58,6 +60,7 @@ impl Stage {
     pub fn words(self) -> &'static str {
         match self {
             Stage::TcpConnect => "when connecting",
+            Stage::Accept => "when it connected",
             Stage::Hello => "at the first TLS message",
             Stage::Certificate => "at the certificate",
             Stage::Verify => "when verifying the certificate",
@@ -122,6 +125,24 @@ codes! {
     Unreachable = "unreachable", TcpConnect, Ours, "there is no route to that address", "check the address and this machine's routes";
     /// Any other failure to connect.
     ConnectFailed = "connect-failed", TcpConnect, Ours, "the TCP connection could not be made", "the system's error says why";
+    /// [`Limits::connections`](crate::Limits::connections)
+    TooManyConnections = "too-many-connections", Accept, Either, "there are as many connections as max_connections in ciphertrunk.conf allows", "raise it if all of them are wanted (ciphertrunk show connections)";
+    /// [`Limits::connections_per_source`](crate::Limits::connections_per_source)
+    TooManyOfSource = "too-many-of-source", Accept, Either, "its address has as many connections as max_connections_per_source in ciphertrunk.conf allows", "if many peers are behind that address, name it in trusted_sources there or raise the limit";
+    /// [`Limits::handshakes`](crate::Limits::handshakes)
+    TooManyHandshakes = "too-many-handshakes", Accept, Either, "as many TLS handshakes go on as max_handshakes in ciphertrunk.conf allows", "look who begins them and does not end them; it may come again";
+    /// [`Limits::handshakes_per_source`](crate::Limits::handshakes_per_source)
+    TooManyHandshakesOfSource = "too-many-handshakes-of-source", Accept, Either, "as many TLS handshakes of its address go on as max_handshakes_per_source in ciphertrunk.conf allows", "if many peers are behind that address, name it in trusted_sources there or raise the limit";
+    /// [`Limits::rate_per_source`](crate::Limits::rate_per_source)
+    ConnectionRate = "connection-rate", Accept, Either, "its address opens more connections than connection_rate_per_source in ciphertrunk.conf allows", "if many peers are behind that address, name it in trusted_sources there or raise the limit; else look why it comes so often";
+    /// [`Limits::descriptors`](crate::Limits::descriptors)
+    DescriptorsReserved = "descriptors-reserved", Accept, Ours, "the file descriptors that are left are kept for media and the console (reserve_descriptors in ciphertrunk.conf)", "raise Asterisk's limit (maxfiles in asterisk.conf, LimitNOFILE of its service)";
+    /// The host refused its address.
+    AclDenied = "acl-denied", Accept, Either, "acl in ciphertrunk.conf does not permit its address", "permit it in acl.conf if it is wanted";
+    /// A balancer did not say whose its connection is.
+    ProxyHeader = "proxy-header", Hello, Theirs, "it is named in proxy_protocol_from in ciphertrunk.conf, and what it sent does not begin with a whole PROXY protocol header of a TCP connection", "have it send one (send-proxy-v2 of a server in HAProxy), or take it out of proxy_protocol_from";
+    /// Somebody who is no balancer sent a PROXY protocol header.
+    ProxyHeaderRefused = "proxy-header-refused", Hello, Either, "it began with a PROXY protocol header, which only the addresses in proxy_protocol_from in ciphertrunk.conf may", "name it there if it is a balancer of yours";
     /// The peer connected and said nothing.
     Silent = "tls-silent", Hello, Theirs, "the TCP connection was made, but it sent nothing in time", "have it begin TLS; what only opens connections, such as a port scan, needs nothing";
     /// A client connected and closed or reset the connection without sending anything.
@@ -220,12 +241,20 @@ codes! {
     PeerGone = "peer-gone", Open, Theirs, "it does not answer any more", "look for the network, or whether it runs";
     /// Any other I/O error.
     IoError = "io-error", Open, Ours, "reading or writing failed", "the system's error says why";
+    /// It has answered keepalives, and does not any more.
+    PongMissing = "pong-missing", Open, Theirs, "it answered our keepalives (RFC 5626) before, and has sent nothing in 10 s after the last one", "look for the network, or whether it runs; the next request opens a new connection";
+    /// It sent nothing for [`PoolConfig::idle`](crate::PoolConfig::idle).
+    Idle = "idle", Open, Nobody, "it has sent nothing for as long as idle_timeout in ciphertrunk.conf says", "";
+    /// It sends TLS and nothing in it.
+    EmptyTls = "empty-tls", Open, Theirs, "it sent more than 64 KiB of TLS without a message in it: key updates or empty records", "look who connects, or have its TLS software corrected";
     /// It does not read what we send.
     WriteQueueFull = "write-queue-full", Open, Theirs, "it does not read what we send and the write queue is full", "look whether it is overloaded or stopped";
     /// [`FrameError::NotSip`]
     NotSip = "not-sip", Message, Theirs, "what it sent does not begin like a SIP message", "have its software corrected, or look who connects";
     /// [`FrameError::TooLong`]
     MessageTooLong = "message-too-long", Message, Theirs, "its message is longer than 65535 bytes, and its end is not known or did not come", "have it send shorter messages with a Content-Length";
+    /// A message began, and its rest did not come.
+    MessageTimeout = "message-timeout", Message, Theirs, "it began a message, and the rest did not come in time", "look for packets that are lost on the way (a too large MTU is one reason), or who connects";
     /// [`FrameError::Filler`]
     Filler = "sip-filler", Message, Theirs, "it sent more than 1 MiB of line ends, NULs and blanks without a message", "look who connects";
     /// [`FrameError::NoContentLength`]

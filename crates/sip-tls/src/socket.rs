@@ -64,6 +64,20 @@ impl SocketOptions {
     }
 }
 
+impl SocketOptions {
+    /// Sets how long data may be on its way until the connection is given up. With it the system gives up at the first keepalive probe
+    /// without an answer that is so old, and does not count them: it is never shorter than what the probes are to take.
+    pub(crate) fn give_up(&self, socket: &Socket, after: Option<Duration>) -> io::Result<()> {
+        let Some(after) = after else {
+            return Ok(());
+        };
+        let probes = self
+            .keepalive
+            .and_then(|keepalive| Some(keepalive.idle? + keepalive.interval? * keepalive.probes?));
+        socket.set_tcp_user_timeout(Some(after.max(probes.unwrap_or_default())))
+    }
+}
+
 fn stream_socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -104,6 +118,10 @@ pub(crate) fn connect(
     }
 }
 
+/// Octets of TLS after the handshake without an octet for us in them. A record of the largest size is 16 KiB and a little more (RFC 8446 5.2);
+/// tickets are some kilobytes, and a renegotiation has [`MAX_CERTIFICATES`](crate::MAX_CERTIFICATES) and some. A key update has 27.
+const MAX_BARREN: usize = 64 * 1024;
+
 /// What is kept of the peer's first bytes: as far as the version in a hello (RFC 8446 5.1, 4.1.2).
 const FIRST: usize = 11;
 
@@ -117,6 +135,8 @@ pub(crate) struct Sock {
     /// Whether an alert was sent.
     alerted: bool,
     errno: Option<i32>,
+    /// Octets that have come since the last message's: those of records that carry nothing too.
+    barren: usize,
     /// The handshake is done: a FIN of the peer is not an error of TLS, for it may still read.
     pub(crate) open: bool,
     fin: bool,
@@ -130,9 +150,20 @@ impl Sock {
             first_len: 0,
             alerted: false,
             errno: None,
+            barren: 0,
             open: false,
             fin: false,
         }
+    }
+
+    /// Something was read that is the peer's, and not TLS's.
+    pub(crate) fn bore(&mut self) {
+        self.barren = 0;
+    }
+
+    /// Whether more has come without anything in it than there is a reason for.
+    pub(crate) fn is_barren(&self) -> bool {
+        self.barren > MAX_BARREN
     }
 
     /// Whether the peer has closed its side of TCP.
@@ -176,6 +207,12 @@ impl Read for Sock {
             // OpenSSL would take a FIN without close_notify for a fatal error, and write nothing any more.
             self.fin = true;
             return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if self.open {
+            self.barren += count;
+            if self.barren > MAX_BARREN {
+                return Err(io::ErrorKind::QuotaExceeded.into());
+            }
         }
         let more = count.min(self.first.len() - self.first_len);
         self.first[self.first_len..self.first_len + more].copy_from_slice(&buffer[..more]);

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::conn::{Pressure, Shared};
+use crate::conn::{PONG, Pressure, Shared};
 use crate::core::PoolConfig;
 use crate::host::Host;
 use crate::link::{Link, Phase};
@@ -28,6 +28,16 @@ pub(crate) struct Watch {
     answers: u64,
     /// Since when a message is skipped.
     skipping: Option<Instant>,
+    /// Messages that have come.
+    pub(crate) delivered: u64,
+    /// How many had come when a part of the next one was seen first, and when that was.
+    partial: Option<(u64, Instant)>,
+    /// When the last keepalive was sent that nothing has come after.
+    ping: Option<Instant>,
+    /// Whether it has answered one.
+    answers_pings: bool,
+    /// When something came last.
+    last: Instant,
 }
 
 impl Watch {
@@ -40,6 +50,11 @@ impl Watch {
             sip: false,
             answers: 0,
             skipping: None,
+            delivered: 0,
+            partial: None,
+            ping: None,
+            answers_pings: false,
+            last: Instant::now(),
         }
     }
 
@@ -64,6 +79,19 @@ impl Watch {
         std::mem::take(&mut self.sip)
     }
 
+    /// A keepalive was sent.
+    pub(crate) fn pinged(&mut self) {
+        self.ping.get_or_insert_with(Instant::now);
+    }
+
+    /// Something has come: it lives.
+    pub(crate) fn heard(&mut self, bytes: &[u8]) {
+        self.last = Instant::now();
+        if self.ping.take().is_some() && bytes == PONG {
+            self.answers_pings = true;
+        }
+    }
+
     /// Whether there is something to look at.
     pub(crate) fn is_needed(&mut self, link: &Link) -> bool {
         if link.framer.is_skipping() {
@@ -71,7 +99,18 @@ impl Watch {
         } else {
             self.skipping = None;
         }
-        self.held.is_some() || self.skipping.is_some()
+        if link.framer.held() == 0 {
+            self.partial = None;
+        } else if self
+            .partial
+            .is_none_or(|(count, _)| count != self.delivered)
+        {
+            self.partial = Some((self.delivered, Instant::now()));
+        }
+        self.held.is_some()
+            || self.skipping.is_some()
+            || self.partial.is_some()
+            || self.ping.is_some() && self.answers_pings
     }
 
     /// What a tick finds, if the connection is to end for it.
@@ -92,7 +131,17 @@ impl Watch {
             _ => {}
         }
         self.answers = conn.answers();
+        if self.held.is_some() {
+            // What it sends is not read: it cannot be heard, nor can the rest of its message.
+            (self.ping, self.partial) = (None, None);
+        }
+        if self.answers_pings && self.ping.is_some_and(|sent| sent.elapsed() >= config.pong) {
+            return Some(Code::PongMissing.into());
+        }
         let is_late = |since: Instant| since.elapsed() >= config.skip;
+        if self.partial.is_some_and(|(_, since)| is_late(since)) {
+            return Some(Code::MessageTimeout.into());
+        }
         if self.skipping.is_some_and(is_late) {
             link.framer.give_up_skipping();
         }
@@ -107,8 +156,35 @@ impl<H: Host> Reactor<H> {
         if entry.watch.is_needed(&entry.link) && !std::mem::replace(&mut entry.watch.is_on, true) {
             let timer = Timer::Watch(slot, entry.serial);
             let config = &self.core.config;
-            let tick = TICK.min(config.stall / 4).min(config.skip / 4);
+            let tick = [config.stall, config.skip, config.pong]
+                .map(|limit| limit / 4)
+                .into_iter()
+                .fold(TICK, Duration::min);
             self.set_timer(tick, timer);
+        }
+    }
+
+    /// Has it looked at when it may have been idle for too long.
+    pub(crate) fn watch_idle(&mut self, slot: usize) {
+        let entry = &self.conns[slot];
+        if let Some(idle) = self.core.config.idle {
+            let left = idle.saturating_sub(entry.watch.last.elapsed());
+            let timer = Timer::Idle(slot, entry.serial);
+            self.set_timer(left, timer);
+        }
+    }
+
+    pub(crate) fn on_idle(&mut self, slot: usize, serial: u64) {
+        let entry = self.conns.get(slot);
+        let Some(entry) = entry.filter(|it| it.serial == serial && it.link.phase == Phase::Open)
+        else {
+            return;
+        };
+        let idle = self.core.config.idle.unwrap_or(Duration::MAX);
+        if entry.watch.last.elapsed() >= idle {
+            self.finish(slot, Code::Idle.into());
+        } else {
+            self.watch_idle(slot);
         }
     }
 

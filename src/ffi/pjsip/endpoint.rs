@@ -9,7 +9,7 @@ use super::servant::SipThread;
 use super::sorcery::options;
 use crate::ffi::ao2::Ao2;
 use crate::ffi::late::Pjsip;
-use crate::ffi::{c_text, sys};
+use crate::ffi::{c_text, sys, text};
 
 /// The options of the endpoint of this name, as `pjsip show endpoint` prints them. `None`: there is none.
 pub fn options_of(_: Pjsip, name: &str) -> Option<BTreeMap<String, Zeroizing<String>>> {
@@ -77,6 +77,29 @@ fn contacts(aor: &str) -> Vec<String> {
             .iter()
             .filter_map(uri)
             .map(|uri| uri.to_string())
+            .collect()
+    }
+}
+
+/// The names of all endpoints.
+pub fn names(_: Pjsip) -> Vec<String> {
+    let flags = sys::AST_RETRIEVE_FLAG_MULTIPLE | sys::AST_RETRIEVE_FLAG_ALL;
+    // SAFETY: PJSIP is there, by the token, and so is its sorcery. NULL, or a container with a reference for us, of objects of that
+    // sorcery, which are kept while their names, which do not change, are copied.
+    unsafe {
+        let found = sys::ast_sorcery_retrieve_by_fields(
+            sys::ast_sip_get_sorcery(),
+            c"endpoint".as_ptr(),
+            flags,
+            ptr::null_mut(),
+        );
+        let Some(found) = Ao2::from_raw(found) else {
+            return Vec::new();
+        };
+        let endpoints = found.objects();
+        endpoints
+            .iter()
+            .filter_map(|endpoint| text(sys::ast_sorcery_object_get_id(endpoint.as_ptr())))
             .collect()
     }
 }

@@ -51,6 +51,9 @@ fn general(console: &mut Console<'_>) {
         "key_log",
         key_log.map_or_else(String::new, |path| path.display().to_string()),
     );
+    for (option, value) in config.limits.shown() {
+        line("tls", option, value);
+    }
     let endpoints: Vec<&str> = config.endpoints().collect();
     let peers: Vec<&str> = config.peers().collect();
     console!(

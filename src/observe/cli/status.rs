@@ -8,7 +8,7 @@ use crate::drain;
 use crate::ffi::cli::{Console, Outcome};
 use crate::ffi::libsrtp_guard::STOCK;
 use crate::ffi::srtp::{self as engine, Owner};
-use crate::ffi::{guard, host, late};
+use crate::ffi::{guard, host, late, openssl};
 use crate::limited;
 use crate::media::registry::{self, Totals};
 use crate::media::{refusal, watch};
@@ -24,6 +24,12 @@ pub fn show_status(console: &mut Console<'_>) -> Outcome {
     console!(console, "Version: {}", env!("CARGO_PKG_VERSION"));
     console!(console, "Built for Asterisk: {}", host::BUILT_ASTERISK);
     console!(console, "Kernel: {}", config::current().kernels.name());
+    console!(
+        console,
+        "FIPS: {}",
+        if openssl::is_fips() { "yes" } else { "no" }
+    );
+    console!(console, "Crypto policy: {}", config::crypto_policy());
     console!(
         console,
         "SRTP engine: {}",
@@ -85,8 +91,17 @@ pub fn show_status(console: &mut Console<'_>) -> Outcome {
         }
     );
     #[cfg(feature = "pjsip")]
-    if let Some((counts, loads)) = transport::current().map(|tls| (tls.counts(), tls.loads())) {
+    if let Some((counts, loads, usage)) =
+        transport::current().map(|tls| (tls.counts(), tls.loads(), tls.usage()))
+    {
         console!(console, "TLS connections: {}", counts.open);
+        console!(console, "TLS connections of peers: {}", usage.connections);
+        console!(
+            console,
+            "TLS handshakes of peers going on: {}",
+            usage.handshakes
+        );
+        console!(console, "TLS sources counted: {}", usage.sources);
         console!(console, "TLS handshakes in: {}", counts.established_in);
         console!(console, "TLS handshakes out: {}", counts.established_out);
         console!(console, "TLS sessions resumed: {}", counts.resumed);

@@ -14,6 +14,8 @@ use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
+use socket2::{Domain, Socket, Type};
+
 use crate::host::Host;
 use crate::process::Process;
 use crate::tool;
@@ -328,6 +330,22 @@ impl Lab {
         self.on_the_network(move || TcpStream::connect(peer))
     }
 
+    /// The same from this address of ours.
+    ///
+    /// # Errors
+    ///
+    /// What connecting said.
+    pub fn tcp_from(&self, local: &str, peer: &str) -> io::Result<TcpStream> {
+        let local: SocketAddr = format!("{local}:0").parse().expect("an address");
+        let peer: SocketAddr = peer.parse().expect("an address with a port");
+        self.on_the_network(move || {
+            let socket = Socket::new(Domain::for_address(peer), Type::STREAM, None)?;
+            socket.bind(&local.into())?;
+            socket.connect(&peer.into())?;
+            Ok(socket.into())
+        })
+    }
+
     /// A listening TCP socket on the lab's network.
     pub fn listen(&self, local: &str) -> TcpListener {
         let local: SocketAddr = local.parse().expect("an address with a port");
@@ -337,7 +355,11 @@ impl Lab {
 
     /// Calls `make` on a thread of its own that has entered the lab's network. A socket stays on the network that it was
     /// made on.
-    fn on_the_network<T: Send>(
+    ///
+    /// # Errors
+    ///
+    /// There is no such network, or what `make` said.
+    pub fn on_the_network<T: Send>(
         &self,
         make: impl FnOnce() -> io::Result<T> + Send,
     ) -> io::Result<T> {

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
+use std::ptr::null_mut;
 use std::time::Duration;
 
 use crate::wait;
@@ -136,6 +137,18 @@ pub fn raise_file_limit(count: libc::rlim_t) {
         limit.rlim_max = limit.rlim_max.max(count);
         assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
     }
+}
+
+/// Lets another process have so many files open, from now on.
+pub fn set_file_limit(pid: u32, count: libc::rlim_t) {
+    let limit = libc::rlimit {
+        rlim_cur: count,
+        rlim_max: count,
+    };
+    let pid = libc::pid_t::try_from(pid).expect("a process's number");
+    // SAFETY: a structure of ours, and nothing is asked back.
+    let set = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const limit, null_mut()) };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
 }
 
 /// Another process's socket, whose peer is `peer`.

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
+use crate::tls::wait;
 use simple_dns::rdata::RData;
 use simple_dns::{
     CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, ResourceRecord, TYPE,
@@ -51,22 +52,31 @@ pub(crate) enum Record {
 pub(crate) struct Client {
     servers: Vec<SocketAddr>,
     timeout: Duration,
+    end: Option<Instant>,
 }
 
 impl Client {
-    /// `server`, or those of `/etc/resolv.conf`; each question has `timeout`.
-    pub(crate) fn new(server: Option<SocketAddr>, timeout: Duration) -> Client {
+    /// `server`, or those of `/etc/resolv.conf`; each question has `timeout`, and all of them have until `end`.
+    pub(crate) fn new(
+        server: Option<SocketAddr>,
+        timeout: Duration,
+        end: Option<Instant>,
+    ) -> Client {
         let servers = match server {
             Some(server) => vec![server],
             None => servers_of(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default()),
         };
-        Client { servers, timeout }
+        Client {
+            servers,
+            timeout,
+            end,
+        }
     }
 
     /// The records of this type that `name` has; none if it exists without any.
     pub(crate) fn ask(&self, name: &str, kind: TYPE) -> Result<Vec<Record>, Trouble> {
         let mut last = Trouble::NoAnswer("there is none in /etc/resolv.conf".to_owned());
-        let end = Instant::now() + self.timeout;
+        let end = Instant::now() + wait(self.timeout, self.end);
         for attempt in 1..=TRIES {
             for (i, server) in self.servers.iter().enumerate() {
                 // What is left is shared by those who have not been asked.

@@ -1,6 +1,7 @@
 //! From a name to the addresses of its servers for SIP over TLS: NAPTR, SRV, A and AAAA, each shown.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::time::Instant;
 
 use simple_dns::TYPE;
 
@@ -33,7 +34,7 @@ pub(crate) struct Located {
 }
 
 /// Where the servers of `options.host` are.
-pub(crate) fn locate(options: &Options) -> Located {
+pub(crate) fn locate(options: &Options, end: Option<Instant>) -> Located {
     if let Ok(ip) = options.host.parse::<IpAddr>() {
         let address = SocketAddr::new(ip, options.port.unwrap_or(SIPS_PORT));
         return Located {
@@ -42,7 +43,7 @@ pub(crate) fn locate(options: &Options) -> Located {
         };
     }
     let mut search = Search {
-        client: Client::new(options.dns, options.timeout),
+        client: Client::new(options.dns, options.timeout, end),
         step: Step::new(Stage::Dns),
         targets: Vec::new(),
     };

@@ -285,7 +285,7 @@ fn invite(
     } else {
         format!("sip:{number}@{};transport=tls", who.peer)
     };
-    let mut request = Request::new("INVITE", uri);
+    let mut request = Request::new("INVITE", uri, who.local);
     let body = offer(who.local.ip(), port, line);
     let text = request.text(
         who,

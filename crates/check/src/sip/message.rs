@@ -33,10 +33,12 @@ pub(crate) struct Request {
     pub(crate) cseq: u32,
     /// With the tag of the other side, where there is a dialog.
     pub(crate) to: String,
+    /// Where it is sent from: what its Via says.
+    pub(crate) local: SocketAddr,
 }
 
 impl Request {
-    pub(crate) fn new(method: &'static str, uri: String) -> Request {
+    pub(crate) fn new(method: &'static str, uri: String, local: SocketAddr) -> Request {
         Request {
             method,
             to: format!("<{uri}>"),
@@ -45,6 +47,7 @@ impl Request {
             tag: token(),
             call_id: token(),
             cseq: 1,
+            local,
         }
     }
 
@@ -56,7 +59,7 @@ impl Request {
              {headers}Content-Length: {length}\r\n\r\n{body}",
             method = self.method,
             uri = self.uri,
-            local = who.local,
+            local = self.local,
             branch = self.branch,
             from = who.from,
             tag = self.tag,

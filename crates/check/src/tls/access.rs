@@ -17,6 +17,8 @@ pub(crate) struct Access {
     pub(crate) wants_certificate: Option<Box<Failed>>,
     /// It is TLS, whatever has become of the handshake.
     pub(crate) is_tls: bool,
+    /// No handshake came to its end in time, and none would.
+    pub(crate) is_stuck: bool,
 }
 
 /// Key exchange groups of a hello that fits into one TCP segment.
@@ -29,6 +31,7 @@ pub(crate) fn access(peer: Peer, name: Option<&str>, trust: &Trust) -> Access {
         up: None,
         wants_certificate: None,
         is_tls: false,
+        is_stuck: false,
     };
     let hello = Hello::of_module(name);
     let failed = match handshake(peer, &hello, trust) {
@@ -65,9 +68,10 @@ impl Access {
         if is_plain(failed.reason.code) {
             return self.step.add(failed.reason.clone().into());
         }
-        // A box that drops what is long.
+        // A box that drops what is long; or a server that does not answer what it does not know, or closes.
         if failed.is_mute() {
             if let Some(finding) = plain::ask(peer) {
+                self.is_tls = false;
                 return self.step.add(finding);
             }
             let short = Hello {
@@ -101,6 +105,20 @@ impl Access {
                 ));
             }
         }
+        if trust.config.cipher.is_some() {
+            let usual = Hello {
+                usual_ciphers: true,
+                ..Hello::of_module(name)
+            };
+            if let Ok(up) = handshake(peer, &usual, trust) {
+                self.is_tls = true;
+                self.describe(&up);
+                self.up = Some((up, usual));
+                return self
+                    .step
+                    .add(Finding::new(Code::OwnCipher, failed.reason.to_string()));
+            }
+        }
         let lenient = Hello::lenient(name);
         match handshake(peer, &lenient, trust) {
             Ok(up) => {
@@ -126,7 +144,10 @@ impl Access {
                 self.wants_certificate = Some(other);
                 self.step.add(failed.reason.clone().into());
             }
-            Err(_) => self.step.add(failed.reason.clone().into()),
+            Err(other) => {
+                self.is_stuck = other.reason.code == Why::HandshakeTimeout;
+                self.step.add(failed.reason.clone().into());
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::report::{Finding, Stage, Step};
 /// Handshakes at most for each version.
 const MOST: usize = 12;
 /// All of TLS 1.3 that OpenSSL has switched on.
-const SUITES: [&str; 3] = [
+pub(super) const SUITES: [&str; 3] = [
     "TLS_AES_256_GCM_SHA384",
     "TLS_CHACHA20_POLY1305_SHA256",
     "TLS_AES_128_GCM_SHA256",

@@ -1,18 +1,18 @@
 //! One handshake: what we say in it, and what came of it.
 
-use std::path::PathBuf;
+use std::io::Read as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use openssl::error::ErrorStack;
-use openssl::pkey::{PKey, Private};
 use openssl::ssl::{
-    self, ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslSession,
-    SslVerifyMode, SslVersion,
+    self, ErrorCode, Ssl, SslContext, SslOptions, SslSession, SslVerifyMode, SslVersion,
 };
 use openssl::x509::X509;
 use sip_tls::explain::{Evidence, Progress, explain};
-use sip_tls::{Code, MAX_CERTIFICATES, Reason};
+use sip_tls::{Code, MAX_CERTIFICATES, Profile, ProfileConfig, Reason};
 
+use super::ciphers::SUITES;
 use super::ossl::{Trace, Traced, lengthen, limit_chain, set_session};
 use super::{Peer, Sock};
 use crate::tcp;
@@ -23,12 +23,18 @@ const LEGACY_SERVER_CONNECT: u64 = 1 << 2;
 /// The longest chain, in octets, that is looked at where the module would not take it.
 const LONGEST: usize = 4 * 1024 * 1024;
 
-/// Whom we trust, and what we are ourselves.
+/// Whom we trust, what we are ourselves, and what our transport allows.
 #[derive(Clone, Default)]
 pub(crate) struct Trust {
-    /// The CAs; the system's without it.
-    pub(crate) ca: Option<PathBuf>,
-    pub(crate) own: Option<(Vec<X509>, PKey<Private>)>,
+    /// As a transport has it. Where it names no CAs, those of the system are trusted.
+    pub(crate) config: ProfileConfig,
+}
+
+impl Trust {
+    /// Whether we have a certificate.
+    pub(crate) fn has_own(&self) -> bool {
+        self.config.cert_file.is_some()
+    }
 }
 
 /// What our hello has.
@@ -49,10 +55,14 @@ pub(crate) struct Hello {
     pub(crate) long: bool,
     /// Without a certificate of ours.
     pub(crate) anonymous: bool,
+    /// Nobody looks at the certificates: the system's CAs, which are many, are not loaded.
+    pub(crate) unverified: bool,
+    /// With the system's ciphers in place of those of `cipher`.
+    pub(crate) usual_ciphers: bool,
 }
 
 impl Hello {
-    /// As the module says it, for a transport with nothing but a certificate.
+    /// As the module says it.
     pub(crate) fn of_module(name: Option<&str>) -> Hello {
         Hello {
             name: name.map(str::to_owned),
@@ -64,6 +74,7 @@ impl Hello {
     pub(crate) fn leniently(&self) -> Hello {
         Hello {
             groups: self.groups.clone(),
+            unverified: true,
             ..Hello::lenient(self.name.as_deref())
         }
     }
@@ -170,8 +181,31 @@ impl Up {
     }
 }
 
+/// OpenSSL has read no more than it needed to refuse it: a line's rest is there, or comes now.
+fn listen_on(link: &mut Traced) {
+    const LINE: usize = 60;
+    let sock = link.sock();
+    sock.give(Duration::from_millis(200));
+    while sock.first().len() < LINE && sock.read(&mut [0; LINE]).is_ok_and(|count| count > 0) {}
+}
+
+/// ContentType change_cipher_spec to application_data (RFC 8446 5.1): what a server's first octet can be.
+const RECORD_TYPES: std::ops::RangeInclusive<u8> = 20..=23;
+
 /// Why a handshake did not come to its end.
 pub(crate) fn failed(link: &Traced, error: &ssl::Error, incoming: bool) -> Reason {
+    let reason = because(link, error, incoming);
+    let first = link.stream().get_ref().first();
+    let is_no_record = first
+        .first()
+        .is_some_and(|octet| !RECORD_TYPES.contains(octet));
+    if !incoming && is_no_record && !matches!(reason.code, Code::PlainSip | Code::PlainHttp) {
+        return Code::NotTls.into();
+    }
+    reason
+}
+
+fn because(link: &Traced, error: &ssl::Error, incoming: bool) -> Reason {
     let sock = link.stream().get_ref();
     if [ErrorCode::WANT_READ, ErrorCode::WANT_WRITE].contains(&error.code()) {
         let code = if sock.first().is_empty() {
@@ -201,17 +235,31 @@ fn chain(link: &Traced) -> Vec<X509> {
         .unwrap_or_default()
 }
 
-fn context(hello: &Hello, trust: &Trust) -> Result<SslContext, ErrorStack> {
-    let mut context = SslContext::builder(SslMethod::tls_client())?;
-    // As `Profile::load` has it: a stricter system stands.
-    if hello.min.is_some() || context.min_proto_version() != Some(SslVersion::TLS1_3) {
-        context.set_min_proto_version(Some(hello.min.unwrap_or(SslVersion::TLS1_2)))?;
+fn context(hello: &Hello, trust: &Trust) -> Result<SslContext, Box<Failed>> {
+    let config = ProfileConfig {
+        cert_file: (trust.config.cert_file.clone()).filter(|_| !hello.anonymous),
+        cipher: (trust.config.cipher.clone()).filter(|_| !hello.usual_ciphers),
+        ..trust.config.clone()
+    };
+    // `own` has loaded the same, so nothing is wrong with the files unless they change meanwhile.
+    let mut context =
+        Profile::client_context(&config).map_err(|_| Failed::here(Code::Internal.into()))?;
+    let names_cas = config.ca_list_file.is_some() || config.ca_list_path.is_some();
+    if !names_cas && !hello.unverified {
+        context.set_default_verify_paths()?;
     }
-    context.set_max_proto_version(hello.max)?;
-    context.set_options(SslOptions::NO_COMPRESSION);
+    if let Some(min) = hello.min {
+        context.set_min_proto_version(Some(min))?;
+    }
+    if hello.max.is_some() {
+        context.set_max_proto_version(hello.max)?;
+    }
     if hello.lenient {
         context.set_security_level(0);
         context.set_options(SslOptions::from_bits_retain(LEGACY_SERVER_CONNECT as _));
+        if config.cipher.is_some() {
+            context.set_ciphersuites(&SUITES.join(":"))?;
+        }
     }
     if let Some(ciphers) = &hello.ciphers {
         context.set_cipher_list(ciphers)?;
@@ -225,29 +273,7 @@ fn context(hello: &Hello, trust: &Trust) -> Result<SslContext, ErrorStack> {
     if hello.long {
         lengthen(&mut context)?;
     }
-    trusted(&mut context, trust)?;
-    if let (Some((chain, key)), false) = (&trust.own, hello.anonymous) {
-        if let [first, rest @ ..] = &chain[..] {
-            context.set_certificate(first)?;
-            for certificate in rest {
-                context.add_extra_chain_cert(certificate.clone())?;
-            }
-        }
-        context.set_private_key(key)?;
-    }
     Ok(context.build())
-}
-
-fn trusted(context: &mut SslContextBuilder, trust: &Trust) -> Result<(), ErrorStack> {
-    match &trust.ca {
-        Some(file) => {
-            for certificate in X509::stack_from_pem(&std::fs::read(file).unwrap_or_default())? {
-                context.cert_store_mut().add_cert(certificate)?;
-            }
-            Ok(())
-        }
-        None => context.set_default_verify_paths(),
-    }
 }
 
 fn connect(
@@ -256,7 +282,7 @@ fn connect(
     hello: &Hello,
     session: Option<&SslSession>,
 ) -> Result<Up, Box<Failed>> {
-    let tcp = tcp::connect(peer.address, peer.timeout).map_err(Failed::here)?;
+    let tcp = tcp::connect(peer.address, peer.local, peer.wait()).map_err(Failed::here)?;
     let mut ssl = Ssl::new(context)?;
     if let Some(name) = &hello.name {
         // A name that cannot be sent is not: the certificate decides.
@@ -273,7 +299,7 @@ fn connect(
     if let Some(session) = session {
         set_session(&mut ssl, session)?;
     }
-    let mut link = Traced::new(ssl, Sock::new(tcp, peer.timeout), SslVerifyMode::PEER)?;
+    let mut link = Traced::new(ssl, Sock::new(tcp, peer.wait()), SslVerifyMode::PEER)?;
     match link.fresh().connect() {
         Ok(()) => Ok(Up {
             link,
@@ -281,6 +307,9 @@ fn connect(
         }),
         Err(error) => {
             let reason = failed(&link, &error, false);
+            if matches!(reason.code, Code::PlainSip | Code::PlainHttp | Code::NotTls) {
+                listen_on(&mut link);
+            }
             Err(Box::new(Failed {
                 reason,
                 trace: Arc::clone(link.trace()),

@@ -22,12 +22,38 @@ pub(crate) use resume::resume;
 pub(crate) use sock::Sock;
 pub(crate) use versions::versions;
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
 /// With whom, and for how long at most.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
+    /// Our own address.
+    pub(crate) local: Option<IpAddr>,
+    /// The limit of one wait.
     pub(crate) timeout: Duration,
+    /// The end of everything.
+    pub(crate) end: Option<Instant>,
+}
+
+/// A wait is never shorter: sockets take no limit of zero.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// How long the next wait may be, with a limit for each and one for all.
+pub(crate) fn wait(timeout: Duration, end: Option<Instant>) -> Duration {
+    let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+    left.map_or(timeout, |left| left.min(timeout)).max(SHORTEST)
+}
+
+impl Peer {
+    /// How long the next wait may be.
+    pub(crate) fn wait(&self) -> Duration {
+        wait(self.timeout, self.end)
+    }
+
+    /// Whether the time for everything is over: what has just been seen may be for want of time.
+    pub(crate) fn is_late(&self) -> bool {
+        self.end.is_some_and(|end| Instant::now() >= end)
+    }
 }

@@ -43,6 +43,11 @@ pub(crate) fn of_octets(first: &[u8]) -> Option<Finding> {
     if starts(b"SSH-") {
         return Some(Finding::new(Code::PlainSsh, detail));
     }
+    // A record with a handshake message, a ClientHello (RFC 8446 5.1, 4): ours.
+    if let [22, 3, _, _, _, 1, ..] = first {
+        let detail = "our own first message comes back, as from an echo server";
+        return Some(Finding::new(Code::PlainOther, detail));
+    }
     let text = first.len() >= 4
         && first
             .iter()
@@ -53,7 +58,10 @@ pub(crate) fn of_octets(first: &[u8]) -> Option<Finding> {
 
 /// Asks in clear: a SIP or web server that swallows a TLS hello answers this.
 pub(crate) fn ask(peer: Peer) -> Option<Finding> {
-    let mut sock = Sock::new(tcp::connect(peer.address, peer.timeout).ok()?, peer.timeout);
+    let mut sock = Sock::new(
+        tcp::connect(peer.address, peer.local, peer.wait()).ok()?,
+        peer.wait(),
+    );
     let local = sock.tcp.local_addr().ok()?;
     let request = format!(
         "OPTIONS sip:{to} SIP/2.0\r\nVia: SIP/2.0/TCP {local};branch=z9hG4bK-check;rport\r\nMax-Forwards: 70\r\nFrom: <sip:check@{local}>;tag=check\r\n\

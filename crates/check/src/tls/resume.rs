@@ -27,7 +27,7 @@ pub(crate) fn resume(peer: Peer, hello: &Hello, trust: &Trust) -> Step {
     let newest = up.link.ssl().version2() == Some(SslVersion::TLS1_3);
     if newest {
         step.fact("renegotiation: TLS 1.3 has none");
-        let end = Instant::now() + TICKET.min(peer.timeout);
+        let end = Instant::now() + TICKET.min(peer.wait());
         while !up.link.trace().with(|seen| seen.ticket) && Instant::now() < end {
             up.link.sock().give(SLICE);
             let mut buffer = [0; 1024];

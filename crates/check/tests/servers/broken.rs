@@ -22,13 +22,24 @@ pub fn options(pki: &Pki, address: SocketAddr, timeout: Duration) -> Options {
     }
 }
 
-struct Table<'a> {
-    pki: &'a Pki,
-    cases: Vec<Case>,
+/// Servers of one certificate authority's.
+pub struct Table<'a> {
+    pub pki: &'a Pki,
+    pub cases: Vec<Case>,
 }
 
-impl Table<'_> {
-    fn add(
+impl<'a> Table<'a> {
+    pub fn new(pki: &'a Pki) -> Table<'a> {
+        let cases = Vec::new();
+        Table { pki, cases }
+    }
+
+    /// What the last one is looked at with.
+    pub fn last(&mut self) -> &mut Options {
+        &mut self.cases.last_mut().expect("one was added").options
+    }
+
+    pub fn add(
         &mut self,
         name: &'static str,
         address: SocketAddr,
@@ -38,11 +49,17 @@ impl Table<'_> {
         self.timed(name, address, PATIENCE, faults, warnings);
     }
 
-    fn slow(&mut self, name: &'static str, address: SocketAddr, faults: &'static [&'static str]) {
+    /// One that is waited for in full.
+    pub fn slow(
+        &mut self,
+        name: &'static str,
+        address: SocketAddr,
+        faults: &'static [&'static str],
+    ) {
         self.timed(name, address, SILENCE, faults, &[]);
     }
 
-    fn timed(
+    pub fn timed(
         &mut self,
         name: &'static str,
         address: SocketAddr,
@@ -66,7 +83,7 @@ pub fn today(builder: &mut SslContextBuilder) {
         .expect("a version");
 }
 
-fn only(version: SslVersion) -> impl FnOnce(&mut SslContextBuilder) {
+pub fn only(version: SslVersion) -> impl FnOnce(&mut SslContextBuilder) {
     move |builder| {
         builder
             .set_min_proto_version(Some(version))

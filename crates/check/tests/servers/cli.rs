@@ -168,6 +168,12 @@ fn wrong_arguments_are_3_and_help_is_0() {
         assert_eq!((status, output.stdout.len()), (3, 0), "{arguments:?}");
         assert!(!output.stderr.is_empty(), "{arguments:?}");
     }
+    for word in ["--version", "-V"] {
+        let (status, output) = run(&[word]);
+        let wanted = concat!("ciphertrunk-check ", env!("CARGO_PKG_VERSION"), "\n");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!((status, said.as_str()), (0, wanted));
+    }
     let (status, output) = run(&["--help"]);
     assert_eq!(status, 0);
     assert!(String::from_utf8_lossy(&output.stdout).contains("--listen"));

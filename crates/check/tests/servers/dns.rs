@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::thread;
 
 use ciphertrunk_check::Options;
-use simple_dns::rdata::{A, AAAA, NAPTR, RData, SRV};
+use simple_dns::rdata::{A, AAAA, CNAME, NAPTR, RData, SRV};
 use simple_dns::{CLASS, CharacterString, Name, Packet, PacketFlag, QTYPE, RCODE, ResourceRecord};
 
 use crate::broken::today;
@@ -68,18 +68,26 @@ fn server(records: Vec<Record>, code: Option<RCODE>) -> SocketAddr {
             let Some(question) = query.questions.first() else {
                 continue;
             };
-            let wanted = question.qname.to_string();
+            let mut wanted = question.qname.to_string();
             let mut known = false;
+            // Aliases stand before what they lead to.
             for (owner, data) in &records {
                 if owner.eq_ignore_ascii_case(&wanted) {
                     known = true;
-                    if question.qtype == QTYPE::TYPE(data.type_code()) {
+                    let alias = match data {
+                        RData::CNAME(alias) => Some(alias.0.to_string()),
+                        _ => None,
+                    };
+                    if question.qtype == QTYPE::TYPE(data.type_code()) || alias.is_some() {
                         reply.answers.push(ResourceRecord::new(
                             name(owner),
                             CLASS::IN,
                             60,
                             data.clone(),
                         ));
+                    }
+                    if let Some(alias) = alias {
+                        wanted = alias;
                     }
                 }
             }
@@ -239,6 +247,55 @@ fn names_lead_to_servers_or_not() {
             &[],
         ),
     ];
+    let alias = |to| RData::CNAME(CNAME(name(to)));
+    let aliased = format!("{NAME}:{}", alive.port());
+    cases.push(case(
+        &pki,
+        "aliases",
+        &aliased,
+        server(
+            vec![
+                (NAME, alias("a.example.net")),
+                ("a.example.net", alias("b.example.net")),
+                ("b.example.net", alias(target)),
+                here(),
+            ],
+            None,
+        ),
+        &[],
+        &[],
+    ));
+    cases.push(case(
+        &pki,
+        "NAPTR leads to nothing, and there is an address",
+        NAME,
+        server(
+            vec![
+                (NAME, naptr("SIPS+D2T", "_sips._tcp.gone.example.net")),
+                (service, srv(1, alive.port(), target)),
+                here(),
+            ],
+            None,
+        ),
+        &["dns-no-address"],
+        &[],
+    ));
+    cases.push(case(
+        &pki,
+        "the name server refuses",
+        NAME,
+        server(vec![], Some(RCODE::Refused)),
+        &["dns-failed"],
+        &[],
+    ));
+    cases.push(case(
+        &pki,
+        "an alias that leads to itself",
+        NAME,
+        server(vec![(NAME, alias(NAME))], None),
+        &["dns-no-address"],
+        &[],
+    ));
     // The same port on both loopbacks, of which the one of IPv6 has nobody.
     let with_port = format!("{NAME}:{}", alive.port());
     let both = server(

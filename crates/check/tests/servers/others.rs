@@ -9,16 +9,38 @@ use crate::case::{Case, PATIENCE, SILENCE, run};
 use crate::pki::{Pki, Spec};
 use crate::program::{Program, free_port, root, rooted, tool};
 
-const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers");
+pub const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers");
 
-struct Running<'a> {
+/// Programs that are looked at, until this is dropped.
+pub struct Running<'a> {
     pki: &'a Pki,
     programs: Vec<Program>,
-    cases: Vec<Case>,
+    pub cases: Vec<Case>,
 }
 
-impl Running<'_> {
-    fn add(
+impl<'a> Running<'a> {
+    pub fn new(pki: &'a Pki) -> Running<'a> {
+        Running {
+            pki,
+            programs: Vec::new(),
+            cases: Vec::new(),
+        }
+    }
+
+    /// One that ends its children when it is asked to end.
+    pub fn gently(
+        &mut self,
+        name: &'static str,
+        command: impl FnOnce(u16) -> Command,
+        faults: &'static [&'static str],
+        warnings: &'static [&'static str],
+    ) {
+        self.add(name, command, PATIENCE, faults, warnings);
+        let program = self.programs.last_mut().expect("it was started");
+        program.is_asked_to_end = true;
+    }
+
+    pub fn add(
         &mut self,
         name: &'static str,
         command: impl FnOnce(u16) -> Command,
@@ -58,11 +80,7 @@ const TODAY: &str = "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1";
 fn broken_servers_of_others() {
     let pki = Pki::new();
     let (cert, key) = pki.files("server", &[&pki.leaf(&Spec::default())]);
-    let mut running = Running {
-        pki: &pki,
-        programs: Vec::new(),
-        cases: Vec::new(),
-    };
+    let mut running = Running::new(&pki);
     let ca = pki.ca.display().to_string();
     running.add(
         "GnuTLS: a web server",
@@ -271,11 +289,7 @@ fn sound_servers_of_others() {
             &pki.intermediate,
         ],
     );
-    let mut running = Running {
-        pki: &pki,
-        programs: Vec::new(),
-        cases: Vec::new(),
-    };
+    let mut running = Running::new(&pki);
     for (name, script, cert, key) in [
         ("GnuTLS, SIP", "gnutls_sip.py", &cert, &key),
         (

@@ -10,7 +10,7 @@ use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName};
-use openssl::x509::{X509, X509Extension, X509NameBuilder};
+use openssl::x509::{X509, X509Builder, X509Extension, X509NameBuilder};
 
 /// The name that the tests ask for.
 pub const NAME: &str = "sip.example.com";
@@ -59,6 +59,14 @@ pub struct Spec {
     /// RSA with so many bits; 0 is P-256.
     pub rsa: u32,
     pub sha1: bool,
+    /// Of an elliptic key.
+    pub curve: &'static str,
+    /// A CA may have so many below it.
+    pub below: Option<u32>,
+    /// A CA that may sign for this domain alone (RFC 5280 4.2.1.10).
+    pub domain: Option<&'static str>,
+    /// OCSP must be stapled (RFC 7633).
+    pub staple: bool,
     pub server: bool,
     pub client: bool,
     /// Octets of an extension that means nothing, to make it long.
@@ -78,11 +86,29 @@ impl Default for Spec {
             ca: false,
             rsa: 0,
             sha1: false,
+            curve: "prime256v1",
+            below: None,
+            domain: None,
+            staple: false,
             server: true,
             client: true,
             ballast: 0,
         }
     }
+}
+
+/// A short value.
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(content.len()).expect("it is short");
+    assert!(length < 128, "the short form");
+    [&[tag, length], content].concat()
+}
+
+fn append(builder: &mut X509Builder, oid: &str, der: &[u8]) {
+    let octets = Asn1OctetString::new_from_bytes(der).expect("octets");
+    let oid = Asn1Object::from_str(oid).expect("an OID");
+    let extension = X509Extension::new_from_der(&oid, false, &octets).expect("an extension");
+    builder.append_extension(extension).expect("an extension");
 }
 
 #[derive(Clone)]
@@ -94,7 +120,7 @@ pub struct Cert {
 impl Cert {
     pub fn make(spec: &Spec, issuer: Option<&Cert>) -> Cert {
         let key = match spec.rsa {
-            0 => PKey::ec_gen("prime256v1").expect("a key"),
+            0 => PKey::ec_gen(spec.curve).expect("a key"),
             bits => PKey::from_rsa(Rsa::generate(bits).expect("a key")).expect("a key"),
         };
         let mut name = X509NameBuilder::new().expect("a name");
@@ -128,6 +154,9 @@ impl Cert {
         if spec.ca {
             constraints.ca();
         }
+        spec.below
+            .iter()
+            .for_each(|below| _ = constraints.pathlen(*below));
         builder
             .append_extension(constraints.critical().build().expect("an extension"))
             .expect("an extension");
@@ -153,6 +182,16 @@ impl Cert {
                 .expect("an extension");
             builder.append_extension(alt).expect("an extension");
         }
+        if let Some(domain) = spec.domain {
+            // NameConstraints: permittedSubtrees [0], a GeneralSubtree each, dNSName [2]
+            let name = der(0x82, domain.as_bytes());
+            let constraints = der(0x30, &der(0xa0, &der(0x30, &name)));
+            append(&mut builder, "2.5.29.30", &constraints);
+        }
+        if spec.staple {
+            // Features: status_request (5)
+            append(&mut builder, "1.3.6.1.5.5.7.1.24", &der(0x30, &[2, 1, 5]));
+        }
         if spec.ballast > 0 {
             // netscape-comment, an IA5String
             let size = u16::try_from(spec.ballast)
@@ -160,10 +199,7 @@ impl Cert {
                 .to_be_bytes();
             let mut der = vec![0x16, 0x82, size[0], size[1]];
             der.resize(4 + spec.ballast, b'x');
-            let text = Asn1OctetString::new_from_bytes(&der).expect("octets");
-            let oid = Asn1Object::from_str("2.16.840.1.113730.1.13").expect("an OID");
-            let comment = X509Extension::new_from_der(&oid, false, &text).expect("an extension");
-            builder.append_extension(comment).expect("an extension");
+            append(&mut builder, "2.16.840.1.113730.1.13", &der);
         }
         let digest = if spec.sha1 {
             MessageDigest::sha1()
@@ -179,7 +215,7 @@ impl Cert {
         }
     }
 
-    fn ca(
+    pub fn ca(
         organisation: &'static str,
         cn: &'static str,
         to_days: i64,

@@ -14,11 +14,19 @@ use crate::pki::Dir;
 pub struct Program {
     child: Child,
     pub address: SocketAddr,
+    /// By SIGTERM: it has children.
+    pub is_asked_to_end: bool,
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        if self.is_asked_to_end {
+            let _ = Command::new("kill")
+                .arg(self.child.id().to_string())
+                .status();
+        } else {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 }
@@ -126,6 +134,10 @@ impl Program {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
-        Program { child, address }
+        Program {
+            child,
+            address,
+            is_asked_to_end: false,
+        }
     }
 }

@@ -65,6 +65,27 @@ pub fn context(chain: &[&Cert], tune: impl FnOnce(&mut SslContextBuilder)) -> Ss
     builder.build()
 }
 
+/// The same, and what is done once the handshake is over.
+pub fn tls_by(
+    chain: &[&Cert],
+    tune: impl FnOnce(&mut SslContextBuilder),
+    talk: impl Fn(&mut SslStream<TcpStream>) + Send + Sync + 'static,
+) -> SocketAddr {
+    let context = context(chain, tune);
+    tcp(move |tcp| {
+        let mut stream =
+            SslStream::new(Ssl::new(&context).expect("a connection"), tcp).expect("a stream");
+        if stream.accept().is_ok() {
+            talk(&mut stream);
+        }
+    })
+}
+
+/// Resets the connection.
+pub fn reset(tcp: TcpStream) {
+    let _ = socket2::SockRef::from(&tcp).set_linger(Some(std::time::Duration::ZERO));
+}
+
 /// The first octets that come, at most one record's.
 pub fn hello(tcp: &mut TcpStream) -> Vec<u8> {
     let mut head = [0; 5];
@@ -85,6 +106,71 @@ pub fn swallow(mut tcp: TcpStream) {
 /// A fatal alert in a record of its own.
 pub fn alert(tcp: &mut TcpStream, description: u8) {
     let _ = tcp.write_all(&[21, 3, 3, 0, 2, 2, description]);
+}
+
+/// A server of which only the first octets come through, and then `after` has the connection.
+pub fn cut(context: SslContext, most: usize, after: fn(TcpStream)) -> SocketAddr {
+    let inner = tcp(move |tcp| serve(&context, tcp, sip::sound));
+    tcp(move |mut client| {
+        let first = hello(&mut client);
+        let Ok(mut server) = TcpStream::connect(inner) else {
+            return;
+        };
+        let mut octets = vec![0; most];
+        if server
+            .write_all(&first)
+            .and_then(|()| server.read_exact(&mut octets))
+            .is_ok()
+        {
+            let _ = client.write_all(&octets);
+            after(client);
+        }
+    })
+}
+
+/// A server behind a box that ends the connection without a word when the client says more than its first message.
+pub fn mum(context: SslContext) -> SocketAddr {
+    let inner = tcp(move |tcp| serve(&context, tcp, sip::sound));
+    tcp(move |mut client| {
+        let first = hello(&mut client);
+        let Ok(mut server) = TcpStream::connect(inner) else {
+            return;
+        };
+        let _ = server.write_all(&first);
+        let (Ok(mut from), Ok(mut to)) = (server.try_clone(), client.try_clone()) else {
+            return;
+        };
+        thread::spawn(move || std::io::copy(&mut from, &mut to));
+        let _ = client.read(&mut [0; 4096]);
+        let _ = server.shutdown(std::net::Shutdown::Both);
+        let _ = client.shutdown(std::net::Shutdown::Write);
+        swallow(client);
+    })
+}
+
+/// A server whose octets come one by one.
+pub fn dripping(context: SslContext) -> SocketAddr {
+    let inner = tcp(move |tcp| serve(&context, tcp, sip::sound));
+    tcp(move |client| {
+        let Ok(server) = TcpStream::connect(inner) else {
+            return;
+        };
+        let (Ok(mut from), Ok(mut to)) = (client.try_clone(), server.try_clone()) else {
+            return;
+        };
+        thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(std::net::Shutdown::Write);
+        });
+        let _ = client.set_nodelay(true);
+        let mut client = client;
+        for octet in server.bytes().map_while(Result::ok) {
+            if client.write_all(&[octet]).is_err() {
+                return;
+            }
+        }
+        let _ = client.shutdown(std::net::Shutdown::Both);
+    })
 }
 
 /// A server behind a box that drops each first message of a client that is longer than `most` octets.

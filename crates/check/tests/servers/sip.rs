@@ -115,7 +115,7 @@ pub fn http(_: &str) -> (Vec<u8>, bool) {
     )
 }
 
-fn changed(request: &str, from: &str, to: &str) -> (Vec<u8>, bool) {
+pub fn changed(request: &str, from: &str, to: &str) -> (Vec<u8>, bool) {
     let text = String::from_utf8(response(request, "200 OK", "", "")).expect("ASCII");
     assert!(text.contains(from), "{from} is not in {text}");
     (text.replacen(from, to, 1).into_bytes(), true)

@@ -246,7 +246,7 @@ fn ctr<E: Engine>(engine: E, keys: &[u128], iv: u128, data: &mut [u8]) {
 ///
 /// # Safety
 /// `span` keeps its promise (see [`Span`]) for `'a`.
-unsafe fn in_place<'a>(span: Span) -> &'a mut [u8] {
+pub(super) unsafe fn in_place<'a>(span: Span) -> &'a mut [u8] {
     if !core::ptr::eq(span.src, span.dst) {
         // SAFETY: both are valid for `len` bytes and, not being the same, do not overlap.
         unsafe { span.src.copy_to_nonoverlapping(span.dst, span.len) };

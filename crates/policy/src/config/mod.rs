@@ -1,5 +1,6 @@
 //! `ciphertrunk.conf`: the model, the parser, and what is doubtful about a file that is good.
 
+pub mod limits;
 mod parse;
 #[cfg(feature = "tls")]
 mod profile;
@@ -49,6 +50,8 @@ pub struct Section {
 pub struct Config {
     /// `[general] kernel`: the packet-crypto kernels that new sessions use.
     pub kernels: &'static Kernels,
+    /// `[general] fips`: nothing but OpenSSL encrypts, under a FIPS provider.
+    pub fips: bool,
     /// `[general] cdr`: each leg's facts go into the CDR.
     pub cdr: bool,
     /// `[general] cel`: each leg's facts become a CEL event.
@@ -74,6 +77,8 @@ pub struct Config {
     pub io_threads: usize,
     /// `[tls] handshake_timeout`: TCP connection and TLS handshake together. Read when the module is loaded.
     pub handshake_timeout: Duration,
+    /// `[tls]`: how much clients may take.
+    pub limits: limits::Limits,
     /// What the file sets, and where: section and option, and the line.
     set: BTreeMap<(String, String), i32>,
     /// `[tls] key_log`: a file for the sessions' keys, by which Wireshark can decrypt them.
@@ -84,6 +89,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             kernels: packet_crypto::kernels(),
+            fips: false,
             cdr: false,
             cel: false,
             keylog: true,
@@ -99,6 +105,7 @@ impl Default for Config {
                 .map_or(2, |cores| cores.get().clamp(2, 8)),
             handshake_timeout: Duration::from_secs(10),
             key_log: None,
+            limits: limits::Limits::default(),
             set: BTreeMap::new(),
         }
     }

@@ -11,6 +11,7 @@ use srtp::{SessionParams, Suite};
 use crate::demand::identity::Binding;
 use crate::demand::{BadDemand, Demand};
 
+use super::limits::Limits;
 #[cfg(feature = "tls")]
 use super::profile::TlsProfile;
 use super::{Config, Section, Srtp, Variable};
@@ -148,6 +149,9 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
             }),
         }
     }
+    if config.fips {
+        problems.extend(validated(&mut config, sections));
+    }
     let lines = sections.iter().flat_map(|section| {
         let name = &section.name;
         section
@@ -163,12 +167,24 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
     }
 }
 
+/// The name of OpenSSL's kernel.
+const VALIDATED: &str = "system";
+
 /// What is in force where there was no good state before this file, which has these problems: the defaults, with what it demands. A
 /// section of an endpoint in which something is wrong may have demanded anything: nothing meets it.
 pub fn fallback(sections: &[Section], problems: &[Problem]) -> Config {
     let mut config = Config::default();
     let is_of_endpoint =
         |section: &&Section| !matches!(section.name.as_str(), "general" | "srtp" | "tls");
+    // What cannot be read of it is not "no".
+    let is_not_no = |line: &Variable| line.name == "fips" && boolean(&line.value) != Ok(false);
+    if sections
+        .iter()
+        .any(|section| section.name == "general" && section.variables.iter().any(is_not_no))
+    {
+        config.fips = true;
+        config.kernels = by_openssl();
+    }
     for section in sections.iter().filter(is_of_endpoint) {
         let reason = problems
             .iter()
@@ -230,10 +246,15 @@ pub(super) fn each(
 fn set_general(config: &mut Config, variable: &Variable) -> Result<(), String> {
     match variable.name.as_str() {
         "kernel" => config.kernels = kernel(&variable.value)?,
+        "fips" => config.fips = boolean(&variable.value)?,
         "cdr" => config.cdr = boolean(&variable.value)?,
         "cel" => config.cel = boolean(&variable.value)?,
         "keylog" => config.keylog = boolean(&variable.value)?,
-        _ => return Err("there is no such option; there are: kernel, cdr, cel, keylog".to_owned()),
+        _ => {
+            return Err(
+                "there is no such option; there are: kernel, fips, cdr, cel, keylog".to_owned(),
+            );
+        }
     }
     Ok(())
 }
@@ -317,6 +338,9 @@ fn session_parameters(value: &str) -> Result<SessionParams, String> {
 }
 
 fn set_tls(config: &mut Config, variable: &Variable) -> Result<(), String> {
+    if let Some(set) = config.limits.set(variable) {
+        return set;
+    }
     match variable.name.as_str() {
         "leave_alone" => config.leave_alone = names(&variable.value),
         "io_threads" => config.io_threads = number(&variable.value, 1, 64)?,
@@ -327,7 +351,10 @@ fn set_tls(config: &mut Config, variable: &Variable) -> Result<(), String> {
             config.key_log = (!variable.value.is_empty()).then(|| PathBuf::from(&variable.value))
         }
         _ => {
-            return Err("there is no such option; there are: leave_alone, io_threads, handshake_timeout, key_log".to_owned());
+            return Err(format!(
+                "there is no such option; there are: leave_alone, io_threads, handshake_timeout, key_log, {}",
+                Limits::OPTIONS
+            ));
         }
     }
     Ok(())
@@ -360,6 +387,31 @@ fn kernel(value: &str) -> Result<&'static Kernels, String> {
             "'{value}' is not a kernel that this machine can run; there are: auto, {}",
             usable.join(", ")
         )
+    })
+}
+
+/// The kernel that is OpenSSL's: every machine has it.
+fn by_openssl() -> &'static Kernels {
+    Kernels::by_name(VALIDATED).expect("the feature `system` of packet-crypto is on")
+}
+
+/// The kernels of `fips = yes`. A line that asks for others is a problem.
+fn validated(config: &mut Config, sections: &[Section]) -> Option<Problem> {
+    config.kernels = by_openssl();
+    let mut general = sections
+        .iter()
+        .filter(|section| section.name == "general")
+        .flat_map(|section| &section.variables);
+    let line = general
+        .find(|line| line.name == "kernel" && !matches!(line.value.as_str(), "auto" | VALIDATED))?;
+    Some(Problem {
+        section: "general".to_owned(),
+        line: Some(line.line),
+        option: Some("kernel".to_owned()),
+        reason: format!(
+            "fips = yes has packets encrypted by the kernel {VALIDATED} alone, and not by '{}'",
+            line.value
+        ),
     })
 }
 

@@ -72,7 +72,42 @@ fn kernel() {
     let auto = good("general", "kernel = auto");
     assert_eq!(auto.kernels.name(), packet_crypto::kernels().name());
     assert!(bad("general", "kernel = quantum").contains("there are: auto, "));
-    assert!(bad("general", "kernels = auto").contains("there are: kernel, cdr, cel"));
+    assert!(bad("general", "kernels = auto").contains("there are: kernel, fips, cdr, cel"));
+}
+
+#[test]
+fn fips() {
+    let config = good("general", "fips = yes");
+    assert!(config.fips && config.kernels.name() == "system");
+    let config = good("general", "fips = no");
+    assert!(!config.fips && config.kernels.name() == packet_crypto::kernels().name());
+    // Another kernel contradicts, wherever it stands.
+    for lines in [
+        ["fips = yes", "kernel = portable"],
+        ["kernel = portable", "fips = yes"],
+    ] {
+        let problems = read("general", &lines).expect_err("both cannot be");
+        assert!(
+            problems[0].to_string().contains("system alone"),
+            "{problems:?}"
+        );
+    }
+    read("general", &["kernel = system", "fips = yes"]).expect("the twin");
+    // Where nothing was in force before a bad file, what cannot be read of it is not "no".
+    for (line, is_on) in [
+        ("fips = yes", true),
+        ("fips = perhaps", true),
+        ("fips = no", false),
+    ] {
+        let sections = [section("general", &[line, "kernel = quantum"])];
+        let problems = parse(&sections).expect_err("no such kernel");
+        let config = fallback(&sections, &problems);
+        assert_eq!(
+            (config.fips, config.kernels.name() == "system"),
+            (is_on, is_on),
+            "{line}"
+        );
+    }
 }
 
 #[test]
@@ -202,6 +237,65 @@ fn tls() {
         assert!(bad("tls", &format!("handshake_timeout = {value}")).contains("from 1 to 300"));
     }
     assert!(bad("tls", "keylog = /tmp/keys").contains("there are: leave_alone,"));
+}
+
+#[test]
+fn tls_limits() {
+    use super::limits::{Auto, Limits};
+    let config = parse(&[section(
+        "tls",
+        &[
+            "max_connections = 900",
+            "max_connections_per_source = 90",
+            "max_handshakes = 80",
+            "max_handshakes_per_source = 8",
+            "connection_rate_per_source = 7",
+            "reserve_descriptors = 60",
+            "trusted_sources = 192.0.2.0/24, 2001:db8::5",
+            "proxy_protocol_from = 192.0.2.10",
+            "acl = phones",
+            "write_queue = 65536",
+            "trunk_write_queue = 1073741824",
+            "idle_timeout = 7200",
+            "tcp_user_timeout = 60",
+        ],
+    )])
+    .unwrap();
+    let expected = Limits {
+        connections: Some(900),
+        connections_per_source: Auto::Set(90),
+        handshakes: Some(80),
+        handshakes_per_source: Some(8),
+        rate_per_source: Some(7),
+        reserve_descriptors: Auto::Set(60),
+        trusted: vec![
+            ("192.0.2.0".parse().unwrap(), 24),
+            ("2001:db8::5".parse().unwrap(), 128),
+        ],
+        balancers: vec![("192.0.2.10".parse().unwrap(), 32)],
+        acl: Some("phones".to_owned()),
+        write_queue: 65_536,
+        trunk_write_queue: 1 << 30,
+        idle_timeout: Some(Duration::from_secs(7200)),
+        tcp_user_timeout: Some(Duration::from_secs(60)),
+    };
+    assert_eq!(config.limits, expected);
+    let none = good("tls", "max_handshakes = 0").limits;
+    assert_eq!(none.handshakes, None);
+    for (option, value) in [
+        ("max_connections", "-1"),
+        ("max_connections", "many"),
+        ("max_connections_per_source", "car"),
+        ("reserve_descriptors", "10 %"),
+        ("trusted_sources", "phones"),
+        ("proxy_protocol_from", "yes"),
+        ("write_queue", "65535"),
+        ("trunk_write_queue", "1 MB"),
+        ("idle_timeout", "2h"),
+        ("tcp_user_timeout", "86401"),
+    ] {
+        assert!(bad("tls", &format!("{option} = {value}")).contains(option));
+    }
 }
 
 #[test]

@@ -1,0 +1,101 @@
+//! Addresses and networks, as limits count them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A network: an address and how many of its first bits count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    /// `prefix` is at most 32 of an IPv4 address, and 128 of an IPv6 one; what is beyond that is taken for it.
+    #[must_use]
+    pub fn new(address: IpAddr, prefix: u8) -> Network {
+        Network { address, prefix }
+    }
+
+    /// Whether `address` is in it. An IPv4 address that is written as an IPv6 one (RFC 4291 section 2.5.5.2) is an IPv4 address.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address.to_canonical(), address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                let beyond = u32::from(network) ^ u32::from(address);
+                let host_bits = Ipv4Addr::BITS.saturating_sub(self.prefix.into());
+                beyond.checked_shr(host_bits).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                let beyond = u128::from(network) ^ u128::from(address);
+                let host_bits = Ipv6Addr::BITS.saturating_sub(self.prefix.into());
+                beyond.checked_shr(host_bits).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Who is counted as one: an IPv4 address, or a network of 64 bits of IPv6, of which one host has all addresses (RFC 6177).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Source(IpAddr);
+
+impl Source {
+    pub(crate) fn of(address: IpAddr) -> Source {
+        const HOST: u128 = (1 << 64) - 1;
+        Source(match address.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) & !HOST).into(),
+            v4 @ IpAddr::V4(_) => v4,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn networks_contain_what_begins_like_them() {
+        for (network, prefix, address, is_in) in [
+            ("192.0.2.10", 32, "192.0.2.10", true),
+            ("192.0.2.10", 32, "192.0.2.11", false),
+            ("192.0.2.10", 24, "192.0.2.200", true),
+            ("192.0.2.10", 24, "192.0.3.10", false),
+            ("0.0.0.0", 0, "203.0.113.9", true),
+            ("0.0.0.0", 0, "2001:db8::1", false),
+            ("192.0.2.0", 24, "::ffff:192.0.2.7", true),
+            ("2001:db8::", 64, "2001:db8::1:2:3:4", true),
+            ("2001:db8::", 64, "2001:db8:0:1::1", false),
+            ("2001:db8::1", 128, "2001:db8::2", false),
+            ("::", 0, "2001:db8::2", true),
+            ("::", 0, "192.0.2.1", false),
+            ("192.0.2.10", 255, "192.0.2.10", true),
+        ] {
+            assert_eq!(
+                Network::new(ip(network), prefix).contains(ip(address)),
+                is_in,
+                "{address} in {network}/{prefix}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_network_of_64_bits_is_one_source() {
+        assert_eq!(
+            Source::of(ip("2001:db8::1")),
+            Source::of(ip("2001:db8::ffff:ffff:ffff:ffff"))
+        );
+        assert_ne!(
+            Source::of(ip("2001:db8::1")),
+            Source::of(ip("2001:db8:0:1::1"))
+        );
+        assert_ne!(Source::of(ip("192.0.2.1")), Source::of(ip("192.0.2.2")));
+        assert_eq!(
+            Source::of(ip("192.0.2.1")),
+            Source::of(ip("::ffff:192.0.2.1"))
+        );
+    }
+}
