@@ -759,6 +759,42 @@ fn an_address_brings_its_profile_whatever_the_client_asks_for() {
     assert_eq!(engine.accepted().1.profile, None);
 }
 
+/// Behind a balancer the client's address counts, and not the balancer's.
+#[test]
+fn a_balancers_client_gets_the_profile_of_its_address() {
+    let pki = Pki::new();
+    let own = pki.server(&Spec::default());
+    let engine = Engine::with(
+        PoolConfig {
+            limits: sip_tls::Limits {
+                balancers: vec![Network::new(HERE.into(), 32)],
+                ..sip_tls::Limits::default()
+            },
+            ..PoolConfig::default()
+        },
+        |_| {},
+    );
+    let profile = with(
+        &own,
+        vec![
+            named("client", by_destination(&["192.0.2.1"]), &own),
+            named("balancer", by_destination(&["127.0.0.1"]), &own),
+        ],
+    );
+    let listener = listen(&engine, profile);
+    for (client, expected) in [("192.0.2.1", Some("client")), ("192.0.2.2", None)] {
+        let at = SocketAddr::from((HERE, listener.address().port()));
+        let mut tcp = TcpStream::connect(at).unwrap();
+        write!(tcp, "PROXY TCP4 {client} 198.51.100.7 51000 5061\r\n").unwrap();
+        let context = SslContext::builder(SslMethod::tls_client())
+            .unwrap()
+            .build();
+        let mut stream = SslStream::new(Ssl::new(&context).unwrap(), tcp).unwrap();
+        stream.connect().unwrap();
+        assert_eq!(engine.accepted().1.profile.as_deref(), expected, "{client}");
+    }
+}
+
 #[test]
 fn two_profiles_towards_one_address() {
     let pki = Pki::new();
