@@ -100,7 +100,7 @@ module test-module check-tool: override CARGO := REAL_CARGO="$(CARGO)" packaging
 # no Asterisk is looked for, and the folder of modules is Debian's if MODDIR= names no other.
 INSTALL := MODULE=$(MODULE) SAMPLE=conf/ciphertrunk.conf.sample BUILT=build/BUILT XML=docs/xml/res_ciphertrunk-en_US.xml \
 	CHECK=$(CHECK) MAN=docs/man/ciphertrunk-check.1 \
-	DOCS="README.md CHANGELOG.md LICENSE docs conf/modules.conf.sample conf/asterisk.service.d conf/apparmor.d" packaging/install.sh
+	DOCS="README.md CHANGELOG.md LICENSE docs docs/grafana conf/modules.conf.sample conf/asterisk.service.d conf/apparmor.d conf/fail2ban conf/crowdsec" packaging/install.sh
 INSTALL_OPTIONS = $(if $(DESTDIR),--destdir "$(DESTDIR)" --moddir "$(or $(MODDIR),/usr/lib/$(shell gcc -print-multiarch)/asterisk/modules)", \
 	$(if $(MODDIR),--moddir "$(MODDIR)")) $(if $(CONFDIR),--confdir "$(CONFDIR)") $(if $(DOCDIR),--docdir "$(DOCDIR)") \
 	$(if $(DATADIR),--datadir "$(DATADIR)") \
@@ -123,6 +123,14 @@ test-packaging:
 	@packaging/test-apparmor.sh
 	@command -v shellcheck >/dev/null || { echo "shellcheck is not there: apt-get install shellcheck" >&2; exit 1; }
 	@shellcheck packaging/*.sh debian/*.postinst debian/*.postrm && echo "shellcheck: no remark"
+
+# The alert rules, and whether they fire (Debian: apt-get install prometheus; PROMTOOL= names another).
+PROMTOOL ?= promtool
+.PHONY: test-alerts
+test-alerts:
+	@command -v $(PROMTOOL) >/dev/null || { echo "promtool is not there: apt-get install prometheus" >&2; exit 1; }
+	@$(PROMTOOL) check rules docs/prometheus-alerts.yml
+	@$(PROMTOOL) test rules tests/alerts.yml
 
 # Two builds in two folders: the same bytes, or it fails.
 reproducible: headers
@@ -257,6 +265,11 @@ miri:
 # CPU per call of the same Asterisk with plain RTP, stock's SRTP and ours.
 bench-calls: module
 	@$(CARGO) bench --quiet --bench calls
+
+# Each console command's time, and the audio's lateness meanwhile, with CONNECTIONS=10000 and CALLS=300.
+.PHONY: bench-cli
+bench-cli: module
+	@$(CARGO) bench --quiet --bench cli
 
 # --- Gates ------------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,8 @@ const FUNCTIONS: &[&str] = &[
     "ast_log",
     "ast_get_version",
     "ast_manager_unregister",
-    "astman_(get_header|send_ack|send_error)",
+    "astman_(append|get_header|send_ack|send_error|send_listack)",
+    "astman_send_list_complete_(start|end)",
     "ast_cli",
     "ast_cli_completion_add",
     "ast_cli_unregister_multiple",
@@ -109,12 +110,14 @@ const TYPES: &[&str] = &[
     "ast_rtp_property",
     "ast_cli_command",
     "ct_constant",
+    "ct_security_event",
+    "ast_security_event_type",
     "ast_sorcery_(retrieve|field_handler)_flags",
     "ast_sip_(channel_pvt|session|session_media|session_supplement)",
     "ast_sip_(supplement_priority|session_response_priority|session_refresh_method)",
     "ast_sip_transport_state",
     "ast_sorcery_instance_observer",
-    "pjsip_(module|role_e|transport_flags_e|transport|tpfactory|rx_data|tx_data|tls_state_info|transport_state_info|transport_state)",
+    "pjsip_(module|role_e|transport_flags_e|transport|tpfactory|rx_data|tx_data|tls_state_info|transport_state_info|transport_state|transaction|event)",
     "pj_ssl_(sock_info|cert_info|cert_verify_flag_t|cert_name_type)",
     "ast_cli_entry",
     "ast_cli_args",
@@ -136,7 +139,7 @@ const VARIABLES: &[&str] = &[
     "AST_SRTP_CRYPTO_.*",
     "AST_SOCKADDR_STR_.*",
     "CLI_.*",
-    "EVENT_FLAG_SYSTEM",
+    "EVENT_FLAG_(SYSTEM|REPORTING)",
     "CT_SECURE_.*",
     "RESULT_.*",
 ];
@@ -280,12 +283,13 @@ fn compile_shim(flags: &[String], pjsip: bool) {
         "include/cdr.c",
         "include/bridge.c",
         "include/prometheus.c",
+        "include/security.c",
         "include/shim_pjsip.c",
         "include/late.c",
     ];
     // The whole archive: nothing refers to the constructor that registers the module.
     cc::Build::new()
-        .files(&files[..if pjsip { 6 } else { 4 }])
+        .files(&files[..if pjsip { 7 } else { 5 }])
         .flags(flags)
         .warnings(true)
         .std("gnu11")

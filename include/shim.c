@@ -81,6 +81,11 @@ int ct_manager_register(const char *action, int authority, int (*run)(struct man
 	return ast_manager_register_xml(action, authority, run);
 }
 
+void ct_manager_event(int category, const char *event, const char *headers)
+{
+	manager_event(category, event, "%s", headers);
+}
+
 int ct_function_register(struct ast_custom_function *function)
 {
 	return ast_custom_function_register(function);

@@ -9,6 +9,8 @@
 
 #include "asterisk.h"
 
+#include "asterisk/security_events_defs.h"
+
 #include <pthread.h>
 
 struct ast_bridge;
@@ -60,6 +62,26 @@ int ct_cli_register(struct ast_cli_entry *entries, int count);
 /* ast_manager_register_xml: a macro over AST_MODULE_SELF. */
 int ct_manager_register(const char *action, int authority, int (*run)(struct mansession *, const struct message *));
 
+/* manager_event: a macro over this file. `headers` are lines, each with its end. */
+void ct_manager_event(int category, const char *event, const char *headers);
+
+/*
+ * include/security.c: a security event. `first`, `second` and `third` are the fields that only events of this type have; `over` is the
+ * transport, e.g. `TLS`, and both addresses have a port. All texts are copied.
+ */
+struct ct_security_event {
+	enum ast_security_event_type type;
+	const char *account;
+	const char *session;
+	const char *local;
+	const char *remote;
+	const char *over;
+	const char *first;
+	const char *second;
+	const char *third;
+};
+void ct_security_event(const struct ct_security_event *what);
+
 /*
  * include/prometheus.c: has res_prometheus call ciphertrunk_scrape for its page, if it is loaded. 1: it does, from now on; 0: it is
  * not loaded, or cannot; -1: it is about to start, so ask again. And the end, after which no such call is under way.
@@ -92,6 +114,10 @@ int ct_srtp_init(void);
 
 /* The serializer whose task this thread runs, NULL outside of one. The function moved between releases of one branch. */
 struct ast_taskprocessor *ct_current_serializer(void);
+
+/* Whether it is a request in a dialog; NULL is none. */
+struct pjsip_tx_data;
+int ct_is_in_dialog(const struct pjsip_tx_data *tdata);
 
 /* ast_sip_push_task: a macro. 0: `task` will run in the serializer. */
 int ct_sip_push_task(struct ast_taskprocessor *serializer, int (*task)(void *), void *data);

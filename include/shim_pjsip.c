@@ -49,6 +49,22 @@ struct ast_taskprocessor *ct_current_serializer(void)
 	return current;
 }
 
+/* RFC 3261 section 12.2.1.1: a request in a dialog has the peer's tag in To. */
+int ct_is_in_dialog(const pjsip_tx_data *tdata)
+{
+	const pjsip_hdr *header;
+
+	if (!tdata || !tdata->msg || tdata->msg->type != PJSIP_REQUEST_MSG) {
+		return 0;
+	}
+	for (header = tdata->msg->hdr.next; header != &tdata->msg->hdr; header = header->next) {
+		if (header->type == PJSIP_H_TO) {
+			return ((const pjsip_to_hdr *) header)->tag.slen > 0;
+		}
+	}
+	return 0;
+}
+
 int ct_sip_push_task(struct ast_taskprocessor *serializer, int (*task)(void *), void *data)
 {
 	return ast_sip_push_task(serializer, task, data);

@@ -26,6 +26,7 @@
 #include <pjsip.h>
 #include <pjsip_ua.h>
 #include <pjmedia/sdp_neg.h>
+#include <pjlib-util/errno.h>
 #include "asterisk/res_pjsip.h"
 #include "asterisk/res_pjsip_session.h"
 #include "asterisk/sorcery.h"
@@ -42,5 +43,9 @@ enum ct_constant {
 	CT_PJSIP_EPENDINGTX = PJSIP_EPENDINGTX,
 	CT_PJSIP_TLS_ECONNECT = PJSIP_TLS_ECONNECT,
 	CT_PJSIP_TLS_ECERTVERIF = PJSIP_TLS_ECERTVERIF,
+	CT_PJ_ERESOLVE = PJ_ERESOLVE,
+	/* What the resolver fails with: without an answer, and for the server's code in it. */
+	CT_PJLIB_UTIL_EDNS_FIRST = PJLIB_UTIL_EDNSQRYTOOSMALL,
+	CT_PJLIB_UTIL_EDNS_LAST = PJLIB_UTIL_EDNS_NOTZONE,
 };
 #endif

@@ -20,7 +20,7 @@ mkdir -p "$tree/docs"
 objcopy --only-keep-debug --compress-debug-sections=zlib "$module" "build/$name.debug"
 (cd build && objcopy --strip-debug --strip-unneeded --add-gnu-debuglink="$name.debug" "../$module" "$tree/res_ciphertrunk.so")
 cp build/ciphertrunk-check docs/man/ciphertrunk-check.1 packaging/install.sh docs/xml/res_ciphertrunk-en_US.xml conf/ciphertrunk.conf.sample README.md CHANGELOG.md LICENSE "$tree/"
-cp docs/*.md conf/modules.conf.sample conf/asterisk.service.d/*.conf conf/apparmor.d/* "$tree/docs/"
+cp docs/*.md docs/*.yml docs/grafana/*.json conf/modules.conf.sample conf/asterisk.service.d/*.conf conf/apparmor.d/* conf/fail2ban/* conf/crowdsec/* "$tree/docs/"
 packaging/built.sh "$headers" >"$tree/BUILT"
 packaging/sbom.sh . >"$tree/ciphertrunk.spdx.json"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct HEAD 2>/dev/null || date +%s)}

@@ -14,7 +14,7 @@ asterisk="asterisk asterisk-dev asterisk-modules"
 case $branch in
 22)
     suite=forky
-    packages="$asterisk baresip-core sip-tester tshark openssl procps iproute2 libsrtp2-1 openssl-provider-fips"
+    packages="$asterisk baresip-core sip-tester tshark openssl procps iproute2 libsrtp2-1 openssl-provider-fips fail2ban haproxy"
     mirror=${ROOT_MIRROR:-}
     ;;
 16)

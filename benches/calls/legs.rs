@@ -52,6 +52,8 @@ pub struct Tally {
     pub arrived: u64,
     /// Arrived in time.
     pub in_time: u64,
+    /// The longest way that one had which arrived.
+    pub longest: Duration,
 }
 
 impl Tally {
@@ -118,12 +120,16 @@ impl Legs {
 
     /// What became of the packets that leave within `time` from now: of the load's, and of the probes'.
     pub fn measure(&self, time: Duration) -> (Tally, Tally) {
-        let from = self.began.elapsed();
-        *self.window.lock().expect("no panic") = Window {
-            from,
-            until: from + time,
-            ..Window::default()
-        };
+        {
+            // A packet leaves under the same lock: it is counted in this window both when it leaves and when it arrives, or neither time.
+            let mut window = self.window.lock().expect("no panic");
+            let from = self.began.elapsed();
+            *window = Window {
+                from,
+                until: from + time,
+                ..Window::default()
+            };
+        }
         // Whatever has not arrived by then is lost.
         sleep(time + 5 * LATE);
         let window = self.window.lock().expect("no panic");
@@ -226,7 +232,9 @@ impl Talker {
             let left = Duration::from_nanos(u64::from_be_bytes(left));
             if let Some(tally) = window.tally(self.role, left) {
                 tally.arrived += 1;
-                tally.in_time += u64::from(began.elapsed().saturating_sub(left) <= LATE);
+                let took = began.elapsed().saturating_sub(left);
+                tally.in_time += u64::from(took <= LATE);
+                tally.longest = tally.longest.max(took);
             }
         }
     }

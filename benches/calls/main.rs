@@ -8,6 +8,7 @@
 mod cores;
 mod cost;
 mod legs;
+mod load;
 mod most;
 mod report;
 mod world;

@@ -8,19 +8,16 @@
 //! the others, encrypted as they are. A probe of Echo sees nothing: its thread has so little to do that the kernel's fair
 //! scheduler lets it run at once on a core so full that the bridged calls lose a tenth of their packets.
 
-use std::net::UdpSocket;
-use std::thread::{self, sleep};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use host_harness::lab::Lab;
-use host_harness::peer::srtp::AES_80;
-use host_harness::peer::{Description, Key, Phone};
-use host_harness::pjsip::Encryption;
 use host_harness::process::processor_time;
 
 use crate::cores::{Cores, Load};
-use crate::legs::{Leg, Legs, Role, Tally};
-use crate::world::{FAR, Kind, PROBE, UNDER_TEST, World};
+use crate::legs::Tally;
+use crate::load::Calls;
+use crate::world::{Kind, World};
 
 /// Late packets that are still good. One in a thousand is a gap every 20 s in a call, which a phone conceals; and the probes
 /// send 5000 packets in a measurement, so that it takes more than one hiccup of the machine. One in a hundred gives a few
@@ -28,7 +25,6 @@ use crate::world::{FAR, Kind, PROBE, UNDER_TEST, World};
 const LIMIT: f64 = 0.001;
 /// From here on, a core is full.
 const FULL: f64 = 0.95;
-const PROBES: u32 = 10;
 const SETTLE: Duration = Duration::from_secs(2);
 const MEASURE: Duration = Duration::from_secs(5);
 /// A number of calls that is not carried is measured once more: what else the machine does only adds.
@@ -79,7 +75,7 @@ pub fn find(kind: &Kind, cost: f64, cores: &Cores) -> Most {
     let mut carried = None;
     for percent in (60..).step_by(4) {
         load.raise_to((promised * f64::from(percent) / 100.0) as u32);
-        let step = load.measure(cores);
+        let step = measure(&load, cores);
         eprintln!(
             "{}: {} calls, {:.2} % late, {:.2} % of the load lost; Asterisk {:.0} % of its core ({:.0} % full), the others {:.0} % full",
             kind.name,
@@ -101,145 +97,51 @@ pub fn find(kind: &Kind, cost: f64, cores: &Cores) -> Most {
     unreachable!("the steps have no end")
 }
 
-/// The calls that are up.
-struct Calls<'a> {
-    lab: &'a Lab,
-    world: &'a World<'a>,
-    kind: &'a Kind,
-    legs: Legs,
-    far: Phone,
-    probe: Phone,
-    up: u32,
+fn measure(calls: &Calls<'_>, cores: &Cores) -> Step {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        sleep(SETTLE);
+        let step = measure_once(calls, cores);
+        if step.carried() || tries == TRIES {
+            return step;
+        }
+    }
 }
 
-impl<'a> Calls<'a> {
-    /// The probes alone.
-    fn start(lab: &'a Lab, world: &'a World<'a>, kind: &'a Kind) -> Self {
-        let mut calls = Self {
-            lab,
-            world,
-            kind,
-            legs: Legs::start(),
-            far: Phone::new(lab, FAR, UNDER_TEST),
-            probe: Phone::new(lab, PROBE, UNDER_TEST),
-            up: 0,
-        };
-        for _ in 0..PROBES {
-            calls.probe();
-        }
+fn measure_once(calls: &Calls<'_>, cores: &Cores) -> Step {
+    let under_test = &calls.world.under_test;
+    let protected = || {
         calls
+            .kind
+            .ours
+            .then(|| under_test.count("RTP protected") as f64)
+    };
+    let protected_before = protected();
+    let loads = || (Load::of(&[cores.under_test]), Load::of(&cores.others));
+    let (cpu, (core, others)) = (processor_time(under_test.pid()), loads());
+    let began = Instant::now();
+    let (load, probes) = calls.legs.measure(MEASURE);
+    let time = began.elapsed().as_secs_f64();
+    let used = processor_time(under_test.pid()) - cpu;
+    let (core_now, others_now) = loads();
+    let step = Step {
+        calls: calls.up,
+        under_test: used.as_secs_f64() / time,
+        core: core_now.since(core),
+        others: others_now.since(others),
+        probes,
+        load,
+    };
+    if let (Some(before), Some(after)) = (protected_before, protected()) {
+        // Each packet that came back to a far leg was encrypted twice by the Asterisk under test.
+        let expected = 2.0 * load.arrived as f64;
+        assert!(
+            after - before > expected * 0.9,
+            "{} packets protected, about {expected} expected",
+            after - before
+        );
+        assert_eq!(under_test.count("Authentication failures"), 0);
     }
-
-    fn raise_to(&mut self, calls: u32) {
-        while self.up < calls {
-            self.world.originate("far", "application Echo");
-            let leg = far_leg(self.lab, self.kind, &mut self.far, self.up, Role::Load);
-            self.legs.add(leg);
-            self.up += 1;
-        }
-        self.world.wait_for_bridges(self.up);
-    }
-
-    /// A call from the harness to the harness.
-    fn probe(&mut self) {
-        let (lab, kind, n) = (self.lab, self.kind, self.up);
-        let (socket, port) = socket(lab, PROBE, n);
-        let ours = Key::new(AES_80, n as u8);
-        let encrypted = kind.encryption != Encryption::Plain;
-        let crypto: Vec<String> = encrypted.then(|| ours.line(1, "")).into_iter().collect();
-        let (far, probe) = (&mut self.far, &mut self.probe);
-        let (far, answer) = thread::scope(|scope| {
-            let far = scope.spawn(|| far_leg(lab, kind, far, n, Role::Probe));
-            let answer = probe.call("far", &Description::new(port, &crypto));
-            (far.join().expect("the far end answers"), answer)
-        });
-        let answer = answer.expect("a probe may call");
-        self.legs.add(far);
-        self.legs.add(Leg {
-            role: Role::Probe,
-            socket,
-            to: answer.media(),
-            keys: encrypted.then(|| (ours, Key::of_line(&answer.crypto()[0]))),
-        });
-        self.up += 1;
-    }
-
-    fn measure(&self, cores: &Cores) -> Step {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            sleep(SETTLE);
-            let step = self.measure_once(cores);
-            if step.carried() || tries == TRIES {
-                return step;
-            }
-        }
-    }
-
-    fn measure_once(&self, cores: &Cores) -> Step {
-        let under_test = &self.world.under_test;
-        let protected = || {
-            self.kind
-                .ours
-                .then(|| under_test.count("RTP protected") as f64)
-        };
-        let protected_before = protected();
-        let loads = || (Load::of(&[cores.under_test]), Load::of(&cores.others));
-        let (cpu, (core, others)) = (processor_time(under_test.pid()), loads());
-        let began = Instant::now();
-        let (load, probes) = self.legs.measure(MEASURE);
-        let time = began.elapsed().as_secs_f64();
-        let used = processor_time(under_test.pid()) - cpu;
-        let (core_now, others_now) = loads();
-        let step = Step {
-            calls: self.up,
-            under_test: used.as_secs_f64() / time,
-            core: core_now.since(core),
-            others: others_now.since(others),
-            probes,
-            load,
-        };
-        if let (Some(before), Some(after)) = (protected_before, protected()) {
-            // Each packet that came back to a far leg was encrypted twice by the Asterisk under test.
-            let expected = 2.0 * load.arrived as f64;
-            assert!(
-                after - before > expected * 0.9,
-                "{} packets protected, about {expected} expected",
-                after - before
-            );
-            assert_eq!(under_test.count("Authentication failures"), 0);
-        }
-        step
-    }
-}
-
-/// The phone answers the `n`-th call.
-fn far_leg(lab: &Lab, kind: &Kind, far: &mut Phone, n: u32, role: Role) -> Leg {
-    let (socket, port) = socket(lab, FAR, n);
-    let mut keys = None;
-    let offer = far.answer(|offer| {
-        if kind.encryption == Encryption::Plain {
-            return Description::new(port, &[]);
-        }
-        let lines = offer.crypto();
-        let line = lines.iter().find(|line| line.contains(AES_80.name));
-        let line = line.expect("the suite that everyone has");
-        let ours = Key::new(AES_80, n as u8);
-        let tag = line.split(' ').next().and_then(|tag| tag.parse().ok());
-        let answer = ours.line(tag.expect("a tag"), "");
-        keys = Some((ours, Key::of_line(line)));
-        Description::new(port, &[answer])
-    });
-    Leg {
-        role,
-        socket,
-        to: offer.media(),
-        keys,
-    }
-}
-
-/// The `n`-th media port at `host`.
-fn socket(lab: &Lab, host: &str, n: u32) -> (UdpSocket, u16) {
-    let port = 10_000 + 2 * u16::try_from(n).expect("so many calls no core carries");
-    (lab.udp(&format!("{host}:{port}")), port)
+    step
 }

@@ -87,6 +87,16 @@ pub struct World<'lab> {
 impl<'lab> World<'lab> {
     /// Starts them. This thread may use the others' cores alone, before and after.
     pub fn start(lab: &'lab Lab, kind: &Kind, cores: &Cores) -> Self {
+        Self::with(lab, kind, cores, |setup| setup)
+    }
+
+    /// The same, with whatever else the Asterisk under test is to have.
+    pub fn with(
+        lab: &'lab Lab,
+        kind: &Kind,
+        cores: &Cores,
+        also: impl FnOnce(Setup) -> Setup,
+    ) -> Self {
         let rtp = "[general]\nrtpstart = 20000\nrtpend = 36000\nicesupport = no\n";
         let encryption = kind.encryption;
         let under_test = setup(kind.ours, "under-test", UNDER_TEST)
@@ -116,7 +126,7 @@ impl<'lab> World<'lab> {
                 "exten => tone,1,Answer()\n same => n,Playtones(700)\n same => n,Wait(600)\n",
             );
         pin(&[cores.under_test]);
-        let under_test = Asterisk::start(lab, &under_test);
+        let under_test = Asterisk::start(lab, &also(under_test));
         pin(&cores.others);
         let caller = Asterisk::start(lab, &caller);
         if !kind.native {
@@ -132,15 +142,7 @@ impl<'lab> World<'lab> {
     /// The caller calls an extension of the Asterisk under test, and is served by `application`, or by an extension.
     pub fn originate(&self, extension: &str, then: &str) {
         let command = format!("channel originate PJSIP/{extension}@under-test {then}");
-        // As `asterisk -rx` does, but without a program for every call.
-        let path = self.caller.path("run/asterisk.ctl");
-        let answer = UnixStream::connect(&path).and_then(|mut console| {
-            console.write_all(format!("cli quit after {command}\0").as_bytes())?;
-            let mut answer = String::new();
-            console.read_to_string(&mut answer)?;
-            Ok(answer)
-        });
-        answer.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        console(&self.caller, &command);
     }
 
     /// Ends all calls, and waits until each has its record, with a proof or without one.
@@ -178,6 +180,18 @@ impl<'lab> World<'lab> {
             (count == calls as usize).then_some(())
         });
     }
+}
+
+/// What a console command says. As `asterisk -rx` does, but without a program for every command.
+pub fn console(asterisk: &Asterisk<'_>, command: &str) -> String {
+    let path = asterisk.path("run/asterisk.ctl");
+    let answer = UnixStream::connect(&path).and_then(|mut console| {
+        console.write_all(format!("cli quit after {command}\0").as_bytes())?;
+        let mut answer = String::new();
+        console.read_to_string(&mut answer)?;
+        Ok(answer)
+    });
+    answer.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn setup(ours: bool, name: &str, address: &str) -> Setup {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use ciphertrunk_check::{Method, Options, SipUri};
 use zeroize::Zeroizing;
 
+use crate::config;
 use crate::ffi::late;
 use crate::ffi::pjsip::endpoint;
 use crate::ffi::pjsip::servant::in_sip_thread;
@@ -158,6 +159,12 @@ fn by(
         "verify_server = {}",
         if verify { "yes" } else { "no" }
     ));
-    let told = vec![told, format!("With its {}", words.join(", "))];
+    let mut told = vec![told, format!("With its {}", words.join(", "))];
+    if !config::current().profiles.is_empty() {
+        told.push(
+            "ciphertrunk.conf has TLS profiles: one that is for this peer has a call do otherwise, and is not looked at here"
+                .to_owned(),
+        );
+    }
     Ok(Plan { options, told })
 }

@@ -9,12 +9,13 @@ use policy::message::{self, Tag};
 use srtp::{SessionParams, Suite};
 
 use super::gatekeeper::{judge, judge_media, link, status_of};
-use super::told::{count, report, report_of, take_back_reason, tell_all};
+use super::told::{count, report_of, take_back_reason, tell_all};
 use crate::config;
 use crate::ffi::call::{Call, SessionKey};
 use crate::ffi::channel::{Channel, OwnedChannel};
 use crate::ffi::sync::Mutex;
 use crate::media::calls::{Incoming, Session, channel_of, key_of};
+use crate::observe::refusals::Who;
 use crate::proof;
 
 /// One call.
@@ -42,6 +43,10 @@ pub(super) struct Watched {
     hung_up: bool,
     /// The latest request of the peer's that was refused in the call, by its `CSeq`.
     pub(super) refused: Option<String>,
+    /// What the peer's latest request in the call offers, until it is answered.
+    pub(super) offered: Vec<DescribedMedia>,
+    /// The same of one that was refused with this status, until that is [told](refused_offer).
+    refused_offer: Option<(u16, Vec<DescribedMedia>)>,
     /// Where the peer forwards it, the demand does not follow.
     pub(super) stays: bool,
     /// A certain name or certificate is demanded of its peer, and it is counted in [`BOUND`].
@@ -65,6 +70,8 @@ impl Watched {
             unmet: None,
             hung_up: false,
             refused: None,
+            offered: Vec::new(),
+            refused_offer: None,
             stays: false,
         }
     }
@@ -73,6 +80,23 @@ impl Watched {
     fn demand_more(&mut self, more: &Demand) {
         self.demand = std::mem::take(&mut self.demand).and(more);
         self.count_bound();
+    }
+
+    /// This response leaves. Names the session where it refuses an offer in the call, of which nobody has told.
+    pub(super) fn answers(&mut self, response: &[u8]) -> Option<SessionKey> {
+        let status = message::status(response)?;
+        // 100 Trying
+        if self.offered.is_empty() || status < 101 {
+            return None;
+        }
+        let lines = std::mem::take(&mut self.offered);
+        let which = message::header(response, "cseq");
+        if status < 300 || self.refused == which {
+            return None;
+        }
+        self.refused = which;
+        self.refused_offer = Some((status, lines));
+        Some(self.key)
     }
 
     fn count_bound(&mut self) {
@@ -159,7 +183,12 @@ pub fn permits_dtls(channel: &str, suite: Suite) -> bool {
         return false;
     }
     let what = "is not sent, and the call is hung up";
-    report_of("a stream", &endpoint, "", &call_id, what, &unmet);
+    let who = Who {
+        endpoint: &endpoint,
+        call_id: &call_id,
+        ..Who::default()
+    };
+    report_of("a stream", who, what, &unmet);
     false
 }
 
@@ -233,13 +262,8 @@ pub fn invited(session: &Session<'_>, invite: &Incoming<'_>) -> bool {
     let Err(unmet) = judged else {
         return true;
     };
-    report(
-        &facts.endpoint,
-        &facts.peer,
-        &facts.call_id,
-        &format!("from {} is refused", facts.peer),
-        &unmet,
-    );
+    let what = format!("from {} is refused", facts.peer);
+    report_of("a message", Who::of(&facts), &what, &unmet);
     session.refuse(status_of(&unmet));
     false
 }
@@ -373,6 +397,29 @@ pub fn judge_own_leg(channel: Channel<'_>, demand: &Demand) -> Result<(), Unmet>
         true => demand.judge_leg(&proof::now(channel)),
         false => Ok(()),
     }
+}
+
+/// Whether the peer's latest offer came in a call that was begun, and is not answered.
+pub fn is_offered_in_call(key: SessionKey) -> bool {
+    let mut calls = CALLS.lock();
+    calls.of(key).is_some_and(|call| !call.offered.is_empty())
+}
+
+/// The offer in a call that was refused last, and with which status; once.
+pub fn refused_offer(key: SessionKey) -> Option<(u16, Vec<DescribedMedia>)> {
+    let mut calls = CALLS.lock();
+    calls.of(key)?.refused_offer.take()
+}
+
+/// The endpoint and the Call-ID of a channel's call; empty where it is not PJSIP's.
+pub fn names(channel: Channel<'_>) -> (String, String) {
+    let Some(key) = key_of(channel) else {
+        return Default::default();
+    };
+    let mut calls = CALLS.lock();
+    let call = calls.of(key);
+    call.map(|call| (call.endpoint.clone(), call.call_id.clone()))
+        .unwrap_or_default()
 }
 
 /// Whether the call of a channel has had to meet this all the time.

@@ -10,7 +10,7 @@ use sip_tls::TlsInfo;
 use super::calls::{BOUND, CALLS, Calls, Watched};
 use super::told::{report, report_unsent};
 use crate::ffi::pjsip::gate::{Comes, Gate, Outgoing, Over, redirects};
-use crate::media::calls::Incoming;
+use crate::media::calls::{Incoming, look_at_refused_offer};
 use crate::proof;
 
 /// `488 Not Acceptable Here`: the media.
@@ -80,6 +80,10 @@ impl Gate for Gatekeeper {
                 call.answer.clear();
             }
         }
+        if let Some(key) = call.answers(octets) {
+            drop(calls);
+            look_at_refused_offer(key);
+        }
         true
     }
 
@@ -97,6 +101,9 @@ impl Gate for Gatekeeper {
             if !is_offer {
                 call.answer.clone_from(&media);
             }
+        }
+        if is_offer {
+            call.offered.clone_from(&media);
         }
         if call.demand.is_nothing() {
             return Comes::Whole;
@@ -129,7 +136,7 @@ impl Gate for Gatekeeper {
         };
         drop(calls);
         if is_new {
-            report(&endpoint, "", &call_id, what, &unmet);
+            report(&endpoint, &call_id, what, &unmet);
         }
         comes
     }

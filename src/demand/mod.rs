@@ -27,12 +27,13 @@ use crate::ffi::exchange::Exchange;
 use crate::ffi::function::{self as functions, Registered};
 use crate::ffi::late::Pjsip;
 use crate::ffi::local;
-use crate::ffi::pjsip::{gate, reading};
+use crate::ffi::pjsip::{gate, reading, unresolved};
 use crate::ffi::technology::Hook;
+use crate::media::unmade::Requests;
 
 pub use calls::{
-    answered, answering, ended, ending, ends_in_clear, invited, inviting, is_of_media, look,
-    permits_dtls, restricted,
+    answered, answering, ended, ending, ends_in_clear, invited, inviting, is_of_media,
+    is_offered_in_call, look, permits_dtls, refused_offer, restricted,
 };
 pub use gatekeeper::may_go_to;
 pub use told::refused;
@@ -50,6 +51,7 @@ pub struct Registration {
     _reading: Option<Exchange>,
     elsewhere: Watches,
     _together: bridge_technology::Registration,
+    _unresolved: Option<Exchange>,
     _gate: gate::Registration,
 }
 
@@ -61,10 +63,12 @@ pub struct Registration {
 pub fn register(pjsip: Pjsip) -> Result<Registration, String> {
     let mut elsewhere = Watches::new();
     elsewhere.look::<elsewhere::Elsewhere>();
+    let gate = gate::register::<gatekeeper::Gatekeeper>(pjsip)
+        .ok_or("PJSIP does not take the module that looks at messages")?;
     Ok(Registration {
         elsewhere,
-        _gate: gate::register::<gatekeeper::Gatekeeper>(pjsip)
-            .ok_or("PJSIP does not take the module that looks at messages")?,
+        _unresolved: unresolved::hook::<Requests>(&gate),
+        _gate: gate,
         _together: bridge_technology::register::<together::Judge>()
             .ok_or("Asterisk does not take the technology for bridges that may not be")?,
         _called: local::watch::<bridge::Bridge>(),

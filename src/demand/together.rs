@@ -7,6 +7,7 @@ use super::{calls, told};
 use crate::ffi::bridge::{Bridge, Together};
 use crate::ffi::channel::Channel;
 use crate::limited;
+use crate::observe::refusals::{self, Who};
 use crate::proof;
 
 /// Channels that are Asterisk's own, and lead nowhere.
@@ -93,10 +94,23 @@ fn refuse(by: Channel<'_>, other: Channel<'_>, unmet: &Unmet) {
         return;
     }
     let (by_name, name) = (by.name(), other.name());
+    let device = name.rsplit_once('-').map_or(&*name, |(peer, _)| peer);
+    let (endpoint, call_id) = calls::names(other);
+    let who = Who {
+        peer: device,
+        endpoint: &endpoint,
+        call_id: &call_id,
+        came: None,
+    };
+    refusals::note(
+        unmet.code(),
+        who,
+        format_args!("{unmet} (bridged with {by_name})"),
+    );
     limited::log(
         Level::Warn,
         unmet.code(),
-        name.rsplit_once('-').map_or(&*name, |(peer, _)| peer),
+        device,
         format_args!(
             "channel {name} is hung up ({}): it came to be bridged with {by_name}, of which demands are made. {unmet}",
             unmet.code()

@@ -33,26 +33,22 @@ pub fn refused() -> Vec<(&'static str, u64)> {
 }
 
 pub(super) fn report_unsent(endpoint: &str, call_id: &str, unmet: &Unmet) {
-    report(endpoint, "", call_id, "is not sent", unmet);
+    report(endpoint, call_id, "is not sent", unmet);
 }
 
-pub(super) fn report(endpoint: &str, peer: &str, call_id: &str, what: &str, unmet: &Unmet) {
-    report_of("a message", endpoint, peer, call_id, what, unmet);
-}
-
-pub(super) fn report_of(
-    subject: &str,
-    endpoint: &str,
-    peer: &str,
-    call_id: &str,
-    what: &str,
-    unmet: &Unmet,
-) {
+pub(super) fn report(endpoint: &str, call_id: &str, what: &str, unmet: &Unmet) {
     let who = Who {
-        peer,
         endpoint,
         call_id,
+        ..Who::default()
     };
+    report_of("a message", who, what, unmet);
+}
+
+pub(super) fn report_of(subject: &str, who: Who<'_>, what: &str, unmet: &Unmet) {
+    let Who {
+        endpoint, call_id, ..
+    } = who;
     refusals::note(unmet.code(), who, format_args!("{unmet}"));
     limited::log(
         Level::Warn,

@@ -8,6 +8,17 @@ use srtp::sdes::negotiation::Exchange;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionKey(pub(super) usize);
 
+/// How the peer's INVITE came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Came {
+    /// From where.
+    pub remote: SocketAddr,
+    /// To where; `None`: pjsip does not say.
+    pub local: Option<SocketAddr>,
+    /// Over which transport: `UDP`, `TCP`, `TLS`.
+    pub over: String,
+}
+
 /// What is known of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
@@ -21,6 +32,8 @@ pub struct Call {
     pub call_id: String,
     /// The peer's URI, and the address that its INVITE came from or went to where one is under way.
     pub peer: String,
+    /// How the peer's INVITE came, where one is under way.
+    pub came: Option<Came>,
     /// The media line asked about: its kind, and its number from 0. Empty if none was.
     pub media: String,
     /// The number of that line.

@@ -62,9 +62,9 @@ impl Console<'_> {
         }
     }
 
-    /// Prints one line.
+    /// Prints one line. What a peer has put into a name is no control character of the terminal's.
     pub fn line(&mut self, line: fmt::Arguments<'_>) {
-        let line = c_text(&line.to_string());
+        let line = c_text(&line.to_string().replace(char::is_control, "?"));
         // SAFETY: the format takes one string, which lives during the call.
         unsafe { sys::ast_cli(self.fd, c"%s\n".as_ptr(), line.as_ptr()) };
     }

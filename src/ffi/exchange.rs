@@ -1,5 +1,5 @@
-//! A function in a channel technology's table, exchanged for one of ours, which calls it. The table is a static variable of the
-//! technology's module that any module may change (`ast_get_channel_tech`).
+//! A function in a table of another module's, exchanged for one of ours, which calls it: in a channel technology's, which is a static
+//! variable that any module may change (`ast_get_channel_tech`), or in a module of pjsip's.
 
 use std::ffi::CStr;
 use std::ptr;
@@ -53,15 +53,30 @@ impl Exchange {
         original: &'static Original,
         what: &'static str,
     ) -> Option<Self> {
-        // SAFETY: a text that stays during the call. The table is writable and stays, by the caller; the place is one aligned word of
-        // it, which Asterisk reads as such.
-        let place = unsafe {
+        // SAFETY: a text that stays during the call; the rest is the caller's.
+        unsafe {
             let table = sys::ast_get_channel_tech(technology.as_ptr()).cast_mut();
             if table.is_null() {
                 return None;
             }
-            AtomicPtr::from_ptr(field(table))
-        };
+            Self::at(field(table), ours, original, what)
+        }
+    }
+
+    /// The same of any place. `None`: there is no function there.
+    ///
+    /// # Safety
+    ///
+    /// `place` is one aligned word that is read as such, may be written, and stays while the value lives. `ours` is a function of the
+    /// type of the one there, which calls `original` as one.
+    pub(super) unsafe fn at(
+        place: *mut *mut (),
+        ours: *mut (),
+        original: &'static Original,
+        what: &'static str,
+    ) -> Option<Self> {
+        // SAFETY: by the caller.
+        let place = unsafe { AtomicPtr::from_ptr(place) };
         let before = place.load(Ordering::Acquire);
         if before.is_null() {
             return None;

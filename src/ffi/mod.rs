@@ -41,6 +41,7 @@ pub mod pjsip;
 pub mod prometheus;
 pub mod rtp;
 pub mod sdes;
+pub mod security;
 pub mod srtp;
 pub mod sync;
 mod sys;

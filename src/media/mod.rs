@@ -23,5 +23,5 @@ mod sdes;
 pub mod session;
 mod unheard;
 #[cfg(feature = "pjsip")]
-mod unmade;
+pub mod unmade;
 pub mod watch;

@@ -60,6 +60,7 @@ pub fn report_line(rtp: RtpInstance<'_>, call: Option<&Call>, details: &Details,
                 peer: &rtp.remote_address(),
                 endpoint: &key,
                 call_id: "",
+                came: None,
             };
             enter(refusal, who, details);
             limited::log(

@@ -45,6 +45,7 @@ fn who(names: &Names) -> Who<'_> {
         peer: &names.peer,
         endpoint: &names.channel,
         call_id: "",
+        came: None,
     }
 }
 

@@ -7,10 +7,11 @@ use policy::reasons::Row;
 use policy::reasons::call::{Remote, of_offer, of_remote};
 
 use crate::config;
+use crate::demand;
 use crate::limited;
 use crate::observe::refusals::{self, Who};
 
-use super::calls::{Call, Session};
+use super::calls::{Call, Session, Unresolved};
 
 /// `415 Unsupported Media Type`
 const UNSUPPORTED_MEDIA_TYPE: u16 = 415;
@@ -34,6 +35,10 @@ pub fn refusing(session: &Session<'_>, status: u16) {
     if !is_about_media(status) {
         return;
     }
+    // One in the call is told when the refusal leaves: pjsip refuses some itself, and those do not come by here.
+    if demand::is_offered_in_call(session.key()) {
+        return;
+    }
     let call = session.facts();
     if refusals::is_told(&call.call_id) {
         return;
@@ -44,6 +49,23 @@ pub fn refusing(session: &Session<'_>, status: u16) {
     };
     let what = format!("the offer (m={} {})", line.kind, line.transport);
     tell(&call, of_offer(&why), &what, "is refused", status);
+}
+
+/// A re-INVITE or an UPDATE of the peer's was refused. The call goes on as it was.
+pub fn refused_in_call(session: &Session<'_>) {
+    let Some((status, offer)) = demand::refused_offer(session.key()) else {
+        return;
+    };
+    if !is_about_media(status) {
+        return;
+    }
+    // An a=crypto line that was refused has been told as that.
+    let Some((why, line)) = endpoint(session).refuses(&offer) else {
+        return;
+    };
+    let what = format!("the new offer (m={} {})", line.kind, line.transport);
+    let happened = "is refused and changes nothing";
+    tell(&session.facts(), of_offer(&why), &what, happened, status);
 }
 
 /// An INVITE of ours was refused by the peer.
@@ -107,6 +129,30 @@ pub fn ending(session: &Session<'_>) {
             call.call_id
         ),
     );
+}
+
+/// Requests outside of calls.
+pub struct Requests;
+
+impl Unresolved for Requests {
+    fn unsent(method: &str, name: &str) {
+        let row = of_remote(&Remote::NoAddress);
+        let who = Who {
+            peer: name,
+            ..Who::default()
+        };
+        refusals::note(row.code, who, format_args!("{} ({method})", row.words()));
+        limited::log(
+            Level::Warn,
+            row.code,
+            name,
+            format_args!(
+                "{method} to {name} was not sent, reason {}: {}",
+                row.code,
+                row.words()
+            ),
+        );
+    }
 }
 
 fn note(call: &Call, row: &Row, what: &str) {

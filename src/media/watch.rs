@@ -3,7 +3,7 @@
 //! Asterisk has one SRTP engine, and anybody can take it away. With none, `res_rtp_asterisk.c` sends a live SRTP call in
 //! clear. The guard in front of libsrtp's start (`ffi::libsrtp_guard`) keeps stock's module from doing that; this is the
 //! second line: it looks, takes the engine back, and says for how long it was gone. The lifetimes of keys are looked at on
-//! the same thread, the summaries of suppressed log lines written, and a drain brought to its end.
+//! the same thread, the summaries of suppressed log lines written, events sent, and a drain brought to its end.
 //!
 //! An unload waits for this thread while Asterisk's list of modules is locked: nothing here may ask Asterisk's loader for
 //! anything.
@@ -20,7 +20,7 @@ use crate::ffi::sync::Mutex;
 use crate::ffi::thread::{self, Thread};
 use crate::keylog;
 use crate::limited;
-use crate::observe::metrics;
+use crate::observe::{events, metrics};
 
 use super::lifetime;
 
@@ -66,6 +66,7 @@ pub fn start() -> io::Result<Watch> {
         while !stopped_within(&its_stop, INTERVAL) {
             engine.look();
             limited::summarise();
+            events::send();
             drain::look();
             keylog::look();
             prometheus::look(metrics::page);
@@ -81,6 +82,7 @@ pub fn start() -> io::Result<Watch> {
                 lifetime::look();
             }
         }
+        events::send_rest();
     })?;
     Ok(Watch {
         stop,

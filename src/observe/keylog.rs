@@ -124,16 +124,13 @@ fn show(console: &mut Console<'_>) -> Outcome {
     if console.words.len() != 3 {
         return Outcome::Usage;
     }
-    print(console);
+    console!(console, "Key log: {}", shown(keylog::state().as_ref()));
     Outcome::Done
 }
 
-/// The line of `ciphertrunk show status`.
-pub fn print(console: &mut Console<'_>) {
-    match keylog::state() {
-        Some(state) => console!(console, "Key log: {}", line(&state)),
-        None => console!(console, "Key log: no"),
-    }
+/// What the console's status says of it.
+pub fn shown(state: Option<&State>) -> String {
+    state.map_or_else(|| "no".to_owned(), line)
 }
 
 fn line(state: &State) -> String {

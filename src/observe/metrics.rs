@@ -1,8 +1,7 @@
 //! The page that `res_prometheus` asks for. docs/metrics.md has every name.
 
 #[cfg(feature = "pjsip")]
-use std::time::SystemTime;
-
+use policy::expiry::{DAYS, Nearness};
 use policy::exposition::{Kind, Page};
 
 use crate::config;
@@ -13,7 +12,7 @@ use crate::media::watch;
 use crate::observe::refusals;
 use crate::proof::words;
 #[cfg(feature = "pjsip")]
-use crate::transport;
+use crate::transport::{self, expiry::end_of};
 
 /// The whole page. Asked on a thread of Asterisk's HTTP server, with res_prometheus's lock held, which an unload waits for.
 pub fn page() -> String {
@@ -208,31 +207,43 @@ fn tls(page: &mut Page) {
         "SIP messages that were not sent, because too many waited for the peer.",
     )
     .sample(&[], counts.refused);
+    certificates(page, &tls.certificates());
+}
+
+#[cfg(feature = "pjsip")]
+fn certificates(page: &mut Page, own: &[(String, sip_tls::OwnCertificate)]) {
     page.family(
         "ciphertrunk_certificate_expiry_days",
         Kind::Gauge,
-        "Days until the certificate of a TLS transport expires; negative: it has.",
+        "Days until a certificate of a TLS transport, or one of its chain, expires; negative: it has.",
     );
-    for (transport, certificate) in tls.certificates() {
+    for (transport, certificate) in own {
+        let position = certificate.position.to_string();
+        let file = certificate.file.to_string_lossy();
         let labels = [
             ("transport", transport.as_str()),
-            ("subject", certificate.subject.info.as_str()),
+            ("file", &file),
+            ("position", &position),
+            ("subject", certificate.info.subject.info.as_str()),
         ];
-        let days = days_until(certificate.not_after);
+        let days = end_of(&certificate.info).exact_days();
         page.sample(&labels, format_args!("{days:.3}"));
     }
-}
-
-/// Days until a time in seconds of the epoch.
-#[cfg(feature = "pjsip")]
-fn days_until(time: i64) -> f64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-    let seconds = time.saturating_sub(now);
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a number with three digits is made of it"
-    )]
-    let days = seconds as f64 / 86_400.0;
-    days
+    let peers = transport::peers_certificates();
+    let ends = peers.iter().filter_map(|(_, tls)| tls.peer.as_ref());
+    let near: Vec<u8> = ends
+        .filter_map(|peer| {
+            let end = end_of(peer);
+            Nearness::of(end.not_after, end.now).map(Nearness::days)
+        })
+        .collect();
+    page.family(
+        "ciphertrunk_peer_certificates_expiring",
+        Kind::Gauge,
+        "Certificates of connected peers that expire within so many days; 0: they have.",
+    );
+    for days in DAYS.into_iter().chain([0]) {
+        let count = near.iter().filter(|near| **near <= days).count();
+        page.sample(&[("days", days.to_string().as_str())], count);
+    }
 }

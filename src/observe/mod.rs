@@ -3,11 +3,13 @@
 #[cfg(feature = "pjsip")]
 mod check;
 pub mod cli;
+pub mod events;
 pub mod in_force;
 pub mod keylog;
 pub mod manager;
 pub mod metrics;
 pub mod refusals;
+pub mod status;
 
 use crate::ffi::cli::Command;
 

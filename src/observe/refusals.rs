@@ -1,12 +1,16 @@
-//! The record of refusals: what failed lately, with whom and why. What it keeps is `policy::record`.
+//! The record of refusals: what failed lately, with whom and why. What it keeps is `policy::record`, and what is entered becomes
+//! [events](super::events).
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use policy::record::{Entry, New, Record};
 
 use crate::ffi::call::Call;
 use crate::ffi::sync::Mutex;
+
+use super::events;
 
 /// A leaf among the locks.
 static RECORD: Mutex<Record> = Mutex::new(Record::new());
@@ -20,6 +24,19 @@ pub struct Who<'a> {
     pub endpoint: &'a str,
     /// The call's Call-ID.
     pub call_id: &'a str,
+    /// How the peer came to us. `None`: it did not, or it is not known.
+    pub came: Option<Came<'a>>,
+}
+
+/// How a peer came to us.
+#[derive(Debug, Clone, Copy)]
+pub struct Came<'a> {
+    /// From where.
+    pub remote: SocketAddr,
+    /// To where; `None`: that is not known.
+    pub local: Option<SocketAddr>,
+    /// Over which transport: `TLS`.
+    pub over: &'a str,
 }
 
 impl<'a> Who<'a> {
@@ -29,20 +46,27 @@ impl<'a> Who<'a> {
             peer: &call.peer,
             endpoint: &call.endpoint,
             call_id: &call.call_id,
+            came: call.came.as_ref().map(|came| Came {
+                remote: came.remote,
+                local: came.local,
+                over: &came.over,
+            }),
         }
     }
 }
 
 /// Enters what failed. `code` has a row in `policy::reasons`.
 pub fn note(code: &'static str, who: Who<'_>, sentence: fmt::Arguments<'_>) {
-    RECORD.lock().enter(New {
+    let new = New {
         time: SystemTime::now(),
         code,
         peer: who.peer,
         endpoint: who.endpoint,
         call_id: who.call_id,
         sentence,
-    });
+    };
+    RECORD.lock().enter(new);
+    events::push(new, who.came);
 }
 
 /// Whether something of this call was refused lately.

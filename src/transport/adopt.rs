@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use policy::reasons::call::{Signaling, of_signaling};
-use sip_tls::{CertInfo, Listener, ListenerConfig, Named, Pool, Profile, SocketOptions};
+use sip_tls::{Listener, ListenerConfig, Named, OwnCertificate, Pool, Profile, SocketOptions};
 
 use crate::config;
 use crate::ffi::pjsip::factory::FactoryRef;
@@ -26,7 +26,7 @@ use crate::observe::refusals::{self, Who};
 use super::endpoint::{Endpoint, State};
 use super::engine::{ListenerData, Sip};
 use super::options::Loaded;
-use super::{factories, options};
+use super::{expiry, factories, options};
 
 /// Tries to bind an address that stock has just closed.
 const BIND_TRIES: u32 = 10;
@@ -169,6 +169,7 @@ impl Adopter {
                 self.leave(transport, "nothing listens for it".to_owned());
             }
         }
+        expiry::set_own(self.certificates());
     }
 
     /// A transport is not ours, as it should be.
@@ -300,6 +301,7 @@ impl Adopter {
             let data = || ListenerData {
                 name: Arc::clone(&endpoint.name),
                 factory: factory.clone(),
+                address: endpoint.bind,
             };
             let listener = self
                 .listen(endpoint.bind, &profile, endpoint.options, data)
@@ -342,6 +344,7 @@ impl Adopter {
     pub fn give_back_all(&self, thread: &SipThread) {
         let mut wanted = self.changing.lock();
         *wanted = Wanted::Stocks;
+        expiry::set_own(Vec::new());
         let transports = tls_transports(thread);
         for transport in &transports {
             self.leave(transport, "it was given back: ciphertrunk drain".to_owned());
@@ -368,8 +371,8 @@ impl Adopter {
             .collect()
     }
 
-    /// The certificates of those that are ours, by transport, with those that its profiles have besides.
-    pub fn certificates(&self) -> Vec<(String, Arc<CertInfo>)> {
+    /// The certificates of those that are ours and their chains, by transport, with those that its profiles have besides.
+    pub fn certificates(&self) -> Vec<(String, OwnCertificate)> {
         let mut all = Vec::new();
         for (name, adopted) in self.adopted.lock().iter() {
             let profile = Arc::clone(&adopted.endpoint.state.lock().profile);
@@ -379,10 +382,10 @@ impl Adopter {
                 .filter_map(|it| it.profile.as_ref().ok());
             let mut known: Vec<[u8; 32]> = Vec::new();
             for profile in std::iter::once(&profile).chain(of_profiles) {
-                for own in profile.own_certificates() {
-                    if !known.contains(&own.sha256) {
-                        known.push(own.sha256);
-                        all.push((name.clone(), Arc::clone(own)));
+                for own in profile.own_chains() {
+                    if !known.contains(&own.info.sha256) {
+                        known.push(own.info.sha256);
+                        all.push((name.clone(), own.clone()));
                     }
                 }
             }

@@ -1,20 +1,22 @@
 //! The connections that are up: what is known of each, which of them have carried a call (a drain closes those that have not),
 //! and which server has taken TLS and answers no SIP.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use log::Level;
+use policy::expiry::Nearness;
 use policy::reasons::call::{Signaling, of_signaling};
 use sip_tls::frame::label;
+use sip_tls::verify::PeerName;
 use sip_tls::{Close, Conn, Profile, SendError, TlsInfo};
 
 use crate::demand;
 use crate::ffi::host;
-use crate::ffi::pjsip::transport::{Carrier, Direction, Security};
+use crate::ffi::pjsip::transport::{Carrier, Direction, Security, SipTransport};
 use crate::ffi::sync::Mutex;
 use crate::limited;
 use crate::observe::refusals::{self, Who};
@@ -53,8 +55,8 @@ impl About {
     /// Whether an operator means its peer: by its address, with or without port, or by the name that was asked for.
     pub fn is_with(&self, peer: &str) -> bool {
         self.wanted.eq_ignore_ascii_case(peer)
-            || self.remote.ip().to_string() == peer
-            || self.remote.to_string() == peer
+            || peer.parse() == Ok(self.remote.ip())
+            || peer.parse() == Ok(self.remote)
     }
 }
 
@@ -88,6 +90,10 @@ pub struct TlsCarrier {
     asked: AtomicU64,
     /// That it answers nothing was told.
     told: AtomicBool,
+    /// pjsip's side of an outgoing one, while it is among those that are up.
+    sip: Mutex<Option<SipTransport>>,
+    /// How near the end of the peer's certificate was at the latest look: [`Nearness::rank`], or 0.
+    near: AtomicU8,
     /// An outgoing one is set once it is begun.
     conn: OnceLock<Conn>,
     /// Set once its handshake is done.
@@ -110,6 +116,8 @@ impl TlsCarrier {
             messages: Default::default(),
             asked: AtomicU64::new(0),
             told: AtomicBool::new(false),
+            sip: Mutex::default(),
+            near: AtomicU8::new(0),
             conn: OnceLock::new(),
             tls: OnceLock::new(),
             waits: Mutex::new(false),
@@ -170,6 +178,14 @@ impl TlsCarrier {
             && Duration::from_millis(host::monotonic_ms().saturating_sub(asked)) >= PATIENCE
     }
 
+    /// Whether the end of the peer's certificate has come nearer than at the latest look.
+    fn comes_nearer(&self, now: i64) -> bool {
+        let peer = self.tls.get().and_then(|tls| tls.peer.as_ref());
+        let near = peer.and_then(|peer| Nearness::of(peer.not_after, now));
+        let rank = near.map_or(0, Nearness::rank);
+        rank > self.near.fetch_max(rank, Ordering::Relaxed)
+    }
+
     /// Tells of it, once.
     fn tell_mute(&self) {
         if self.told.swap(true, Ordering::Relaxed) {
@@ -181,6 +197,7 @@ impl TlsCarrier {
             peer: &peer,
             endpoint: &self.about.transport,
             call_id: "",
+            came: None,
         };
         refusals::note(row.code, who, format_args!("{}", row.words()));
         limited::log(
@@ -285,8 +302,13 @@ impl Carrier for TlsCarrier {
     }
 }
 
-/// By address. A leaf among the locks: nothing but a connection's outbox is locked while it is held.
-static OPEN: Mutex<BTreeMap<usize, Arc<TlsCarrier>>> = Mutex::new(BTreeMap::new());
+/// By number, so the oldest first. A leaf among the locks: nothing but a connection's outbox is locked while it is held.
+static OPEN: Mutex<BTreeMap<u64, Arc<TlsCarrier>>> = Mutex::new(BTreeMap::new());
+
+/// Those that are up now. What is asked of each is asked behind the lock, which the I/O threads need.
+fn open() -> Vec<Arc<TlsCarrier>> {
+    OPEN.lock().values().cloned().collect()
+}
 
 /// A connection among those that are up, until it is dropped.
 pub struct Open(Arc<TlsCarrier>);
@@ -294,8 +316,14 @@ pub struct Open(Arc<TlsCarrier>);
 impl Open {
     /// Enters it.
     pub fn enter(carrier: Arc<TlsCarrier>) -> Self {
-        OPEN.lock().insert(key(&carrier), Arc::clone(&carrier));
+        OPEN.lock().insert(carrier.id, Arc::clone(&carrier));
         Self(carrier)
+    }
+
+    /// Enters an outgoing one, of which pjsip has `sip`.
+    pub fn enter_outgoing(carrier: Arc<TlsCarrier>, sip: SipTransport) -> Self {
+        *carrier.sip.lock() = Some(sip);
+        Self::enter(carrier)
     }
 
     /// Its handshake is done. The tokens of those that waited for it and are not sent to this peer.
@@ -320,13 +348,12 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let carrier = OPEN.lock().remove(&key(&self.0));
+        let carrier = OPEN.lock().remove(&self.0.id);
         drop(carrier);
+        // It has the carrier.
+        let sip = self.0.sip.lock().take();
+        drop(sip);
     }
-}
-
-fn key(carrier: &Arc<TlsCarrier>) -> usize {
-    Arc::as_ptr(carrier).addr()
 }
 
 /// Which connections to close.
@@ -355,16 +382,52 @@ impl Which<'_> {
 
 /// Closes connections, once what is queued is sent; how many. It does not wait for their ends.
 pub fn close(which: Which<'_>) -> usize {
-    let open = OPEN.lock();
-    let closed = open.values().filter(|carrier| which.is(carrier));
+    let open = open();
+    let closed = open.iter().filter(|carrier| which.is(carrier));
     closed.map(|carrier| carrier.close()).count()
 }
 
 /// The connections, the oldest first.
 pub fn all() -> Vec<Shown> {
-    let mut all: Vec<Shown> = OPEN.lock().values().map(|it| it.shown()).collect();
-    all.sort_by_key(|shown| shown.id);
-    all
+    open().iter().map(|it| it.shown()).collect()
+}
+
+/// The first so many of them, and how many there are.
+pub fn first(most: usize) -> (Vec<Shown>, usize) {
+    let open = open();
+    let shown = open.iter().take(most).map(|it| it.shown());
+    (shown.collect(), open.len())
+}
+
+/// Those that an operator means: by number, or by peer.
+pub fn meant_by(wanted: &str) -> Vec<Shown> {
+    let id = wanted.parse::<u64>().ok();
+    let open = open();
+    let meant = open
+        .iter()
+        .filter(|it| id == Some(it.id) || it.about.is_with(wanted));
+    meant.map(|it| it.shown()).collect()
+}
+
+/// Each certificate of a connected peer's once, with a connection that has it.
+pub fn peers_certificates() -> Vec<(About, Arc<TlsInfo>)> {
+    let mut known = BTreeSet::new();
+    let open = open();
+    let with = open.iter().filter_map(|it| {
+        let tls = it.tls.get()?;
+        let peer = tls.peer.as_ref()?;
+        let is_new = known.insert(peer.sha256);
+        is_new.then(|| (it.about.clone(), Arc::clone(tls)))
+    });
+    with.collect()
+}
+
+/// Those whose peer's certificate has come nearer to its end than at the latest look.
+pub fn come_near_their_end(now: i64) -> Vec<(About, Arc<TlsInfo>)> {
+    let open = open();
+    let near = open.iter().filter(|it| it.comes_nearer(now));
+    let with = near.filter_map(|it| Some((it.about.clone(), Arc::clone(it.tls.get()?))));
+    with.collect()
 }
 
 /// How many there are.
@@ -372,16 +435,27 @@ pub fn count() -> usize {
     OPEN.lock().len()
 }
 
+/// The outgoing connection of `transport` to this address whose handshake is done, and whose peer was called by a name.
+pub fn named_to(transport: &str, remote: SocketAddr) -> Option<SipTransport> {
+    let is_it = |about: &About| {
+        about.direction == Direction::Outgoing
+            && about.remote == remote
+            && &*about.transport == transport
+            && matches!(PeerName::parse(&about.wanted), PeerName::Dns(_))
+    };
+    let found = {
+        let open = OPEN.lock();
+        let mut all = open.values();
+        Arc::clone(all.find(|it| is_it(&it.about) && it.tls.get().is_some())?)
+    };
+    found.sip.lock().clone()
+}
+
 /// Tells of the servers that take TLS and answer no SIP. The watch asks.
 pub fn look() {
-    let mute: Vec<_> = {
-        let open = OPEN.lock();
-        let mute = open
-            .values()
-            .filter(|it| it.is_mute() && !it.told.load(Ordering::Relaxed));
-        mute.cloned().collect()
-    };
-    for carrier in mute {
-        carrier.tell_mute();
+    for carrier in open() {
+        if carrier.is_mute() {
+            carrier.tell_mute();
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::ffi::sync::Mutex;
 use crate::limited;
 use crate::observe::refusals::{self, Who};
 
-use super::connections::{About, Open, TlsCarrier};
+use super::connections::{self, About, Open, TlsCarrier};
 use super::engine::{Connection, ListenerData, Sip};
 
 /// One transport's address, options and certificate.
@@ -67,6 +67,7 @@ impl Endpoint {
             peer: wanted,
             endpoint: &self.name,
             call_id: "",
+            came: None,
         };
         refusals::note(facts.name, who, format_args!("{}", facts.sentence));
         limited::log(
@@ -93,6 +94,7 @@ impl Connector for Endpoint {
         factory: &FactoryRef,
         remote: SocketAddr,
         name: &str,
+        in_dialog: bool,
     ) -> Result<SipTransport, Status> {
         let profile = {
             let state = self.state.lock();
@@ -108,6 +110,15 @@ impl Connector for Endpoint {
         } else {
             name.to_owned()
         };
+        // A carrier is called by its name, and its Contact has its address: pjsip takes that for another peer, whose certificate would have to
+        // have the address. Who is at the other end of the connection to it is known.
+        if in_dialog
+            && PeerName::parse(&wanted) == PeerName::Ip(remote.ip())
+            && let Some(sip) = connections::named_to(&self.name, remote)
+            && sip.is_usable_of(factory)
+        {
+            return Ok(sip);
+        }
         // By the name that was asked for, as pjsip tells the connections to one address apart: each has one profile.
         let peer = PeerName::parse(&wanted);
         let profile = profile.to(&peer).map_err(|reason| {
@@ -146,7 +157,7 @@ impl Connector for Endpoint {
         let begun = self.pool.connect(target, |conn| {
             carrier.begin(conn);
             let about = carrier.about().clone();
-            let open = Open::enter(carrier);
+            let open = Open::enter_outgoing(carrier, SipTransport::clone(&registered));
             Connection::outgoing(registered, conn, open, &about, shown)
         });
         // The engine is stopping, no callback will come, and the connection is dropped with its transport.

@@ -23,7 +23,7 @@ use crate::ffi::pjsip::thread::{self, PjThread};
 use crate::ffi::pjsip::transport::{Direction, Registered};
 use crate::ffi::thread::Thread;
 use crate::limited;
-use crate::observe::refusals::{self, Who};
+use crate::observe::refusals::{self, Came, Who};
 
 use super::connections::{About, Open, TlsCarrier};
 use super::limits;
@@ -104,6 +104,8 @@ pub struct ListenerData {
     pub name: Arc<str>,
     /// Its factory.
     pub factory: FactoryRef,
+    /// Where it listens.
+    pub address: SocketAddr,
 }
 
 /// What a connection is to us.
@@ -192,6 +194,7 @@ impl Host for Sip {
                         row.code,
                         &remote,
                         &listener.name,
+                        came(info.remote, info.local),
                         format_args!("{} ({})", row.words(), status.raw()),
                     );
                     limited::log(
@@ -238,7 +241,8 @@ impl Host for Sip {
                 return;
             }
             tally::failed(Direction::Incoming, reason.code);
-            enter(&reason, &remote.to_string(), &listener.name);
+            let came = came(remote, listener.address);
+            enter(&reason, &remote.to_string(), &listener.name, came);
             limited::log(
                 Level::Warn,
                 &format!("TLS refused, {}", reason.code.facts().name),
@@ -324,7 +328,7 @@ impl Host for Sip {
                 && !matches!(reason.stage, Stage::Open | Stage::Renegotiation)
             {
                 let peer = format!("{} ({remote})", connection.wanted);
-                enter(&reason, &peer, &connection.name);
+                enter(&reason, &peer, &connection.name, None);
                 if !connection.open.is_established() {
                     tally::failed(Direction::Outgoing, reason.code);
                 }
@@ -346,7 +350,11 @@ impl Host for Sip {
                     ),
                 );
             } else {
-                enter(&reason, &remote.to_string(), &connection.name);
+                let is_incoming = connection.direction == Direction::Incoming;
+                let came = is_incoming
+                    .then(|| came(remote, connection.local))
+                    .flatten();
+                enter(&reason, &remote.to_string(), &connection.name, came);
                 limited::log(
                     Level::Info,
                     &format!("connection closed, {}", reason.code.facts().name),
@@ -450,21 +458,38 @@ fn told(reason: &Reason) -> String {
     format!("{stage}: {reason}{side}, reason {code}")
 }
 
+/// How a client came to us.
+fn came(remote: SocketAddr, local: SocketAddr) -> Option<Came<'static>> {
+    Some(Came {
+        remote,
+        local: Some(local),
+        over: "TLS",
+    })
+}
+
 /// Into the record.
-fn enter(reason: &Reason, peer: &str, transport: &str) {
+fn enter(reason: &Reason, peer: &str, transport: &str, came: Option<Came<'_>>) {
     note(
         reason.code.facts().name,
         peer,
         transport,
+        came,
         format_args!("{reason}"),
     );
 }
 
-fn note(code: &'static str, peer: &str, transport: &str, sentence: fmt::Arguments<'_>) {
+fn note(
+    code: &'static str,
+    peer: &str,
+    transport: &str,
+    came: Option<Came<'_>>,
+    sentence: fmt::Arguments<'_>,
+) {
     let who = Who {
         peer,
         endpoint: transport,
         call_id: "",
+        came,
     };
     refusals::note(code, who, sentence);
 }

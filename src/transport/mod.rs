@@ -9,6 +9,7 @@ mod connections;
 mod current;
 mod endpoint;
 mod engine;
+pub mod expiry;
 mod factories;
 mod limits;
 mod options;
@@ -23,7 +24,9 @@ use crate::ffi::pjsip::sorcery::{self, Observing};
 use crate::ffi::pjsip::transport;
 
 use adopt::Adopter;
-pub use connections::{Shown, Which, all, close, count, look};
+pub use connections::{
+    About, Shown, Which, all, close, count, first, meant_by, peers_certificates,
+};
 pub use current::{Serving, current};
 use engine::Engine;
 
@@ -80,8 +83,8 @@ impl Tls {
         self.adopter.is_whole()
     }
 
-    /// The certificates of those that are ours, by transport.
-    pub fn certificates(&self) -> Vec<(String, Arc<sip_tls::CertInfo>)> {
+    /// The certificates of those that are ours and their chains, by transport.
+    pub fn certificates(&self) -> Vec<(String, sip_tls::OwnCertificate)> {
         self.adopter.certificates()
     }
 
@@ -135,6 +138,12 @@ impl Tls {
 
 /// How long an unload waits for PJSIP to let go of connections that came in its last moment.
 const LAST_CONNECTIONS: Duration = Duration::from_secs(5);
+
+/// Tells of what nobody else would: a server that answers no SIP, a certificate that is about to expire. The watch asks.
+pub fn look() {
+    connections::look();
+    expiry::look();
+}
 
 /// Connections that PJSIP still points to.
 pub fn live() -> usize {

@@ -122,16 +122,22 @@ fn what_is_doubtful_is_a_warning(lab: &Lab, user: User) {
         );
     }
     let expected = [
-        "[srtp] offer has AEAD_AES_128_GCM, which accept does not have",
-        "[nobody] is the section of an endpoint that pjsip.conf does not have",
-        "[tls] key_log: /nowhere/keys cannot be written",
+        (
+            "WARNING",
+            "[srtp] offer has AEAD_AES_128_GCM, which accept does not have",
+        ),
+        (
+            "WARNING",
+            "[nobody] is the section of an endpoint that pjsip.conf does not have",
+        ),
+        ("ERROR", "[tls] key_log: /nowhere/keys cannot be written"),
     ];
     for times in 1..=2 {
-        for text in expected {
+        for (level, text) in expected {
             ours.wait_until(text, |ours| {
                 (ours.log_lines(text).len() == times).then_some(())
             });
-            assert!(ours.all_log_lines(text)[0].contains("WARNING"));
+            assert!(ours.all_log_lines(text)[0].contains(level));
         }
         assert_eq!(complaints(&ours, 0).len(), times * expected.len());
         ours.cli(&format!("module reload {MODULE}"));

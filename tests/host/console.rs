@@ -139,14 +139,18 @@ fn a_call_and_its_connection() {
     let peers = ours.cli("ciphertrunk show peers");
     assert_has(
         &peers,
-        &[&format!("Peer: {peer} Connections: 1 "), "\n1 peers\n"],
+        &[
+            &format!("Peer: {peer} Connections: 1 "),
+            " Certificate: none\n",
+            "\n1 peers\n",
+        ],
     );
     let certificates = ours.cli("ciphertrunk show certificates");
     assert_has(
         &certificates,
         &[
-            "Transport: tls Names: ",
-            "ours.example",
+            "Transport: tls File: ",
+            "ours.pem (1 of 1) Names: ours.example, ",
             " days left)",
             "1 certificates of ours",
         ],
@@ -228,6 +232,19 @@ fn a_hundred_rows() {
     let all = ours.cli("ciphertrunk show connections all");
     assert_eq!(rows(&all), 103);
     assert!(!all.contains(" more: "), "{all}");
+    // Of one peer likewise.
+    let address = "ciphertrunk show connection 127.0.0.1";
+    let some = ours.cli(address);
+    assert_eq!(rows(&some), 100, "{some}");
+    assert_has(
+        &some,
+        &[
+            "3 more: the same command with `all`\n",
+            "103 TLS connections of 127.0.0.1\n",
+        ],
+    );
+    let all = ours.cli(&format!("{address} all"));
+    assert_eq!(rows(&all), 103);
     let usage = ours.cli("ciphertrunk show connections some");
     assert_has(&usage, &["Usage: ciphertrunk show connections [all]"]);
     let peers = ours.cli("ciphertrunk show peers");

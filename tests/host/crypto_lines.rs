@@ -13,13 +13,14 @@ use crate::world::OURS;
 as_root_and_as_asterisk!(each_gets_488_and_a_reason);
 
 const SIPP: &str = "127.0.0.40";
+const ALLOWS: &str = "127.0.0.41";
 
 /// 30 octets in base64: a master key and salt for AES_CM_128 (RFC 4568 section 6.2.1).
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd";
 
 /// What is wrong, lines that are accepted, lines that are refused, and the reason's code.
 ///
-/// `{key}` stands for [`KEY`]. Several lines are separated by newlines.
+/// `{key}` stands for [`KEY`], and `{4096}` for so many octets. Several lines are separated by newlines.
 const TABLE: &[(&str, &str, &str, &str)] = &[
     (
         "tag",
@@ -167,17 +168,107 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
         "%$&/()=?",
         "tag-syntax",
     ),
+    (
+        "suite-alone",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}",
+        "1",
+        "suite-missing",
+    ),
+    (
+        "suite-that-accept-lacks",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}",
+        "1 AEAD_AES_128_GCM_8 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw",
+        "suite-not-accepted",
+    ),
+    (
+        "long",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key} -{4096}",
+        "line-too-long",
+    ),
+    (
+        "lifetime-in-letters",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^31",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|long",
+        "lifetime-syntax",
+    ),
+    (
+        "mki-in-letters",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1:4",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|one:4",
+        "mki-syntax",
+    ),
+    (
+        "mki-that-does-not-fit",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1:1",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|256:1",
+        "mki-value",
+    ),
+    (
+        "mkis",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1:4",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1:4;inline:{key}|1:4",
+        "mki-set",
+    ),
+    (
+        "keys",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key};inline:{key};inline:{key};inline:{key};inline:{key};inline:{key};inline:{key};inline:{key};inline:{key}",
+        "key-too-many",
+    ),
+    (
+        "window",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key} WSH=64",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key} WSH=wide",
+        "param-syntax",
+    ),
+    (
+        "derivation-rate",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key} KDR=1",
+        "param-kdr",
+    ),
+    (
+        "forward-error-correction",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key} FEC_ORDER=FEC_SRTP",
+        "param-fec",
+    ),
+    (
+        "srtcp",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key} UNENCRYPTED_SRTCP",
+        "param-unencrypted-srtcp",
+    ),
+    (
+        "authentication",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key}",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:{key} UNAUTHENTICATED_SRTP",
+        "param-unauthenticated-srtp",
+    ),
 ];
 
-fn offer(name: &str, lines: &str) -> Call {
+/// The same for an endpoint at another address, whose section allows what weakens: both together leave nothing.
+const ALLOWED: &[(&str, &str, &str, &str)] = &[(
+    "nothing-left",
+    "1 AES_CM_128_HMAC_SHA1_80 inline:{key} UNAUTHENTICATED_SRTP",
+    "1 AES_CM_128_HMAC_SHA1_80 inline:{key} UNAUTHENTICATED_SRTP UNENCRYPTED_SRTP",
+    "param-conflict",
+)];
+
+/// Rows that are tried as whichever user: the others would say the same again.
+const AS_EACH_USER: usize = 8;
+
+fn offer(address: &str, name: &str, lines: &str) -> Call {
     let crypto: Vec<String> = lines
         .replace("{key}", KEY)
+        .replace("{4096}", &"x".repeat(4096))
         .lines()
         .map(|line| format!("a=crypto:{line}"))
         .collect();
     Call {
         id: name.to_owned(),
-        address: SIPP.to_owned(),
+        address: address.to_owned(),
         asterisk: OURS.to_owned(),
         media: format!(
             "m=audio [media_port] RTP/SAVP 0\na=rtpmap:0 PCMU/8000\n{}",
@@ -207,13 +298,24 @@ fn each_gets_488_and_a_reason(lab: &Lab, user: User) {
         .user(user)
         .pjsip(UDP)
         .pjsip(&pjsip::trunk("sipp", SIPP, Encryption::Sdes))
+        .pjsip(&pjsip::trunk("allows", ALLOWS, Encryption::Sdes))
+        .file(
+            "ciphertrunk.conf",
+            "[allows]\ntype = endpoint\nallow = UNENCRYPTED_SRTP, UNAUTHENTICATED_SRTP\n",
+        )
         .dialplan(pjsip::ECHO);
     let ours = Asterisk::start(lab, &setup);
     let mut expected = counts(&ours);
     assert_eq!(expected, BTreeMap::new());
-    for (what, accepted, refused, code) in TABLE {
+    let rows = match user {
+        User::Root => TABLE,
+        User::Asterisk => &TABLE[..AS_EACH_USER],
+    };
+    let rows = rows.iter().map(|row| ("sipp", SIPP, row));
+    let rows = rows.chain(ALLOWED.iter().map(|row| ("allows", ALLOWS, row)));
+    for (endpoint, address, (what, accepted, refused, code)) in rows {
         let name = format!("{what}-accepted");
-        offer(&name, accepted).run(lab, &Plan::Expect(200));
+        offer(address, &name, accepted).run(lab, &Plan::Expect(200));
         let about = lines_about(&ours, &name);
         // A line with an unknown suite is skipped, and that is told, when another line is chosen.
         let skipped = accepted.matches("_81").count();
@@ -228,7 +330,7 @@ fn each_gets_488_and_a_reason(lab: &Lab, user: User) {
         assert_eq!(counts(&ours), expected, "{what}: accepted");
 
         let name = format!("{what}-refused");
-        offer(&name, refused).run(lab, &Plan::Expect(488));
+        offer(address, &name, refused).run(lab, &Plan::Expect(488));
         let about = lines_about(&ours, &name);
         assert_eq!(
             about.len(),
@@ -236,12 +338,16 @@ fn each_gets_488_and_a_reason(lab: &Lab, user: User) {
             "{what}: one line of the log is about it, not {about:#?}"
         );
         assert!(
-            about[0].contains(&format!("'sipp' refused, reason {code}: ")),
+            about[0].contains(&format!("'{endpoint}' refused, reason {code}: ")),
             "{what}: {}",
             about[0]
         );
         // Who, and where; and what would have been taken, where that is the question.
-        for part in ["Media line audio 0, peer ", "sip:", &format!(" at {SIPP}:")] {
+        for part in [
+            "Media line audio 0, peer ",
+            "sip:",
+            &format!(" at {address}:"),
+        ] {
             assert!(about[0].contains(part), "{what}: {}", about[0]);
         }
         assert_eq!(

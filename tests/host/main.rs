@@ -3,6 +3,7 @@
 #[macro_use]
 mod world;
 
+mod ami;
 mod answers;
 mod chan_sip;
 mod chan_sip_calls;
@@ -13,9 +14,11 @@ mod config;
 mod console;
 mod crypto_lines;
 mod detectors;
+mod docs_recipes;
 mod drain;
 mod dtls;
 mod engine;
+mod expiry;
 mod fail_closed;
 mod fips;
 mod host_needs;

@@ -15,13 +15,15 @@ pub fn ways() -> String {
         pjsip::trunk("half", CARRIER, Encryption::Sdes),
         pjsip::tls_trunk("full", CARRIER, Encryption::Sdes),
     ]
-    .map(|trunk| {
-        // They are called, and do not call.
-        let identify = trunk.find("type = identify").expect("the last section");
-        let start = trunk[..identify].rfind('[').expect("its name");
-        trunk[..start].to_owned()
-    })
+    .map(|trunk| called_alone(&trunk))
     .concat()
+}
+
+/// A trunk that is called, and does not call.
+fn called_alone(trunk: &str) -> String {
+    let identify = trunk.find("type = identify").expect("the last section");
+    let start = trunk[..identify].rfind('[').expect("its name");
+    trunk[..start].to_owned()
 }
 
 /// The carrier takes what it is offered, over either transport.
@@ -117,6 +119,21 @@ const CASES: &[Case] = &[
         "PJSIP/say@full",
         None,
     ),
+    // Over a transport that has nothing to verify by, and over one that is pjproject's.
+    case(
+        "verified",
+        "Set(CIPHERTRUNK_REQUIRE(verified)=yes)",
+        "PJSIP/say@lax",
+        Some("not-verified"),
+    ),
+    case("verified-twin", SIGNALING, "PJSIP/say@lax", None),
+    case(
+        "unknown",
+        "Set(CIPHERTRUNK_REQUIRE(signaling)=tls1.2)",
+        "PJSIP/say@theirs",
+        Some("signaling-unknown"),
+    ),
+    case("unknown-twin", SIGNALING, "PJSIP/say@theirs", None),
     case(
         "suite",
         "Set(CIPHERTRUNK_REQUIRE(media)=AEAD_AES_256_GCM)",
@@ -226,10 +243,29 @@ fn dialplan() -> String {
 
 fn ours(authority: &Authority<'_>) -> Setup {
     let certificate = authority.issue("ours", "ours.example", OURS);
+    let transport = pjsip::tls(&certificate, &authority.file());
+    let also = |name: &str, port: &str| {
+        let transport = transport.replace("[tls]", &format!("[{name}]"));
+        transport.replace(&pjsip::TLS_PORT.to_string(), port)
+    };
+    let lax: String = also("lax", "5062")
+        .lines()
+        .filter(|line| !line.starts_with("ca_list_file"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let trunk = |name: &str| {
+        let trunk = called_alone(&pjsip::tls_trunk(name, CARRIER, Encryption::Sdes));
+        trunk.replace("transport = tls\n", &format!("transport = {name}\n"))
+    };
     Setup::ours("ours", OURS)
         .pjsip(UDP)
-        .pjsip(&pjsip::tls(&certificate, &authority.file()))
+        .pjsip(&transport)
+        .pjsip(&lax)
+        .pjsip(&also("theirs", "5063"))
         .pjsip(&ways())
+        .pjsip(&trunk("lax"))
+        .pjsip(&trunk("theirs"))
+        .file("ciphertrunk.conf", "[tls]\nleave_alone = theirs\n")
         .dialplan(&dialplan())
 }
 
@@ -309,7 +345,10 @@ fn what_lacks_it_never_leaves() {
                         case.name
                     );
                     // The detector finds what it looks for.
-                    if !case.dial.contains("full") {
+                    if ["plain", "half", "onward"]
+                        .iter()
+                        .any(|way| case.dial.contains(way))
+                    {
                         assert!(invites(&wire) > 0, "{}: {line}", case.name);
                     }
                 }
@@ -425,6 +464,11 @@ fn calls_that_come() {
         1
     );
     assert_eq!(ours.all_log_lines("is hung up (media-suite)").len(), 1);
+
+    // A leg of which nothing is known.
+    ours.cli("channel originate Local/both@default application Wait 600");
+    ours.wait_for_log("is hung up (unknown-leg)");
+    ours.wait_for_channels(0);
 
     // The configuration asks each call of the endpoint's, from the next reload on: 403 is cause 21.
     ours.configure(

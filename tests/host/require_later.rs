@@ -178,6 +178,16 @@ fn each(
                     .any(|line| line.ends_with(" media-in-clear."))
                     .then_some(())
             });
+            let recorded = ours.cli("ciphertrunk show refusals");
+            let newest = recorded
+                .lines()
+                .find(|line| line.contains(" media-in-clear "));
+            assert!(
+                newest.is_some_and(|line| {
+                    line.contains(" Endpoint: third Call-ID: ") && line.contains(" (bridged with ")
+                }),
+                "{recorded}"
+            );
         }
     }
     assert_eq!(ours.count("Panics caught"), 0);

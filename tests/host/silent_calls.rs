@@ -129,6 +129,34 @@ fn a_refused_line_is_told_once() {
     assert_told(&ours, "line", "of-sdes", "lifetime-too-short");
 }
 
+/// An offer in a call, which pjsip refuses by itself: the call goes on, and it is told. Its twin changes nothing that is refused.
+#[test]
+fn an_offer_in_a_call_that_does_not_fit_the_endpoint() {
+    let lab = Lab::new("silent-changes");
+    let ours = start(&lab);
+    let savpf = SDES.replace("RTP/SAVP", "RTP/SAVPF");
+    for (number, (endpoint, first, then, status, refused)) in [
+        ("of-sdes", SDES, CLEAR, 488, Some("offer-in-clear")),
+        ("of-sdes", SDES, DTLS, 488, Some("offer-dtls")),
+        ("of-sdes", SDES, NO_KEYS, 488, Some("offer-without-keys")),
+        ("of-sdes", SDES, &savpf, 488, Some("offer-profile")),
+        ("of-none", CLEAR, SDES, 488, Some("offer-encrypted")),
+        ("of-sdes", SDES, SDES, 200, None),
+        ("of-none", CLEAR, CLEAR, 200, None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("change-{number}");
+        call(&id, endpoint, first).run(&lab, &Plan::Change(then.to_owned(), status));
+        ours.wait_for_channels(0);
+        match refused {
+            Some(code) => assert_told(&ours, &id, endpoint, code),
+            None => assert_eq!(told(&ours, &id), [] as [&str; 0]),
+        }
+    }
+}
+
 #[test]
 fn our_offer_is_refused_by_the_other_side() {
     let lab = Lab::new("silent-refusals");
@@ -182,6 +210,39 @@ fn our_offer_is_refused_by_the_other_side() {
     }
 }
 
+/// A second phone answers with a key of its own, which Asterisk was told not to follow: the keys in force are the first one's.
+#[test]
+fn an_answer_that_asterisk_does_not_take() {
+    let lab = Lab::new("silent-fork");
+    let address = "127.0.0.36";
+    let trunk = pjsip::trunk("forks", address, Encryption::Sdes).replace(
+        "media_encryption = sdes\n",
+        "media_encryption = sdes\nfollow_early_media_fork = no\naccept_multiple_sdp_answers = no\n",
+    );
+    let setup = Setup::ours("ours", OURS)
+        .pjsip(UDP)
+        .pjsip(&trunk)
+        .dialplan(ECHO);
+    let ours = Asterisk::start(&lab, &setup);
+    let phones = Call {
+        id: "forked".to_owned(),
+        address: address.to_owned(),
+        asterisk: OURS.to_owned(),
+        media: SDES.to_owned(),
+    };
+    let other = SDES.replace("inline:d0Rm", "inline:AAAA");
+    let mut sipp = phones.start(&lab, &Plan::Fork(other));
+    ours.cli("channel originate PJSIP/sipp@forks extension echo@default");
+    let ended = sipp.wait(host_harness::wait::SOON);
+    assert!(ended.success(), "{}", sipp.output());
+    ours.wait_for_channels(0);
+    let lines = ours.all_log_lines("reason answer-not-applied: ");
+    assert_eq!(lines.len(), 1, "{lines:?}\n{}", ours.log());
+    for part in ["endpoint 'forks'", "The call ends with hangup cause 58"] {
+        assert!(lines[0].contains(part), "{part:?} is not in {}", lines[0]);
+    }
+}
+
 #[test]
 fn a_name_without_an_address() {
     let lab = Lab::new("silent-name");
@@ -196,12 +257,37 @@ fn a_name_without_an_address() {
             .0
             .to_owned()
     };
+    let registration = |host: &str| {
+        format!(
+            "[at-{host}]\ntype = registration\ntransport = udp\nserver_uri = sip:{host}:5060\nclient_uri = sip:ours@{host}:5060\n"
+        )
+    };
     let setup = Setup::ours("ours", OURS)
         .pjsip(UDP)
         .pjsip(&trunk("unknown", "unknown.example"))
         .pjsip(&trunk("known", "known.example"))
+        .pjsip(&registration("nowhere.example"))
+        .pjsip(&registration("known.example"))
         .dialplan(ECHO);
     let ours = Asterisk::start(&lab, &setup);
+    // Requests outside of calls: a registration, and a qualify.
+    for name in ["unknown", "known"] {
+        ours.cli(&format!("pjsip qualify {name}"));
+    }
+    for (method, host) in [("REGISTER", "nowhere"), ("OPTIONS", "unknown")] {
+        let line = format!("{method} to {host}.example was not sent, reason no-address: ");
+        ours.wait_for_log(&line);
+        let lines = ours.all_log_lines(&line);
+        assert!(
+            lines.len() == 1 && lines[0].contains("WARNING"),
+            "{lines:?}"
+        );
+        let recorded = ours.cli("ciphertrunk show refusals");
+        assert!(
+            recorded.contains(&format!(" no-address Peer: {host}.example ")),
+            "{recorded}"
+        );
+    }
     let other = Call {
         id: "known".to_owned(),
         address: "127.0.0.34".to_owned(),
@@ -219,14 +305,15 @@ fn a_name_without_an_address() {
         "{}",
         sipp.output()
     );
-    ours.wait_for_log("reason no-address: ");
+    ours.wait_for_log("a call to endpoint 'unknown' was not sent, reason no-address: ");
     ours.wait_for_channels(0);
-    let lines = ours.all_log_lines("no-address");
+    assert_eq!(ours.all_log_lines("to known.example was"), [] as [&str; 0]);
+    let lines = ours.all_log_lines("a call to endpoint");
     assert_eq!(lines.len(), 1, "{lines:?}");
     for part in [
         "endpoint 'unknown'",
         "unknown.example",
-        "has no address in the DNS",
+        "the DNS has no address for its name",
     ] {
         assert!(lines[0].contains(part), "{part:?} is not in {}", lines[0]);
     }

@@ -1,6 +1,8 @@
 //! TLS that fails where Asterisk and the first version were silent: each is one line with a code, and is recorded. A server made of
 //! OpenSSL, or a stock Asterisk, is the other side.
 
+use std::os::unix::fs::PermissionsExt;
+
 use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::certificates::Authority;
 use host_harness::pjsip;
@@ -319,6 +321,20 @@ fn transports_that_are_not_ours() {
     assert!(!reload().contains("reloaded successfully"));
     let text = asterisk.cli("ciphertrunk show transports");
     assert!(text.contains("; the old certificate stays\n"), "{text}");
+    // Behind a start there is no old one: pjproject, which keeps its own till then, is not taken over from.
+    asterisk.cli("module unload res_ciphertrunk.so");
+    asterisk.cli("module load res_ciphertrunk.so");
+    assert!(!is_ours(&asterisk, "tls"));
+    let recorded = recorded(&asterisk, "transport-not-adopted");
+    let errors = asterisk.all_log_lines("reason transport-not-adopted");
+    assert_eq!((recorded.len(), errors.len()), (2, 2), "{recorded:?}");
+    for name in ["tls", "left"] {
+        let is_it = |line: &String| line.contains(&format!(" Endpoint: {name} "));
+        assert!(recorded.iter().any(is_it), "{recorded:?}");
+        let start = format!("transport '{name}': ");
+        let is_it = |line: &String| line.contains("ERROR") && line.contains(&start);
+        assert!(errors.iter().any(is_it), "{errors:?}");
+    }
 }
 
 /// `key_log` reaches connections that are made after it: those that are up are counted in a line.
@@ -353,4 +369,72 @@ fn a_key_log_says_what_it_does_not_reach() {
     // A reload that changes nothing says it no more.
     asterisk.cli("module reload res_ciphertrunk.so");
     assert_eq!(asterisk.all_log_lines("are up already").len(), 1);
+}
+
+/// A `key_log` that is not Asterisk's own alone is not written to, and an ERROR says why. Its twins are one that is missing and one of
+/// its own, which is appended to.
+#[test]
+fn a_key_log_is_a_file_of_its_own() {
+    const BEFORE: &str = "# of before\n";
+    let world = World::new("silent_key_file");
+    let asterisk = Asterisk::start(&world.lab, &world.setup(""));
+    let path = |name: &str| asterisk.path(&format!("log/{name}"));
+    let inside = |name: &str| format!("{}/ours/log/{name}", host_harness::lab::FOLDER);
+    let write = |name: &str, mode: u32| {
+        std::fs::write(path(name), BEFORE).expect("a file");
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(path(name), mode).expect("a mode");
+    };
+    for name in ["own", "target", "foreign", "linked"] {
+        write(name, 0o600);
+    }
+    write("readable", 0o640);
+    std::os::unix::fs::symlink(inside("target"), path("link")).expect("a link");
+    std::os::unix::fs::symlink(inside("nothing"), path("dangling")).expect("a link");
+    std::fs::hard_link(path("linked"), path("second")).expect("a link");
+    std::os::unix::fs::chown(path("foreign"), Some(4242), None).expect("another owner");
+    world
+        .lab
+        .must_run("mkfifo", &["-m", "600", &inside("pipe")]);
+    for (name, why) in [
+        ("link", "is a symbolic link"),
+        ("dangling", "is a symbolic link"),
+        ("second", "has another name too"),
+        ("foreign", "belongs to uid 4242"),
+        ("readable", "may be read or written by others (mode 0640)"),
+        ("pipe", "is no plain file"),
+        ("", "cannot be written"),
+        ("missing", ""),
+        ("own", ""),
+    ] {
+        let conf = format!("[tls]\nkey_log = {}\n", inside(name));
+        asterisk.configure("ciphertrunk.conf", &conf);
+        let answer = asterisk.cli("module reload res_ciphertrunk.so");
+        let is_good = why.is_empty();
+        assert_eq!(answer.contains("reloaded successfully"), is_good, "{name}");
+        let errors = asterisk.all_log_lines(&format!("[tls] key_log: {} ", inside(name)));
+        assert_eq!(errors.len(), usize::from(!is_good), "{name}: {errors:?}");
+        for error in errors {
+            assert_has(
+                &error,
+                &["ERROR", why, "No keys of TLS connections are written"],
+            );
+        }
+        let mut connection = world.connect();
+        crate::tls_world::assert_serves(&asterisk, &mut connection);
+    }
+    for name in ["target", "linked", "foreign", "readable"] {
+        let text = std::fs::read_to_string(path(name)).expect("a file");
+        assert_eq!(text, BEFORE, "{name}");
+    }
+    assert!(!path("nothing").exists());
+    for (name, begin) in [("missing", ""), ("own", BEFORE)] {
+        let text = std::fs::read_to_string(path(name)).expect("a file");
+        assert!(
+            text.starts_with(begin) && text.contains("TRAFFIC_SECRET"),
+            "{text}"
+        );
+        let mode = std::fs::metadata(path(name)).expect("a file").permissions();
+        assert_eq!(mode.mode() & 0o7777, 0o600, "{name}");
+    }
 }

@@ -183,6 +183,12 @@ fn a_peer_that_counts_while_nothing_arrives_is_heard_again() {
     assert_eq!(echoes_beyond(&lab, (0, 30_000), (48, 30_006)), 0);
     let lines = pbx.all_log_lines("packets in a row do not authenticate");
     assert_eq!(lines.len(), 2, "the ten turns and the 48: {lines:?}");
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.ends_with("Reason packets-not-authentic")),
+        "{lines:?}"
+    );
 }
 
 #[test]

@@ -4,11 +4,11 @@ use host_harness::asterisk::Asterisk;
 use host_harness::certificates::{Authority, Certificate};
 use host_harness::host;
 use host_harness::names::Names;
-use host_harness::sip::{Connection, Server};
+use host_harness::sip::{self, Connection, Server};
 use openssl::ssl::{SslVerifyMode, SslVersion};
 
 use crate::tls_world::{World, carrier, ours};
-use crate::world::CARRIER;
+use crate::world::{CARRIER, OURS};
 
 /// What a carrier is to us.
 struct Case {
@@ -212,6 +212,84 @@ fn certificates_and_names() {
             );
         }
     }
+    assert_eq!(ours.count("Panics caught"), 0);
+}
+
+/// A carrier is called by its name, which the certificate has. It calls by a connection of its own, and its Contact has an address, which the
+/// certificate does not have: what we send in that dialog goes over the connection whose peer is known. (Stock connects to the
+/// address, and refuses the certificate.)
+#[test]
+fn a_contact_with_an_address_is_the_peer_that_was_verified() {
+    let world = World::new("contact");
+    let lab = &world.lab;
+    let certificate = world.authority().make(
+        "carrier",
+        "/CN=carrier",
+        &["-days", "2", "-addext", "subjectAltName=DNS:c.example"],
+    );
+    let server = |port| Server::new(lab, &format!("{CARRIER}:{port}"), &certificate, |_| {});
+    let (named, other) = (server(6000), server(6001));
+    let setup = world
+        .setup("verify_server = yes\n")
+        .pjsip(&carrier("carrier", "tls", "c.example:6000"))
+        .dialplan("exten => wait,1,Answer()\n same => n,Wait(600)\n");
+    let _names = Names::serve(lab, &[("c.example", CARRIER)]);
+    let ours = Asterisk::start(lab, &setup);
+    let mut known = assert_accepted(&ours, "carrier", &named);
+
+    // Its call, with a Contact at this port of its address, which we end.
+    let call = |port: u16| {
+        let mut connection = world.connect();
+        let own = connection.local();
+        let sdp = format!(
+            "v=0\r\no=- 1 1 IN IP4 {CARRIER}\r\ns=-\r\nc=IN IP4 {CARRIER}\r\nt=0 0\r\nm=audio 7000 RTP/AVP 0\r\n"
+        );
+        let request = |method: &str, to: &str, rest: &str| {
+            format!(
+                "{method} sip:wait@{OURS} SIP/2.0\r\nVia: SIP/2.0/TLS {own};branch=z9hG4bK{method}{port}\r\nMax-Forwards: 70\r\n\
+                 From: <sip:c.example>;tag=a{port}\r\nTo: {to}\r\nCall-ID: contact{port}\r\nCSeq: 1 {method}\r\n\
+                 Contact: <sip:{CARRIER}:{port};transport=tls>\r\n{rest}"
+            )
+        };
+        let body = format!(
+            "Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+            sdp.len()
+        );
+        let invite = request("INVITE", &format!("<sip:wait@{OURS}>"), &body);
+        connection.send(invite.as_bytes()).expect("it is up");
+        let answer = loop {
+            let answer = connection.receive().expect("an answer");
+            if sip::status(&answer) >= 200 {
+                break answer;
+            }
+        };
+        assert_eq!(sip::status(&answer), 200, "{answer}");
+        let to = sip::header(&answer, "To").expect("a To").to_owned();
+        let ack = request("ACK", &to, "Content-Length: 0\r\n\r\n");
+        connection.send(ack.as_bytes()).expect("it is up");
+        ours.cli("channel request hangup all");
+        connection
+    };
+    let _call = call(6000);
+    let bye = known.receive().expect("a request");
+    assert!(bye.starts_with(&format!("BYE sip:{CARRIER}:6000")), "{bye}");
+    known.accept_request(&bye).expect("it is up");
+    ours.wait_for_channels(0);
+    assert_eq!(ours.count("TLS handshakes out"), 1);
+
+    // The twin: another port is another peer, of whom nothing is known but the address.
+    let _call = call(6001);
+    if let Ok(mut connection) = other.accept() {
+        assert!(
+            connection.receive().is_err(),
+            "its certificate has another name"
+        );
+    }
+    let line = ours.wait_until("the line", |ours| {
+        ours.log_lines(&format!("TLS to {CARRIER} ({CARRIER}:6001) failed"))
+            .pop()
+    });
+    assert!(line.contains("another name"), "{line}");
     assert_eq!(ours.count("Panics caught"), 0);
 }
 

@@ -34,7 +34,7 @@ Exit status: 0 sound, 1 a fault of the other side or of either, 2 faults on our 
 
 /// What is to be done.
 pub(crate) enum Task {
-    Check(Options),
+    Check(Box<Options>),
     Listen(ListenOptions),
     Decrypt {
         capture: PathBuf,
@@ -143,12 +143,12 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
         (None, Some(target)) => {
             let place =
                 Options::new(&target).ok_or_else(|| format!("{target} is no HOST[:PORT]"))?;
-            Task::Check(Options {
+            Task::Check(Box::new(Options {
                 host: place.host,
                 port: place.port,
                 timeout: limit.unwrap_or(Options::TIMEOUT),
                 ..options
-            })
+            }))
         }
     };
     Ok(Asked::Work(Arguments { task, json }))

@@ -94,6 +94,7 @@ codes! {
     OnlyOldTls "only-old-tls" Fault Theirs "it speaks only TLS 1.1 or older" "To update there; until then a transport of its own here with method = tlsv1, which is protected less well"
     OldTlsTaken "old-tls-taken" Warning Theirs "it still takes TLS 1.1 or 1.0 beside the newer versions" "To switch them off there"
     NoTls13 "no-tls13" Note Theirs "it has no TLS 1.3" ""
+    OnlyOldCiphers "only-old-ciphers" Fault Theirs "it takes only ciphers that are not offered here unless they are named: static RSA, which has no forward secrecy, or CBC with SHA-1" "To switch on ECDHE with AES-GCM there; until then name one of its ciphers in cipher on a transport, or in a profile, of its own here"
     OnlyWeakCiphers "only-weak-ciphers" Fault Theirs "it takes no cipher that this system allows; one below the system's security level was taken" "To be changed there; until then cipher on a transport of its own here"
     NoForwardSecrecy "no-forward-secrecy" Warning Theirs "no cipher with forward secrecy (ECDHE or DHE) is taken: whoever gets its key can decrypt what was recorded" "To switch on ECDHE there; until then a profile with cipher here (docs/tls.md)"
     UnsafeCipherTaken "unsafe-cipher-taken" Warning Theirs "it takes ciphers without encryption or without authentication" "To switch them off there"

@@ -1,17 +1,14 @@
 //! The report as one JSON object, which is stable: fields are added, and none is removed or given another meaning while
-//! `format` is 1. docs/check.md describes it.
+//! `format` is 1. docs/check.md describes it. It is the program's: who links the library is spared `serde_json`.
 
 use std::io::{self, Write};
 
+use ciphertrunk_check::text::side_word;
+use ciphertrunk_check::{Finding, Level, Outcome, Report, Step, Verdict};
 use serde_json::{Value, json};
 
-use crate::code::Level;
-use crate::report::{Finding, Outcome, Report, Step, Verdict};
-use crate::text::side_word;
-
 /// The object.
-#[must_use]
-pub fn value(report: &Report) -> Value {
+fn value(report: &Report) -> Value {
     json!({
         "format": 1,
         "program": "ciphertrunk-check",
@@ -61,7 +58,7 @@ fn finding(finding: &Finding) -> Value {
 ///
 /// # Errors
 /// `out`'s.
-pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, &value(report))?;
     writeln!(out)
 }

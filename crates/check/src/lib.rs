@@ -11,8 +11,6 @@ mod chain;
 mod code;
 mod dns;
 mod hello;
-#[cfg(feature = "program")]
-pub mod json;
 mod lines;
 mod listen;
 mod node;

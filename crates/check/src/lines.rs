@@ -87,6 +87,12 @@ fn pjsip(options: &Options, report: &Report, answered: bool) -> Vec<String> {
     } else {
         lines.push("method = tlsv1_2".to_owned());
     }
+    let old = report
+        .findings()
+        .find(|(_, finding)| finding.code == Code::OnlyOldCiphers);
+    if let Some((_, finding)) = old {
+        lines.push(format!("cipher = {}", finding.detail));
+    }
     if has(Code::OnlyWeakCiphers) {
         lines.push("cipher = ALL,@SECLEVEL=0".to_owned());
     }

@@ -1,12 +1,13 @@
 //! `ciphertrunk-check`: see docs/check.md.
 
 mod cli;
+mod json;
 
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use ciphertrunk_check::{Report, check, json, listen, text};
+use ciphertrunk_check::{Report, check, listen, text};
 
 use cli::{Asked, HELP, Task};
 

@@ -1,4 +1,4 @@
-//! The report as text, for people. Its form is not stable: scripts read [`json`](crate::json).
+//! The report as text, for people. Its form is not stable: scripts read that of `--json`.
 
 use std::io::{self, Write};
 

@@ -4,6 +4,7 @@
 //! - [`config`]: the model of `ciphertrunk.conf`, its parser, and what is doubtful about a good file
 //! - [`date`]: a moment, for people
 //! - [`demand`]: what is demanded of a call, and whether it has that
+//! - [`expiry`]: when a certificate's end is told
 //! - [`exposition`]: the text format of Prometheus
 //! - [`facts`]: what is known of how a call is encrypted, as the dialplan and the CDR tell it
 //! - [`keylog`]: whose keys `ciphertrunk keylog` writes, and how
@@ -22,6 +23,7 @@ pub mod chan_sip;
 pub mod config;
 pub mod date;
 pub mod demand;
+pub mod expiry;
 pub mod exposition;
 pub mod facts;
 pub mod keylog;
@@ -33,3 +35,4 @@ pub mod reasons;
 pub mod record;
 pub mod refusal;
 pub mod rtp_conf;
+pub mod security;

@@ -85,6 +85,12 @@ pub fn is_response(message: &[u8]) -> bool {
     message.starts_with(b"SIP/2.0 ")
 }
 
+/// The status of a response (RFC 3261 section 7.2). `None`: it is a request.
+pub fn status(message: &[u8]) -> Option<u16> {
+    let digits = message.strip_prefix(b"SIP/2.0 ")?.get(..3)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
 /// Whether it is a request that can be refused for what it offers (RFC 3261 section 14.2, RFC 3311 section 5.2).
 pub fn may_offer(message: &[u8]) -> bool {
     let first = lines(message).next().unwrap_or_default();

@@ -95,6 +95,13 @@ impl Entry {
         sentence: String::new(),
     };
 
+    /// The entry that a record would keep.
+    pub fn of(new: New<'_>) -> Self {
+        let mut entry = Self::EMPTY;
+        entry.become_new(new);
+        entry
+    }
+
     fn become_new(&mut self, new: New<'_>) {
         self.time = new.time;
         self.code = new.code;

@@ -13,6 +13,7 @@
 mod accept;
 pub mod alert;
 mod cert_info;
+mod chain;
 mod cipher;
 mod conn;
 mod connection;
@@ -57,6 +58,7 @@ mod watch;
 
 pub use crate::core::{PoolConfig, Target};
 pub use cert_info::{AltName, CertInfo, Name};
+pub use chain::OwnCertificate;
 pub use conn::{Close, Conn, SendError};
 pub use counters::Counts;
 pub use error::{ConfigOption, Fault, ProfileError, Warning};

@@ -19,6 +19,7 @@ use openssl::x509::store::X509Lookup;
 use zeroize::Zeroizing;
 
 use crate::cert_info::CertInfo;
+use crate::chain::{self, OwnCertificate};
 use crate::cipher::CipherLists;
 use crate::error::{ConfigOption, Fault, ProfileError, Warning};
 use crate::method::{Method, Version};
@@ -164,6 +165,7 @@ pub struct Profile {
     method: Method,
     limits: Limits,
     own: Vec<Arc<CertInfo>>,
+    chains: Vec<OwnCertificate>,
     named: named::All,
 }
 
@@ -317,6 +319,11 @@ impl Profile {
             method: config.method,
             limits,
             own: presented.iter().map(|own| Arc::clone(&own.info)).collect(),
+            chains: presented
+                .iter()
+                .chain(&own_client)
+                .flat_map(chain::of)
+                .collect(),
             named,
         };
         Ok((profile, warnings))
@@ -359,6 +366,12 @@ impl Profile {
     #[must_use]
     pub fn own_certificates(&self) -> &[Arc<CertInfo>] {
         &self.own
+    }
+
+    /// Every certificate that it presents, to clients and to servers, each with its chain behind it.
+    #[must_use]
+    pub fn own_chains(&self) -> &[OwnCertificate] {
+        &self.chains
     }
 
     /// Its name, if it is not a transport's own.

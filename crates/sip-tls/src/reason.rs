@@ -120,11 +120,11 @@ codes! {
     /// ECONNREFUSED.
     ConnectRefused = "connect-refused", TcpConnect, Theirs, "nothing listens on that address and port", "check that address and port are its own for TLS, and that its server runs";
     /// No answer to the TCP connection.
-    ConnectTimeout = "connect-timeout", TcpConnect, Either, "the TCP connection was not answered in time", "check address, routing and firewalls";
+    ConnectTimeout = "connect-timeout", TcpConnect, Either, "the TCP connection was not answered in time", "check address and port in pjsip.conf, and routes and firewalls on the way";
     /// EHOSTUNREACH, ENETUNREACH.
-    Unreachable = "unreachable", TcpConnect, Ours, "there is no route to that address", "check the address and this machine's routes";
+    Unreachable = "unreachable", TcpConnect, Ours, "there is no route to that address", "check the address in pjsip.conf and this machine's routes";
     /// Any other failure to connect.
-    ConnectFailed = "connect-failed", TcpConnect, Ours, "the TCP connection could not be made", "the system's error says why";
+    ConnectFailed = "connect-failed", TcpConnect, Ours, "the TCP connection could not be made", "the system's error in brackets says why; an address to call from (bind) that this machine does not have is one reason";
     /// [`Limits::connections`](crate::Limits::connections)
     TooManyConnections = "too-many-connections", Accept, Either, "there are as many connections as max_connections in ciphertrunk.conf allows", "raise it if all of them are wanted (ciphertrunk show connections)";
     /// [`Limits::connections_per_source`](crate::Limits::connections_per_source)
@@ -148,9 +148,9 @@ codes! {
     /// A client connected and closed or reset the connection without sending anything.
     NothingSent = "nothing-sent", Hello, Nobody, "it closed the TCP connection without sending anything, as a health check does", "";
     /// A server took the TCP connection and did not answer our ClientHello.
-    NoTlsAnswer = "no-tls-answer", Hello, Theirs, "it took the TCP connection and did not answer our first TLS message in time", "is this its TLS port?";
+    NoTlsAnswer = "no-tls-answer", Hello, Theirs, "it took the TCP connection and did not answer our first TLS message in time", "is this its TLS port? the contact, server_uri or outbound_proxy in pjsip.conf has it; where it is, its own log should tell";
     /// A server closed or reset the connection at our ClientHello, without a byte.
-    ClosedAtHello = "closed-at-hello", Hello, Theirs, "it closed the connection at our first TLS message without answering it", "is this its TLS port?";
+    ClosedAtHello = "closed-at-hello", Hello, Theirs, "it closed the connection at our first TLS message without answering it", "is this its TLS port? the contact, server_uri or outbound_proxy in pjsip.conf has it; where it is, its own log should tell";
     /// A server ended the connection, and nothing of SIP had come from it.
     ClosedUnheard = "closed-unheard", Confirmation, Either, "the handshake was done, and it ended the connection before it sent anything", "a TLS 1.3 server that refuses our certificate, or misses one, does so: compare cert_file and priv_key_file here with what it demands; its own log should tell";
     /// The handshake began and did not end in time.
@@ -162,15 +162,15 @@ codes! {
     /// The peer speaks SIP without TLS.
     PlainSip = "plain-sip", Hello, Theirs, "it speaks SIP without TLS on this connection", "set its transport to TLS, or use its TLS port";
     /// The peer speaks HTTP.
-    PlainHttp = "plain-http", Hello, Theirs, "it speaks HTTP without TLS on this connection", "it may not be a SIP peer";
+    PlainHttp = "plain-http", Hello, Theirs, "it speaks HTTP without TLS on this connection", "it may be no SIP peer: look who connects, or check the address and port that are called";
     /// The peer speaks something that is not TLS.
     NotTls = "not-tls", Hello, Theirs, "what it sent is not TLS", "check that this is its TLS port, and that it is to speak TLS";
     /// No TLS version in common.
-    Version = "tls-version", Hello, Either, "there is no TLS version that both sides allow", "compare method here with its setting";
+    Version = "tls-version", Hello, Either, "there is no TLS version that both sides allow", "compare method of the transport in pjsip.conf with its setting";
     /// A server without RFC 5746.
     NoSecureRenegotiation = "no-secure-renegotiation", Hello, Theirs, "it has no secure renegotiation (RFC 5746), without which others can put their words before ours on the connection", "its TLS software is of before 2010, or has that extension switched off: to update or switch on there";
     /// No cipher in common, or none that fits our certificate.
-    NoSharedCipher = "no-shared-cipher", Hello, Either, "there is no cipher that both sides allow", "compare cipher and the certificate's key type here with its settings (one that knows static RSA or CBC with SHA-1 alone takes cipher in a profile of its own: type = tls in ciphertrunk.conf)";
+    NoSharedCipher = "no-shared-cipher", Hello, Either, "there is no cipher that both sides allow", "compare cipher, and the key type of the certificate, of the transport or profile here with its settings (one that knows static RSA or CBC with SHA-1 alone takes cipher in a profile of its own: type = tls in ciphertrunk.conf)";
     /// No key exchange group or signature algorithm in common.
     NoSharedAlgorithm = "no-shared-algorithm", Hello, Either, "there is no key exchange group or signature algorithm that both sides allow", "have its software updated, or give our transport a certificate of a kind that it knows (RSA 2048, P-256)";
     /// The peer's key exchange is too weak for our security level.
@@ -180,13 +180,13 @@ codes! {
     /// A handshake message is too long: the certificate chain, mostly (see [`MAX_CERTIFICATES`](crate::MAX_CERTIFICATES)).
     HandshakeTooLong = "handshake-too-long", Certificate, Theirs, "its certificate chain, or another message of its handshake, is too long (more than 32 KiB of certificates)", "have it send its own certificate and the intermediate ones only";
     /// It has expired.
-    CertExpired = "cert-expired", Verify, Theirs, "its certificate, or one in its chain, has expired", "it must be renewed";
+    CertExpired = "cert-expired", Verify, Theirs, "its certificate, or one in its chain, has expired", "it must be renewed there";
     /// It is not valid yet.
-    CertNotYetValid = "cert-not-yet-valid", Verify, Either, "its certificate is not valid yet", "check the clocks";
+    CertNotYetValid = "cert-not-yet-valid", Verify, Either, "its certificate is not valid yet", "check the clocks of both machines, and from when the certificate is valid";
     /// Signed by itself.
-    CertSelfSigned = "cert-self-signed", Verify, Either, "its certificate is signed by itself and we do not trust it", "add it to ca_list_file, or have it signed";
+    CertSelfSigned = "cert-self-signed", Verify, Either, "its certificate is signed by itself and we do not trust it", "add it to ca_list_file of the transport in pjsip.conf, or have it signed by a CA";
     /// From a CA we do not trust, or without its chain.
-    CertUntrusted = "cert-untrusted", Verify, Either, "its certificate does not lead to a CA we trust", "add its CA to ca_list_file or ca_list_path, or let it send the intermediate certificates";
+    CertUntrusted = "cert-untrusted", Verify, Either, "its certificate does not lead to a CA we trust", "add its CA to ca_list_file or ca_list_path of the transport in pjsip.conf, or let it send the intermediate certificates";
     /// Too weak.
     CertWeak = "cert-weak", Verify, Theirs, "a key or signature in its certificate chain is too weak for our security level", "have it renewed with RSA 2048 or P-256 and SHA-256";
     /// Revoked.
@@ -196,23 +196,23 @@ codes! {
     /// Any other fault.
     CertInvalid = "cert-invalid", Verify, Theirs, "its certificate or chain is not valid", "have it install the chain that its CA gave it";
     /// Another name.
-    CertName = "cert-name", Name, Either, "its certificate is for another name than the one we asked for", "configure the name in the certificate, or have the certificate cover this name";
+    CertName = "cert-name", Name, Either, "its certificate is for another name than the one we asked for", "call it (contact, server_uri, outbound_proxy) by a name that is in the certificate, or have the certificate cover this name";
     /// Not pinned.
     CertPin = "cert-pin", Verify, Either, "its certificate is none of those that pin in its profile names", "compare the SHA-256 of its certificate or key with pin, and ask the peer whether it has a new one";
     /// Alert unknown_ca.
-    PeerUnknownCa = "peer-unknown-ca", Certificate, Either, "it does not trust our certificate", "add our CA there, or install a certificate here that it trusts";
+    PeerUnknownCa = "peer-unknown-ca", Certificate, Either, "it does not trust our certificate", "add our CA there, or install a certificate here (cert_file, priv_key_file) that it trusts";
     /// Alert certificate_expired.
-    PeerCertExpired = "peer-cert-expired", Certificate, Ours, "it says that our certificate has expired", "renew it, or check the clocks";
+    PeerCertExpired = "peer-cert-expired", Certificate, Ours, "it says that our certificate has expired", "renew the one in cert_file, or check the clocks";
     /// Alert bad_certificate, unsupported_certificate, certificate_unknown.
-    PeerBadCertificate = "peer-bad-certificate", Certificate, Ours, "it does not accept our certificate", "check its name, purpose and chain";
+    PeerBadCertificate = "peer-bad-certificate", Certificate, Ours, "it does not accept our certificate", "check name, purpose and chain of the one in cert_file; its own log should tell";
     /// Alert certificate_revoked.
     PeerCertRevoked = "peer-cert-revoked", Certificate, Ours, "it says that our certificate is revoked", "install a new one in cert_file and priv_key_file";
     /// Alert certificate_required.
-    PeerWantsCertificate = "peer-wants-certificate", Certificate, Ours, "it demands a client certificate", "set cert_file and priv_key_file";
+    PeerWantsCertificate = "peer-wants-certificate", Certificate, Ours, "it demands a client certificate", "set cert_file and priv_key_file of the transport in pjsip.conf";
     /// Alert handshake_failure, insufficient_security.
-    PeerHandshakeFailure = "peer-handshake-failure", Hello, Either, "it found nothing both sides allow, or demands a client certificate", "compare cipher here with its settings (static RSA and CBC with SHA-1 are offered by a profile with cipher alone)";
+    PeerHandshakeFailure = "peer-handshake-failure", Hello, Either, "it found nothing both sides allow, or demands a client certificate", "compare cipher of the transport or profile here with its settings (static RSA and CBC with SHA-1 are offered by a profile with cipher alone); where it demands a certificate, set cert_file and priv_key_file";
     /// Alert protocol_version, inappropriate_fallback.
-    PeerVersion = "peer-version", Hello, Either, "it does not speak a TLS version that we allow", "compare method here with its setting (one that speaks TLS 1.0 or 1.1 alone takes a profile with min_version = tls1.0)";
+    PeerVersion = "peer-version", Hello, Either, "it does not speak a TLS version that we allow", "compare method of the transport in pjsip.conf with its setting (one that speaks TLS 1.0 or 1.1 alone takes a profile with min_version = tls1.0)";
     /// Alert unrecognized_name.
     PeerUnknownName = "peer-unknown-name", Hello, Ours, "it does not know the server name that we asked for", "give the name that it is known by in the contact or outbound_proxy";
     /// Alert access_denied.
@@ -238,11 +238,11 @@ codes! {
     /// ECONNRESET, EPIPE, and a message on its way, in or out, was lost.
     PeerResetMidway = "peer-reset-midway", Open, Theirs, "it reset the connection, and a message on its way was lost", "its own log, or that of a device on the way, should tell";
     /// The network gave up (keepalive, retransmissions).
-    PeerGone = "peer-gone", Open, Theirs, "it does not answer any more", "look for the network, or whether it runs";
+    PeerGone = "peer-gone", Open, Theirs, "it does not answer any more", "check the network on the way, and whether it runs";
     /// Any other I/O error.
-    IoError = "io-error", Open, Ours, "reading or writing failed", "the system's error says why";
+    IoError = "io-error", Open, Ours, "reading or writing failed", "the system's error in brackets says why";
     /// It has answered keepalives, and does not any more.
-    PongMissing = "pong-missing", Open, Theirs, "it answered our keepalives (RFC 5626) before, and has sent nothing in 10 s after the last one", "look for the network, or whether it runs; the next request opens a new connection";
+    PongMissing = "pong-missing", Open, Theirs, "it answered our keepalives (RFC 5626) before, and has sent nothing in 10 s after the last one", "check the network on the way, and whether it runs; the next request opens a new connection";
     /// It sent nothing for [`PoolConfig::idle`](crate::PoolConfig::idle).
     Idle = "idle", Open, Nobody, "it has sent nothing for as long as idle_timeout in ciphertrunk.conf says", "";
     /// It sends TLS and nothing in it.
@@ -270,7 +270,7 @@ codes! {
     /// Its listener was closed during the handshake.
     ListenerClosed = "listener-closed", Handshake, Nobody, "the listener was closed during the handshake", "";
     /// The profile has no certificate to accept connections with.
-    NoCertificateHere = "no-certificate-here", Certificate, Ours, "there is no certificate to accept connections with", "set cert_file";
+    NoCertificateHere = "no-certificate-here", Certificate, Ours, "there is no certificate to accept connections with", "set cert_file and priv_key_file of the transport in pjsip.conf";
     /// The profile that is chosen for the peer could not be loaded.
     NoProfile = "profile-not-loaded", Hello, Ours, "its profile in ciphertrunk.conf could not be loaded, and it has no other", "the log and ciphertrunk show transports say what is wrong with it";
 }

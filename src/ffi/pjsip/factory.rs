@@ -26,8 +26,8 @@ use crate::ffi::sys;
 
 /// What a factory does.
 pub trait Connector: Send + Sync {
-    /// Begins a connection to `remote`, for `name` (empty: nobody named it), and returns a hold on its transport. Must not
-    /// block: the manager's lock is held.
+    /// Begins a connection to `remote`, for `name` (empty: nobody named it), and returns a hold on its transport; or one that is up, of
+    /// this factory's. `in_dialog`: for a request in a dialog. Must not block: the manager's lock is held.
     ///
     /// # Errors
     ///
@@ -38,6 +38,7 @@ pub trait Connector: Send + Sync {
         factory: &FactoryRef,
         remote: SocketAddr,
         name: &str,
+        in_dialog: bool,
     ) -> Result<SipTransport, Status>;
     /// Stops listening, at once and for good. Called more than once.
     fn close(&self);

@@ -309,6 +309,25 @@ pub fn register<G: Gate>(_: Pjsip) -> Option<Registration> {
     }
 }
 
+impl Registration {
+    /// Another module in pjsip's list, by its name. NULL: there is none. At load alone.
+    pub(super) fn find(&self, name: &str) -> *mut sys::pjsip_module {
+        // SAFETY: by the type's invariant ours is in pjsip's list, a circle of modules and of its head, which is one without a name.
+        // It changes under the lock of Asterisk's list of modules, which is held at load; names are constants.
+        unsafe {
+            let ours = (*self.0.as_ptr()).get();
+            let mut module = (*ours).next;
+            while module != ours {
+                if strings::to_text((*module).name) == name {
+                    return module;
+                }
+                module = (*module).next;
+            }
+        }
+        ptr::null_mut()
+    }
+}
+
 impl Drop for Registration {
     fn drop(&mut self) {
         // SAFETY: a module that lives for ever, and is registered, by the type's invariant; once. Asterisk builds pjproject without

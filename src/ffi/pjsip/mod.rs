@@ -26,6 +26,7 @@ mod strings;
 pub mod thread;
 pub mod transport;
 pub mod transport_state;
+pub mod unresolved;
 mod versions;
 
 pub use status::Status;

@@ -21,6 +21,7 @@ use std::sync::atomic::{
 
 use sip_tls::TlsInfo;
 
+use super::factory::FactoryRef;
 use super::strings::Kept;
 use super::thread::{self, PjThread};
 use super::{Status, address};
@@ -225,6 +226,11 @@ impl SipTransport {
             is_set(&raw mut (*self.base()).is_shutdown)
                 || is_set(&raw mut (*self.base()).is_destroying)
         }
+    }
+
+    /// Whether pjsip may use it, as one of `factory`'s. While the manager's lock is held it stays registered.
+    pub fn is_usable_of(&self, factory: &FactoryRef) -> bool {
+        !self.is_shut_down() && self.raw().origin.factory == factory.base()
     }
 
     /// The address that the system chose for an outgoing connection.

@@ -18,7 +18,7 @@ fn of_channel<T>(live: &Live, ask: impl FnOnce(Channel<'_>) -> T) -> Option<T> {
 }
 
 /// The name of a call's channel, and what is known of how it is encrypted.
-fn look(live: &Live) -> (String, Option<Facts>) {
+pub fn look(live: &Live) -> (String, Option<Facts>) {
     match of_channel(live, |channel| (channel.name(), proof::look(channel).0)) {
         Some((name, facts)) => (name, Some(facts)),
         None => ("-".to_owned(), None),
@@ -56,16 +56,19 @@ pub fn show_calls(console: &mut Console<'_>) -> Outcome {
 }
 
 pub fn show_call(console: &mut Console<'_>) -> Outcome {
-    let [_, _, _, wanted] = console.words else {
+    let (Some(wanted), Some(rows)) = (console.words.get(3).cloned(), Rows::of(console, 4)) else {
         return Outcome::Usage;
     };
-    let wanted = wanted.clone();
     let mut count = 0;
     for live in proof::live() {
         let by_call = [&live.call.endpoint, &live.call.call_id, &live.call.channel];
         let is_it = by_call.contains(&&wanted);
         // A channel is asked for its name only where that may be what is wanted.
         if !is_it && !wanted.contains('/') {
+            continue;
+        }
+        if is_it && count >= rows.most() {
+            count += 1;
             continue;
         }
         let (channel, facts) = look(&live);
@@ -88,7 +91,7 @@ pub fn show_call(console: &mut Console<'_>) -> Outcome {
             console!(console, "{}: {}", field.name(), field.value(&facts));
         }
     }
-    console!(console, "{count} calls of {wanted}");
+    rows.end(console, count, &format!("calls of {wanted}"));
     Outcome::Done
 }
 

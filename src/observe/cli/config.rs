@@ -7,6 +7,8 @@ use crate::config;
 use crate::console;
 use crate::ffi::cli::{Console, Outcome};
 
+use super::Rows;
+
 pub fn show_config(console: &mut Console<'_>) -> Outcome {
     match console.words {
         [_, _, _] => general(console),
@@ -56,12 +58,8 @@ fn general(console: &mut Console<'_>) {
     }
     let endpoints: Vec<&str> = config.endpoints().collect();
     let peers: Vec<&str> = config.peers().collect();
-    console!(
-        console,
-        "Endpoints with a section: {}",
-        endpoints.join(", ")
-    );
-    console!(console, "Peers with a section: {}", peers.join(", "));
+    console!(console, "Endpoints with a section: {}", some(&endpoints));
+    console!(console, "Peers with a section: {}", some(&peers));
     #[cfg(feature = "pjsip")]
     for profile in &config.profiles {
         for (option, value) in profile.lines() {
@@ -76,6 +74,17 @@ fn general(console: &mut Console<'_>) {
             super::reasons::when(time)
         );
     }
+}
+
+/// The first hundred names, and how many more there are.
+fn some(names: &[&str]) -> String {
+    let most = Rows::Some.most();
+    let first: Vec<&str> = names.iter().copied().take(most).collect();
+    let more = match names.len().saturating_sub(most) {
+        0 => String::new(),
+        more => format!(" and {more} more, which ciphertrunk.conf has"),
+    };
+    first.join(", ") + &more
 }
 
 /// The options of `[srtp]`, as the file writes them.

@@ -1,18 +1,21 @@
 //! `ciphertrunk show connections`, `show connection X`, `show peers`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sip_tls::TlsInfo;
 
 use crate::console;
 use crate::ffi::cli::{Console, Outcome};
 use crate::ffi::pjsip::transport::Direction;
-use crate::transport::{self, Shown};
+use crate::transport::{self, About, Shown};
 
 use super::Rows;
 use super::reasons::when;
+use super::transports::Certificate;
 
 /// The name that was asked for, and the address; the address alone of one that connected to us.
-pub fn peer_of(shown: &Shown) -> String {
-    let about = &shown.about;
+pub fn peer_of(about: &About) -> String {
     if about.wanted.is_empty() {
         return about.remote.to_string();
     }
@@ -24,7 +27,7 @@ fn profile(shown: &Shown) -> &str {
     shown.about.profile.as_deref().unwrap_or("-")
 }
 
-fn direction(shown: &Shown) -> &'static str {
+pub fn direction(shown: &Shown) -> &'static str {
     match shown.about.direction {
         Direction::Incoming => "in",
         Direction::Outgoing => "out",
@@ -32,7 +35,7 @@ fn direction(shown: &Shown) -> &'static str {
 }
 
 /// Whether the peer is who it says, in a word.
-fn verified(shown: &Shown) -> &'static str {
+pub fn verified(shown: &Shown) -> &'static str {
     match shown.tls.as_deref() {
         None => "-",
         Some(tls) if tls.peer.is_none() => "no certificate",
@@ -42,7 +45,7 @@ fn verified(shown: &Shown) -> &'static str {
 }
 
 /// The names in the peer's certificate.
-fn identity(shown: &Shown) -> String {
+pub fn identity(shown: &Shown) -> String {
     let peer = shown.tls.as_ref().and_then(|tls| tls.peer.as_ref());
     peer.map_or_else(|| "-".to_owned(), |peer| peer.names().join(", "))
 }
@@ -51,9 +54,8 @@ pub fn show_connections(console: &mut Console<'_>) -> Outcome {
     let Some(rows) = Rows::of(console, 3) else {
         return Outcome::Usage;
     };
-    let all = transport::all();
-    let total = all.len();
-    for shown in all.iter().take(rows.most()) {
+    let (first, total) = transport::first(rows.most());
+    for shown in &first {
         let tls = shown.tls.as_deref();
         console!(
             console,
@@ -63,7 +65,7 @@ pub fn show_connections(console: &mut Console<'_>) -> Outcome {
             shown.about.transport,
             profile(shown),
             direction(shown),
-            peer_of(shown),
+            peer_of(&shown.about),
             tls.map_or("handshake", |tls| tls.version),
             tls.map_or("-", |tls| tls.cipher),
             tls.and_then(|tls| tls.group.as_deref()).unwrap_or("-"),
@@ -80,22 +82,15 @@ pub fn show_connections(console: &mut Console<'_>) -> Outcome {
 }
 
 pub fn show_connection(console: &mut Console<'_>) -> Outcome {
-    let [_, _, _, wanted] = console.words else {
+    let (Some(wanted), Some(rows)) = (console.words.get(3).cloned(), Rows::of(console, 4)) else {
         return Outcome::Usage;
     };
-    let wanted = wanted.clone();
-    let mut all = transport::all();
-    all.retain(|shown| is(shown, &wanted));
-    for shown in &all {
+    let all = transport::meant_by(&wanted);
+    for shown in all.iter().take(rows.most()) {
         print(console, shown);
     }
-    console!(console, "{} TLS connections of {wanted}", all.len());
+    rows.end(console, all.len(), &format!("TLS connections of {wanted}"));
     Outcome::Done
-}
-
-/// By number, address or name.
-fn is(shown: &Shown, wanted: &str) -> bool {
-    wanted.parse() == Ok(shown.id) || shown.about.is_with(wanted)
 }
 
 fn print(console: &mut Console<'_>, shown: &Shown) {
@@ -103,7 +98,7 @@ fn print(console: &mut Console<'_>, shown: &Shown) {
     console!(console, "Transport: {}", shown.about.transport);
     console!(console, "Profile: {}", profile(shown));
     console!(console, "Direction: {}", direction(shown));
-    console!(console, "Peer: {}", peer_of(shown));
+    console!(console, "Peer: {}", peer_of(&shown.about));
     console!(console, "Since: {}", when(shown.since));
     if let Some(tls) = shown.tls.as_deref() {
         console!(console, "TLS: {}", tls.version);
@@ -152,6 +147,21 @@ struct Peer {
     connections: usize,
     verified: usize,
     messages: [u64; 2],
+    /// The certificate that expires first, of those of its connections.
+    certificate: Option<Arc<TlsInfo>>,
+}
+
+impl Peer {
+    fn add_certificate(&mut self, tls: Option<Arc<TlsInfo>>) {
+        let end = |tls: &Arc<TlsInfo>| tls.peer.as_ref().map(|peer| peer.not_after);
+        let (known, new) = (
+            self.certificate.as_ref().and_then(end),
+            tls.as_ref().and_then(end),
+        );
+        if new.is_some() && known.is_none_or(|known| new < Some(known)) {
+            self.certificate = tls;
+        }
+    }
 }
 
 pub fn show_peers(console: &mut Console<'_>) -> Outcome {
@@ -166,12 +176,18 @@ pub fn show_peers(console: &mut Console<'_>) -> Outcome {
         for way in [0, 1] {
             peer.messages[way] += shown.messages[way];
         }
+        peer.add_certificate(shown.tls);
     }
     let total = peers.len();
     for (name, peer) in peers.iter().take(rows.most()) {
+        let tls = peer.certificate.as_deref();
+        let certificate = tls.and_then(|tls| tls.peer.as_ref()).map_or_else(
+            || "Certificate: none".to_owned(),
+            |it| Certificate(it).to_string(),
+        );
         console!(
             console,
-            "Peer: {name} Connections: {} Verified: {} Messages in: {} Messages out: {}",
+            "Peer: {name} Connections: {} Verified: {} Messages in: {} Messages out: {} {certificate}",
             peer.connections,
             peer.verified,
             peer.messages[0],

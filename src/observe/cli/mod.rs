@@ -1,14 +1,14 @@
 //! The console commands: `ciphertrunk show ...` and those that change something. Their text is for people, and not stable.
 
 #[cfg(feature = "pjsip")]
-mod calls;
+pub mod calls;
 mod config;
 #[cfg(feature = "pjsip")]
-mod connections;
+pub mod connections;
 mod control;
 #[cfg(feature = "test-hooks")]
 mod hooks;
-mod reasons;
+pub mod reasons;
 mod sessions;
 mod status;
 #[cfg(feature = "pjsip")]
@@ -101,7 +101,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         words: c"ciphertrunk show call",
         summary: c"Show how one call is encrypted",
-        usage: c"Usage: ciphertrunk show call CHANNEL|ENDPOINT|CALL-ID\n       Shows everything that is known of how the call's signalling and media are encrypted.\n",
+        usage: c"Usage: ciphertrunk show call CHANNEL|ENDPOINT|CALL-ID [all]\n       Shows everything that is known of how the call's signalling and media are encrypted.\n",
         run: calls::show_call,
         complete: calls::names,
     },
@@ -117,7 +117,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         words: c"ciphertrunk show connection",
         summary: c"Show one TLS connection",
-        usage: c"Usage: ciphertrunk show connection NUMBER|NAME|ADDRESS\n       Shows everything that is known of the connections with this number or peer.\n",
+        usage: c"Usage: ciphertrunk show connection NUMBER|NAME|ADDRESS [all]\n       Shows everything that is known of the connections with this number or peer.\n",
         run: connections::show_connection,
         complete: connections::names,
     },
@@ -125,7 +125,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         words: c"ciphertrunk show peers",
         summary: c"Show the peers that have TLS connections",
-        usage: c"Usage: ciphertrunk show peers [all]\n       Shows a line for each peer with its TLS connections, by name or address.\n",
+        usage: c"Usage: ciphertrunk show peers [all]\n       Shows a line for each peer with its TLS connections, by name or address, and of its certificates\n       the one that expires first.\n",
         run: connections::show_peers,
         complete: rows,
     },
@@ -133,15 +133,15 @@ pub static COMMANDS: &[Command] = &[
     Command {
         words: c"ciphertrunk show transports",
         summary: c"Show the TLS transports, and which are ours",
-        usage: c"Usage: ciphertrunk show transports\n       Shows a line for each protocol=tls transport that Ciphertrunk serves: where it listens\n       and with which certificate. Below it is what in its configuration works and is probably not meant.\n       Then those that Ciphertrunk does not serve, and why.\n",
+        usage: c"Usage: ciphertrunk show transports [all]\n       Shows a line for each protocol=tls transport that Ciphertrunk serves: where it listens\n       and with which certificate. Below it is what in its configuration works and is probably not meant.\n       Then those that Ciphertrunk does not serve, and why.\n",
         run: transports::show_transports,
-        complete: nothing,
+        complete: rows,
     },
     #[cfg(feature = "pjsip")]
     Command {
         words: c"ciphertrunk show certificates",
         summary: c"Show our certificates and those of connected peers",
-        usage: c"Usage: ciphertrunk show certificates [all]\n       Shows names, issuer and dates of the transports' certificates and of the peers' that are\n       connected.\n",
+        usage: c"Usage: ciphertrunk show certificates [all]\n       Shows file, names, issuer and dates of the transports' certificates and their chains, and of the\n       peers' that are connected.\n",
         run: transports::show_certificates,
         complete: rows,
     },
@@ -155,9 +155,9 @@ pub static COMMANDS: &[Command] = &[
     Command {
         words: c"ciphertrunk show reasons",
         summary: c"Show how often each reason occurred",
-        usage: c"Usage: ciphertrunk show reasons\n       Shows how often each reason occurred since the module was loaded, the most frequent first.\n",
+        usage: c"Usage: ciphertrunk show reasons [all]\n       Shows how often each reason occurred since the module was loaded, the most frequent first.\n",
         run: reasons::show_reasons,
-        complete: nothing,
+        complete: rows,
     },
     Command {
         words: c"ciphertrunk reasons",

@@ -50,12 +50,12 @@ pub fn show_refusals(console: &mut Console<'_>) -> Outcome {
 }
 
 pub fn show_reasons(console: &mut Console<'_>) -> Outcome {
-    if console.words.len() != 3 {
+    let Some(rows) = Rows::of(console, 3) else {
         return Outcome::Usage;
-    }
+    };
     let mut counts = refusals::counts();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    for (code, count) in &counts {
+    for (code, count) in counts.iter().take(rows.most()) {
         let row = reasons::find(code);
         console!(
             console,
@@ -64,7 +64,7 @@ pub fn show_reasons(console: &mut Console<'_>) -> Outcome {
             row.map_or("", |row| row.sentence)
         );
     }
-    console!(console, "{} reasons since load", counts.len());
+    rows.end(console, counts.len(), "reasons since load");
     Outcome::Done
 }
 

@@ -1,6 +1,6 @@
 //! `ciphertrunk show transports` and `show certificates`.
 
-use std::collections::BTreeSet;
+use std::fmt;
 
 use policy::date::Date;
 use sip_tls::select::Destination;
@@ -11,16 +11,15 @@ use crate::ffi::cli::{Console, Outcome};
 use crate::transport;
 
 use super::Rows;
-use super::reasons::when;
 
 pub fn show_transports(console: &mut Console<'_>) -> Outcome {
-    if console.words.len() != 3 {
+    let Some(rows) = Rows::of(console, 3) else {
         return Outcome::Usage;
-    }
+    };
     let tls = transport::current();
     let transports = tls.as_ref().map(|tls| tls.listening()).unwrap_or_default();
     let left = tls.map(|tls| tls.left()).unwrap_or_default();
-    for transport in &transports {
+    for transport in transports.iter().take(rows.most()) {
         console!(
             console,
             "Transport: {} Address: {} Certificate: {}",
@@ -35,12 +34,12 @@ pub fn show_transports(console: &mut Console<'_>) -> Outcome {
             console!(console, "  WARNING: {warning}");
         }
     }
-    for (name, reason) in &left {
+    for (name, reason) in left.iter().take(rows.most()) {
         console!(console, "Transport: {name} NOT ours: {reason}");
     }
-    console!(console, "{} TLS transports", transports.len());
+    rows.end(console, transports.len(), "TLS transports");
     if !left.is_empty() {
-        console!(console, "{} not ours", left.len());
+        rows.end(console, left.len(), "not ours");
     }
     Outcome::Done
 }
@@ -78,40 +77,46 @@ pub fn show_certificates(console: &mut Console<'_>) -> Outcome {
     let own = transport::current()
         .map(|tls| tls.certificates())
         .unwrap_or_default();
-    for (transport, certificate) in &own {
-        print(console, &format!("Transport: {transport}"), certificate);
+    for (transport, own) in own.iter().take(rows.most()) {
+        console!(
+            console,
+            "Transport: {transport} File: {} ({} of {}) {}",
+            own.file.display(),
+            own.position,
+            own.of,
+            Certificate(&own.info)
+        );
     }
     // Of many connections with one peer one certificate.
-    let mut known = BTreeSet::new();
-    let mut peers = transport::all();
-    peers.retain(|shown| {
-        let peer = shown.tls.as_ref().and_then(|tls| tls.peer.as_ref());
-        peer.is_some_and(|peer| known.insert(peer.sha256))
-    });
-    for shown in peers.iter().take(rows.most()) {
-        if let Some(peer) = shown.tls.as_ref().and_then(|tls| tls.peer.as_ref()) {
-            let whose = super::connections::peer_of(shown);
-            print(console, &format!("Peer: {whose}"), peer);
+    let peers = transport::peers_certificates();
+    for (about, tls) in peers.iter().take(rows.most()) {
+        if let Some(peer) = &tls.peer {
+            let whose = super::connections::peer_of(about);
+            console!(console, "Peer: {whose} {}", Certificate(peer));
         }
     }
-    console!(console, "{} certificates of ours", own.len());
+    rows.end(console, own.len(), "certificates of ours");
     rows.end(console, peers.len(), "certificates of connected peers");
     Outcome::Done
 }
 
-fn print(console: &mut Console<'_>, whose: &str, certificate: &CertInfo) {
-    const DAY: i64 = 86_400;
-    let days = (certificate.not_after - when(std::time::SystemTime::now()).0).div_euclid(DAY);
-    console!(
-        console,
-        "{whose} Names: {} Issuer: {} Valid: {} to {} ({})",
-        certificate.names().join(", "),
-        certificate.issuer.info,
-        Date(certificate.not_before),
-        Date(certificate.not_after),
-        match days {
-            ..0 => "EXPIRED".to_owned(),
-            days => format!("{days} days left"),
+/// What a certificate says, in a row.
+pub struct Certificate<'a>(pub &'a CertInfo);
+
+impl fmt::Display for Certificate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(certificate) = self;
+        write!(
+            f,
+            "Names: {} Issuer: {} Valid: {} to {} ",
+            certificate.names().join(", "),
+            certificate.issuer.info,
+            Date(certificate.not_before),
+            Date(certificate.not_after)
+        )?;
+        match transport::expiry::end_of(certificate).days() {
+            ..0 => write!(f, "(EXPIRED)"),
+            days => write!(f, "({days} days left)"),
         }
-    );
+    }
 }

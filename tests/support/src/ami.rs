@@ -13,12 +13,16 @@ pub fn configuration(address: &str) -> String {
         "[general]\nenabled = yes\nbindaddr = {address}\nport = {PORT}\n\n\
          [cron]\nsecret = {SECRET}\nread = system,call,log,command,agent,user,originate,reporting\n\
          write = system,call,log,command,agent,user,originate,reporting\n\n\
+         [{WITHOUT_REPORTING}]\nsecret = {SECRET}\nread = call\nwrite = call,originate\n\n\
          [{WITHOUT_SYSTEM}]\nsecret = {SECRET}\nread = system,call,command,reporting,security\nwrite = call,command,reporting,originate\n"
     )
 }
 
 /// A user who may send commands, and has not the privilege `system`.
 pub const WITHOUT_SYSTEM: &str = "clerk";
+
+/// A user who may neither have reports nor the privilege `system`.
+pub const WITHOUT_REPORTING: &str = "dialer";
 
 const PORT: u16 = 5038;
 const SECRET: &str = "1234";
@@ -118,6 +122,41 @@ impl Manager {
             .write_all(text.as_bytes())
             .expect("the manager interface reads");
         id
+    }
+
+    /// Sends an action that answers with a list, and waits for its end: the response, the list's events, and the one at its end.
+    /// Other events meanwhile are dropped.
+    pub fn list(
+        &mut self,
+        action: &str,
+        headers: &[(&str, &str)],
+    ) -> (Packet, Vec<Packet>, Packet) {
+        let response = self.ask(action, headers);
+        let id = response.get("ActionID").map(str::to_owned);
+        let mut items = Vec::new();
+        if response.get("EventList") != Some("start") {
+            return (response.clone(), items, response);
+        }
+        loop {
+            let packet = self.receive();
+            if packet.get("ActionID") != id.as_deref() {
+                continue;
+            }
+            if packet.get("EventList") == Some("Complete") {
+                return (response, items, packet);
+            }
+            items.push(packet);
+        }
+    }
+
+    /// The next event of this name. Others before it are dropped.
+    pub fn event(&mut self, name: &str) -> Packet {
+        loop {
+            let packet = self.receive();
+            if packet.get("Event") == Some(name) {
+                return packet;
+            }
+        }
     }
 
     /// Sends an action and waits for its response. Events before it are dropped.

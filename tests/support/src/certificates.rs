@@ -1,6 +1,11 @@
 //! Certificates, made by openssl for one test.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use crate::lab::{self, Lab};
+
+/// How long a certificate is good: none is near its end, of which Ciphertrunk would speak.
+const DAYS: &str = "60";
 
 /// A private certification authority in the lab's folder `tls`.
 #[derive(Debug)]
@@ -37,7 +42,7 @@ impl<'lab> Authority<'lab> {
                 "ec_paramgen_curve:P-256",
                 "-nodes",
                 "-days",
-                "2",
+                DAYS,
                 "-subj",
                 &format!("/CN={name}"),
                 "-addext",
@@ -70,8 +75,33 @@ impl<'lab> Authority<'lab> {
     /// A certificate for a server called `host` at `address`.
     pub fn issue(&self, name: &str, host: &str, address: &str) -> Certificate {
         let names = format!("subjectAltName=DNS:{host},IP:{address}");
-        let days = ["-days", "2", "-addext", &names];
+        let days = ["-days", DAYS, "-addext", &names];
         self.make(name, &format!("/CN={host}"), &days)
+    }
+
+    /// A certificate for a server called `host`, which expires so many seconds from now, or did before now.
+    pub fn issue_until(&self, name: &str, host: &str, seconds: i64) -> Certificate {
+        const DAY: i64 = 86_400;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.expect("a clock").as_secs().cast_signed();
+        let date = |time: i64| {
+            let time = format!("@{time}");
+            let date = self
+                .lab
+                .must_run("date", &["-u", "-d", &time, "+%Y%m%d%H%M%SZ"]);
+            date.trim().to_owned()
+        };
+        let (from, until) = (date(now + seconds.min(0) - DAY), date(now + seconds));
+        let names = format!("subjectAltName=DNS:{host}");
+        let options = [
+            "-not_before",
+            &from,
+            "-not_after",
+            &until,
+            "-addext",
+            &names,
+        ];
+        self.make(name, &format!("/CN={host}"), &options)
     }
 
     /// A certificate with this subject and whatever `options` of `openssl req` say.

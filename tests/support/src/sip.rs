@@ -137,6 +137,15 @@ impl Server {
             || self.listener.accept().ok(),
             String::new,
         );
+        self.shake(tcp)
+    }
+
+    /// A connection that is there already, and what became of its handshake.
+    pub fn waiting(&self) -> Option<Result<Connection, String>> {
+        self.listener.accept().ok().map(|(tcp, _)| self.shake(tcp))
+    }
+
+    fn shake(&self, tcp: TcpStream) -> Result<Connection, String> {
         tcp.set_nonblocking(false)
             .map_err(|error| error.to_string())?;
         Connection::handshake(&self.context, tcp, SslStream::accept)

@@ -25,8 +25,13 @@ pub struct Call {
 pub enum Plan {
     /// It calls `echo`, and the final answer must have this status.
     Expect(u16),
+    /// It calls `echo`, which answers; a re-INVITE with these media lines must get this status. It hangs up.
+    Change(String, u16),
     /// It answers a call with its SDP and expects to be hung up on.
     Answer,
+    /// Two phones answer a call: one with its SDP in a 183, and then the other in a 200, with these media lines. It expects to be
+    /// hung up on.
+    Fork(String),
     /// It forwards a call to this URI (302).
     Forward(String),
     /// It refuses a call with this status.
@@ -61,7 +66,7 @@ impl Call {
             "-error_file",
             "/dev/stdout",
         ];
-        if matches!(plan, Plan::Expect(_)) {
+        if matches!(plan, Plan::Expect(_) | Plan::Change(..)) {
             args.push(&target);
         }
         lab.spawn(&self.id, "sipp", &args)
@@ -82,6 +87,7 @@ impl Call {
     fn scenario(&self, plan: &Plan) -> String {
         let steps = match plan {
             Plan::Expect(200) => self.answered_call(),
+            Plan::Change(media, status) => self.changed_call(media, *status),
             Plan::Expect(status) => format!(
                 "{}{TRYING}<recv response=\"{status}\"/>{}",
                 self.invite(),
@@ -103,6 +109,21 @@ impl Call {
                     "<recv request=\"INVITE\"/>{}<recv request=\"ACK\"/><recv request=\"BYE\"/>{}",
                     send(&(ok.clone() + &self.body()), true),
                     send(&(ok + NO_BODY), false)
+                )
+            }
+            Plan::Fork(media) => {
+                let answer = |status: &str, phone: &str, media: &str| {
+                    let mirrored = MIRRORED.replace("SIPp", phone);
+                    let head = format!(
+                        "SIP/2.0 {status}\n{mirrored}\nContact: <sip:{phone}@[local_ip]:[local_port]>\n"
+                    );
+                    head + &self.described(media)
+                };
+                format!(
+                    "<recv request=\"INVITE\"/>{}{}<recv request=\"ACK\"/><recv request=\"BYE\"/>{}",
+                    send(&answer("183 Session Progress", "first", &self.media), false),
+                    send(&answer("200 OK", "second", media), true),
+                    send(&format!("SIP/2.0 200 OK\n{MIRRORED}\n{NO_BODY}"), false)
                 )
             }
             Plan::Forward(to) => format!(
@@ -131,15 +152,30 @@ impl Call {
         )
     }
 
+    /// A call that is answered, then a re-INVITE that is refused, and BYE.
+    fn changed_call(&self, media: &str, status: u16) -> String {
+        format!(
+            "{}{TRYING}<recv response=\"180\" optional=\"true\"/><recv response=\"200\"/>{}{}{TRYING}<recv response=\"{status}\"/>{}{}<recv response=\"200\"/>",
+            self.invite(),
+            request("ACK", 1, "[branch]", ""),
+            in_dialog("INVITE", 2, "[branch]", &self.described(media)),
+            request("ACK", 2, "[branch-3]", ""),
+            request("BYE", 3, "[branch]", "")
+        )
+    }
+
     fn invite(&self) -> String {
         request("INVITE", 1, "[branch]", &self.body())
     }
 
     fn body(&self) -> String {
+        self.described(&self.media)
+    }
+
+    fn described(&self, media: &str) -> String {
         format!(
             "Content-Type: application/sdp\nContent-Length: [len]\n\nv=0\no=sipp 1 1 IN IP4 [local_ip]\ns=-\n\
-             c=IN IP4 [media_ip]\nt=0 0\n{}\n",
-            self.media
+             c=IN IP4 [media_ip]\nt=0 0\n{media}\n"
         )
     }
 }
@@ -155,12 +191,21 @@ fn send(message: &str, again: bool) -> String {
     format!("<send{retransmission}><![CDATA[\n{message}\n]]></send>\n")
 }
 
+/// A call's first INVITE, or another request in its dialog.
 fn request(method: &str, sequence: u32, branch: &str, body: &str) -> String {
     let tag = if method == "INVITE" {
         ""
     } else {
         "[peer_tag_param]"
     };
+    tagged(method, sequence, branch, tag, body)
+}
+
+fn in_dialog(method: &str, sequence: u32, branch: &str, body: &str) -> String {
+    tagged(method, sequence, branch, "[peer_tag_param]", body)
+}
+
+fn tagged(method: &str, sequence: u32, branch: &str, tag: &str, body: &str) -> String {
     let body = if body.is_empty() { NO_BODY } else { body };
     let text = format!(
         "{method} sip:echo@[remote_ip] SIP/2.0\nVia: SIP/2.0/UDP [local_ip]:[local_port];branch={branch}\n\

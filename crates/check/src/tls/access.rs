@@ -105,18 +105,26 @@ impl Access {
                 ));
             }
         }
-        if trust.config.cipher.is_some() {
+        // The system's ciphers, all of them, in the place of ours.
+        if is_about_ciphers(failed.reason.code) {
             let usual = Hello {
                 usual_ciphers: true,
+                ciphers: Some("DEFAULT".to_owned()),
                 ..Hello::of_module(name)
             };
             if let Ok(up) = handshake(peer, &usual, trust) {
                 self.is_tls = true;
+                self.step
+                    .fact(format!("as the module makes it: {}", failed.reason));
                 self.describe(&up);
+                let cipher = up.link.ssl().current_cipher();
+                let cipher = cipher.map_or("", |cipher| cipher.name()).to_owned();
                 self.up = Some((up, usual));
-                return self
-                    .step
-                    .add(Finding::new(Code::OwnCipher, failed.reason.to_string()));
+                let code = match trust.config.cipher {
+                    Some(_) => Code::OwnCipher,
+                    None => Code::OnlyOldCiphers,
+                };
+                return self.step.add(Finding::new(code, cipher));
             }
         }
         let lenient = Hello::lenient(name);
@@ -186,6 +194,17 @@ fn may_be_the_name(failed: &Failed) -> bool {
     )
 }
 
+fn is_about_ciphers(code: Why) -> bool {
+    matches!(
+        code,
+        Why::PeerHandshakeFailure
+            | Why::NoSharedCipher
+            | Why::ClosedInHandshake
+            | Why::ClosedAtHello
+            | Why::ResetInHandshake
+    )
+}
+
 /// What the way in that worked says about the one that did not.
 fn refined(up: &Up, failed: &Failed, takes_usual_ciphers: bool) -> Option<Finding> {
     let ssl = up.link.ssl();
@@ -200,11 +219,7 @@ fn refined(up: &Up, failed: &Failed, takes_usual_ciphers: bool) -> Option<Findin
     match failed.reason.code {
         // The chain is judged by itself.
         Why::CertWeak => None,
-        Why::PeerHandshakeFailure
-        | Why::NoSharedCipher
-        | Why::ClosedInHandshake
-        | Why::ClosedAtHello
-        | Why::ResetInHandshake => Some(if takes_usual_ciphers {
+        code if is_about_ciphers(code) => Some(if takes_usual_ciphers {
             let reason = Reason::from(Why::NoSharedAlgorithm);
             Finding {
                 detail: format!("it answers what this system allows with: {}", failed.reason),

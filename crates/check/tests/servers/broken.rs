@@ -242,7 +242,7 @@ fn versions_ciphers_and_names() {
             },
             sip::sound,
         ),
-        &[],
+        &["only-old-ciphers"],
         &["no-forward-secrecy"],
     );
     table.add(

@@ -193,7 +193,7 @@ fn rare_and_sound() {
         table.add(name, tls(&[&good], tune, sip::sound), &[], &[]);
     }
     table.add(
-        "CBC only",
+        "CBC with SHA-1 only",
         tls(
             &[&rsa],
             |builder| {
@@ -204,7 +204,7 @@ fn rare_and_sound() {
             },
             sip::sound,
         ),
-        &[],
+        &["only-old-ciphers"],
         &[],
     );
     table.add(

@@ -1,6 +1,6 @@
 //! Servers of this process: TCP scripts, and TLS by the system's OpenSSL.
 
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
@@ -164,7 +164,7 @@ pub fn dripping(context: SslContext) -> SocketAddr {
         });
         let _ = client.set_nodelay(true);
         let mut client = client;
-        for octet in server.bytes().map_while(Result::ok) {
+        for octet in BufReader::new(server).bytes().map_while(Result::ok) {
             if client.write_all(&[octet]).is_err() {
                 return;
             }

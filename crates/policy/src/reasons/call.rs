@@ -39,7 +39,7 @@ rows! {
         "set media_encryption = sdes (or dtls) for the endpoint here, or have it offer media in clear";
     Offer::Profile => "offer-profile", "when its offer came", Either,
         "it offers another RTP profile than the endpoint has, so the call is refused with 488",
-        "compare use_avpf of the endpoint here with what it offers";
+        "set use_avpf = yes for the endpoint here if it offers RTP/SAVPF or RTP/AVPF, and no if it offers RTP/SAVP or RTP/AVP";
 }
 
 /// Why a call of ours did not come about.
@@ -64,8 +64,8 @@ rows! {
         "it refuses our offer of media in clear (488, 606 or 415)",
         "it may demand SRTP: set media_encryption = sdes (or dtls) for the endpoint here; codecs are another possible reason";
     Remote::NoAddress => "no-address", "before anything was sent", Ours,
-        "the name that was to be called has no address in the DNS",
-        "correct the name in the contact, outbound_proxy or server_uri, or this machine's DNS";
+        "the DNS has no address for its name, and nothing was sent",
+        "correct the name in the contact, outbound_proxy or server_uri in pjsip.conf, or this machine's DNS (/etc/resolv.conf)";
 }
 
 /// What is wrong with how SIP messages travel.
@@ -92,10 +92,10 @@ rows! {
         "give the endpoint a transport with protocol = tls, or require it (require_signaling in ciphertrunk.conf)";
     Signaling::NotAdopted => "transport-not-adopted", "when transports were taken over", Ours,
         "a protocol=tls transport could not be taken over and is pjproject's",
-        "ciphertrunk show transports says why; correct it in pjsip.conf and reload res_pjsip.so";
+        "`ciphertrunk show transports` says why: correct it in pjsip.conf, and `module reload res_pjsip.so`";
     Signaling::NotTaken => "connection-not-taken", "when the handshake was done", Ours,
         "pjsip took no connection",
-        "look for a full memory";
+        "the line of pjproject before it may say why; a full memory is one reason";
 }
 
 /// Why packets of a peer are not heard.
@@ -112,7 +112,7 @@ rows! {
     pub fn of_media(Media), MEDIA:
     Media::NotAuthentic => "packets-not-authentic", "during the call", Theirs,
         "its SRTP packets do not authenticate",
-        "it does not use the key that it announced, or has lost count of its packets, or somebody else sends to this port";
+        "it has to use the key that it announced, and to count its packets on; or somebody else sends to this port";
     Media::Index => "packets-index", "during the call", Theirs,
         "its SRTP packets are dropped for their index, which was received before or may have been",
         "it must not set its sequence number or rollover counter back under a key: a new key, a new SSRC, or counting on; or somebody \

@@ -10,7 +10,7 @@ rows! {
     /// The row of a line that is refused.
     pub fn of_line(SdesError), LINES:
     SdesError::TooLong => "line-too-long", "at an a=crypto line", Theirs,
-        "the crypto attribute is too long", "have its software corrected";
+        "the crypto attribute is too long", "have its software corrected: 4096 octets are read";
     SdesError::Tag => "tag-syntax", "at an a=crypto line", Theirs,
         "the tag is not a number of 1 to 9 digits", "have its software corrected (RFC 4568 section 9.1)";
     SdesError::MissingSuite => "suite-missing", "at an a=crypto line", Theirs,
@@ -28,7 +28,7 @@ rows! {
     SdesError::KeyLength => "key-length", "at an a=crypto line", Theirs,
         "the key has not the length its crypto suite needs", "have its software corrected: key and salt are 30 octets for AES_CM_128, 46 for AES_256_CM, 28 and 44 for AEAD_AES_128 and _256_GCM";
     SdesError::TooManyKeys => "key-too-many", "at an a=crypto line", Theirs,
-        "the line has too many keys", "have it send fewer";
+        "the line has too many keys", "have it send one, or eight at most";
     SdesError::KeyTrailer => "key-trailer", "at an a=crypto line", Theirs,
         "the key has fields behind lifetime and MKI", "have its software corrected (RFC 4568 section 9.1)";
     SdesError::Lifetime => "lifetime-syntax", "at an a=crypto line", Theirs,
@@ -75,9 +75,9 @@ rows! {
     Refusal::Draining => "draining", "when the call began", Ours,
         "the module is being drained (`ciphertrunk drain`) and takes no new encrypted call", "`ciphertrunk drain cancel` calls that off";
     Refusal::AnsweredInClear => "answered-in-clear", "at its answer", Either,
-        "it answers an offer of SRTP in clear", "have the peer use SRTP, or change the endpoint's media_encryption";
+        "it answers an offer of SRTP in clear", "have SRTP switched on there, or set media_encryption_optimistic = yes (or media_encryption = no) for the endpoint here";
     Refusal::AnsweredProfile => "answered-profile", "at its answer", Either,
-        "it answers with another RTP profile than was offered", "have the peer use the offered one, or change the endpoint's use_avpf or media_encryption";
+        "it answers with another RTP profile than was offered", "have it answer with the offered one, or change use_avpf or media_encryption of the endpoint here";
     Refusal::AnswerNotApplied => "answer-not-applied", "at its answer", Ours,
-        "Asterisk did not take it, and the keys in force are of an earlier answer", "compare the endpoint's accept_multiple_sdp_answers and follow_early_media_fork";
+        "Asterisk did not take it, and the keys in force are of an earlier answer", "set accept_multiple_sdp_answers = yes, and leave follow_early_media_fork at yes, for the endpoint here";
 }

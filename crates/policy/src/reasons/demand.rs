@@ -12,7 +12,7 @@ rows! {
         "give the endpoint or its contact a transport with protocol = tls, or have the peer use TLS";
     Unmet::Version { .. } => "signaling-version", "before a message left, or when one came", Either,
         "a later version of TLS is required than the connection has, or may get",
-        "set the transport's method in pjsip.conf, or have the peer speak that version";
+        "set method of the transport in pjsip.conf to that version, or have the peer speak it";
     Unmet::NotPostQuantum(_) => "not-post-quantum", "when the peer was known", Either,
         "a post-quantum key exchange is required, and the connection has another",
         "have the peer support X25519MLKEM768, or look whether groups of its profile in ciphertrunk.conf leaves it out; OpenSSL has it since 3.5";
@@ -24,7 +24,7 @@ rows! {
         "set verify_server = yes (calls out), or verify_client and require_client_cert = yes (calls in), at the transport";
     Unmet::Name(_) => "other-name", "before a message left, or when one came", Either,
         "a certificate with a certain name is required, and the peer's has others",
-        "call the right peer, or correct the demand";
+        "call the right peer, or correct the name in CIPHERTRUNK_REQUIRE(verified) or require_verified";
     Unmet::Certificate { fault: Fault::Missing, .. } => "no-certificate", "when the peer was known", Either,
         "the endpoint is bound to a certificate, and the peer presented none",
         "set verify_client = yes at the transport (or require_client_cert = yes, where the certificate is bound by SHA256), and have the peer send it";
@@ -36,13 +36,13 @@ rows! {
         "another peer calls as this endpoint or is called, or the certificate is a new one, which belongs into the endpoint's section of ciphertrunk.conf";
     Unmet::MediaInClear(_) => "media-in-clear", "before a description left, or when one came", Either,
         "SRTP is required, and a media line has none",
-        "set media_encryption of the endpoint, without media_encryption_optimistic, or have the peer offer SRTP";
+        "set media_encryption = sdes (or dtls) for the endpoint in pjsip.conf, without media_encryption_optimistic, or have the peer offer SRTP";
     Unmet::Suite(_) | Unmet::DtlsSuite { .. } => "media-suite", "before a description left, or when one came, or behind the DTLS handshake", Either,
         "a certain crypto suite or a stronger one is required, and none is there",
         "add it to offer and accept of the endpoint's section in ciphertrunk.conf, or have the peer offer it; DTLS-SRTP has AES_CM_128_HMAC_SHA1_80, or _32 with srtp_tag_32 = yes, and no other";
     Unmet::KeySource { .. } => "media-key-source", "before a description left, or when one came", Either,
         "keys from SDES, or from DTLS-SRTP, are required, and they come from the other",
-        "set media_encryption of the endpoint";
+        "set media_encryption = sdes or dtls, as is required, for the endpoint in pjsip.conf";
     Unmet::Impossible(_) => "bad-demand", "before a message left, or when one came", Ours,
         "the demand cannot be met or was not understood, so that nothing meets it",
         "correct CIPHERTRUNK_REQUIRE in the dialplan, or require_... in ciphertrunk.conf; the log names the word";

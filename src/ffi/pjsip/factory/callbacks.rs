@@ -44,13 +44,17 @@ pub(super) unsafe extern "C" fn create_transport2(
     guard(Status::TLS_CONNECT.raw(), || {
         // SAFETY: pjsip's arguments, which live during the call, the message may be NULL. The name is the one that the caller
         // asked for, before DNS.
-        let (remote, name) = unsafe {
+        let (remote, name, in_dialog) = unsafe {
             let name = if tdata.is_null() {
                 String::new()
             } else {
                 strings::to_text((*tdata).dest_info.name)
             };
-            (address::to_socket_addr(&*remote), name)
+            (
+                address::to_socket_addr(&*remote),
+                name,
+                sys::ct_is_in_dialog(tdata) != 0,
+            )
         };
         let Some(remote) = remote else {
             return Status::INVALID.raw();
@@ -65,7 +69,7 @@ pub(super) unsafe extern "C" fn create_transport2(
         let this = FactoryRef(factory);
         // SAFETY: pjsip called us on this thread, which pjlib knows as long as it runs.
         let thread = unsafe { PjThread::current() };
-        match connector.connect(thread, &this, remote, &name) {
+        match connector.connect(thread, &this, remote, &name, in_dialog) {
             Ok(transport) => {
                 // SAFETY: where pjsip wants it. The connection may have ended meanwhile, on an I/O thread, but pjsip destroys
                 // the transport under the manager's lock, which our caller holds until it has a reference of its own.

@@ -14,7 +14,7 @@ use srtp::sdes::MediaLine;
 use srtp::sdes::negotiation::Exchange;
 use zeroize::Zeroizing;
 
-use crate::ffi::call::{Call, SessionKey};
+use crate::ffi::call::{Call, Came, SessionKey};
 use crate::ffi::channel::Channel;
 use crate::ffi::pjsip::address::to_socket_addr;
 use crate::ffi::pjsip::{Status, sorcery, strings};
@@ -134,13 +134,14 @@ impl Session<'_> {
                 false => text(sys::ast_sorcery_object_get_id(endpoint.cast())),
             }
         };
-        let (call_id, peer) = self.dialog();
+        let (call_id, peer, came) = self.dialog();
         Call {
             key: self.key(),
             endpoint: endpoint.unwrap_or_default(),
             channel: self.channel().map(Channel::unique_id).unwrap_or_default(),
             call_id,
             peer,
+            came,
             stream: line
                 .as_ref()
                 .and_then(|(_, number)| usize::try_from(*number).ok()),
@@ -166,8 +167,8 @@ impl Session<'_> {
         }
     }
 
-    /// The Call-ID, and the peer's URI and address.
-    fn dialog(&self) -> (String, String) {
+    /// The Call-ID, the peer's URI and address, and how its INVITE came.
+    fn dialog(&self) -> (String, String, Option<Came>) {
         // SAFETY: alive; its INVITE session, that one's dialog and transaction change only in the serializer. The texts lie
         // in the dialog's pool.
         unsafe {
@@ -181,14 +182,24 @@ impl Session<'_> {
                 false => strings::to_text((*(*dialog).call_id).id),
             };
             let mut peer = strings::to_text((*dialog).remote.info_str);
+            let mut came = None;
             let transaction = (*invite).invite_tsx;
             if !transaction.is_null()
                 && (*transaction).addr_len != 0
                 && let Some(address) = to_socket_addr(&(*transaction).addr)
             {
                 peer.push_str(&format!(" at {address}"));
+                // A transaction holds a count of its transport, whose address and name do not change.
+                let transport = (*transaction).transport;
+                if (*transaction).role == sys::PJSIP_ROLE_UAS && !transport.is_null() {
+                    came = Some(Came {
+                        remote: address,
+                        local: to_socket_addr(&(*transport).local_addr),
+                        over: text((*transport).type_name).unwrap_or_default(),
+                    });
+                }
             }
-            (call_id, peer)
+            (call_id, peer, came)
         }
     }
 

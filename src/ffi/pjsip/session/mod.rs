@@ -64,6 +64,23 @@ fn is_of(rtp: RtpInstance<'_>) -> impl Fn(*const sys::ast_sip_session_media) -> 
 
 /// The channel of a call, asked from within that call's serializer; `None` elsewhere, and before it has one.
 pub fn channel_of(key: SessionKey) -> Option<OwnedChannel> {
+    in_serializer(key, |session| session.channel().map(OwnedChannel::share)).flatten()
+}
+
+/// As [`later`], for the session itself.
+pub fn later_of(key: SessionKey, run: fn(&Session<'_>)) -> bool {
+    // SAFETY: a live session, of which whoever runs the task has a reference.
+    let session = in_serializer(key, |session| unsafe {
+        Ao2::share(session.as_ptr().cast())
+    });
+    // SAFETY: a session.
+    session
+        .flatten()
+        .is_some_and(|session| unsafe { task::push(session, run) })
+}
+
+/// What `look` finds in a session, asked from within its serializer; `None` elsewhere.
+fn in_serializer<R>(key: SessionKey, look: impl FnOnce(&Session<'_>) -> R) -> Option<R> {
     // SAFETY: reads a thread-local of Asterisk's.
     let serializer = unsafe { sys::ct_current_serializer() };
     if serializer.is_null() || LIVE.lock().get(&key.0) != Some(&serializer.addr()) {
@@ -71,7 +88,7 @@ pub fn channel_of(key: SessionKey) -> Option<OwnedChannel> {
     }
     // SAFETY: a live session, as `find` argues; it stays while a task of its serializer runs, which has a reference.
     let session = unsafe { Session::from_raw(ptr::with_exposed_provenance_mut(key.0)) }?;
-    session.channel().map(OwnedChannel::share)
+    Some(look(&session))
 }
 
 /// The call that a stream belongs to, likewise.

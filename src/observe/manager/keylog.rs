@@ -1,22 +1,13 @@
-//! The actions of the manager interface.
+//! The keys of a peer in a file: `CiphertrunkKeylogStart`, `CiphertrunkKeylogStop`.
 
 use policy::keylog::Request as Keylog;
 
-use crate::ffi::manager::{Action, Privilege, Registered, Request, register};
+use crate::ffi::manager::{Action, Privilege, Request};
 use crate::keylog::{self, End};
-
-use super::keylog::told;
-
-/// Registers them all. One whose name is taken is left out; Asterisk says so.
-pub fn register_all() -> Vec<Registered> {
-    [register::<KeylogStart>(), register::<KeylogStop>()]
-        .into_iter()
-        .flatten()
-        .collect()
-}
+use crate::observe::keylog::told;
 
 /// `CiphertrunkKeylogStart`: as `ciphertrunk keylog start`.
-enum KeylogStart {}
+pub enum KeylogStart {}
 
 impl Action for KeylogStart {
     const NAME: &'static std::ffi::CStr = c"CiphertrunkKeylogStart";
@@ -36,7 +27,7 @@ impl Action for KeylogStart {
 }
 
 /// `CiphertrunkKeylogStop`.
-enum KeylogStop {}
+pub enum KeylogStop {}
 
 impl Action for KeylogStop {
     const NAME: &'static std::ffi::CStr = c"CiphertrunkKeylogStop";
