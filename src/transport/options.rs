@@ -70,7 +70,11 @@ pub fn profile(transport: &TlsTransport, in_force: Option<&Profile>) -> Result<L
                 );
                 Err(NotLoaded(reason))
             }
-            Err(reason) => return Err(format!("{whose} of ciphertrunk.conf: {reason}")),
+            Err(reason) => {
+                return Err(format!(
+                    "{whose} of ciphertrunk.conf: {reason}; the options of the transport and of all profiles stay as they were"
+                ));
+            }
         };
         named.push(Named {
             name: profile.name.as_str().into(),
