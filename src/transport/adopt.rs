@@ -3,7 +3,7 @@
 //! It is done in threads of PJSIP's, where listeners are opened and closed. PJSIP has many of those: transports change hands
 //! under one lock of ours, and Asterisk orders load, reload and unload of modules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -119,6 +119,7 @@ impl Adopter {
         self.failed.store(false, Ordering::Relaxed);
         let config = config::current();
         let leave = &config.leave_alone;
+        let mut said = BTreeSet::new();
         for transport in &tls_transports(thread) {
             if leave.contains(&transport.name) {
                 let adopted = self.adopted.lock().remove(&transport.name);
@@ -140,7 +141,8 @@ impl Adopter {
             };
             let ours = state.is_ours();
             let sink = keylog::sink();
-            let loaded = match options::profile(transport, sink, &config.profiles, !ours) {
+            let loaded = match options::profile(transport, sink, &config.profiles, &mut said, !ours)
+            {
                 Ok(loaded) => {
                     self.failed.fetch_or(loaded.is_partial, Ordering::Relaxed);
                     loaded

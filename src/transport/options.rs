@@ -1,5 +1,6 @@
 //! From the words of `pjsip.conf`, and the profiles of `ciphertrunk.conf`, to a TLS profile and socket options.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +24,9 @@ pub struct Loaded {
     pub is_partial: bool,
 }
 
-/// Loads the transport's profile, and those of `ciphertrunk.conf` over it. Warnings are logged. `is_new`: nothing is in force that could
-/// stay, so that a profile that is bad is not one that is left out.
+/// Loads the transport's profile, and those of `ciphertrunk.conf` over it. Warnings are logged, those about a profile unless they are
+/// in `said`, which has what another transport has said of it. `is_new`: nothing is in force that could stay, so that a profile that is
+/// bad is not one that is left out.
 ///
 /// # Errors
 ///
@@ -33,10 +35,14 @@ pub fn profile(
     transport: &TlsTransport,
     key_log: Option<KeyLog>,
     profiles: &[TlsProfile],
+    said: &mut BTreeSet<String>,
     is_new: bool,
 ) -> Result<Loaded, String> {
     let (config, warning) = config(transport, key_log)?;
     let mut warnings: Vec<String> = warning.iter().map(ToString::to_string).collect();
+    for warning in &warnings {
+        log::warn!("transport '{}': {warning}", transport.name);
+    }
     let mut is_partial = false;
     let mut named = Vec::new();
     for profile in profiles {
@@ -48,10 +54,13 @@ pub fn profile(
         let loaded = match loaded {
             Ok((loaded, doubts)) => {
                 // That is the transport's, and said of it.
-                let doubts = doubts
-                    .iter()
-                    .filter(|doubt| **doubt != Warning::CannotListen);
-                warnings.extend(doubts.map(|doubt| format!("{whose}: {doubt}")));
+                for doubt in doubts.iter().filter(|it| **it != Warning::CannotListen) {
+                    let warning = format!("{whose}: {doubt}");
+                    if is_told_here(doubt) && said.insert(warning.clone()) {
+                        log::warn!("{whose} of ciphertrunk.conf: {doubt}");
+                    }
+                    warnings.push(warning);
+                }
                 Ok(Arc::new(loaded))
             }
             Err(reason) if is_new => {
@@ -71,9 +80,11 @@ pub fn profile(
         });
     }
     let (profile, doubts) = Profile::load_with(&config, named).map_err(|error| sentence(&error))?;
-    warnings.extend(doubts.iter().map(ToString::to_string));
-    for warning in &warnings {
-        log::warn!("transport '{}': {warning}", transport.name);
+    for doubt in &doubts {
+        if is_told_here(doubt) {
+            log::warn!("transport '{}': {doubt}", transport.name);
+        }
+        warnings.push(doubt.to_string());
     }
     Ok(Loaded {
         profile: Arc::new(profile),
@@ -82,8 +93,13 @@ pub fn profile(
     })
 }
 
+/// Whether the log has it from here: of a certificate that has expired `expiry` tells, once and not at each reload.
+fn is_told_here(doubt: &Warning) -> bool {
+    *doubt != Warning::Expired
+}
+
 /// The transport's own options.
-fn config(
+pub fn config(
     transport: &TlsTransport,
     key_log: Option<KeyLog>,
 ) -> Result<(ProfileConfig, Option<Warning>), String> {

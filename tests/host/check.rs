@@ -124,12 +124,13 @@ fn a_peer_is_looked_at_as_a_call_would() {
 
 /// The same with calls, as the program makes them: which suites a stock Asterisk takes.
 fn calls_of_every_suite(lab: &Lab, authority: &str) {
-    let options = Options {
-        ca: Some(lab.write("seen-from-outside.pem", lab.read(authority))),
+    let mut options = Options {
         local: OURS.parse().ok(),
         call: Some("say".to_owned()),
         ..Options::new(&format!("{CARRIER}:5061")).expect("a place")
     };
+    let authority = lab.write("seen-from-outside.pem", lab.read(authority));
+    options.tls.ca_list_file = Some(authority);
     let report = lab
         .on_the_network(|| Ok(check(&options)))
         .expect("the lab has a network");

@@ -112,7 +112,7 @@ fn a_flood_leaves_descriptors_for_calls_and_for_others() {
     assert_serves(&ours, &mut established);
     let flooding = flood(&world);
     let refused = ours.wait_until("all of the flood to be judged", |ours| {
-        let refused = ours.count("Ended TooManyOfSource");
+        let refused = ours.count("Ended too-many-of-source");
         (refused + ours.count("TLS handshakes of peers going on") == FLOOD as u64)
             .then_some(refused)
     });
@@ -185,7 +185,7 @@ fn an_acl_is_asked_before_tls_and_a_balancer_says_for_whom() {
     connect(FLOODER).expect_err("the ACL denies it");
     let line = ours.wait_until("the line", |ours| ours.log_lines("reason acl-denied").pop());
     assert!(line.contains(&format!("TLS from {FLOODER}:")), "{line}");
-    assert_eq!(ours.count("Ended AclDenied"), 1);
+    assert_eq!(ours.count("Ended acl-denied"), 1);
     // The same address without the option.
     ours.configure("ciphertrunk.conf", "");
     ours.cli("module reload res_ciphertrunk.so");

@@ -50,11 +50,11 @@ fn our_own_files() {
     ] {
         let mut table = options(&pki, good, PATIENCE);
         if let Some(ca) = ca {
-            table.ca = Some(ca.clone());
+            table.tls.ca_list_file = Some(ca.clone());
         }
         if let Some((cert, key)) = own {
-            table.cert = Some(cert.clone());
-            table.key = key.cloned();
+            table.tls.cert_file = Some(cert.clone());
+            table.tls.priv_key_file = key.cloned();
         }
         let report = check(&table);
         let found: Vec<String> = report
@@ -73,14 +73,14 @@ fn what_our_transport_has() {
     let leaf = pki.leaf(&Spec::default());
     let good = tls(&[&leaf], today, sip::sound);
     table.add("calls that do not look", good, &[], &["own-not-verifying"]);
-    table.last().verify = false;
+    table.last().tls.verify_server = false;
     table.add(
         "a transport without CAs",
         good,
         &["own-files", "chain-untrusted"],
         &[],
     );
-    table.last().ca = None;
+    table.last().tls.ca_list_file = None;
     table.last().system_cas = false;
     table.add(
         "CAs in a folder without hashes",
@@ -88,8 +88,8 @@ fn what_our_transport_has() {
         &["chain-untrusted"],
         &["own-files-doubt"],
     );
-    table.last().ca = None;
-    table.last().ca_path = Some(pki.dir.path().to_owned());
+    table.last().tls.ca_list_file = None;
+    table.last().tls.ca_list_path = Some(pki.dir.path().to_owned());
     // TLS 1.2 against TLS 1.3, and ciphers that have nothing in common.
     let old = tls(&[&leaf], only(SslVersion::TLS1_2), sip::sound);
     table.add(
@@ -98,17 +98,17 @@ fn what_our_transport_has() {
         &["peer-version"],
         &[],
     );
-    table.last().method = Method::Tls13;
+    table.last().tls.method = Method::Tls13;
     table.add(
         "cipher, and it has none of them",
         old,
         &["own-cipher"],
         &["own-files-doubt"],
     );
-    table.last().cipher = Some("ECDHE-RSA-AES128-GCM-SHA256".to_owned());
+    table.last().tls.cipher = Some("ECDHE-RSA-AES128-GCM-SHA256".to_owned());
     let first = tls(&[&leaf], only(SslVersion::TLS1), sip::sound);
     table.add("method = tlsv1", first, &[], &["own-files-doubt"]);
-    table.last().method = Method::Tls10;
+    table.last().tls.method = Method::Tls10;
     // A certificate for servers alone, as public CAs make them now.
     let root = pki.root.x509.clone();
     let demanding = tls(
@@ -136,8 +136,8 @@ fn what_our_transport_has() {
         &["own-certificate-refused"],
         &[],
     );
-    table.last().cert = Some(cert);
-    table.last().key = Some(key);
+    table.last().tls.cert_file = Some(cert);
+    table.last().tls.priv_key_file = Some(key);
     run("our transport", table.cases);
 }
 
