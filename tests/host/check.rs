@@ -118,6 +118,27 @@ fn a_peer_is_looked_at_as_a_call_would() {
     assert!(output.starts_with("Not checked: "), "{answer:?}");
     assert!(!output.contains("TCP:"), "{answer:?}");
 
+    // What a profile has for that peer is what a call would get.
+    let profile = format!(
+        "[carrier-tls]\ntype = tls\nmatch = {CARRIER}\nmax_version = tls1.2\nverify_name = other.example\n"
+    );
+    ours.configure("ciphertrunk.conf", &profile);
+    ours.cli("module reload res_ciphertrunk.so");
+    let seen = ours.cli("ciphertrunk check carrier");
+    assert_has(
+        &seen,
+        &[
+            ", by transport 'tls' and profile 'carrier-tls' of ciphertrunk.conf\n",
+            "The profile has in its place: max_version = tls1.2, verify_name = other.example\n",
+            "    TLSv1.2, ",
+            "asked for other.example; the certificate is for ",
+        ],
+    );
+    let [fault] = faults(&seen)[..] else {
+        panic!("{seen}")
+    };
+    assert!(fault.starts_with("cert-name; "), "{seen}");
+
     calls_of_every_suite(&lab, &authority.file());
     the_module_stays_meanwhile(&lab, &ours);
 }

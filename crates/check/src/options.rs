@@ -118,6 +118,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn server_names() {
+        let mut options = Options::new("192.0.2.1:5061").unwrap();
+        assert_eq!(options.server_name(), None);
+        options.name = Some("sip.example.com".to_owned());
+        assert_eq!(options.server_name(), Some("sip.example.com"));
+        options.tls.sni = Sni::Name("a.example".to_owned());
+        assert_eq!(options.server_name(), Some("a.example"));
+        options.tls.sni = Sni::Off;
+        assert_eq!(options.server_name(), None);
+    }
+
+    #[test]
     fn targets() {
         for (text, host, port) in [
             ("sip.example.com", "sip.example.com", None),

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use ciphertrunk_check::{Method, Outcome, Verdict, check};
-use openssl::ssl::{SslVerifyMode, SslVersion};
+use openssl::hash::MessageDigest;
+use openssl::ssl::{SslContextBuilder, SslVerifyMode, SslVersion};
+use sip_tls::verify::PeerName;
+use sip_tls::{Pin, Version};
 
 use crate::broken::{Table, only, options, today};
 use crate::case::{PATIENCE, run};
-use crate::pki::{Cert, Pki, Spec};
+use crate::pki::{Cert, NAME, Pki, Spec};
 use crate::server::{swallow, tcp, tls};
 use crate::sip;
 
@@ -158,4 +161,72 @@ fn a_limit_for_everything() {
         matches!(&verdict, Verdict::NotTried(why) if why.contains("time")),
         "{verdict:?}"
     );
+}
+
+/// What a profile of `ciphertrunk.conf` asks beside a transport's words.
+#[test]
+fn what_a_profile_has() {
+    let pki = Pki::new();
+    let mut table = Table::new(&pki);
+    let leaf = pki.leaf(&Spec::default());
+    let good = tls(&[&leaf], today, sip::sound);
+    let pin = |cert: &Cert| {
+        let digest = cert.x509.digest(MessageDigest::sha256()).expect("a digest");
+        let digits: String = digest.iter().map(|octet| format!("{octet:02x}")).collect();
+        Pin::parse(&format!("SHA256:{digits}")).expect("a pin")
+    };
+    table.add("the one that is pinned", good, &[], &[]);
+    table.last().tls.pins = vec![pin(&leaf)];
+    table.add("another is pinned", good, &["cert-pin"], &[]);
+    table.last().tls.pins = vec![pin(&pki.root)];
+    table.add("called by its address", good, &[], &[]);
+    table.last().name = None;
+    table.last().tls.verify_names = vec![PeerName::parse("other.example"), PeerName::parse(NAME)];
+    table.add("verify_name of others", good, &["cert-name"], &[]);
+    table.last().tls.verify_names = vec![PeerName::parse("other.example")];
+    let newest = tls(&[&leaf], only(SslVersion::TLS1_3), sip::sound);
+    table.add(
+        "max_version, and it has none",
+        newest,
+        &["peer-version"],
+        &[],
+    );
+    table.last().tls.max_version = Some(Version::Tls12);
+    run("a profile", table.cases);
+}
+
+/// What one peer alone needs is suggested as its profile, and is enough.
+#[test]
+fn a_profile_is_suggested() {
+    let pki = Pki::new();
+    let rsa = pki.leaf(&Spec {
+        rsa: 2048,
+        ..Spec::default()
+    });
+    let old = |builder: &mut SslContextBuilder| {
+        only(SslVersion::TLS1_2)(builder);
+        let list = builder.set_cipher_list("AES128-SHA");
+        list.expect("a cipher");
+    };
+    let mut asked = options(&pki, tls(&[&rsa], old, sip::sound), PATIENCE);
+    let report = check(&asked);
+    let suggested = [
+        "type = tls",
+        "match = sip.example.com",
+        "cipher = AES128-SHA",
+    ];
+    assert_eq!(report.lines.profile[0], "[sip.example.com-tls]");
+    assert_eq!(report.lines.profile[1..], suggested);
+    let all = report.lines.of_ciphertrunk();
+    assert_eq!(all[4..6], ["", "[sip.example.com]"]);
+    let loosened = |line: &String| line.starts_with("cipher");
+    assert!(!report.lines.pjsip.iter().any(loosened));
+
+    asked.tls.name = Some("carrier-tls".into());
+    let lines = check(&asked).lines.profile;
+    assert_eq!(lines[1..], ["[carrier-tls]", "cipher = AES128-SHA"]);
+    asked.tls.cipher = Some("AES128-SHA".to_owned());
+    let report = check(&asked);
+    assert_eq!(report.outcome(), Outcome::Sound);
+    assert_eq!(report.lines.profile, [] as [&str; 0]);
 }
