@@ -45,6 +45,7 @@ pub fn profile(
     }
     let mut is_partial = false;
     let mut named = Vec::new();
+    let mut doubtful = Vec::new();
     for profile in profiles {
         let whose = format!("profile '{}'", profile.name);
         let loaded = match &profile.broken {
@@ -53,14 +54,7 @@ pub fn profile(
         };
         let loaded = match loaded {
             Ok((loaded, doubts)) => {
-                // That is the transport's, and said of it.
-                for doubt in doubts.iter().filter(|it| **it != Warning::CannotListen) {
-                    let warning = format!("{whose}: {doubt}");
-                    if is_told_here(doubt) && said.insert(warning.clone()) {
-                        log::warn!("{whose} of ciphertrunk.conf: {doubt}");
-                    }
-                    warnings.push(warning);
-                }
+                doubtful.push((profile, doubts));
                 Ok(Arc::new(loaded))
             }
             Err(reason) if is_new => {
@@ -80,6 +74,20 @@ pub fn profile(
         });
     }
     let (profile, doubts) = Profile::load_with(&config, named).map_err(|error| sentence(&error))?;
+    for (profile, its) in doubtful {
+        // What it has from the transport is said of that.
+        let has_own = profile.lines().any(|(option, _)| option == "cert_file");
+        let its = its
+            .iter()
+            .filter(|it| **it != Warning::CannotListen && (has_own || !doubts.contains(it)));
+        for doubt in its {
+            let warning = format!("profile '{}': {doubt}", profile.name);
+            if is_told_here(doubt) && said.insert(warning.clone()) {
+                log::warn!("profile '{}' of ciphertrunk.conf: {doubt}", profile.name);
+            }
+            warnings.push(warning);
+        }
+    }
     for doubt in &doubts {
         if is_told_here(doubt) {
             log::warn!("transport '{}': {doubt}", transport.name);
