@@ -65,7 +65,11 @@ pub fn profile(
                 );
                 Err(NotLoaded(reason))
             }
-            Err(reason) => return Err(format!("{whose} of ciphertrunk.conf: {reason}")),
+            Err(reason) => {
+                return Err(format!(
+                    "{whose} of ciphertrunk.conf: {reason}; the options of the transport and of all profiles stay as they were"
+                ));
+            }
         };
         named.push(Named {
             name: profile.name.as_str().into(),
