@@ -180,8 +180,8 @@ impl Selectors {
     }
 }
 
-/// The one that fits closest.
-pub(crate) fn closest<T>(all: &[T], fit: impl Fn(&T) -> Option<usize>) -> Option<&T> {
+/// The one that fits closest; of several that fit alike, the last.
+pub fn closest<T>(all: &[T], fit: impl Fn(&T) -> Option<usize>) -> Option<&T> {
     let fitting = all.iter().filter_map(|it| Some((fit(it)?, it)));
     fitting.max_by_key(|(fit, _)| *fit).map(|(_, it)| it)
 }
