@@ -185,6 +185,10 @@ pub fn fallback(sections: &[Section], problems: &[Problem]) -> Config {
         config.fips = true;
         config.kernels = by_openssl();
     }
+    // What keeps peers out stays in force, though something else is wrong.
+    for section in sections.iter().filter(|section| section.name == "tls") {
+        each(section, &mut Vec::new(), |line| set_tls(&mut config, line));
+    }
     for section in sections.iter().filter(is_of_endpoint) {
         let reason = problems
             .iter()
