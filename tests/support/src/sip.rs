@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use foreign_types::ForeignTypeRef as _;
 use openssl::pkey::PKey;
@@ -320,6 +320,7 @@ impl Connection {
     ///
     /// The connection ended.
     pub fn receive(&mut self) -> io::Result<String> {
+        let begin = Instant::now();
         loop {
             if let Some(message) = self.take_message() {
                 return Ok(message);
@@ -327,14 +328,17 @@ impl Connection {
             let mut buffer = [0; 16384];
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => self.received.extend_from_slice(&buffer[..count]),
-                Err(error) if is_late(&error) => panic!(
+                // Keepalives go on for ever.
+                Ok(count) if begin.elapsed() < wait::SOON => {
+                    self.received.extend_from_slice(&buffer[..count]);
+                }
+                Err(error) if !is_late(&error) => return Err(error),
+                _ => panic!(
                     "waited {:?} in vain for a SIP message on the connection at {}; it began with {:?}",
                     wait::SOON,
                     self.local(),
                     String::from_utf8_lossy(&self.received)
                 ),
-                Err(error) => return Err(error),
             }
         }
     }
