@@ -81,7 +81,7 @@ fn main() {
     let (count, rounds) = (setting("HANDSHAKES", 300), setting("ROUNDS", 3));
     let seconds = setting("SECONDS", 5);
     let (phones, calls) = (setting("PHONES", 1000), setting("CALLS", 50));
-    // The servers inherit it.
+    // The servers inherit it; HAProxy wants two for each connection that it may have.
     host_harness::process::raise_file_limit(u64::from(
         connections + 3 * phones + calls * 16 + 4096,
     ));
@@ -91,7 +91,7 @@ fn main() {
         let lab = Lab::new("bench-tls");
         let certificates = Certificates::new(&lab);
         cores::pin(&[cores.under_test]);
-        let (servers, missing) = servers::start(&lab, &certificates);
+        let (servers, missing) = servers::start(&lab, &certificates, connections + 500);
         cores::pin(&cores.others);
         let mut rows: Vec<Row> = servers.iter().map(Row::new).collect();
         for round in 1..=rounds {

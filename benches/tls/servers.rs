@@ -267,11 +267,11 @@ fn s_server<'lab>(lab: &'lab Lab, certificates: &Certificates) -> Server<'lab> {
 }
 
 /// It answers by itself: a connection has no second one behind it.
-fn haproxy<'lab>(lab: &'lab Lab, certificates: &Certificates) -> Option<Server<'lab>> {
+fn haproxy<'lab>(lab: &'lab Lab, certificates: &Certificates, most: u32) -> Option<Server<'lab>> {
     let version = version(lab, "haproxy", "-v")?;
     let address = "127.0.0.13";
-    let mut conf = String::from(
-        "global\n  maxconn 60000\n\ndefaults\n  mode http\n  timeout client 1h\n  timeout server 1h\n  timeout connect 1h\n  \
+    let mut conf = format!(
+        "global\n  maxconn {most}\n\ndefaults\n  mode http\n  timeout client 1h\n  timeout server 1h\n  timeout connect 1h\n  \
          timeout http-keep-alive 1h\n  timeout http-request 1h\n\nfrontend tls\n  http-request return status 200\n",
     );
     for (port, own) in certificates.both() {
@@ -286,7 +286,7 @@ fn haproxy<'lab>(lab: &'lab Lab, certificates: &Certificates) -> Option<Server<'
         name: "HAProxy",
         address,
         talk: Talk::Http,
-        most: 50_000,
+        most,
         udp: false,
         version,
         runs: Runs::Others(vec![runs]),
@@ -358,10 +358,11 @@ fn kamailio<'lab>(lab: &'lab Lab, certificates: &Certificates) -> Option<Server<
     })
 }
 
-/// Starts all that are there; those that are not, by name.
+/// Starts all that are there, for at most so many connections; those that are not, by name.
 pub fn start<'lab>(
     lab: &'lab Lab,
     certificates: &Certificates,
+    most: u32,
 ) -> (Vec<Server<'lab>>, Vec<&'static str>) {
     let mut servers = vec![
         asterisk(
@@ -384,7 +385,7 @@ pub fn start<'lab>(
     ];
     let mut missing = Vec::new();
     for (name, server) in [
-        ("HAProxy", haproxy(lab, certificates)),
+        ("HAProxy", haproxy(lab, certificates, most)),
         ("Kamailio", kamailio(lab, certificates)),
     ] {
         match server {
