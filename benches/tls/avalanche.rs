@@ -155,7 +155,7 @@ fn come_back(
 fn register(mut connection: Connection, number: u32) -> Option<Connection> {
     let (local, id) = (connection.local(), number);
     let request = format!(
-        "REGISTER sip:{UNDER_TEST} SIP/2.0\r\nVia: SIP/2.0/TLS {local};rport;branch=z9hG4bK{id}x{port}\r\nMax-Forwards: 70\r\n\
+        "REGISTER sip:{UNDER_TEST} SIP/2.0\r\nVia: SIP/2.0/TLS {local};rport;branch=z9hG4bKphone{id}x{port}\r\nMax-Forwards: 70\r\n\
          From: <sip:p{id}@{UNDER_TEST}>;tag={port}\r\nTo: <sip:p{id}@{UNDER_TEST}>\r\nCall-ID: {id}-{port}@phone\r\n\
          CSeq: 1 REGISTER\r\nContact: <sip:p{id}@{local};transport=tls>\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n",
         port = local.port(),

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use host_harness::lab::Lab;
@@ -56,11 +57,23 @@ pub fn connect(
     Ok(connection)
 }
 
+/// A new OPTIONS request. Clients at several addresses may have the same port, and pjsip tells transactions by their branch alone.
+pub fn options(connection: &Connection) -> String {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let number = LAST.fetch_add(1, Ordering::Relaxed);
+    let local = connection.local();
+    format!(
+        "OPTIONS sip:server SIP/2.0\r\nVia: SIP/2.0/TLS {local};rport;branch=z9hG4bKbench{number}\r\nMax-Forwards: 70\r\n\
+         From: <sip:probe@{local}>;tag={number}\r\nTo: <sip:server>\r\nCall-ID: {number}@bench\r\nCSeq: 1 OPTIONS\r\n\
+         Contact: <sip:probe@{local};transport=tls>\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
 /// A question and its answer; `false`: none, or one that says no.
 pub fn ask(connection: &mut Connection, talk: Talk) -> bool {
     let (question, good): (&[u8], &[u8]) = match talk {
         Talk::Sip => {
-            let question = connection.request("", "");
+            let question = options(connection);
             return connection.send(question.as_bytes()).is_ok()
                 && connection
                     .try_receive()

@@ -15,8 +15,8 @@ pub struct Case {
     resumed: bool,
 }
 
-/// A resumed one is behind the full one that it is compared with.
-pub const CASES: [Case; 5] = [
+/// What is measured; [`crate::table`] knows the places.
+pub const CASES: [Case; 7] = [
     Case {
         name: "TLS 1.3 P-256",
         port: P256,
@@ -36,13 +36,25 @@ pub const CASES: [Case; 5] = [
         resumed: false,
     },
     Case {
-        name: "TLS 1.2 resumed",
+        name: "TLS 1.2 RSA-2048",
+        port: RSA,
+        version: SslVersion::TLS1_2,
+        resumed: false,
+    },
+    Case {
+        name: "TLS 1.2 P-256 resumed",
         port: P256,
         version: SslVersion::TLS1_2,
         resumed: true,
     },
     Case {
-        name: "TLS 1.3 resumed",
+        name: "TLS 1.2 RSA-2048 resumed",
+        port: RSA,
+        version: SslVersion::TLS1_2,
+        resumed: true,
+    },
+    Case {
+        name: "TLS 1.3 P-256 resumed",
         port: P256,
         version: SslVersion::TLS1_3,
         resumed: true,

@@ -114,7 +114,7 @@ fn keep_busy(
         let (mut good, mut refused, mut waiting) = (0_u64, 0_u64, 0);
         while began.elapsed() < time {
             while waiting < WINDOW {
-                let request = busy.request("", "");
+                let request = client::options(busy);
                 if busy.send(request.as_bytes()).is_err() {
                     break;
                 }
