@@ -36,6 +36,8 @@ pub fn measure(lab: &Lab, server: &Server<'_>, seconds: u32) -> Flood {
     socket
         .set_read_timeout(Some(Duration::from_secs(1)))
         .expect("a socket");
+    // What the first ones find cold is no measure.
+    probe(&socket, Duration::from_millis(200));
     let (quiet, _) = probe(&socket, time);
     let (over, done) = (AtomicBool::new(false), AtomicU32::new(0));
     let ((flooded, lost), took) = thread::scope(|scope| {

@@ -94,6 +94,14 @@ fn main() {
         let (servers, missing) = servers::start(&lab, &certificates, connections + 500);
         cores::pin(&cores.others);
         let mut rows: Vec<Row> = servers.iter().map(Row::new).collect();
+        // First: what a server has freed and keeps would hide what a connection takes.
+        for (server, row) in servers.iter().zip(&mut rows) {
+            eprintln!("{}: idle connections", row.name);
+            match idle::measure(&lab, server, connections, seconds) {
+                Ok(idle) => row.idle = idle,
+                Err(error) => row.faults.push(error),
+            }
+        }
         for round in 1..=rounds {
             for (place, case) in CASES.iter().enumerate() {
                 for (server, row) in servers.iter().zip(&mut rows) {
@@ -112,13 +120,6 @@ fn main() {
             if server.udp {
                 eprintln!("{}: a flood of handshakes", row.name);
                 row.flood = Some(flood::measure(&lab, server, seconds));
-            }
-        }
-        for (server, row) in servers.iter().zip(&mut rows) {
-            eprintln!("{}: idle connections", row.name);
-            match idle::measure(&lab, server, connections, seconds) {
-                Ok(idle) => row.idle = idle,
-                Err(error) => row.faults.push(error),
             }
         }
         let kernel = servers[0].kernel();
