@@ -60,6 +60,13 @@ impl Row {
             faults: Vec::new(),
         }
     }
+
+    /// Once, however many rounds find it.
+    fn fault(&mut self, fault: String) {
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
 }
 
 fn setting(name: &str, default: u32) -> u32 {
@@ -99,7 +106,7 @@ fn main() {
             eprintln!("{}: idle connections", row.name);
             match idle::measure(&lab, server, connections, seconds) {
                 Ok(idle) => row.idle = idle,
-                Err(error) => row.faults.push(error),
+                Err(error) => row.fault(error),
             }
         }
         for round in 1..=rounds {
@@ -111,7 +118,7 @@ fn main() {
                             let least = row.handshakes[place].unwrap_or(cost).min(cost);
                             row.handshakes[place] = Some(least);
                         }
-                        Err(error) => row.faults.push(format!("{}: {error}", case.name)),
+                        Err(error) => row.fault(format!("{}: {error}", case.name)),
                     }
                 }
             }
