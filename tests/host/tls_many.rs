@@ -137,7 +137,7 @@ fn reset_in_the_middle_of_a_record() {
         drop(bad);
     }
     ours.wait_until("the resets", |ours| {
-        (ours.count("Ended PeerReset") == 20).then_some(())
+        (ours.count("Ended peer-reset") == 20).then_some(())
     });
     assert_serves(&ours, &mut good);
     assert_eq!(ours.count("TLS connections"), 1);
