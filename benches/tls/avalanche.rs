@@ -1,7 +1,6 @@
 //! Phones that lose their connection all at once and register again, beside calls.
 
 use std::fmt::Write as _;
-use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 use host_harness::lab::Lab;
 use host_harness::pjsip;
 use host_harness::sip::{Connection, status};
-use openssl::ssl::SslContext;
+use openssl::ssl::{SslContext, SslSession};
 
 use crate::client;
 use crate::cores::Cores;
@@ -65,10 +64,13 @@ pub fn measure(ours: bool, phones: u32, calls: u32, cores: &Cores) -> Avalanche 
     load.raise_to(calls);
     let quiet = load.legs.measure(Duration::from_secs(2)).1.late();
     let context = client::context(None);
-    let go = |earlier: &[Connection], resume: bool| {
-        for connection in earlier {
-            let _ = connection.stream.get_ref().shutdown(Shutdown::Both);
-        }
+    let go = |earlier: Vec<Connection>, resume: bool| {
+        let sessions: Vec<SslSession> = earlier
+            .iter()
+            .filter(|_| resume)
+            .filter_map(|it| Some(it.stream.ssl().session()?.to_owned()))
+            .collect();
+        drop(earlier);
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
             let audio = scope.spawn(|| {
@@ -80,15 +82,15 @@ pub fn measure(ours: bool, phones: u32, calls: u32, cores: &Cores) -> Avalanche 
                 }
                 1.0 - in_time as f64 / f64::max(sent as f64, 1.0)
             });
-            let (up, back) = come_back(&lab, &context, phones, if resume { earlier } else { &[] });
+            let (up, back) = come_back(&lab, &context, phones, &sessions);
             over.store(true, Ordering::Relaxed);
             let late = audio.join().expect("no panic");
             (up, Back { late, ..back })
         })
     };
-    let (up, _) = go(&[], false);
-    let (up, full) = go(&up, false);
-    let (_, resumed) = go(&up, true);
+    let (up, _) = go(Vec::new(), false);
+    let (up, full) = go(up, false);
+    let (_, resumed) = go(up, true);
     Avalanche {
         phones,
         calls,
@@ -103,7 +105,7 @@ fn come_back(
     lab: &Lab,
     context: &SslContext,
     phones: u32,
-    earlier: &[Connection],
+    sessions: &[SslSession],
 ) -> (Vec<Connection>, Back) {
     let (next, in_vain, resumed) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
     let at = format!("{UNDER_TEST}:{P256}");
@@ -116,9 +118,9 @@ fn come_back(
                 if number >= phones {
                     return up;
                 }
-                let before = earlier.get(number as usize);
+                let session = sessions.get(number as usize).map(|it| &**it);
                 let connection = loop {
-                    let connection = client::connect(lab, context, number, &at, before);
+                    let connection = client::connect(lab, context, number, &at, session);
                     if let Some(connection) = connection.ok().and_then(|it| register(it, number)) {
                         break connection;
                     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use host_harness::lab::Lab;
 use host_harness::sip::Connection;
-use openssl::ssl::{SslContext, SslMethod, SslMode, SslVersion};
+use openssl::ssl::{SslContext, SslMethod, SslMode, SslSessionRef, SslVersion};
 
 use crate::servers::Talk;
 
@@ -33,22 +33,22 @@ pub fn address(number: u32) -> Ipv4Addr {
     Ipv4Addr::new(127, net, high, low)
 }
 
-/// A handshake, in which `earlier`'s session is offered if there is one.
+/// A handshake, in which a `session` is offered if there is one.
 pub fn connect(
     lab: &Lab,
     context: &SslContext,
     number: u32,
     at: &str,
-    earlier: Option<&Connection>,
+    session: Option<&SslSessionRef>,
 ) -> Result<Connection, String> {
     let text = |error: io::Error| format!("client {number}, {at}: {error}");
     let tcp = lab
         .tcp_from(&address(number).to_string(), at)
         .map_err(text)?;
     tcp.set_nodelay(true).map_err(text)?;
-    let connection = match earlier {
+    let connection = match session {
         None => Connection::new(context, tcp),
-        Some(earlier) => Connection::resuming(context, tcp, earlier),
+        Some(session) => Connection::resuming_session(context, tcp, session),
     };
     let connection =
         connection.map_err(|error| format!("client {number}, handshake with {at}: {error}"))?;

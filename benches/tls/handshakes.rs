@@ -71,17 +71,16 @@ pub fn measure(lab: &Lab, server: &Server<'_>, case: &Case, count: u32) -> Resul
         if !client::ask(&mut first, server.talk) {
             return Err(format!("{}: no answer", server.name));
         }
-        Some(first)
+        // A server that takes one connection after the other needs its end.
+        let session = first.stream.ssl().session().map(ToOwned::to_owned);
+        client::close(first);
+        Some(session.ok_or("it has no session")?)
     } else {
         None
     };
-    if let Some(first) = &first {
-        // Its session is wanted still. A server that takes one connection after the other needs its end.
-        let _ = first.stream.get_ref().shutdown(std::net::Shutdown::Both);
-    }
     let before = server.settled_time();
     for number in 0..count {
-        let connection = client::connect(lab, &context, number, &at, first.as_ref())?;
+        let connection = client::connect(lab, &context, number, &at, first.as_deref())?;
         if connection.stream.ssl().session_reused() != case.resumed {
             return Err(if case.resumed {
                 "does not resume".to_owned()

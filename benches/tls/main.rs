@@ -88,10 +88,8 @@ fn main() {
     let (count, rounds) = (setting("HANDSHAKES", 300), setting("ROUNDS", 3));
     let seconds = setting("SECONDS", 5);
     let (phones, calls) = (setting("PHONES", 1000), setting("CALLS", 50));
-    // The servers inherit it; HAProxy wants two for each connection that it may have.
-    host_harness::process::raise_file_limit(u64::from(
-        connections + 3 * phones + calls * 16 + 4096,
-    ));
+    // The servers inherit it.
+    host_harness::process::raise_file_limit(u64::from(connections.max(phones) + calls * 16 + 2048));
     let cores = Cores::share();
 
     let (mut rows, missing, kernel) = {

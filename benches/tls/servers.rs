@@ -266,12 +266,12 @@ fn s_server<'lab>(lab: &'lab Lab, certificates: &Certificates) -> Server<'lab> {
     }
 }
 
-/// It answers by itself: a connection has no second one behind it.
+/// It answers by itself: a connection has no second one behind it, whose descriptors it would want too (`no strict-limits`).
 fn haproxy<'lab>(lab: &'lab Lab, certificates: &Certificates, most: u32) -> Option<Server<'lab>> {
     let version = version(lab, "haproxy", "-v")?;
     let address = "127.0.0.13";
     let mut conf = format!(
-        "global\n  maxconn {most}\n\ndefaults\n  mode http\n  timeout client 1h\n  timeout server 1h\n  timeout connect 1h\n  \
+        "global\n  no strict-limits\n  maxconn {most}\n\ndefaults\n  mode http\n  timeout client 1h\n  timeout server 1h\n  timeout connect 1h\n  \
          timeout http-keep-alive 1h\n  timeout http-request 1h\n\nfrontend tls\n  http-request return status 200\n",
     );
     for (port, own) in certificates.both() {
