@@ -145,17 +145,20 @@ pub struct Selectors {
     pub destinations: Vec<Destination>,
     /// `server_name`: what a client asks for (RFC 6066 3); names and domains.
     pub server_names: Vec<Destination>,
+    /// Every connection that we make and that no other fits: whom it is for could not be read.
+    pub is_for_the_rest: bool,
 }
 
 impl Selectors {
     /// How closely a connection to `name` fits.
     #[must_use]
     pub fn outgoing(&self, name: &PeerName) -> Option<usize> {
+        let rest = self.is_for_the_rest.then_some(0);
         let fits = self.destinations.iter().filter_map(|it| match name {
             PeerName::Dns(name) => it.fits_name(name),
             PeerName::Ip(address) => it.fits_address(*address),
         });
-        fits.max()
+        fits.max().or(rest)
     }
 
     /// How closely a connection from `address` fits.
