@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use host_harness::lab::Lab;
 use host_harness::pjsip;
 use host_harness::sip::{Connection, status};
-use openssl::ssl::{SslContext, SslSession};
+use openssl::ssl::{ShutdownState, SslContext, SslSession};
 
 use crate::client;
 use crate::cores::Cores;
@@ -64,7 +64,12 @@ pub fn measure(ours: bool, phones: u32, calls: u32, cores: &Cores) -> Avalanche 
     load.raise_to(calls);
     let quiet = load.legs.measure(Duration::from_secs(2)).1.late();
     let context = client::context(None);
-    let go = |earlier: Vec<Connection>, resume: bool| {
+    let go = |mut earlier: Vec<Connection>, resume: bool| {
+        for connection in &mut earlier {
+            // Without a word to the server; OpenSSL would not resume a session whose connection had no proper end.
+            let both = ShutdownState::SENT | ShutdownState::RECEIVED;
+            connection.stream.set_shutdown(both);
+        }
         let sessions: Vec<SslSession> = earlier
             .iter()
             .filter(|_| resume)
