@@ -275,6 +275,13 @@ bench-calls: module
 bench-cli: module
 	@$(CARGO) bench --quiet --bench cli
 
+# TLS connections and handshakes beside stock Asterisk, openssl s_server, HAProxy and Kamailio (Debian's, in build/bench-tools).
+# CONNECTIONS=15000 PHONES=10000 are what is asked of the module; the defaults take a few minutes.
+.PHONY: bench-tls
+bench-tls: module
+	@benches/tls/packages.sh $(ROOT) build/bench-tools kamailio kamailio-tls-modules || echo "bench-tls: goes on without Kamailio" >&2
+	@CIPHERTRUNK_TEST_TOOLS=$$([ ! -f build/bench-tools/.made ] || echo build/bench-tools) $(CARGO) bench --quiet --bench tls
+
 # --- Gates ------------------------------------------------------------------------------------------------------------
 
 .PHONY: gates fmt clippy deny check-benches check-fuzz instructions test-aarch64 test-aarch64-asterisk loom

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use foreign_types::ForeignTypeRef as _;
 use openssl::pkey::PKey;
 use openssl::ssl::{
-    NameType, Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVersion,
+    NameType, Ssl, SslContext, SslContextBuilder, SslMethod, SslSessionRef, SslStream, SslVersion,
 };
 use openssl::x509::X509;
 
@@ -183,6 +183,19 @@ impl Connection {
     /// What TLS said.
     pub fn resuming(context: &SslContext, tcp: TcpStream, earlier: &Self) -> Result<Self, String> {
         let session = earlier.stream.ssl().session().ok_or("it has no session")?;
+        Self::resuming_session(context, tcp, session)
+    }
+
+    /// The same with a session that was kept, of a connection of this context.
+    ///
+    /// # Errors
+    ///
+    /// What TLS said.
+    pub fn resuming_session(
+        context: &SslContext,
+        tcp: TcpStream,
+        session: &SslSessionRef,
+    ) -> Result<Self, String> {
         tcp.set_read_timeout(Some(wait::SOON))
             .map_err(|error| error.to_string())?;
         let mut ssl = Ssl::new(context).map_err(|error| error.to_string())?;
