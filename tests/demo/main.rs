@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     needs::resumed(&mut report, &lab, &world);
     calls::afterwards(&mut report, &world);
     println!(
-        "\nIn {}:\n  call.pcap, plain.pcap   what was on the wire; with tls.keys Wireshark shows the SIP\n  \
+        "\nIn {}:\n  call.pcap, plain.pcap   what was on the wire; with ours/log/tls.keys Wireshark shows the SIP\n  \
          phone/rec               what the phone said (-enc.wav) and heard (-dec.wav)",
         folder.display()
     );

@@ -86,9 +86,6 @@ impl<'lab> World<'lab> {
 
 fn ours(lab: &Lab, authority: &Authority<'_>) -> Setup {
     let certificate = authority.issue("ours", "ours.example", OURS);
-    // Asterisk's user has to be able to write it.
-    lab.write("tls.keys", "");
-    lab.must_run("chmod", &["0666", &format!("{}/tls.keys", lab::FOLDER)]);
     Setup::ours("ours", OURS)
         .user(User::Asterisk)
         .also_modules(&[
@@ -124,7 +121,7 @@ fn ours(lab: &Lab, authority: &Authority<'_>) -> Setup {
         .file(
             "ciphertrunk.conf",
             &format!(
-                "[general]\ncdr = yes\ncel = yes\n\n[tls]\nkey_log = {}/tls.keys\n{}",
+                "[general]\ncdr = yes\ncel = yes\n\n[tls]\nkey_log = {}/ours/log/tls.keys\n{}",
                 lab::FOLDER,
                 needs::profiles(lab)
             ),
