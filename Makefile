@@ -19,7 +19,7 @@ CHECK := build/ciphertrunk-check
 PREREQS := mmdebstrap debian-archive-keyring util-linux \
 	dpkg-dev xz-utils patch libsrtp2-dev
 
-.PHONY: all prereqs root headers module matrix test-module demo test test-host test-16 test-vicidial bench bench-calls fuzz miri check clean
+.PHONY: all prereqs root headers module matrix test-module demo test soak-reload test-host test-16 test-vicidial bench bench-calls fuzz miri check clean
 
 # The module: build/res_ciphertrunk.so.
 all: module
@@ -207,6 +207,10 @@ BATCH := --features packet-crypto/batch,srtp/batch
 test: PREREQS += gnutls-bin libnss3-tools python3
 test: test-module module
 	@RUST_TEST_THREADS=3 CARGO="$(CARGO)" tests/run.sh --workspace $(BATCH)
+
+# 200 renewals of a certificate under 50 calls and 500 connections: five minutes.
+soak-reload: test-module module
+	@SOAK_RELOAD=1 $(CARGO) test --test host -- --nocapture tls_swaps
 
 # Ten minutes of Asterisk as VICIdial runs it: a generated configuration, a reload after each edit, phones, long calls, bursts.
 VICIDIAL_SECONDS ?= 600

@@ -61,7 +61,7 @@ const FUNCTIONS: &[&str] = &[
     "ast_set_hangupsource",
     // Configuration
     "ast_sorcery_retrieve_by_(fields|id)",
-    "ast_sorcery_object_get_id",
+    "ast_sorcery_object_get_(created|id)",
     "ast_sorcery_objectset_create2",
     "ast_sorcery_instance_observer_(add|remove)",
     "ast_variables_destroy",

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use policy::reasons::call::{Signaling, of_signaling};
-use sip_tls::{Listener, ListenerConfig, Named, OwnCertificate, Pool, Profile, SocketOptions};
+use sip_tls::{Files, Inputs, Listener, ListenerConfig, Pool, Profile, SocketOptions};
 
 use crate::config;
 use crate::ffi::pjsip::factory::FactoryRef;
@@ -20,19 +20,21 @@ use crate::ffi::pjsip::sorcery::{Observer, TlsTransport, tls_transports};
 use crate::ffi::pjsip::stock::StockFactory;
 use crate::ffi::pjsip::transport_state::TransportState;
 use crate::ffi::sync::Mutex;
-use crate::keylog;
 use crate::observe::refusals::{self, Who};
 
 use super::endpoint::{Endpoint, State};
 use super::engine::{ListenerData, Sip};
 use super::options::Loaded;
+use super::words::{self, Written};
 use super::{expiry, factories, options};
+
+mod renew;
+mod shown;
+
+pub use shown::Listening;
 
 /// Tries to bind an address that stock has just closed.
 const BIND_TRIES: u32 = 10;
-/// The options that name files, which are read again at each reload, also where the transport has `allow_reload = no`.
-const FILES: [&str; 4] = ["cert_file", "priv_key_file", "ca_list_file", "ca_list_path"];
-
 /// Between the tries to bind.
 const BIND_PAUSE: Duration = Duration::from_millis(20);
 
@@ -40,10 +42,34 @@ const BIND_PAUSE: Duration = Duration::from_millis(20);
 struct Adopted {
     endpoint: Arc<Endpoint>,
     factory: FactoryRef,
-    /// As it was configured when it was last adopted or renewed.
+    /// As it is in force.
     transport: TlsTransport,
+    /// As it is to be: another than `transport` while something is wrong with that.
+    wanted: TlsTransport,
+    /// What its profile was made of.
+    inputs: Inputs,
+    /// What one was to be made of last; `None`: a word is wrong.
+    tried: Option<Inputs>,
     /// What was said of that.
     warnings: Vec<String>,
+}
+
+impl Adopted {
+    /// Whether no profile of its peers is bad.
+    fn has_all_profiles(&self) -> bool {
+        let state = self.endpoint.state.lock();
+        state.profile.named().iter().all(|it| it.profile.is_ok())
+    }
+
+    /// Puts a profile in force. One that is made of the same stays the one that it is, with the sessions that can be resumed.
+    fn renew(&mut self, loaded: Loaded) {
+        if self.inputs != loaded.inputs {
+            self.endpoint.set_profile(loaded.profile);
+        }
+        self.tried = Some(loaded.inputs.clone());
+        self.inputs = loaded.inputs;
+        self.warnings = loaded.warnings;
+    }
 }
 
 /// Whose the transports are to be.
@@ -66,28 +92,16 @@ pub struct Adopter {
     failed: AtomicBool,
     /// Held while transports change hands.
     changing: Mutex<Wanted>,
-}
-
-/// A line about a transport.
-#[derive(Debug, Clone)]
-pub struct Listening {
-    /// Its name.
-    pub name: String,
-    /// Where.
-    pub address: String,
-    /// Its certificate: subject, and the SHA-256 of the certificate in hexadecimal.
-    pub certificate: String,
-    /// The profiles of some of its peers.
-    pub profiles: Vec<Named>,
-    /// What in its configuration works and is probably not meant, a sentence each.
-    pub warnings: Vec<String>,
+    /// Where it is said which files are watched; `None`: none can be, which is logged.
+    files: Option<Files>,
 }
 
 impl Adopter {
     /// Nothing is ours yet.
-    pub fn new(pool: Arc<Pool<Sip>>) -> Self {
+    pub fn new(pool: Arc<Pool<Sip>>, files: Option<Files>) -> Self {
         Self {
             pool,
+            files,
             adopted: Mutex::default(),
             left: Mutex::default(),
             failed: AtomicBool::new(false),
@@ -119,7 +133,10 @@ impl Adopter {
         self.failed.store(false, Ordering::Relaxed);
         let config = config::current();
         let leave = &config.leave_alone;
-        for transport in &tls_transports(thread) {
+        let written = Written::read();
+        for mut transport in tls_transports(thread) {
+            let transport = &mut transport;
+            written.put_into(transport, self.wanted(&transport.name).as_ref());
             if leave.contains(&transport.name) {
                 let adopted = self.adopted.lock().remove(&transport.name);
                 if let Some(adopted) = adopted {
@@ -139,21 +156,21 @@ impl Adopter {
                 continue;
             };
             let ours = state.is_ours();
-            let sink = keylog::sink();
-            let loaded = match options::profile(transport, sink, &config.profiles, !ours) {
+            let in_force = self.in_force(&transport.name).filter(|_| ours);
+            let loaded = match options::profile(transport, in_force.as_deref()) {
                 Ok(loaded) => {
                     self.failed.fetch_or(loaded.is_partial, Ordering::Relaxed);
                     loaded
                 }
                 Err(reason) => {
                     let stays = if ours {
-                        "the old certificate stays"
+                        "the old certificate stays, and so do all TLS options"
                     } else {
                         "it stays pjproject's"
                     };
                     self.failed.store(true, Ordering::Relaxed);
                     if ours {
-                        self.keep_warning(&transport.name, format!("{reason}; {stays}"));
+                        self.keep_warning(transport, format!("{reason}; {stays}"));
                         log::error!("transport '{}': {reason}; {stays}", transport.name);
                     } else {
                         self.not_taken(transport, &format!("{reason}; {stays}"));
@@ -162,6 +179,7 @@ impl Adopter {
                 }
             };
             if ours {
+                state.set_verification(transport);
                 self.renew(transport, loaded);
             } else if let Some(stock) = state.stock() {
                 self.take_over(thread, transport, &state, stock, loaded);
@@ -169,6 +187,7 @@ impl Adopter {
                 self.leave(transport, "nothing listens for it".to_owned());
             }
         }
+        self.watch_files();
         expiry::set_own(self.certificates());
     }
 
@@ -190,12 +209,27 @@ impl Adopter {
         self.leave(transport, reason.to_owned());
     }
 
+    /// The profile of a transport of ours.
+    fn in_force(&self, name: &str) -> Option<Arc<Profile>> {
+        let adopted = self.adopted.lock();
+        let state = adopted.get(name)?.endpoint.state.lock();
+        Some(Arc::clone(&state.profile))
+    }
+
+    /// As a transport of ours is to be.
+    fn wanted(&self, name: &str) -> Option<TlsTransport> {
+        let adopted = self.adopted.lock();
+        Some(adopted.get(name)?.wanted.clone())
+    }
+
     /// What is wrong with the new configuration of a transport of ours.
-    fn keep_warning(&self, name: &str, warning: String) {
-        if let Some(adopted) = self.adopted.lock().get_mut(name)
-            && !adopted.warnings.contains(&warning)
-        {
-            adopted.warnings.push(warning);
+    fn keep_warning(&self, transport: &TlsTransport, warning: String) {
+        if let Some(adopted) = self.adopted.lock().get_mut(&transport.name) {
+            adopted.wanted = transport.clone();
+            adopted.tried = options::inputs(transport);
+            if !adopted.warnings.contains(&warning) {
+                adopted.warnings.push(warning);
+            }
         }
     }
 
@@ -225,15 +259,12 @@ impl Adopter {
             let Some(adopted) = all.get_mut(&transport.name) else {
                 return;
             };
-            adopted.endpoint.set_profile(loaded.profile);
-            adopted.warnings = loaded.warnings;
+            adopted.renew(loaded);
+            adopted.wanted = transport.clone();
             std::mem::replace(&mut adopted.transport, transport.clone())
         };
         // Asterisk says at the same reload that it has not done that.
-        let changed: Vec<&str> = FILES
-            .into_iter()
-            .filter(|option| before.option(option) != transport.option(option))
-            .collect();
+        let changed = words::changed(&before, transport);
         if !changed.is_empty() && !transport.flag("allow_reload") {
             log::info!(
                 "transport '{}': {} changed in pjsip.conf and is in force for new connections. Where Asterisk says that the transport \
@@ -278,10 +309,14 @@ impl Adopter {
             give_back(thread, name, &factory, transport);
             return;
         }
+        state.set_verification(transport);
         let adopted = Adopted {
             endpoint,
             factory,
             transport: transport.clone(),
+            wanted: transport.clone(),
+            tried: Some(loaded.inputs.clone()),
+            inputs: loaded.inputs,
             warnings: loaded.warnings,
         };
         self.adopted.lock().insert(name.clone(), adopted);
@@ -356,64 +391,6 @@ impl Adopter {
             let transport = configured.unwrap_or(&adopted.transport);
             give_back(thread, &name, &adopted.factory, transport);
         }
-    }
-
-    /// Whether the latest look could put everything in force that is configured.
-    pub fn is_whole(&self) -> bool {
-        !self.failed.load(Ordering::Relaxed)
-    }
-
-    /// The `protocol=tls` transports that are not ours, and why.
-    pub fn left(&self) -> Vec<(String, String)> {
-        let left = self.left.lock();
-        left.iter()
-            .map(|(name, reason)| (name.clone(), reason.clone()))
-            .collect()
-    }
-
-    /// The certificates of those that are ours and their chains, by transport, with those that its profiles have besides.
-    pub fn certificates(&self) -> Vec<(String, OwnCertificate)> {
-        let mut all = Vec::new();
-        for (name, adopted) in self.adopted.lock().iter() {
-            let profile = Arc::clone(&adopted.endpoint.state.lock().profile);
-            let of_profiles = profile
-                .named()
-                .iter()
-                .filter_map(|it| it.profile.as_ref().ok());
-            let mut known: Vec<[u8; 32]> = Vec::new();
-            for profile in std::iter::once(&profile).chain(of_profiles) {
-                for own in profile.own_chains() {
-                    if !known.contains(&own.info.sha256) {
-                        known.push(own.info.sha256);
-                        all.push((name.clone(), own.clone()));
-                    }
-                }
-            }
-        }
-        all
-    }
-
-    /// What listens.
-    pub fn listening(&self) -> Vec<Listening> {
-        self.adopted
-            .lock()
-            .iter()
-            .map(|(name, adopted)| {
-                let state = adopted.endpoint.state.lock();
-                let address = state.listener.as_ref().map(|it| it.address().to_string());
-                let certificate = state.profile.own_certificate().map(|it| {
-                    let hex: String = it.sha256.iter().map(|it| format!("{it:02x}")).collect();
-                    format!("{} sha256 {hex}", it.subject.info)
-                });
-                Listening {
-                    name: name.clone(),
-                    address: address.unwrap_or_else(|| "-".to_owned()),
-                    certificate: certificate.unwrap_or_else(|| "none".to_owned()),
-                    profiles: state.profile.named().to_vec(),
-                    warnings: adopted.warnings.clone(),
-                }
-            })
-            .collect()
     }
 }
 

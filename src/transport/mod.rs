@@ -15,13 +15,18 @@ mod limits;
 mod options;
 mod status;
 pub mod tally;
+mod words;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::ffi::guard::guard;
 use crate::ffi::pjsip::servant::in_sip_thread;
 use crate::ffi::pjsip::sorcery::{self, Observing};
 use crate::ffi::pjsip::transport;
+use crate::ffi::thread::{self, Thread};
+
+use sip_tls::{Files, Watcher};
 
 use adopt::Adopter;
 pub use connections::{
@@ -36,6 +41,8 @@ pub struct Tls {
     observing: Option<Observing>,
     adopter: Arc<Adopter>,
     engine: Engine,
+    /// Watches the transports' files. A thread of its own: a file system may hang, and nobody else may hang with it.
+    files: Option<(Files, Thread)>,
 }
 
 /// Takes over the TLS transports.
@@ -45,12 +52,21 @@ pub struct Tls {
 /// A sentence for the log; stock's transports stay as they are.
 pub fn start() -> Result<Tls, String> {
     let engine = Engine::start()?;
-    let adopter = Arc::new(Adopter::new(engine.pool()));
+    let watch = Files::new();
+    let files = watch.as_ref().ok().map(|(files, _)| files.clone());
+    let adopter = Arc::new(Adopter::new(engine.pool(), files.clone()));
     let mut tls = Tls {
         observing: None,
         adopter: Arc::clone(&adopter),
         engine,
+        files: None,
     };
+    match watch.and_then(|(_, watcher)| watch_files(watcher, &adopter)) {
+        Ok(thread) => tls.files = files.map(|files| (files, thread)),
+        Err(error) => log::warn!(
+            "the TLS transports' files are not watched ({error}): a renewed certificate needs a reload of res_pjsip.so"
+        ),
+    }
     let failure = if in_sip_thread(|thread| adopter.adopt_all(thread)).is_none() {
         "PJSIP ran no task"
     } else {
@@ -62,6 +78,16 @@ pub fn start() -> Result<Tls, String> {
     };
     tls.stop();
     Err(failure.to_owned())
+}
+
+/// Renews from the files what has changed, until the watch is told to stop.
+fn watch_files(watcher: Watcher, adopter: &Arc<Adopter>) -> std::io::Result<Thread> {
+    let adopter = Arc::clone(adopter);
+    thread::spawn("ciphertrunk files", move || {
+        if let Err(error) = watcher.run(|| guard((), || adopter.renew_files())) {
+            log::error!("the TLS transports' files are not watched any more: {error}");
+        }
+    })
 }
 
 /// One line of `ciphertrunk show transports`.
@@ -123,7 +149,11 @@ impl Tls {
     /// Gives stock its listeners back and closes every connection. `false`: PJSIP still points to one, or could still call a
     /// factory, and the library must stay.
     pub fn stop(mut self) -> bool {
-        // No reload from here on.
+        // No reload from here on, neither PJSIP's nor one that a file causes.
+        if let Some((files, thread)) = self.files.take() {
+            files.stop();
+            drop(thread);
+        }
         drop(self.observing.take());
         self.give_back();
         self.engine.stop();

@@ -4,42 +4,50 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::config::TlsProfile;
 use sip_tls::{
-    Keepalive, KeyLog, Method, Named, NotLoaded, Profile, ProfileConfig, ProfileError,
+    Inputs, Keepalive, Method, Named, NotLoaded, Profile, ProfileConfig, ProfileError,
     SocketOptions, Warning,
 };
 use zeroize::Zeroizing;
 
 use crate::ffi::host;
 use crate::ffi::pjsip::sorcery::TlsTransport;
+use crate::keylog;
 
 /// A transport's profile with those of some of its peers, and what in them works and is probably not meant.
 pub struct Loaded {
     pub profile: Arc<Profile>,
+    /// What it was made of.
+    pub inputs: Inputs,
     /// Sentences.
     pub warnings: Vec<String>,
     /// A profile of `ciphertrunk.conf` could not be loaded, and its peers get no connection.
     pub is_partial: bool,
 }
 
-/// Loads the transport's profile, and those of `ciphertrunk.conf` over it. Warnings are logged. `is_new`: nothing is in force that could
-/// stay, so that a profile that is bad is not one that is left out.
+/// Loads the transport's profile, and those of `ciphertrunk.conf` over it. Warnings are logged. Where nothing is `in_force` that could
+/// stay, a profile that is bad is not one that is left out, and bad keys of session tickets are no reason to leave the transport.
 ///
 /// # Errors
 ///
 /// A sentence that names the option, the file and the reason.
-pub fn profile(
-    transport: &TlsTransport,
-    key_log: Option<KeyLog>,
-    profiles: &[TlsProfile],
-    is_new: bool,
-) -> Result<Loaded, String> {
-    let (config, warning) = config(transport, key_log)?;
+pub fn profile(transport: &TlsTransport, in_force: Option<&Profile>) -> Result<Loaded, String> {
+    let (mut config, warning) = config(transport)?;
+    // Before the files are read: what changes meanwhile is seen later.
+    let inputs = inputs_of(&config);
     let mut warnings: Vec<String> = warning.iter().map(ToString::to_string).collect();
+    if in_force.is_none()
+        && let Some(error) = Profile::bad_ticket_keys(&config)
+    {
+        warnings.push(format!(
+            "{}; session tickets get keys of this node alone, until the file changes",
+            sentence(&error)
+        ));
+        config.ticket_keys = None;
+    }
     let mut is_partial = false;
     let mut named = Vec::new();
-    for profile in profiles {
+    for profile in &crate::config::current().profiles {
         let whose = format!("profile '{}'", profile.name);
         let loaded = match &profile.broken {
             Some(reason) => Err(reason.clone()),
@@ -54,7 +62,7 @@ pub fn profile(
                 warnings.extend(doubts.map(|doubt| format!("{whose}: {doubt}")));
                 Ok(Arc::new(loaded))
             }
-            Err(reason) if is_new => {
+            Err(reason) if is_missing(in_force, &profile.name) => {
                 is_partial = true;
                 log::error!(
                     "transport '{}', {whose} of ciphertrunk.conf: {reason}; its peers get no connection until that is put right",
@@ -62,7 +70,11 @@ pub fn profile(
                 );
                 Err(NotLoaded(reason))
             }
-            Err(reason) => return Err(format!("{whose} of ciphertrunk.conf: {reason}")),
+            Err(reason) => {
+                return Err(format!(
+                    "{whose} of ciphertrunk.conf: {reason}; the options of the transport and of all profiles stay as they were"
+                ));
+            }
         };
         named.push(Named {
             name: profile.name.as_str().into(),
@@ -77,21 +89,58 @@ pub fn profile(
     }
     Ok(Loaded {
         profile: Arc::new(profile),
+        inputs,
         warnings,
         is_partial,
     })
 }
 
+/// Whether nothing is in force for the peers of profile `name`: it is bad since the transport is ours.
+fn is_missing(in_force: Option<&Profile>, name: &str) -> bool {
+    in_force.is_none_or(|profile| {
+        let mut named = profile.named().iter();
+        named.any(|it| *it.name == *name && it.profile.is_err())
+    })
+}
+
+/// The options of its profile and of those over it.
+fn all(config: &ProfileConfig) -> Vec<ProfileConfig> {
+    let profiles = &crate::config::current().profiles;
+    let named = profiles.iter().map(|profile| profile.over(config));
+    std::iter::once(config.clone()).chain(named).collect()
+}
+
+/// What the transport's profile would be made of now. `None`: a word of it is wrong.
+pub fn inputs(transport: &TlsTransport) -> Option<Inputs> {
+    config(transport).ok().map(|(config, _)| inputs_of(&config))
+}
+
+fn inputs_of(config: &ProfileConfig) -> Inputs {
+    // A key log that was opened anew makes another profile, and so do other peers or another mistake.
+    let sink = crate::config::key_log().map(|it| Arc::as_ptr(&it).cast::<()>().addr());
+    let profiles = &crate::config::current().profiles;
+    let profiles = profiles.iter().map(|it| (&it.selectors, &it.broken));
+    let and = format!("{sink:?} {:?}", profiles.collect::<Vec<_>>());
+    Inputs::of(&all(config), and.as_bytes())
+}
+
+/// The files that its profile is read from.
+pub fn files(transport: &TlsTransport) -> Vec<PathBuf> {
+    let Ok((config, _)) = config(transport) else {
+        return Vec::new();
+    };
+    all(&config).iter().flat_map(ProfileConfig::files).collect()
+}
+
 /// The transport's own options.
-fn config(
-    transport: &TlsTransport,
-    key_log: Option<KeyLog>,
-) -> Result<(ProfileConfig, Option<Warning>), String> {
+fn config(transport: &TlsTransport) -> Result<(ProfileConfig, Option<Warning>), String> {
     let path = |name: &str| transport.option(name).map(PathBuf::from);
     let word = transport.option("method").unwrap_or_default();
     let (method, warning) = Method::from_word(word)
         .map_err(|_| format!("method: '{word}' is not one that Asterisk knows"))?;
     let config = ProfileConfig {
+        transport: transport.name.clone(),
+        ticket_keys: crate::config::current().ticket_keys.clone(),
         cert_file: path("cert_file"),
         priv_key_file: path("priv_key_file"),
         password: transport
@@ -105,7 +154,7 @@ fn config(
         verify_client: transport.flag("verify_client"),
         require_client_cert: transport.flag("require_client_cert"),
         allow_wildcard_certs: transport.flag("allow_wildcard_certs"),
-        key_log,
+        key_log: keylog::sink(),
         ..ProfileConfig::default()
     };
     Ok((config, warning))

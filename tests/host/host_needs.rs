@@ -110,8 +110,10 @@ fn a_key_that_may_not_be_read(name: &str, user: User) {
     ] {
         assert!(lines[0].contains(part), "{part}: {}", lines[0]);
     }
+    // By the reload, and by the watch over files if that came first.
+    let count = told().len();
     reload_with(0o644);
-    assert_eq!(told().len(), 1);
+    assert_eq!(told().len(), count);
 }
 
 #[test]

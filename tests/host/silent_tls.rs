@@ -320,7 +320,10 @@ fn transports_that_are_not_ours() {
         .must_run("cp", &["/dev/null", &world.certificate.certificate]);
     assert!(!reload().contains("reloaded successfully"));
     let text = asterisk.cli("ciphertrunk show transports");
-    assert!(text.contains("; the old certificate stays\n"), "{text}");
+    assert!(
+        text.contains("; the old certificate stays, and so do all TLS options\n"),
+        "{text}"
+    );
     // Behind a start there is no old one: pjproject, which keeps its own till then, is not taken over from.
     asterisk.cli("module unload res_ciphertrunk.so");
     asterisk.cli("module load res_ciphertrunk.so");

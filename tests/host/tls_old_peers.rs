@@ -230,7 +230,7 @@ fn what_is_said_of_an_old_phone() {
         "transport 'unset'",
         "at the first TLS message",
         "the newest TLS version that it speaks is TLS 1.0",
-        "with method = tlsv1,",
+        "type = tls, match = its address and min_version = tls1.0",
         "(here or there)",
     ] {
         assert!(line.contains(part), "{part:?} is not in {line}");

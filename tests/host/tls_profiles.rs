@@ -243,7 +243,7 @@ fn carriers_with_opposite_needs() {
     );
     ours.cli("channel originate PJSIP/classic extension wait@default");
     let line = ours.wait_until("the refusal of classic", |ours| {
-        ours.log_lines("reason not-post-quantum").pop()
+        ours.log_lines("is not sent (not-post-quantum)").pop()
     });
     assert_has(&line, &["classic", "the group X25519"]);
     assert!(!classic.output().contains("INVITE "));
@@ -324,18 +324,16 @@ fn phones_of_all_ages_and_two_names_on_one_port() {
     assert_has(&who("-noservername"), &["CN=ours.example"]);
     assert_has(&who("-servername b.example -tls1_2"), &["CN=b.example"]);
 
+    let missing = Certificate {
+        certificate: "/nowhere.pem".to_owned(),
+        ..c.clone()
+    };
     // A mistake changes nothing, and is told; what is good is for new handshakes.
     let mut before = world.connect();
     for (file, told) in [
-        (conf(&b, "tls9"), "line 15: [tenant-b] min_version"),
+        (conf(&b, "tls9"), "line 17: [tenant-b] min_version"),
         (
-            conf(
-                &Certificate {
-                    certificate: "/nowhere.pem".to_owned(),
-                    ..c.clone()
-                },
-                "tls1.3",
-            ),
+            conf(&missing, "tls1.3"),
             "profile 'tenant-b' of ciphertrunk.conf: cert_file '/nowhere.pem': cannot be read",
         ),
     ] {
@@ -350,5 +348,24 @@ fn phones_of_all_ages_and_two_names_on_one_port() {
     assert_eq!(who("-servername b.example -tls1_2"), "none");
     assert_has(&who("-servername a.example -tls1_2"), &["CN=a.example"]);
     crate::tls_world::assert_serves(&ours, &mut before);
+
+    // Where nothing is in force that could stay, the peers of a profile that is bad get no other, and all else is served.
+    ours.configure("ciphertrunk.conf", "[tls]\nleave_alone = tls\n");
+    ours.cli("ciphertrunk reload");
+    assert!(!crate::tls_world::is_ours(&ours, "tls"));
+    ours.configure("ciphertrunk.conf", &conf(&missing, "tls1.2"));
+    ours.cli("ciphertrunk reload");
+    assert!(crate::tls_world::is_ours(&ours, "tls"), "{}", ours.log());
+    assert_eq!(who("-servername b.example"), "none");
+    assert_has(&who("-servername a.example"), &["CN=a.example"]);
+    ours.wait_for_log("reason profile-not-loaded");
+    let transports = ours.cli("ciphertrunk show transports");
+    assert_has(
+        &transports,
+        &[
+            "Server name: b.example TLS: NOT loaded\n",
+            "  WARNING: profile 'tenant-b': cert_file '/nowhere.pem': cannot be read",
+        ],
+    );
     assert_eq!(ours.count("Panics caught"), 0);
 }

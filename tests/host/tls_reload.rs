@@ -303,3 +303,96 @@ fn a_transport_that_is_no_longer_configured() {
     assert_serves(&ours, &mut world.connect());
     assert!(ours.stop().success());
 }
+
+/// Nobody orders a reload: the files change, and what is good is in force for new connections.
+#[test]
+fn files_that_change_by_themselves() {
+    let world = World::new("reload_files");
+    // Another transport, by which is seen that the watch has looked.
+    let beside = world.authority().issue("beside", "ours.example", OURS);
+    let second = pjsip::tls(&beside, &world.authority).replace("[tls]", "[beside]");
+    let setup = world.setup("").pjsip(&second.replace("5061", "5062"));
+    let ours = Asterisk::start(&world.lab, &setup);
+    let mut old = world.connect();
+    let first = old.server_sha256();
+    let serves = |sha256: &str| {
+        ours.wait_until(&format!("the certificate {sha256}"), |_| {
+            (world.connect().server_sha256() == sha256).then_some(())
+        });
+    };
+    let sha256 = |certificate: &str| {
+        let pem = world.lab.read(certificate);
+        let certificate = openssl::x509::X509::from_pem(&pem).expect("a certificate");
+        let digest = certificate.digest(openssl::hash::MessageDigest::sha256());
+        let hex = |byte: &u8| format!("{byte:02x}");
+        digest.expect("SHA-256").iter().map(hex).collect::<String>()
+    };
+    let certificates = ["second", "third", "fourth"]
+        .map(|name| world.authority().issue(name, "ours.example", OURS));
+    let copy = |from: &str, to: &str| {
+        world.lab.must_run("cp", &[from, to]);
+    };
+    // In place, key and certificate.
+    world.replace_certificate(&certificates[0]);
+    serves(&sha256(&certificates[0].certificate));
+    ours.wait_for_log("its files have changed and are in force for new connections");
+    // The key comes first, and much later its certificate.
+    copy(&certificates[1].key, &world.certificate.key);
+    ours.wait_for_log("the private key does not belong to the certificate in cert_file");
+    let mut kept = world.connect();
+    assert_eq!(kept.server_sha256(), sha256(&certificates[0].certificate));
+    let shown = ours.cli("ciphertrunk show transports");
+    assert!(
+        shown.contains("  WARNING: ") && shown.contains("Files watched: yes"),
+        "{shown}"
+    );
+    copy(&certificates[1].certificate, &world.certificate.certificate);
+    serves(&sha256(&certificates[1].certificate));
+    let shown = ours.cli("ciphertrunk show transports");
+    assert!(!shown.contains("WARNING"), "{shown}");
+    // Half a file, which is told once, also where its time changes later; a rename mends it.
+    let file = &world.certificate.certificate;
+    let half = format!("head -c 300 {} > {file}", certificates[2].certificate);
+    world.lab.must_run("sh", &["-c", &half]);
+    ours.wait_for_log("cannot be decoded");
+    world.lab.must_run("touch", &[file]);
+    copy(&certificates[0].key, &beside.key);
+    copy(&certificates[0].certificate, &beside.certificate);
+    ours.wait_for_log("transport 'beside': its files have changed");
+    let told = ours.all_log_lines(
+        "transport 'tls': cert_file '/srv/tls/ours.pem': a certificate in it cannot be decoded",
+    );
+    assert_eq!(told.len(), 1, "{}", ours.log());
+    let kept_one = world.connect().server_sha256();
+    assert_eq!(kept_one, sha256(&certificates[1].certificate));
+    copy(&certificates[2].key, &world.certificate.key);
+    let renamed = format!(
+        "cp {} {file}.new && mv {file}.new {file}",
+        certificates[2].certificate
+    );
+    world.lab.must_run("sh", &["-c", &renamed]);
+    serves(&sha256(&certificates[2].certificate));
+    // Who was there before is served, under the certificate of then.
+    assert_eq!(old.server_sha256(), first);
+    assert_serves(&ours, &mut old);
+    assert_serves(&ours, &mut kept);
+
+    // It can be switched off.
+    ours.configure("ciphertrunk.conf", "[tls]\nwatch_files = no\n");
+    ours.cli("module reload res_ciphertrunk.so");
+    let shown = ours.cli("ciphertrunk show transports");
+    assert!(
+        shown.contains("Files watched: no ([tls] watch_files)"),
+        "{shown}"
+    );
+    world.replace_certificate(&certificates[0]);
+    assert_eq!(
+        world.connect().server_sha256(),
+        sha256(&certificates[2].certificate)
+    );
+    reload(&ours);
+    assert_eq!(
+        world.connect().server_sha256(),
+        sha256(&certificates[0].certificate)
+    );
+}

@@ -12,6 +12,7 @@
 //! - [`message`]: what a SIP message on its way says of its call
 //! - [`modules`]: what `modules.conf` says of the module
 //! - [`offer`]: why the peer's offer was refused
+//! - [`pjsip_conf`]: what `pjsip.conf` says of a transport's TLS
 //! - [`reasons`]: why handshakes, calls and messages fail, as one table of codes
 //! - [`record`]: the latest refusals, and how often each reason occurred
 //! - [`refusal`]: why an `a=crypto` line or an answer is refused
@@ -31,6 +32,7 @@ pub mod limiter;
 pub mod message;
 pub mod modules;
 pub mod offer;
+pub mod pjsip_conf;
 pub mod reasons;
 pub mod record;
 pub mod refusal;

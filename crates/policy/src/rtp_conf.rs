@@ -1,6 +1,7 @@
 //! What Asterisk's `rtp.conf` asks of an SRTP engine.
 
 use crate::config::Section;
+use crate::pjsip_conf::is_yes;
 
 /// Whether `srtpreplayprotection` is switched off: Asterisk takes the first line of `[general]`, and whatever `ast_true` does
 /// not know as no.
@@ -11,11 +12,6 @@ pub fn is_replay_protection_off(sections: &[Section]) -> bool {
         .filter(|section| section.name.eq_ignore_ascii_case("general"))
         .flat_map(|section| &section.variables);
     let option = lines.find(|line| line.name.eq_ignore_ascii_case("srtpreplayprotection"));
-    let is_yes = |value: &str| {
-        ["yes", "true", "y", "t", "1", "on"]
-            .iter()
-            .any(|yes| value.eq_ignore_ascii_case(yes))
-    };
     option.is_some_and(|line| !is_yes(&line.value))
 }
 

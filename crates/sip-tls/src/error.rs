@@ -25,6 +25,7 @@ pub enum ConfigOption {
     Ciphersuites,
     Groups,
     SignatureAlgorithms,
+    TicketKeys,
 }
 
 impl ConfigOption {
@@ -46,6 +47,8 @@ impl ConfigOption {
             ConfigOption::Ciphersuites => "ciphersuites",
             ConfigOption::Groups => "groups",
             ConfigOption::SignatureAlgorithms => "signature_algorithms",
+            // Of ciphertrunk.conf.
+            ConfigOption::TicketKeys => "[tls] ticket_keys",
         }
     }
 }
@@ -89,6 +92,10 @@ pub enum Fault {
     NoCipherLeft,
     /// Not a word that the option knows.
     UnknownWord(String),
+    /// This line of the file is no key of session tickets, one too many, or has the name of another.
+    BadTicketKey(usize),
+    /// The file holds no key of session tickets.
+    NoTicketKey,
     /// OpenSSL failed at something that does not depend on the option's value.
     Setup,
 }
@@ -183,6 +190,11 @@ impl fmt::Display for ProfileError {
             Fault::UnknownCipher(name) => write!(f, "OpenSSL knows no cipher '{name}'"),
             Fault::NoCipherLeft => f.write_str("no usable cipher is left"),
             Fault::UnknownWord(word) => write!(f, "'{word}' is not one of its words"),
+            Fault::BadTicketKey(line) => write!(
+                f,
+                "line {line} is not a key: 160 hexadecimal digits (openssl rand -hex 80), no two keys with the same 32 first, 16 keys at most"
+            ),
+            Fault::NoTicketKey => f.write_str("holds no key; openssl rand -hex 80 makes one"),
             Fault::Setup => f.write_str("OpenSSL could not be set up"),
         }?;
         // The last error in the queue is the outermost; the first is the cause.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{Error, ErrorCode, NameType, Ssl, SslStream, SslVersion};
+use openssl::ssl::{Error, ErrorCode, NameType, ShutdownState, Ssl, SslStream, SslVersion};
 
 use crate::cert_info::CertInfo;
 use crate::conn::{Out, Shared};
@@ -16,6 +16,7 @@ use crate::frame::Framer;
 use crate::host::TlsInfo;
 use crate::ossl_ext::{negotiated_group, queue_ticket, renegotiations};
 use crate::reason::{Code, Reason};
+use crate::sessions;
 use crate::socket::Sock;
 use crate::verify::{CertFault, Verifier};
 
@@ -193,7 +194,11 @@ impl Link {
                 self.stream.get_mut().open = true;
                 let ssl = self.stream.ssl();
                 self.owes_ticket = ssl.is_server() && ssl.version2() == Some(SslVersion::TLS1_3);
-                self.info(remote)
+                let info = self.info(remote);
+                if matches!(info, Step::Done(_)) && self.is_outgoing() {
+                    sessions::done(self.stream.ssl());
+                }
+                info
             }
         }
     }
@@ -383,6 +388,13 @@ impl Link {
         let _ = self.stream.get_ref().tcp.shutdown(Shutdown::Write);
     }
 
+    /// Before it is dropped: OpenSSL would not resume the session of a connection that was lost. Of one that ended with a fatal alert it
+    /// has forgotten it by now.
+    fn keep_session(&mut self) {
+        self.stream
+            .set_shutdown(ShutdownState::SENT | ShutdownState::RECEIVED);
+    }
+
     /// Throws away what still comes. `Done(true)`: the peer has closed; `Done(false)`: there is more.
     pub(crate) fn discard(&mut self, buffer: &mut [u8]) -> Step<bool> {
         for _ in 0..4 {
@@ -394,5 +406,13 @@ impl Link {
             }
         }
         Step::Done(false)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if self.is_outgoing() {
+            self.keep_session();
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! Addresses and networks, as limits count them.
+//! Addresses and networks, as limits count them and profiles are chosen by them.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A network: an address and how many of its first bits count.
@@ -14,6 +15,27 @@ impl Network {
     #[must_use]
     pub fn new(address: IpAddr, prefix: u8) -> Network {
         Network { address, prefix }
+    }
+
+    /// How many bits count.
+    #[must_use]
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
+    /// Whether bits of its address are set that do not count.
+    #[must_use]
+    pub fn has_host_bits(&self) -> bool {
+        match self.address {
+            IpAddr::V4(address) => {
+                let host = u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
+                u32::from(address) & host != 0
+            }
+            IpAddr::V6(address) => {
+                let host = u128::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
+                u128::from(address) & host != 0
+            }
+        }
     }
 
     /// Whether `address` is in it. An IPv4 address that is written as an IPv6 one (RFC 4291 section 2.5.5.2) is an IPv4 address.
@@ -32,6 +54,12 @@ impl Network {
             }
             _ => false,
         }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
     }
 }
 

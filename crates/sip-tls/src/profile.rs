@@ -8,7 +8,6 @@ use std::sync::{Arc, LazyLock};
 
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
-use openssl::hash::{MessageDigest, hash};
 use openssl::ssl::{
     Ssl, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslMode, SslOptions, SslRef,
     SslSessionCacheMode, SslVerifyMode, SslVersion,
@@ -25,11 +24,14 @@ use crate::error::{ConfigOption, Fault, ProfileError, Warning};
 use crate::method::{Method, Version};
 use crate::named::{self, Named, NotLoaded};
 use crate::ossl_ext::{set_automatic_dh, set_groups, set_max_cert_list};
+use crate::ossl_tickets::set_ticket_keys;
 use crate::own::{self, KeyPair, Own};
 use crate::pem;
 use crate::questions::{about_old_tls, questions};
 use crate::reason::Code;
 use crate::rules::{Pin, Rules};
+use crate::sessions::{self, Sessions};
+use crate::tickets::TicketKeys;
 use crate::unreadable::Unreadable;
 use crate::verify::{PeerName, Verifier};
 
@@ -70,6 +72,10 @@ pub enum Sni {
 pub struct ProfileConfig {
     /// The profile's name; `None`: it is the transport's own.
     pub name: Option<Arc<str>>,
+    /// Whose it is. Sessions of transports with different names are not resumed in each other, also where they have the same ticket keys.
+    pub transport: String,
+    /// The keys of session tickets; without it they are made, and change by themselves.
+    pub ticket_keys: Option<PathBuf>,
     /// Our certificate in PEM form, followed by its chain.
     pub cert_file: Option<PathBuf>,
     /// Its key; without it the key is looked for in `cert_file`.
@@ -147,6 +153,8 @@ impl fmt::Debug for ProfileConfig {
             .field("any_eku", &self.any_eku)
             .field("pins", &self.pins)
             .field("sni", &self.sni)
+            .field("transport", &self.transport)
+            .field("ticket_keys", &self.ticket_keys)
             .field("key_log", &self.key_log.is_some())
             .finish()
     }
@@ -163,6 +171,7 @@ pub struct Profile {
     sni: Sni,
     logs_keys: bool,
     method: Method,
+    sessions: Arc<Sessions>,
     limits: Limits,
     own: Vec<Arc<CertInfo>>,
     chains: Vec<OwnCertificate>,
@@ -272,9 +281,13 @@ impl Profile {
         if demands_one {
             mode |= SslVerifyMode::FAIL_IF_NO_PEER_CERT;
         }
-        // A session must not be resumed under another profile. Each profile has its own ticket keys already.
-        let context_id = hash(MessageDigest::sha256(), format!("{config:?}").as_bytes())?;
-        server.set_session_id_context(&context_id)?;
+        // A session must not be resumed under another profile, nor where others are trusted.
+        server.set_session_id_context(&config.trust())?;
+        set_ticket_keys(
+            &mut server,
+            TicketKeys::load(config.ticket_keys.as_deref())?,
+        )?;
+        sessions::keep_of(&mut client);
         let named = Arc::new(named);
         if named.iter().any(|it| !it.selectors.server_names.is_empty()) {
             named::choose_by_server_name(&mut server, Arc::clone(&named));
@@ -317,6 +330,7 @@ impl Profile {
             sni: config.sni.clone(),
             logs_keys: config.key_log.is_some(),
             method: config.method,
+            sessions: Arc::default(),
             limits,
             own: presented.iter().map(|own| Arc::clone(&own.info)).collect(),
             chains: presented
@@ -327,6 +341,12 @@ impl Profile {
             named,
         };
         Ok((profile, warnings))
+    }
+
+    /// What is wrong with its `ticket_keys`, if something is.
+    #[must_use]
+    pub fn bad_ticket_keys(config: &ProfileConfig) -> Option<ProfileError> {
+        TicketKeys::load(config.ticket_keys.as_deref()).err()
     }
 
     /// The context that connections to a server are made with under these options, before it is finished: for a program that makes
@@ -479,6 +499,7 @@ impl Profile {
             // A name that cannot be sent (over 255 bytes) is not: the certificate decides.
             let _ = ssl.set_hostname(server_name);
         }
+        self.sessions.offer(&mut ssl, remote, &name);
         let verifier = Arc::new(Verifier::new(Arc::clone(&self.rules[1]), Some(name)));
         set_verifier(&mut ssl, SslVerifyMode::PEER, Arc::clone(&verifier));
         ssl.set_connect_state();

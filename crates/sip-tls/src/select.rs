@@ -7,6 +7,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::network::Network;
 use crate::verify::PeerName;
 
 /// What one word of `match` stands for.
@@ -18,14 +19,6 @@ pub enum Destination {
     Domain(String),
     /// An address, or a network of them.
     Net(Network),
-}
-
-/// Addresses with the same first bits (RFC 4632).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    /// How many bits are the same: up to 32, or 128.
-    bits: u8,
 }
 
 /// Why a word is no [`Destination`].
@@ -51,61 +44,29 @@ impl fmt::Display for BadDestination {
     }
 }
 
-impl Network {
-    /// Reads `192.0.2.1`, `192.0.2.0/24`, `2001:db8::/32`; brackets around an address of IPv6 are taken.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, BadDestination> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (text, None),
-        };
-        let PeerName::Ip(address) = PeerName::parse(address) else {
-            return Err(BadDestination::NotAName);
-        };
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            None => most,
-            Some(bits) => bits
-                .parse()
-                .ok()
-                .filter(|bits| *bits <= most)
-                .ok_or(BadDestination::BadLength)?,
-        };
-        let network = Self { address, bits };
-        if network.masked(address) != Self::number(address) {
-            return Err(BadDestination::HostBits);
-        }
-        Ok(network)
+/// Reads `192.0.2.1`, `192.0.2.0/24`, `2001:db8::/32`; brackets around an address of IPv6 are taken.
+fn network(text: &str) -> Result<Network, BadDestination> {
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
+        None => (text, None),
+    };
+    let PeerName::Ip(address) = PeerName::parse(address) else {
+        return Err(BadDestination::NotAName);
+    };
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let prefix = match prefix {
+        None => most,
+        Some(prefix) => prefix
+            .parse()
+            .ok()
+            .filter(|prefix| *prefix <= most)
+            .ok_or(BadDestination::BadLength)?,
+    };
+    let network = Network::new(address, prefix);
+    if network.has_host_bits() {
+        return Err(BadDestination::HostBits);
     }
-
-    /// The bits of an address as a number of 128 bits, those of IPv4 first.
-    fn number(address: IpAddr) -> u128 {
-        match address {
-            IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
-            IpAddr::V6(address) => address.to_bits(),
-        }
-    }
-
-    fn masked(self, address: IpAddr) -> u128 {
-        let mask = u128::MAX.checked_shl(128 - u32::from(self.bits));
-        Self::number(address) & mask.unwrap_or(0)
-    }
-
-    /// Whether an address is in it. One of IPv4 that is written as one of IPv6 (`::ffff:192.0.2.1`) is that of IPv4.
-    #[must_use]
-    pub fn has(self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        address.is_ipv4() == self.address.is_ipv4()
-            && self.masked(address) == self.masked(self.address)
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.bits)
-    }
+    Ok(network)
 }
 
 impl fmt::Display for Destination {
@@ -144,7 +105,7 @@ impl Destination {
                 .ok_or(BadDestination::NotAName);
         }
         if text.contains('/') || matches!(PeerName::parse(text), PeerName::Ip(_)) {
-            return Network::parse(text).map(Self::Net);
+            return network(text).map(Self::Net);
         }
         // A number is no name: `192.0.2` is an address with a mistake.
         if text
@@ -171,7 +132,7 @@ impl Destination {
 
     fn fits_address(&self, address: IpAddr) -> Option<usize> {
         match self {
-            Self::Net(network) => network.has(address).then_some(network.bits.into()),
+            Self::Net(network) => network.contains(address).then_some(network.prefix().into()),
             Self::Host(_) | Self::Domain(_) => None,
         }
     }

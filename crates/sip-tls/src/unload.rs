@@ -10,9 +10,11 @@ use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContext, SslMethod};
 use openssl_sys as ffi;
 
+use crate::ossl_tickets::set_ticket_keys;
 use crate::sync::Mutex;
-use crate::verify::Verifier;
-use crate::{named, profile};
+use crate::tickets::TicketKeys;
+use crate::verify::{PeerName, Verifier};
+use crate::{named, profile, sessions};
 
 // From openssl/crypto.h; openssl-sys has only the first of the pair.
 unsafe extern "C" {
@@ -26,9 +28,10 @@ const CLASS_SSL_CTX: c_int = 1;
 /// The "ex data" indexes of libssl that belong to this library, by class.
 static OURS: LazyLock<Mutex<Vec<(c_int, c_int)>>> = LazyLock::new(Mutex::default);
 
-/// How many indexes this crate makes the `openssl` crate register for each class: the session context, the verify callback, the verifier
-/// and the owner of the keys of an SSL; the key log callback and the client-hello callback of an SSL_CTX.
-const EXPECTED: [(c_int, c_int); 2] = [(CLASS_SSL, 4), (CLASS_SSL_CTX, 2)];
+/// How many indexes this crate makes the `openssl` crate register for each class: the session context, the verify callback, the verifier,
+/// the owner of the keys and the server of an SSL; the callbacks for the key log, the client hello and sessions, and the ticket keys of an
+/// SSL_CTX.
+const EXPECTED: [(c_int, c_int); 2] = [(CLASS_SSL, 5), (CLASS_SSL_CTX, 4)];
 
 /// What [`acquire`] could not do.
 #[derive(Debug)]
@@ -93,6 +96,10 @@ fn touch() -> Result<(), ErrorStack> {
     let mut context = SslContext::builder(SslMethod::tls())?;
     profile::set_key_log(&mut context, Arc::new(|_, _| {}));
     named::choose_by_server_name(&mut context, Arc::default());
+    sessions::keep_of(&mut context);
+    if let Ok(keys) = TicketKeys::load(None) {
+        set_ticket_keys(&mut context, keys)?;
+    }
     let mut ssl = Ssl::new(&context.build())?;
     let verifier = Arc::new(Verifier::new(Arc::default(), None));
     profile::set_verifier(
@@ -104,5 +111,6 @@ fn touch() -> Result<(), ErrorStack> {
     let remote = std::net::SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, 0));
     let wanted = None;
     profile::set_key_owner(&mut ssl, profile::KeyOwner { remote, wanted });
+    Arc::<sessions::Sessions>::default().offer(&mut ssl, remote, &PeerName::Ip(remote.ip()));
     Ok(())
 }

@@ -130,44 +130,6 @@ fn x509(config: &ProfileConfig) -> X509 {
     X509::from_pem(&pem).unwrap()
 }
 
-/// A revocation list of the CA, which names this certificate.
-fn revocation_list(pki: &Pki, name: &str, revoked: Option<&X509>) -> PathBuf {
-    let dir = pki.dir.path();
-    let index = revoked.map_or_else(String::new, |revoked| {
-        let serial = revoked
-            .serial_number()
-            .to_bn()
-            .unwrap()
-            .to_hex_str()
-            .unwrap();
-        format!("R\t301231235959Z\t200101000000Z\t{serial}\tunknown\t/CN=x\n")
-    });
-    let index = pki.dir.write(&format!("{name}.index"), index.as_bytes());
-    let section = format!(
-        "[ca]\ndefault_ca=a\n[a]\ndatabase={}\ndefault_md=sha256\ndefault_crl_days=30\n",
-        index.display()
-    );
-    let conf = pki.dir.write(&format!("{name}.cnf"), section.as_bytes());
-    let out = dir.join(format!("{name}.crl"));
-    let made = Command::new("openssl")
-        .args(["ca", "-gencrl", "-config"])
-        .arg(&conf)
-        .arg("-keyfile")
-        .arg(dir.join("ca.key"))
-        .arg("-cert")
-        .arg(dir.join("ca.pem"))
-        .arg("-out")
-        .arg(&out)
-        .output()
-        .unwrap();
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-    out
-}
-
 /// Trust, identity and revocation.
 #[test]
 fn whom_a_profile_trusts() {
@@ -568,6 +530,8 @@ fn a_server_name_brings_everything_of_its_profile() {
     let new = set(&|it| it.method = Version::Tls13.into());
     let low = set(&|it| it.max_version = Some(Version::Tls12));
     let old = set(&|it| it.cipher = Some("AES128-SHA".to_owned()));
+    // With OpenSSL's security level 0, without which there is no TLS 1.0.
+    let oldest = set(&|it| it.method = Version::Tls10.into());
     let group = set(&|it| it.groups = Some("P-384".to_owned()));
     let mutual = set(&|it| {
         it.verify_client = true;
@@ -580,6 +544,7 @@ fn a_server_name_brings_everything_of_its_profile() {
         ("new", &new),
         ("low", &low),
         ("old", &old),
+        ("oldest", &oldest),
         ("group", &group),
         ("mutual", &mutual),
         ("pinned", &pinned),
@@ -617,6 +582,17 @@ fn a_server_name_brings_everything_of_its_profile() {
     };
     assert_eq!(taken("old.example", &static_rsa).unwrap().1, "AES128-SHA");
     assert_eq!(taken("x.example", &static_rsa), Err(Code::NoSharedCipher));
+    let tls10 = |context: &mut SslContextBuilder| {
+        context.set_security_level(0);
+        context
+            .set_min_proto_version(Some(SslVersion::TLS1))
+            .unwrap();
+        context
+            .set_max_proto_version(Some(SslVersion::TLS1))
+            .unwrap();
+    };
+    assert_eq!(taken("oldest.example", &tls10).unwrap().0, "TLSv1");
+    assert_eq!(taken("x.example", &tls10), Err(Code::Version));
     let p256 = |context: &mut SslContextBuilder| context.set_groups_list("P-256").unwrap();
     assert_eq!(taken("group.example", &p256), Err(Code::NoSharedAlgorithm));
     assert!(taken("x.example", &p256).is_ok());
@@ -743,6 +719,42 @@ fn an_address_brings_its_profile_whatever_the_client_asks_for() {
     let stream = visit(HERE, listener.address(), None, |_| {}).unwrap();
     assert_eq!(stream.ssl().version_str(), "TLSv1.3");
     assert_eq!(engine.accepted().1.profile, None);
+}
+
+/// Behind a balancer the client's address counts, and not the balancer's.
+#[test]
+fn a_balancers_client_gets_the_profile_of_its_address() {
+    let pki = Pki::new();
+    let own = pki.server(&Spec::default());
+    let engine = Engine::with(
+        PoolConfig {
+            limits: sip_tls::Limits {
+                balancers: vec![Network::new(HERE.into(), 32)],
+                ..sip_tls::Limits::default()
+            },
+            ..PoolConfig::default()
+        },
+        |_| {},
+    );
+    let profile = with(
+        &own,
+        vec![
+            named("client", by_destination(&["192.0.2.1"]), &own),
+            named("balancer", by_destination(&["127.0.0.1"]), &own),
+        ],
+    );
+    let listener = listen(&engine, profile);
+    for (client, expected) in [("192.0.2.1", Some("client")), ("192.0.2.2", None)] {
+        let at = SocketAddr::from((HERE, listener.address().port()));
+        let mut tcp = TcpStream::connect(at).unwrap();
+        write!(tcp, "PROXY TCP4 {client} 198.51.100.7 51000 5061\r\n").unwrap();
+        let context = SslContext::builder(SslMethod::tls_client())
+            .unwrap()
+            .build();
+        let mut stream = SslStream::new(Ssl::new(&context).unwrap(), tcp).unwrap();
+        stream.connect().unwrap();
+        assert_eq!(engine.accepted().1.profile.as_deref(), expected, "{client}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
 
+use policy::pjsip_conf::is_yes;
 use zeroize::Zeroizing;
 
 use super::servant::{self, SipThread};
@@ -18,11 +19,18 @@ use crate::ffi::{sys, text};
 /// The type of the objects.
 const TYPE: &CStr = c"transport";
 
-/// A `protocol=tls` transport, as configured and as it is in force: where Asterisk may not reload an option, the old value.
+/// When Asterisk made an object of a section, in seconds and microseconds. At a reload it makes a new one of each section that is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Created(i64, i64);
+
+/// A `protocol=tls` transport, as configured and as it is in force: where Asterisk may not reload an option, the old value, until the
+/// [options of the file](Self::set_options) are put in.
 #[derive(Clone)]
 pub struct TlsTransport {
     /// Its section's name.
     pub name: String,
+    /// When Asterisk has read it.
+    pub created: Created,
     /// `password` is among them.
     options: BTreeMap<String, Zeroizing<String>>,
 }
@@ -38,8 +46,29 @@ impl TlsTransport {
 
     /// A yes/no option.
     pub fn flag(&self, name: &str) -> bool {
-        self.option(name)
-            .is_some_and(|value| matches!(value, "yes" | "Yes" | "true" | "1" | "on"))
+        self.option(name).is_some_and(is_yes)
+    }
+
+    /// Puts `options` in the place of those of these `names`.
+    pub fn set_options(&mut self, names: &[&str], options: BTreeMap<&'static str, String>) {
+        self.options
+            .retain(|name, _| !names.contains(&name.as_str()));
+        let options = options
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), Zeroizing::new(value)));
+        self.options.extend(options);
+    }
+
+    /// Puts another one's options in the place of those of these `names`.
+    pub fn keep_options(&mut self, names: &[&str], of: &Self) {
+        self.options
+            .retain(|name, _| !names.contains(&name.as_str()));
+        let kept = of
+            .options
+            .iter()
+            .filter(|(name, _)| names.contains(&name.as_str()));
+        self.options
+            .extend(kept.map(|(name, value)| (name.clone(), value.clone())));
     }
 
     /// A number.
@@ -67,17 +96,23 @@ pub fn tls_transports(_: &SipThread) -> Vec<TlsTransport> {
     objects
         .iter()
         .filter_map(|object| {
-            // SAFETY: an object of that sorcery, which our reference keeps; its name does not change.
-            let (name, options) = unsafe {
+            // SAFETY: an object of that sorcery, which our reference keeps; its name and its time do not change.
+            let (name, created, options) = unsafe {
+                let created = sys::ast_sorcery_object_get_created(object.as_ptr());
                 (
                     text(sys::ast_sorcery_object_get_id(object.as_ptr())).unwrap_or_default(),
+                    Created(created.tv_sec, created.tv_usec),
                     options(object.as_ptr()),
                 )
             };
             let is_tls = options
                 .get("protocol")
                 .is_some_and(|it| it.as_str() == "tls");
-            is_tls.then_some(TlsTransport { name, options })
+            is_tls.then_some(TlsTransport {
+                name,
+                created,
+                options,
+            })
         })
         .collect()
 }

@@ -120,6 +120,21 @@ impl<'thread> TransportState<'thread> {
         }
     }
 
+    /// Tells Asterisk how peers are verified now. It applies that to outgoing connections once more, keeps the old words where the
+    /// transport has `allow_reload = no`, and gives them to pjproject's listener.
+    pub fn set_verification(&self, transport: &TlsTransport) {
+        let flag = |name: &str| transport.flag(name).into();
+        let state = self.raw();
+        // SAFETY: aligned whole numbers in the state, which our reference keeps; Asterisk writes them when it makes a state, and reads
+        // each by itself.
+        unsafe {
+            (&raw mut (*state).verify_server).write_volatile(flag("verify_server"));
+            (&raw mut (*state).allow_wildcard_certs).write_volatile(flag("allow_wildcard_certs"));
+            (&raw mut (*state).tls.verify_client).write_volatile(flag("verify_client"));
+            (&raw mut (*state).tls.require_client_cert).write_volatile(flag("require_client_cert"));
+        }
+    }
+
     /// Starts stock's listener again, in the place of ours, which is retired. `false`: it could not, and nothing is there:
     /// Asterisk leaves a state without a factory alone.
     pub fn give_back(&self, transport: &TlsTransport) -> bool {

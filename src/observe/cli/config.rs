@@ -47,12 +47,15 @@ fn general(console: &mut Console<'_>) {
         "handshake_timeout",
         config.handshake_timeout.as_secs().to_string(),
     );
-    let key_log = config.key_log.as_ref();
-    line(
-        "tls",
-        "key_log",
-        key_log.map_or_else(String::new, |path| path.display().to_string()),
-    );
+    for (option, file) in [
+        ("key_log", &config.key_log),
+        ("ticket_keys", &config.ticket_keys),
+    ] {
+        let file = file.as_ref();
+        let file = file.map_or_else(String::new, |path| path.display().to_string());
+        line("tls", option, file);
+    }
+    line("tls", "watch_files", yes(config.watch_files).to_owned());
     for (option, value) in config.limits.shown() {
         line("tls", option, value);
     }

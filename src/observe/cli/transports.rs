@@ -27,6 +27,8 @@ pub fn show_transports(console: &mut Console<'_>) -> Outcome {
             transport.address,
             transport.certificate
         );
+        console!(console, "  In force: {}", transport.options);
+        console!(console, "  Files watched: {}", transport.watch);
         for named in &transport.profiles {
             show_profile(console, named);
         }

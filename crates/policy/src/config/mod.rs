@@ -77,6 +77,10 @@ pub struct Config {
     pub io_threads: usize,
     /// `[tls] handshake_timeout`: TCP connection and TLS handshake together. Read when the module is loaded.
     pub handshake_timeout: Duration,
+    /// `[tls] watch_files`: a change of a transport's files is in force without a reload.
+    pub watch_files: bool,
+    /// `[tls] ticket_keys`: a file with the keys of session tickets, which nodes share.
+    pub ticket_keys: Option<PathBuf>,
     /// `[tls]`: how much clients may take.
     pub limits: limits::Limits,
     /// What the file sets, and where: section and option, and the line.
@@ -105,6 +109,8 @@ impl Default for Config {
                 .map_or(2, |cores| cores.get().clamp(2, 8)),
             handshake_timeout: Duration::from_secs(10),
             key_log: None,
+            watch_files: true,
+            ticket_keys: None,
             limits: limits::Limits::default(),
             set: BTreeMap::new(),
         }

@@ -350,9 +350,14 @@ fn set_tls(config: &mut Config, variable: &Variable) -> Result<(), String> {
         "key_log" => {
             config.key_log = (!variable.value.is_empty()).then(|| PathBuf::from(&variable.value))
         }
+        "ticket_keys" => {
+            config.ticket_keys =
+                (!variable.value.is_empty()).then(|| PathBuf::from(&variable.value))
+        }
+        "watch_files" => config.watch_files = boolean(&variable.value)?,
         _ => {
             return Err(format!(
-                "there is no such option; there are: leave_alone, io_threads, handshake_timeout, key_log, {}",
+                "there is no such option; there are: leave_alone, io_threads, handshake_timeout, key_log, ticket_keys, watch_files, {}",
                 Limits::OPTIONS
             ));
         }

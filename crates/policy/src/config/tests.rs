@@ -221,6 +221,8 @@ fn tls() {
             "io_threads = 64",
             "handshake_timeout = 300",
             "key_log = /tmp/keys",
+            "ticket_keys = /etc/keys",
+            "watch_files = No",
         ],
     )
     .expect("it is good");
@@ -229,6 +231,10 @@ fn tls() {
     assert_eq!(config.handshake_timeout, Duration::from_secs(300));
     assert_eq!(config.key_log, Some(PathBuf::from("/tmp/keys")));
     assert_eq!(good("tls", "key_log =").key_log, None);
+    assert_eq!(config.ticket_keys, Some(PathBuf::from("/etc/keys")));
+    assert_eq!(good("tls", "ticket_keys =").ticket_keys, None);
+    assert!(!config.watch_files && good("tls", "watch_files = yes").watch_files);
+    assert!(bad("tls", "watch_files = inotify").contains("neither yes nor no"));
     assert_eq!(good("tls", "io_threads = 1").io_threads, 1);
     for value in ["0", "65", "-1", "", "two"] {
         assert!(bad("tls", &format!("io_threads = {value}")).contains("from 1 to 64"));

@@ -426,3 +426,45 @@ pub fn meet(
     });
     (server_side, client_side)
 }
+
+/// A revocation list of the CA, which names this certificate.
+pub fn revocation_list(
+    pki: &Pki,
+    name: &str,
+    revoked: Option<&openssl::x509::X509>,
+) -> std::path::PathBuf {
+    let dir = pki.dir.path();
+    let index = revoked.map_or_else(String::new, |revoked| {
+        let serial = revoked
+            .serial_number()
+            .to_bn()
+            .unwrap()
+            .to_hex_str()
+            .unwrap();
+        format!("R\t301231235959Z\t200101000000Z\t{serial}\tunknown\t/CN=x\n")
+    });
+    let index = pki.dir.write(&format!("{name}.index"), index.as_bytes());
+    let section = format!(
+        "[ca]\ndefault_ca=a\n[a]\ndatabase={}\ndefault_md=sha256\ndefault_crl_days=30\n",
+        index.display()
+    );
+    let conf = pki.dir.write(&format!("{name}.cnf"), section.as_bytes());
+    let out = dir.join(format!("{name}.crl"));
+    let made = std::process::Command::new("openssl")
+        .args(["ca", "-gencrl", "-config"])
+        .arg(&conf)
+        .arg("-keyfile")
+        .arg(dir.join("ca.key"))
+        .arg("-cert")
+        .arg(dir.join("ca.pem"))
+        .arg("-out")
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    out
+}
