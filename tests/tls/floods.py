@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 
-ADDRESS = ("127.0.0.1", 24435)
+with socket.create_server(("127.0.0.1", 0)) as free:
+    ADDRESS = free.getsockname()
 REQUEST = b"OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/TLS x\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
 CONTEXT = ssl._create_unverified_context()  # Whose certificate it is does not matter here.
 AT_ONCE = 500
@@ -28,6 +29,14 @@ def reset(connection):
     """Ends a connection by RST."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
+
+
+def drip(connection, octet):
+    """One octet more; the server may have had enough of it (`handshake_timeout`)."""
+    try:
+        connection.sendall(bytes([octet]))
+    except OSError:
+        pass
 
 
 def answered():
@@ -64,10 +73,10 @@ def slow_loris():
     said = [CONTEXT.wrap_socket(tcp()) for _ in range(AT_ONCE)]
     for octet in b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03":
         for one in held:
-            one.sendall(bytes([octet]))
+            drip(one, octet)
     for octet in REQUEST[:11]:
         for one in said:
-            one.sendall(bytes([octet]))
+            drip(one, octet)
     answered()
     for one in held + said:
         one.close()
