@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     needs::opposite(&mut report, &world.servers, &world.ours);
     needs::post_quantum(&mut report, &world.servers, &world.ours);
     needs::resumed(&mut report, &lab, &world);
+    needs::resumed_by_us(&mut report, &world.servers, &world.ours);
     calls::afterwards(&mut report, &world);
     println!(
         "\nIn {}:\n  call.pcap, plain.pcap   what was on the wire; with ours/log/tls.keys Wireshark shows the SIP\n  \

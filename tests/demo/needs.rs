@@ -16,18 +16,21 @@ pub const OLD: &str = "127.0.0.22";
 pub const NEW: &str = "127.0.0.23";
 /// One that has X25519 alone.
 pub const CLASSIC: &str = "127.0.0.24";
+/// One that is called twice.
+pub const AGAIN: &str = "127.0.0.25";
 /// The authority of the second carrier's own, that its customers' certificates are of.
 const CUSTOMERS: &str = "customers";
 /// Where a phone calls from that resumes its session.
 const HANDSET: &str = "127.0.0.32";
 
 /// The carriers: the endpoint, the host that it is called by, and its address. Those without a profile of their name are the twins.
-pub const CARRIERS: [(&str, &str, &str); 5] = [
+pub const CARRIERS: [(&str, &str, &str); 6] = [
     ("old", "old.example", OLD),
     ("old-without", "oldwithout.example", OLD),
     ("new", "new.example", NEW),
     ("new-without", "newwithout.example", NEW),
     ("classic", "classic.example", CLASSIC),
+    ("again", "again.example", AGAIN),
 ];
 
 /// The carriers, running.
@@ -35,6 +38,7 @@ pub struct Servers {
     old: Process,
     new: Process,
     classic: Process,
+    again: Process,
 }
 
 impl Servers {
@@ -50,14 +54,16 @@ impl Servers {
         );
         let names = "subjectAltName=DNS:new.example,DNS:newwithout.example,DNS:classic.example";
         let new = authority.make("new", "/CN=new.example", &["-days", "60", "-addext", names]);
+        let again = authority.issue("again", "again.example", AGAIN);
         let demands = format!(
-            "-tls1_3 -Verify 1 -verify_return_error -CAfile {}",
+            "-brief -tls1_3 -Verify 1 -verify_return_error -CAfile {}",
             Authority::known(lab, CUSTOMERS).file()
         );
         Self {
-            old: s_server(lab, "old", OLD, &old, "-tls1_2 -cipher AES128-SHA"),
+            old: s_server(lab, "old", OLD, &old, "-brief -tls1_2 -cipher AES128-SHA"),
             new: s_server(lab, "new", NEW, &new, &demands),
-            classic: s_server(lab, "classic", CLASSIC, &new, "-groups X25519"),
+            classic: s_server(lab, "classic", CLASSIC, &new, "-brief -groups X25519"),
+            again: s_server(lab, "again", AGAIN, &again, ""),
         }
     }
 }
@@ -90,7 +96,7 @@ pub fn endpoints() -> String {
 fn s_server(lab: &Lab, name: &str, address: &str, own: &Certificate, options: &str) -> Process {
     // It ends when nothing more can come from its standard input.
     let command = format!(
-        "sleep infinity | openssl s_server -accept {address}:5061 -brief -cert {} -key {} {options}",
+        "sleep infinity | openssl s_server -accept {address}:5061 -cert {} -key {} {options}",
         own.certificate, own.key
     );
     let server = lab.spawn(&format!("{name}-carrier"), "sh", &["-c", &command]);
@@ -216,6 +222,37 @@ pub fn resumed(report: &mut Report, lab: &Lab, world: &World<'_>) {
             && first.1.starts_with("New, ")
             && second.0 == "Session resumed: yes"
             && second.1.starts_with("Reused, "),
+    );
+}
+
+/// A carrier that we connect to, and connect to again.
+pub fn resumed_by_us(report: &mut Report, servers: &Servers, ours: &Asterisk<'_>) {
+    println!("\nThe other way round: a carrier that we connect to again");
+    let mut results = Vec::new();
+    for _ in 0..2 {
+        qualify(ours, "again", "again.example");
+        servers
+            .again
+            .wait_for("OPTIONS sip:again.example", wait::SOON);
+        let console = ours.cli("ciphertrunk show connection again.example");
+        let console = line(&console, "Session resumed: ");
+        let said = servers
+            .again
+            .output()
+            .matches("\nReused session-id")
+            .count();
+        println!("  console  {console}\n  carrier  {said} sessions reused");
+        results.push((console, said));
+        ours.cli("ciphertrunk close peer again.example");
+        gone(ours, "again.example");
+    }
+    report.check(
+        "the second connection resumes the session of the first",
+        results
+            == [
+                ("Session resumed: no".to_owned(), 0),
+                ("Session resumed: yes".to_owned(), 1),
+            ],
     );
 }
 
