@@ -39,7 +39,7 @@ SCRIPTS = [
     ("version-numbers", "-d"),
     ("invalid-cipher-suites", ""),
     ("invalid-content-type", "-d"),
-    ("fallback-scsv", "-d"),
+    ("fallback-scsv", "-d --tls-1.3"),
     ("renegotiation-disabled", "-d"),
     ("hello-request-by-client", "-d"),
     ("message-skipping", "-d"),
