@@ -84,7 +84,7 @@ const LATE_FUNCTIONS: &[&str] = &[
     "pj_atomic_(create|destroy)",
     "pj_get_version",
     "pj_gettimeofday",
-    "pj_grp_lock_(create|add_ref|dec_ref|add_handler)",
+    "pj_grp_lock_(create|add_ref|dec_ref|add_handler|tryacquire|release)",
     "pj_lock_(create_recursive_mutex|destroy)",
     "pj_pool_(alloc|reset)",
     "pj_thread_(register|is_registered)",

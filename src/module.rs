@@ -148,6 +148,13 @@ impl Module {
     fn take_config(&mut self) -> Result<(), String> {
         self.config.get_or_insert_with(InForce::load);
         config::check_openssl()?;
+        let kernels = config::current().kernels;
+        kernels.self_test().map_err(|error| {
+            format!(
+                "the self-test of the kernel {} failed: {error}",
+                kernels.name()
+            )
+        })?;
         done("load-config")
     }
 

@@ -34,8 +34,11 @@ pub fn look(plan: &Plan) -> std::io::Result<Option<Vec<String>>> {
     let result = Arc::clone(&lines);
     let looking = thread::spawn("ciphertrunk check", move || {
         let mut report = library::check(&options);
-        // The files have what is suggested there, or something else for a reason.
-        report.lines = library::Lines::default();
+        // The files have what is suggested there, or something else for a reason; but a profile may be what is missing.
+        report.lines = library::Lines {
+            profile: std::mem::take(&mut report.lines.profile),
+            ..library::Lines::default()
+        };
         let mut text = Vec::new();
         // Memory takes everything.
         let _ = library::text::write(&report, &mut text);

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
-use ciphertrunk_check::{Method, Options, SipUri};
+use ciphertrunk_check::{Options, SipUri};
+use policy::config::{Config, TlsProfile};
+use sip_tls::select::closest;
+use sip_tls::verify::PeerName;
 use zeroize::Zeroizing;
 
 use crate::config;
@@ -12,6 +14,7 @@ use crate::ffi::late;
 use crate::ffi::pjsip::endpoint;
 use crate::ffi::pjsip::servant::in_sip_thread;
 use crate::ffi::pjsip::sorcery::{TlsTransport, tls_transports};
+use crate::transport::options::config as transport_options;
 
 /// What is to be looked at.
 pub struct Plan {
@@ -105,7 +108,7 @@ fn of_host(target: &str, transports: &[TlsTransport]) -> Result<Plan, String> {
     by(transports.first(), options, format!("Host {target}"))
 }
 
-/// With what the transport has.
+/// With what the transport has, and the profile that a connection to there gets.
 fn by(
     transport: Option<&TlsTransport>,
     options: Options,
@@ -120,28 +123,6 @@ fn by(
             told: vec![told],
         });
     };
-    let path = |name: &str| transport.option(name).map(PathBuf::from);
-    let word = transport.option("method").unwrap_or_default();
-    let (method, _) = Method::from_word(word)
-        .map_err(|_| format!("method: '{word}' is not one that Asterisk knows"))?;
-    let verify = transport.flag("verify_server");
-    let bind: Option<SocketAddr> = transport.option("bind").and_then(|bind| bind.parse().ok());
-    let options = Options {
-        ca: path("ca_list_file"),
-        ca_path: path("ca_list_path"),
-        cert: path("cert_file"),
-        key: path("priv_key_file"),
-        password: transport
-            .option("password")
-            .map(|password| Zeroizing::new(password.to_owned())),
-        method,
-        cipher: transport.option("cipher").map(str::to_owned),
-        wildcards: transport.flag("allow_wildcard_certs"),
-        verify,
-        system_cas: false,
-        local: bind.map(|bind| bind.ip()).filter(|ip| !ip.is_unspecified()),
-        ..options
-    };
     told.push_str(&format!(", by transport '{}'", transport.name));
     let mut words = Vec::new();
     for word in [
@@ -155,16 +136,58 @@ fn by(
             words.push(format!("{word} = {value}"));
         }
     }
-    words.push(format!(
-        "verify_server = {}",
-        if verify { "yes" } else { "no" }
-    ));
-    let mut told = vec![told, format!("With its {}", words.join(", "))];
-    if !config::current().profiles.is_empty() {
-        told.push(
-            "ciphertrunk.conf has TLS profiles: one that is for this peer has a call do otherwise, and is not looked at here"
-                .to_owned(),
-        );
+    let verify = if transport.flag("verify_server") {
+        "yes"
+    } else {
+        "no"
+    };
+    words.push(format!("verify_server = {verify}"));
+    let mut all = vec![format!("With its {}", words.join(", "))];
+    let (mut tls, _) = transport_options(transport)?;
+    tls.key_log = None;
+    let config = config::current();
+    if let Some(profile) = profile_of(&config, transport, &options.host) {
+        told.push_str(&format!(
+            " and profile '{}' of ciphertrunk.conf",
+            profile.name
+        ));
+        if let Some(reason) = &profile.broken {
+            return Err(format!(
+                "profile '{}' of ciphertrunk.conf is the one for {}, and is not good, so there are no connections: {reason}",
+                profile.name, options.host
+            ));
+        }
+        let words: Vec<String> = profile
+            .lines()
+            .filter(|(option, _)| !["type", "match", "server_name"].contains(option))
+            .map(|(option, value)| format!("{option} = {value}"))
+            .collect();
+        all.push(format!(
+            "The profile has in its place: {}",
+            words.join(", ")
+        ));
+        tls = profile.over(&tls);
     }
-    Ok(Plan { options, told })
+    all.insert(0, told);
+    let bind: Option<SocketAddr> = transport.option("bind").and_then(|bind| bind.parse().ok());
+    let options = Options {
+        tls,
+        system_cas: false,
+        local: bind.map(|bind| bind.ip()).filter(|ip| !ip.is_unspecified()),
+        ..options
+    };
+    Ok(Plan { options, told: all })
+}
+
+/// The profile of a connection to `host`, if it is not the transport's own. A transport that is left alone has none.
+fn profile_of<'a>(
+    config: &'a Config,
+    transport: &TlsTransport,
+    host: &str,
+) -> Option<&'a TlsProfile> {
+    if config.leave_alone.contains(&transport.name) {
+        return None;
+    }
+    let name = PeerName::parse(host);
+    closest(&config.profiles, |it| it.selectors.outgoing(&name))
 }

@@ -65,12 +65,13 @@ pub fn register(pjsip: Pjsip) -> Result<Registration, String> {
     elsewhere.look::<elsewhere::Elsewhere>();
     let gate = gate::register::<gatekeeper::Gatekeeper>(pjsip)
         .ok_or("PJSIP does not take the module that looks at messages")?;
+    let together = bridge_technology::register::<together::Judge>()
+        .ok_or("Asterisk does not take the technology for bridges that may not be")?;
     Ok(Registration {
         elsewhere,
         _unresolved: unresolved::hook::<Requests>(&gate),
         _gate: gate,
-        _together: bridge_technology::register::<together::Judge>()
-            .ok_or("Asterisk does not take the technology for bridges that may not be")?,
+        _together: together,
         _called: local::watch::<bridge::Bridge>(),
         _reading: reading::hook::<secure::Secure>(pjsip),
         _pjsip: Hook::pjsip::<bridge::Bridge>(),

@@ -3,22 +3,29 @@
 
 use std::ffi::CStr;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use super::module_ref::ModuleRef;
 use super::sys;
 
 /// The function that was there, while ours stands there.
-pub struct Original(AtomicPtr<()>);
+pub struct Original {
+    function: AtomicPtr<()>,
+    /// It could not be put back: another module stands before ours and calls it, for ever.
+    buried: AtomicBool,
+}
 
 impl Original {
     pub(super) const fn new() -> Self {
-        Self(AtomicPtr::new(ptr::null_mut()))
+        Self {
+            function: AtomicPtr::new(ptr::null_mut()),
+            buried: AtomicBool::new(false),
+        }
     }
 
     /// As an address; NULL: ours has never stood there.
     pub(super) fn get(&self) -> *mut () {
-        self.0.load(Ordering::Acquire)
+        self.function.load(Ordering::Acquire)
     }
 }
 
@@ -81,11 +88,13 @@ impl Exchange {
         if before.is_null() {
             return None;
         }
-        // Where it could not be put back, ours may stand there still.
-        if before != ours {
-            original.0.store(before, Ordering::Release);
+        // Whoever stands before ours calls it: to stand before that as well would have the two call each other for ever.
+        if !original.buried.load(Ordering::Acquire) {
+            if before != ours {
+                original.function.store(before, Ordering::Release);
+            }
+            place.store(ours, Ordering::Release);
         }
-        place.store(ours, Ordering::Release);
         Some(Self {
             place,
             ours,
@@ -97,12 +106,16 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        if self.original.buried.load(Ordering::Acquire) {
+            return;
+        }
         let original = self.original.get();
         let back =
             self.place
                 .compare_exchange(self.ours, original, Ordering::AcqRel, Ordering::Acquire);
         if back.is_err() {
             // Somebody stands before us and calls us: the library stays.
+            self.original.buried.store(true, Ordering::Release);
             std::mem::forget(ModuleRef::take());
             log::error!(
                 "another module has taken the place of {}: Ciphertrunk cannot be unloaded",

@@ -227,7 +227,7 @@ fn tls(all: &mut All) {
     );
     all.both("IOLoopRestarts", "I/O loop restarts", counts.loop_restarts);
     for (code, count) in &counts.ended {
-        all.console(format!("Ended {code:?}"), count);
+        all.console(format!("Ended {}", code.facts().name), count);
     }
 }
 

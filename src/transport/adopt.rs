@@ -3,7 +3,7 @@
 //! It is done in threads of PJSIP's, where listeners are opened and closed. PJSIP has many of those: transports change hands
 //! under one lock of ours, and Asterisk orders load, reload and unload of modules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -133,6 +133,7 @@ impl Adopter {
         self.failed.store(false, Ordering::Relaxed);
         let config = config::current();
         let leave = &config.leave_alone;
+        let mut said = BTreeSet::new();
         let written = Written::read();
         for mut transport in tls_transports(thread) {
             let transport = &mut transport;
@@ -157,7 +158,7 @@ impl Adopter {
             };
             let ours = state.is_ours();
             let in_force = self.in_force(&transport.name).filter(|_| ours);
-            let loaded = match options::profile(transport, in_force.as_deref()) {
+            let loaded = match options::profile(transport, in_force.as_deref(), &mut said) {
                 Ok(loaded) => {
                     self.failed.fetch_or(loaded.is_partial, Ordering::Relaxed);
                     loaded

@@ -16,6 +16,7 @@ use sip_tls::{Close, Conn, Profile, SendError, TlsInfo};
 
 use crate::demand;
 use crate::ffi::host;
+use crate::ffi::pjsip::factory::FactoryRef;
 use crate::ffi::pjsip::transport::{Carrier, Direction, Security, SipTransport};
 use crate::ffi::sync::Mutex;
 use crate::limited;
@@ -435,20 +436,34 @@ pub fn count() -> usize {
     OPEN.lock().len()
 }
 
-/// The outgoing connection of `transport` to this address whose handshake is done, and whose peer was called by a name.
-pub fn named_to(transport: &str, remote: SocketAddr) -> Option<SipTransport> {
-    let is_it = |about: &About| {
-        about.direction == Direction::Outgoing
-            && about.remote == remote
-            && &*about.transport == transport
-            && matches!(PeerName::parse(&about.wanted), PeerName::Dns(_))
+/// A connection of `transport`, `profile` and `factory` to this address, of a peer that was called by a name and whose certificate was found
+/// good, if there is one such name: where several stand for one address, nobody knows which is meant.
+pub fn named_to(
+    transport: &str,
+    profile: Option<&Arc<str>>,
+    remote: SocketAddr,
+    factory: &FactoryRef,
+) -> Option<SipTransport> {
+    let is_it = |it: &TlsCarrier| {
+        it.about.direction == Direction::Outgoing
+            && it.about.remote == remote
+            && &*it.about.transport == transport
+            && matches!(PeerName::parse(&it.about.wanted), PeerName::Dns(_))
     };
-    let found = {
-        let open = OPEN.lock();
-        let mut all = open.values();
-        Arc::clone(all.find(|it| is_it(&it.about) && it.tls.get().is_some())?)
+    let named: Vec<_> = open().into_iter().filter(|it| is_it(it)).collect();
+    let first = named.first()?;
+    let is_good = |it: &TlsCarrier| {
+        let is_verified = it.tls.get().is_some_and(|tls| tls.faults.is_empty());
+        is_verified && it.about.profile.as_ref() == profile
     };
-    found.sip.lock().clone()
+    let is_one = named
+        .iter()
+        .all(|it| it.about.wanted.eq_ignore_ascii_case(&first.about.wanted));
+    let mut good = named.iter().filter(|it| is_one && is_good(it));
+    good.find_map(|it| {
+        let sip = it.sip.lock().clone();
+        sip.filter(|sip| sip.is_usable_of(factory))
+    })
 }
 
 /// Tells of the servers that take TLS and answer no SIP. The watch asks.

@@ -110,21 +110,20 @@ impl Connector for Endpoint {
         } else {
             name.to_owned()
         };
-        // A carrier is called by its name, and its Contact has its address: pjsip takes that for another peer, whose certificate would have to
-        // have the address. Who is at the other end of the connection to it is known.
-        if in_dialog
-            && PeerName::parse(&wanted) == PeerName::Ip(remote.ip())
-            && let Some(sip) = connections::named_to(&self.name, remote)
-            && sip.is_usable_of(factory)
-        {
-            return Ok(sip);
-        }
         // By the name that was asked for, as pjsip tells the connections to one address apart: each has one profile.
         let peer = PeerName::parse(&wanted);
         let profile = profile.to(&peer).map_err(|reason| {
             self.tell_not_loaded(&wanted, &reason);
             Status::TLS_CONNECT
         })?;
+        // A carrier is called by its name, and its Contact has its address: pjsip takes that for another peer, whose certificate would have to
+        // have the address. Who is at the other end of the connection to it is known, where there is one such peer, of the same profile.
+        if in_dialog
+            && peer == PeerName::Ip(remote.ip())
+            && let Some(sip) = connections::named_to(&self.name, profile.name(), remote, factory)
+        {
+            return Ok(sip);
+        }
         let about = About {
             transport: Arc::clone(&self.name),
             profile: profile.name().cloned(),

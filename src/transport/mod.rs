@@ -12,7 +12,7 @@ mod engine;
 pub mod expiry;
 mod factories;
 mod limits;
-mod options;
+pub mod options;
 mod status;
 pub mod tally;
 mod words;

@@ -1,5 +1,6 @@
 //! From the words of `pjsip.conf`, and the profiles of `ciphertrunk.conf`, to a TLS profile and socket options.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,13 +26,18 @@ pub struct Loaded {
     pub is_partial: bool,
 }
 
-/// Loads the transport's profile, and those of `ciphertrunk.conf` over it. Warnings are logged. Where nothing is `in_force` that could
-/// stay, a profile that is bad is not one that is left out, and bad keys of session tickets are no reason to leave the transport.
+/// Loads the transport's profile, and those of `ciphertrunk.conf` over it. Warnings are logged, those about a profile unless they are
+/// in `said`, which has what another transport has said of it. Where nothing is `in_force` that could stay, a profile that is bad is not
+/// one that is left out, and bad keys of session tickets are no reason to leave the transport.
 ///
 /// # Errors
 ///
 /// A sentence that names the option, the file and the reason.
-pub fn profile(transport: &TlsTransport, in_force: Option<&Profile>) -> Result<Loaded, String> {
+pub fn profile(
+    transport: &TlsTransport,
+    in_force: Option<&Profile>,
+    said: &mut BTreeSet<String>,
+) -> Result<Loaded, String> {
     let (mut config, warning) = config(transport)?;
     // Before the files are read: what changes meanwhile is seen later.
     let inputs = inputs_of(&config);
@@ -45,9 +51,14 @@ pub fn profile(transport: &TlsTransport, in_force: Option<&Profile>) -> Result<L
         ));
         config.ticket_keys = None;
     }
+    for warning in &warnings {
+        log::warn!("transport '{}': {warning}", transport.name);
+    }
     let mut is_partial = false;
     let mut named = Vec::new();
-    for profile in &crate::config::current().profiles {
+    let mut doubtful = Vec::new();
+    let configured = crate::config::current();
+    for profile in &configured.profiles {
         let whose = format!("profile '{}'", profile.name);
         let loaded = match &profile.broken {
             Some(reason) => Err(reason.clone()),
@@ -55,11 +66,7 @@ pub fn profile(transport: &TlsTransport, in_force: Option<&Profile>) -> Result<L
         };
         let loaded = match loaded {
             Ok((loaded, doubts)) => {
-                // That is the transport's, and said of it.
-                let doubts = doubts
-                    .iter()
-                    .filter(|doubt| **doubt != Warning::CannotListen);
-                warnings.extend(doubts.map(|doubt| format!("{whose}: {doubt}")));
+                doubtful.push((profile, doubts));
                 Ok(Arc::new(loaded))
             }
             Err(reason) if is_missing(in_force, &profile.name) => {
@@ -83,9 +90,25 @@ pub fn profile(transport: &TlsTransport, in_force: Option<&Profile>) -> Result<L
         });
     }
     let (profile, doubts) = Profile::load_with(&config, named).map_err(|error| sentence(&error))?;
-    warnings.extend(doubts.iter().map(ToString::to_string));
-    for warning in &warnings {
-        log::warn!("transport '{}': {warning}", transport.name);
+    for (profile, its) in doubtful {
+        // What it has from the transport is said of that.
+        let has_own = profile.lines().any(|(option, _)| option == "cert_file");
+        let its = its
+            .iter()
+            .filter(|it| **it != Warning::CannotListen && (has_own || !doubts.contains(it)));
+        for doubt in its {
+            let warning = format!("profile '{}': {doubt}", profile.name);
+            if is_told_here(doubt) && said.insert(warning.clone()) {
+                log::warn!("profile '{}' of ciphertrunk.conf: {doubt}", profile.name);
+            }
+            warnings.push(warning);
+        }
+    }
+    for doubt in &doubts {
+        if is_told_here(doubt) {
+            log::warn!("transport '{}': {doubt}", transport.name);
+        }
+        warnings.push(doubt.to_string());
     }
     Ok(Loaded {
         profile: Arc::new(profile),
@@ -132,8 +155,13 @@ pub fn files(transport: &TlsTransport) -> Vec<PathBuf> {
     all(&config).iter().flat_map(ProfileConfig::files).collect()
 }
 
+/// Whether the log has it from here: of a certificate that has expired `expiry` tells, once and not at each reload.
+fn is_told_here(doubt: &Warning) -> bool {
+    *doubt != Warning::Expired
+}
+
 /// The transport's own options.
-fn config(transport: &TlsTransport) -> Result<(ProfileConfig, Option<Warning>), String> {
+pub fn config(transport: &TlsTransport) -> Result<(ProfileConfig, Option<Warning>), String> {
     let path = |name: &str| transport.option(name).map(PathBuf::from);
     let word = transport.option("method").unwrap_or_default();
     let (method, warning) = Method::from_word(word)

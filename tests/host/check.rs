@@ -80,17 +80,14 @@ fn a_peer_is_looked_at_as_a_call_would() {
             &format!("With its ca_list_file = {}, cert_file = ", authority.file()),
             "127.0.0.20:5061: connected\n",
             "OPTIONS: 200 OK after ",
-            "\nSound, with ",
+            "\nSound",
         ],
     );
     assert_eq!(faults(&sound), [] as [&str; 0], "{sound}");
     let host = ours.cli(&format!("ciphertrunk check {CARRIER}:5061"));
     assert_has(
         &host,
-        &[
-            "Host 127.0.0.20:5061, by transport 'tls'\n",
-            "\nSound, with ",
-        ],
+        &["Host 127.0.0.20:5061, by transport 'tls'\n", "\nSound"],
     );
     let broken = ours.cli("ciphertrunk check expired");
     assert_eq!(faults(&broken), ["cert-expired; side: theirs"], "{broken}");
@@ -118,18 +115,40 @@ fn a_peer_is_looked_at_as_a_call_would() {
     assert!(output.starts_with("Not checked: "), "{answer:?}");
     assert!(!output.contains("TCP:"), "{answer:?}");
 
+    // What a profile has for that peer is what a call would get.
+    let profile = format!(
+        "[carrier-tls]\ntype = tls\nmatch = {CARRIER}\nmax_version = tls1.2\nverify_name = other.example\n"
+    );
+    ours.configure("ciphertrunk.conf", &profile);
+    ours.cli("module reload res_ciphertrunk.so");
+    let seen = ours.cli("ciphertrunk check carrier");
+    assert_has(
+        &seen,
+        &[
+            ", by transport 'tls' and profile 'carrier-tls' of ciphertrunk.conf\n",
+            "The profile has in its place: max_version = tls1.2, verify_name = other.example\n",
+            "    TLSv1.2, ",
+            "asked for other.example; the certificate is for ",
+        ],
+    );
+    let [fault] = faults(&seen)[..] else {
+        panic!("{seen}")
+    };
+    assert!(fault.starts_with("cert-name; "), "{seen}");
+
     calls_of_every_suite(&lab, &authority.file());
     the_module_stays_meanwhile(&lab, &ours);
 }
 
 /// The same with calls, as the program makes them: which suites a stock Asterisk takes.
 fn calls_of_every_suite(lab: &Lab, authority: &str) {
-    let options = Options {
-        ca: Some(lab.write("seen-from-outside.pem", lab.read(authority))),
+    let mut options = Options {
         local: OURS.parse().ok(),
         call: Some("say".to_owned()),
         ..Options::new(&format!("{CARRIER}:5061")).expect("a place")
     };
+    let authority = lab.write("seen-from-outside.pem", lab.read(authority));
+    options.tls.ca_list_file = Some(authority);
     let report = lab
         .on_the_network(|| Ok(check(&options)))
         .expect("the lab has a network");

@@ -25,6 +25,11 @@ const OWN: [(&str, i64, Option<&str>); 7] = [
     ("gone", -HOUR, Some("has expired, at 2")),
 ];
 
+/// A profile with something doubtful. Each transport has it.
+const OLD_PHONES: &str = "[old-phones]\ntype = tls\nmatch = 192.0.2.0/24\nmin_version = tls1.0\n";
+/// What is doubtful.
+const OLD_TLS: &str = "method: old TLS";
+
 /// A transport called as its certificate, at a port of its own.
 fn transport(world: &World, name: &str, number: u16, certificate: &Certificate) -> String {
     pjsip::tls(certificate, &world.authority)
@@ -93,7 +98,13 @@ fn each_is_told_once() {
     for (peer, number) in [(&near, 0), (&far, 1), (&last, 2)] {
         configured += &carrier(peer.name, "d31", &Peer::address(number));
     }
-    let ours = Asterisk::start(lab, &ours().pjsip(&configured).pjsip(PEER));
+    let ours = Asterisk::start(
+        lab,
+        &ours()
+            .pjsip(&configured)
+            .pjsip(PEER)
+            .file("ciphertrunk.conf", OLD_PHONES),
+    );
 
     for (name, _, words) in OWN {
         assert!(
@@ -120,6 +131,20 @@ fn each_is_told_once() {
         let is_error = line.contains("ERROR");
         assert_eq!(is_error, name == "gone", "{line}");
     }
+    // A profile's doubts are said once for all transports, and shown with each.
+    let lines = ours.all_log_lines(OLD_TLS);
+    assert!(
+        lines.len() == 1
+            && lines[0].contains("WARNING")
+            && lines[0].contains("profile 'old-phones' of ciphertrunk.conf: "),
+        "{lines:?}"
+    );
+    let transports = ours.cli("ciphertrunk show transports");
+    assert_eq!(transports.matches(OLD_TLS).count(), 9, "{transports}");
+    // The certificate that has expired has its line above, and no other.
+    const EXPIRED: &str = "cert_file: the certificate has expired";
+    assert_eq!(transports.matches(EXPIRED).count(), 1, "{transports}");
+    assert_eq!(ours.all_log_lines(EXPIRED), [] as [&str; 0]);
     let lines = ours.all_log_lines("transport 'chain': certificate ");
     assert!(
         lines.len() == 1

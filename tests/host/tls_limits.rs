@@ -129,7 +129,7 @@ fn a_flood_leaves_descriptors_for_calls_and_for_others() {
     assert_serves(&ours, &mut established);
     let flooding = flood(&world);
     let refused = ours.wait_until("all of the flood to be judged", |ours| {
-        let refused = ended(ours, "TooManyOfSource");
+        let refused = ended(ours, "too-many-of-source");
         (refused + ours.count("TLS handshakes of peers going on") == FLOOD as u64)
             .then_some(refused)
     });
@@ -202,7 +202,7 @@ fn an_acl_is_asked_before_tls_and_a_balancer_says_for_whom() {
     connect(FLOODER).expect_err("the ACL denies it");
     let line = ours.wait_until("the line", |ours| ours.log_lines("reason acl-denied").pop());
     assert!(line.contains(&format!("TLS from {FLOODER}:")), "{line}");
-    assert_eq!(ended(&ours, "AclDenied"), 1);
+    assert_eq!(ended(&ours, "acl-denied"), 1);
     // The same address without the option.
     ours.configure("ciphertrunk.conf", "");
     ours.cli("module reload res_ciphertrunk.so");
@@ -273,7 +273,7 @@ fn haproxy_says_whose_a_connection_is() {
     let _haproxy = world.lab.spawn("haproxy", "haproxy", &["-db", "-f", &conf]);
     // Version 2's LOCAL, and then the end of the connection.
     ours.wait_until("health checks", |ours| {
-        (ended(ours, "NothingSent") >= 3).then_some(())
+        (ended(ours, "nothing-sent") >= 3).then_some(())
     });
     let connect = |from: &str, port: u16| {
         let tcp = world.lab.tcp_from(from, &format!("{BALANCER}:{port}"));

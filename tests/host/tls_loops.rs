@@ -96,7 +96,7 @@ fn a_loop_that_fails_takes_its_connections_and_no_others() {
             (ours.count("TLS transports") == here.len() as u64).then_some(())
         });
         failed += gone;
-        assert_eq!(ours.count("Ended LoopFailed"), failed);
+        assert_eq!(ours.count("Ended loop-failed"), failed);
         // Whoever listened: the next ones are served, by this loop too when it is back.
         while here.len() < 4 {
             let mut new = world.connect();

@@ -6,7 +6,7 @@ use openssl::asn1::Asn1Time;
 use openssl::nid::Nid;
 use openssl::x509::{X509, X509ExtendedKeyUsage, X509Ref};
 use sip_tls::verify::{CertFault, PeerName, matches};
-use sip_tls::{CertInfo, Code as Why, Reason};
+use sip_tls::{CertInfo, Code as Why, Pin, ProfileConfig, Reason};
 
 use crate::code::Code;
 use crate::report::{Finding, Stage, Step};
@@ -25,12 +25,12 @@ struct Shown {
 }
 
 /// The steps of chain and name. `sent`: the chain as it was sent; `trace`: what OpenSSL said about it; `trusted`: the CAs of `--ca`.
-/// `wildcards`: one stands for the name.
+/// `asks`: what is asked of its certificate beside `name`.
 pub(crate) fn judge(
     sent: &[X509],
     trace: &Trace,
     name: &str,
-    wildcards: bool,
+    asks: &ProfileConfig,
     trusted: &[X509],
 ) -> (Step, Step) {
     let mut chain = Step::new(Stage::Chain);
@@ -49,12 +49,17 @@ pub(crate) fn judge(
     for (depth, certificate) in shown.iter().enumerate() {
         chain.fact(described(depth, &certificate.info, now));
     }
-    faults(&mut chain, trace, &shown, trusted, now);
+    faults(&mut chain, trace, &shown, asks.any_eku, trusted, now);
     dates(&mut chain, &shown, now);
     order(&mut chain, &shown);
     weakness(&mut chain, &shown);
     purpose(&mut chain, leaf);
-    name_of(&mut names, name, wildcards, &leaf.info);
+    pinned(&mut chain, &asks.pins, leaf);
+    let wanted = match &asks.verify_names[..] {
+        [] => vec![PeerName::parse(name)],
+        others => others.to_vec(),
+    };
+    name_of(&mut names, &wanted, asks.allow_wildcard_certs, &leaf.info);
     (chain, names)
 }
 
@@ -104,7 +109,14 @@ fn described(depth: usize, info: &CertInfo, now: i64) -> String {
 }
 
 /// What OpenSSL said about the chain.
-fn faults(step: &mut Step, trace: &Trace, shown: &[Shown], trusted: &[X509], now: i64) {
+fn faults(
+    step: &mut Step,
+    trace: &Trace,
+    shown: &[Shown],
+    any_eku: bool,
+    trusted: &[X509],
+    now: i64,
+) {
     let mut told = Vec::new();
     for (fault, depth, certificate) in trace.with(|seen| seen.faults.clone()) {
         let info = certificate
@@ -122,6 +134,10 @@ fn faults(step: &mut Step, trace: &Trace, shown: &[Shown], trusted: &[X509], now
             // OpenSSL goes on after a missing issuer, and finds what follows from it.
             CertFault::Other(_) | CertFault::IssuerMismatch
                 if told.contains(&CertFault::IssuerNotFound) => {}
+            CertFault::InvalidPurpose
+                if any_eku
+                    && depth == 0
+                    && certificate.as_deref().is_some_and(is_for_either_side) => {}
             CertFault::Expired if depth > 0 => {
                 let code = match certificate.as_ref() {
                     Some(certificate) if is_ours(certificate, shown, trusted) => Code::OwnCaExpired,
@@ -176,6 +192,13 @@ fn is_ours(certificate: &X509Ref, shown: &[Shown], trusted: &[X509]) -> bool {
     let is_root =
         certificate.subject_name().to_der().ok() == certificate.issuer_name().to_der().ok();
     (is_root && trusted.iter().any(|ca| is(ca))) || !shown.iter().any(|sent| is(&sent.x509))
+}
+
+/// Whether its extended key usage is for TLS, on whichever side: `eku = any` takes it.
+fn is_for_either_side(certificate: &X509Ref) -> bool {
+    certificate.extended_key_usage().is_some_and(|usage| {
+        usage.intersects(X509ExtendedKeyUsage::SSL_SERVER | X509ExtendedKeyUsage::SSL_CLIENT)
+    })
 }
 
 /// What dates are held against.
@@ -389,22 +412,37 @@ fn purpose(step: &mut Step, leaf: &Shown) {
     }
 }
 
-fn name_of(step: &mut Step, name: &str, wildcards: bool, leaf: &CertInfo) {
-    let wanted = PeerName::parse(name);
+/// Whether it is one that is pinned here, or has its key.
+fn pinned(step: &mut Step, pins: &[Pin], leaf: &Shown) {
+    if pins.is_empty() {
+        return;
+    }
+    if pins.iter().any(|pin| pin.is_of(&leaf.x509)) {
+        step.fact("it is one that is pinned here (pin)");
+    } else {
+        step.add(Finding::from(Reason::from(CertFault::NotPinned)));
+    }
+}
+
+/// Any of `wanted` will do.
+fn name_of(step: &mut Step, wanted: &[PeerName], wildcards: bool, leaf: &CertInfo) {
+    let asked: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+    let asked = asked.join(" or ");
+    let is_for = |wildcards| wanted.iter().any(|name| matches(name, leaf, wildcards));
     let names = leaf.names().join(", ");
     step.fact(format!(
-        "asked for {name}; the certificate is for {}",
+        "asked for {asked}; the certificate is for {}",
         if names.is_empty() { "no name" } else { &names }
     ));
-    if matches(&wanted, leaf, wildcards) {
+    if is_for(wildcards) {
         if !leaf.has_alt_names {
             step.add(Finding::new(Code::NameInSubjectOnly, names));
         }
-    } else if matches(&wanted, leaf, true) {
+    } else if is_for(true) {
         step.add(Finding::new(Code::NameByWildcard, names));
     } else {
         let detail = format!(
-            "asked for {name}, and it is for {}",
+            "asked for {asked}, and it is for {}",
             if names.is_empty() { "no name" } else { &names }
         );
         step.add(Finding {

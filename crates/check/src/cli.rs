@@ -95,9 +95,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
         match name.as_str() {
             "help" => return Ok(Asked::Help),
             "version" => return Ok(Asked::Version),
-            "ca" => options.ca = Some(value()?.into()),
-            "cert" => options.cert = Some(value()?.into()),
-            "key" => options.key = Some(value()?.into()),
+            "ca" => options.tls.ca_list_file = Some(value()?.into()),
+            "cert" => options.tls.cert_file = Some(value()?.into()),
+            "key" => options.tls.priv_key_file = Some(value()?.into()),
             "name" => options.name = Some(words(value()?)?),
             "from" => options.from = Some(uri(words(value()?)?)?),
             "call" => options.call = Some(number(words(value()?)?)?),
@@ -127,16 +127,16 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
             other => return Err(format!("--{other} is not an option")),
         }
     }
-    if options.key.is_some() && options.cert.is_none() {
+    if options.tls.priv_key_file.is_some() && options.tls.cert_file.is_none() {
         return Err("--key without --cert".to_owned());
     }
     let task = match (at, target) {
         (Some(_), Some(_)) => return Err("either HOST or --listen".to_owned()),
         (Some(address), None) => Task::Listen(ListenOptions {
             address,
-            cert: options.cert.ok_or("--listen wants --cert")?,
-            key: options.key,
-            ca: options.ca,
+            cert: options.tls.cert_file.ok_or("--listen wants --cert")?,
+            key: options.tls.priv_key_file,
+            ca: options.tls.ca_list_file,
             timeout: limit.unwrap_or(PHONE),
         }),
         (None, None) => return Err("HOST is missing".to_owned()),

@@ -66,9 +66,9 @@ codes! {
     OwnFiles "own-files" Fault Ours "our own files cannot be used" ""
     OwnFilesDoubt "own-files-doubt" Warning Ours "about our own files" ""
     OwnCaExpired "own-ca-expired" Fault Ours "a CA certificate that is trusted here has expired, and its certificate leads to it" "Ask its CA or the peer for the one that came after it, and replace it in ca_list_file here; or correct this machine's clock"
-    OwnCipher "own-cipher" Fault Ours "it takes none of the ciphers that cipher names on the transport here, and takes one of the system's own" "Take cipher off the transport, or let it name one of those that are told below"
+    OwnCipher "own-cipher" Fault Ours "it takes none of the ciphers that cipher names here, and takes one of the system's own" "Take cipher off the transport or its profile, or let a profile of its own name one of those that are told below"
     OwnNotForClients "own-not-for-clients" Note Ours "our certificate may not be used as a client certificate (extended key usage): a peer that asks for one refuses it" ""
-    OwnNotVerifying "own-not-verifying" Warning Ours "calls do not look at its certificate: who is on the way can be in its place, and read the keys" "verify_server = yes on the transport here"
+    OwnNotVerifying "own-not-verifying" Warning Ours "calls do not look at its certificate: who is on the way can be in its place, and read the keys" "verify_server = yes on the transport, or in its profile, here"
 
     // DNS
     DnsNameUnknown "dns-name-unknown" Fault Either "the name does not exist in the DNS" "Compare its spelling with what its owner gave you"
@@ -91,11 +91,11 @@ codes! {
     PlainOther "plain-other" Fault Either "a server of another protocol is on this port" "Compare the port"
     LargeHelloLost "large-hello-lost" Fault Either "a first TLS message that is longer than one TCP segment is not answered, a shorter one is: the server or a box on the way drops it" "To update there; until then the long ones can be avoided here by groups without ML-KEM (Groups in openssl.cnf)"
     LargeHelloUnanswered "large-hello-unanswered" Warning Theirs "a first TLS message that is longer than one TCP segment, as post-quantum key exchange makes it, is not answered, a shorter one is" "To update there, or the box on the way"
-    OnlyOldTls "only-old-tls" Fault Theirs "it speaks only TLS 1.1 or older" "To update there; until then a transport of its own here with method = tlsv1, which is protected less well"
+    OnlyOldTls "only-old-tls" Fault Theirs "it speaks only TLS 1.1 or older" "To update there; until then a profile of its own here with min_version = tls1.0 (docs/tls.md), which is protected less well"
     OldTlsTaken "old-tls-taken" Warning Theirs "it still takes TLS 1.1 or 1.0 beside the newer versions" "To switch them off there"
     NoTls13 "no-tls13" Note Theirs "it has no TLS 1.3" ""
-    OnlyOldCiphers "only-old-ciphers" Fault Theirs "it takes only ciphers that are not offered here unless they are named: static RSA, which has no forward secrecy, or CBC with SHA-1" "To switch on ECDHE with AES-GCM there; until then name one of its ciphers in cipher on a transport, or in a profile, of its own here"
-    OnlyWeakCiphers "only-weak-ciphers" Fault Theirs "it takes no cipher that this system allows; one below the system's security level was taken" "To be changed there; until then cipher on a transport of its own here"
+    OnlyOldCiphers "only-old-ciphers" Fault Theirs "it takes only ciphers that are not offered here unless they are named: static RSA, which has no forward secrecy, or CBC with SHA-1" "To switch on ECDHE with AES-GCM there; until then a profile of its own here with one of its ciphers in cipher (docs/tls.md)"
+    OnlyWeakCiphers "only-weak-ciphers" Fault Theirs "it takes no cipher that this system allows; one below the system's security level was taken" "To be changed there; until then a profile of its own here with cipher and security_level = 0 (docs/tls.md)"
     NoForwardSecrecy "no-forward-secrecy" Warning Theirs "no cipher with forward secrecy (ECDHE or DHE) is taken: whoever gets its key can decrypt what was recorded" "To switch on ECDHE there; until then a profile with cipher here (docs/tls.md)"
     UnsafeCipherTaken "unsafe-cipher-taken" Warning Theirs "it takes ciphers without encryption or without authentication" "To switch them off there"
     NoMoreConnections "no-more-connections" Warning Theirs "it takes one connection, and ends each further one that comes soon after it: its versions and ciphers were not looked at. A connection that is lost may not be had back at once" "Ask there for its limit of connections from one address"
@@ -111,14 +111,14 @@ codes! {
     NotForClients "not-for-clients" Note Theirs "its certificate may not be used as a client certificate: where it calls here with it, verify_client refuses it" ""
 
     // Name
-    NameByWildcard "name-by-wildcard" Warning Ours "its certificate covers the name by a wildcard only" "allow_wildcard_certs = yes on the transport here"
+    NameByWildcard "name-by-wildcard" Warning Ours "its certificate covers the name by a wildcard only" "allow_wildcard_certs = yes in a profile of its own here (docs/tls.md), or on the transport"
     NameInSubjectOnly "name-in-subject-only" Warning Theirs "its certificate has the name only in its subject (CN) and no subjectAltName: some clients refuse that" "To be reissued there"
     NameByServerNameOnly "name-by-server-name-only" Note Theirs "without the server name (SNI) it shows another certificate" ""
     ServerNameRefused "server-name-refused" Warning Either "it refuses the server name (SNI) that was asked for, and takes a connection without" "Compare the name with what its owner gave you"
 
     // Client certificate
     ClientCertificateOptional "client-certificate-optional" Note Nobody "it asks for a client certificate and does without" ""
-    ClientCertificateDemanded "client-certificate-demanded" Fault Ours "it demands a client certificate" "Set cert_file and priv_key_file on the transport (here: --cert and --key) to a certificate that it accepts"
+    ClientCertificateDemanded "client-certificate-demanded" Fault Ours "it demands a client certificate" "Set cert_file and priv_key_file on the transport, or in a profile (here: --cert and --key) to a certificate that it accepts"
     OwnCertificateRefused "own-certificate-refused" Fault Either "it refuses our client certificate, or ends the connection after it" "Ask there which CA and which name it accepts"
 
     // SIP
@@ -152,7 +152,7 @@ codes! {
 
     // A phone that comes
     PhoneServerName "phone-server-name" Note Nobody "the server name (SNI) it asks for" ""
-    PhoneOldTls "phone-old-tls" Fault Theirs "the phone speaks only TLS 1.1 or older" "To update there; until then a transport of its own here with method = tlsv1"
+    PhoneOldTls "phone-old-tls" Fault Theirs "the phone speaks only TLS 1.1 or older" "To update there; until then a profile with min_version = tls1.0 for its address here (docs/tls.md)"
     PhoneSilent "phone-silent" Fault Theirs "the TLS connection is up, and no SIP request comes" "Look at the phone's account: it connects and does not register"
     PhoneOfferClear "phone-offer-clear" Warning Theirs "it offers a call in clear" "To switch on SRTP (SDES) on the phone"
     PhoneOfferUnusable "phone-offer-unusable" Fault Theirs "it offers SRTP by a crypto line that cannot be used" "To be changed on the phone"

@@ -24,7 +24,7 @@ fn value(report: &Report) -> Value {
         "exit": report.outcome() as i32,
         "steps": report.steps.iter().map(step).collect::<Vec<_>>(),
         "pjsip.conf": report.lines.pjsip,
-        "ciphertrunk.conf": report.lines.ciphertrunk,
+        "ciphertrunk.conf": report.lines.of_ciphertrunk(),
     })
 }
 

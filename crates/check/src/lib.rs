@@ -30,5 +30,5 @@ pub use listen::{ListenOptions, listen};
 pub use options::Options;
 pub use report::{Finding, Outcome, Report, Stage, Step, Verdict};
 pub use run::check;
-pub use sip_tls::{Method, Side};
+pub use sip_tls::{Method, ProfileConfig, Side};
 pub use uri::SipUri;

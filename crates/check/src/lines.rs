@@ -2,19 +2,23 @@
 
 use std::path::Path;
 
+use openssl::ssl::SslVersion;
 use srtp::Suite;
 
 use crate::code::Code;
 use crate::options::Options;
 use crate::report::{Report, Stage};
+use crate::tls::version_name;
 
 /// The lines; none where nothing is known that could be written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lines {
     /// For `pjsip.conf`.
     pub pjsip: Vec<String>,
-    /// For `ciphertrunk.conf`.
+    /// For `ciphertrunk.conf`: the endpoint.
     pub ciphertrunk: Vec<String>,
+    /// For `ciphertrunk.conf`: a TLS profile, where the peer needs what the others on the transport should not get.
+    pub profile: Vec<String>,
 }
 
 impl Lines {
@@ -26,7 +30,16 @@ impl Lines {
         Lines {
             pjsip: pjsip(options, report, answered),
             ciphertrunk: ciphertrunk(options, report, taken),
+            profile: profile(options, report),
         }
+    }
+
+    /// All of `ciphertrunk.conf`.
+    #[must_use]
+    pub fn of_ciphertrunk(&self) -> Vec<String> {
+        let parts = [&self.profile[..], &self.ciphertrunk];
+        let parts: Vec<&[String]> = parts.into_iter().filter(|it| !it.is_empty()).collect();
+        parts.join(&[String::new()][..])
     }
 }
 
@@ -55,20 +68,20 @@ fn pjsip(options: &Options, report: &Report, answered: bool) -> Vec<String> {
         path.as_ref()
             .map_or_else(|| none.to_owned(), |path| shown(path))
     };
-    if options.cert.is_some() || has(Code::ClientCertificateDemanded) {
+    if options.tls.cert_file.is_some() || has(Code::ClientCertificateDemanded) {
         lines.push(format!(
             "cert_file = {}",
-            path(&options.cert, "/etc/asterisk/keys/fullchain.pem")
+            path(&options.tls.cert_file, "/etc/asterisk/keys/fullchain.pem")
         ));
         lines.push(format!(
             "priv_key_file = {}",
             path(
-                &options.key,
-                &path(&options.cert, "/etc/asterisk/keys/privkey.pem")
+                &options.tls.priv_key_file,
+                &path(&options.tls.cert_file, "/etc/asterisk/keys/privkey.pem")
             )
         ));
     }
-    match &options.ca {
+    match &options.tls.ca_list_file {
         Some(file) => lines.push(format!("ca_list_file = {}", shown(file))),
         None => lines.push("ca_list_path = /etc/ssl/certs".to_owned()),
     }
@@ -79,23 +92,7 @@ fn pjsip(options: &Options, report: &Report, answered: bool) -> Vec<String> {
         );
     }
     lines.push("verify_server = yes".to_owned());
-    if has(Code::NameByWildcard) {
-        lines.push("allow_wildcard_certs = yes".to_owned());
-    }
-    if has(Code::OnlyOldTls) {
-        lines.push("method = tlsv1".to_owned());
-    } else {
-        lines.push("method = tlsv1_2".to_owned());
-    }
-    let old = report
-        .findings()
-        .find(|(_, finding)| finding.code == Code::OnlyOldCiphers);
-    if let Some((_, finding)) = old {
-        lines.push(format!("cipher = {}", finding.detail));
-    }
-    if has(Code::OnlyWeakCiphers) {
-        lines.push("cipher = ALL,@SECLEVEL=0".to_owned());
-    }
+    lines.push("method = tlsv1_2".to_owned());
     let name = section(options.name());
     // Asterisk compares the certificate with the host of the URI.
     let host = match (&options.name, options.port) {
@@ -126,6 +123,47 @@ fn pjsip(options: &Options, report: &Report, answered: bool) -> Vec<String> {
         lines.push("qualify_frequency = 30".to_owned());
     }
     lines
+}
+
+/// What this peer alone is to get: on the transport all others would get it too.
+fn profile(options: &Options, report: &Report) -> Vec<String> {
+    let detail = |code| {
+        let mut findings = report.findings();
+        let found = findings.find(|(_, finding)| finding.code == code);
+        found.map(|(_, finding)| finding.detail.as_str())
+    };
+    let mut lines = Vec::new();
+    if let Some(version) = detail(Code::OnlyOldTls) {
+        let is_first = version != version_name(SslVersion::TLS1_1);
+        let word = if is_first { "tls1.0" } else { "tls1.1" };
+        lines.push(format!("min_version = {word}"));
+    }
+    if let Some(cipher) = detail(Code::OnlyOldCiphers).or(detail(Code::OwnCipher)) {
+        lines.push(format!("cipher = {cipher}"));
+    }
+    if report.has(Code::OnlyWeakCiphers) {
+        lines.push("cipher = ALL".to_owned());
+        lines.push("security_level = 0".to_owned());
+    }
+    if report.has(Code::NameByWildcard) {
+        lines.push("allow_wildcard_certs = yes".to_owned());
+    }
+    if lines.is_empty() {
+        return lines;
+    }
+    let mut section = match &options.tls.name {
+        Some(name) => vec![
+            "; to the lines of the section that is there".to_owned(),
+            format!("[{name}]"),
+        ],
+        None => vec![
+            format!("[{}-tls]", section(options.name())),
+            "type = tls".to_owned(),
+            format!("match = {}", options.name()),
+        ],
+    };
+    section.append(&mut lines);
+    section
 }
 
 fn ciphertrunk(options: &Options, report: &Report, taken: &[Suite]) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! The other direction: waits for a phone, and says what it did.
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -135,7 +135,7 @@ fn wait(
                         steps.push(tcp_step);
                         report.steps.extend(steps);
                         report.steps.sort_by_key(|step| step.stage);
-                        report.lines = lines(options, report);
+                        report.lines = lines(options, report, remote.ip());
                         return;
                     }
                     None => tcp_step.fact(format!(
@@ -327,8 +327,8 @@ fn answer(request: &Message, method: &str) -> Option<String> {
     })
 }
 
-/// For `pjsip.conf`: the transport that the phone would have needed.
-fn lines(options: &ListenOptions, report: &Report) -> Lines {
+/// The transport that the phone would have needed, and its profile where the others on it should not get the same.
+fn lines(options: &ListenOptions, report: &Report, phone: IpAddr) -> Lines {
     let mut pjsip: Vec<String> = ["[transport-tls]", "type = transport", "protocol = tls"]
         .map(str::to_owned)
         .to_vec();
@@ -342,14 +342,26 @@ fn lines(options: &ListenOptions, report: &Report) -> Lines {
         pjsip.push(format!("ca_list_file = {}", shown(ca)));
         pjsip.push("verify_client = yes".to_owned());
     }
-    pjsip.push(
-        if report.has(Code::PhoneOldTls) {
-            "method = tlsv1"
-        } else {
-            "method = tlsv1_2"
-        }
-        .to_owned(),
-    );
+    pjsip.push("method = tlsv1_2".to_owned());
+    let mut profile = Vec::new();
+    let old = report
+        .findings()
+        .find(|(_, finding)| finding.code == Code::PhoneOldTls);
+    if let Some((_, finding)) = old {
+        let is_first = finding.detail != "TLS 1.1";
+        profile = [
+            "[old-phones]",
+            "type = tls",
+            "; such phones alone",
+            &format!("match = {}", phone.to_canonical()),
+            &format!(
+                "min_version = {}",
+                if is_first { "tls1.0" } else { "tls1.1" }
+            ),
+        ]
+        .map(str::to_owned)
+        .to_vec();
+    }
     let media = if report.has(Code::PhoneOfferDtls) {
         "dtls"
     } else {
@@ -363,5 +375,6 @@ fn lines(options: &ListenOptions, report: &Report) -> Lines {
     Lines {
         pjsip,
         ciphertrunk: Vec::new(),
+        profile,
     }
 }

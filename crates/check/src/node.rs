@@ -23,8 +23,6 @@ pub(crate) struct Question<'a> {
     pub(crate) from: Option<&'a str>,
     pub(crate) trust: &'a Trust,
     pub(crate) trusted: &'a [X509],
-    /// A wildcard stands for the name.
-    pub(crate) wildcards: bool,
 }
 
 /// What came of it.
@@ -62,7 +60,7 @@ pub(crate) fn look(peer: Peer, question: &Question<'_>, deep: bool) -> Node {
                 &up.chain(),
                 up.link.trace(),
                 question.name,
-                question.wildcards,
+                &question.trust.config,
                 question.trusted,
             );
             let shown = fingerprint(&up);
@@ -89,7 +87,7 @@ pub(crate) fn look(peer: Peer, question: &Question<'_>, deep: bool) -> Node {
                     &failed.chain,
                     &failed.trace,
                     question.name,
-                    question.wildcards,
+                    &question.trust.config,
                     question.trusted,
                 );
                 [chain, names].into_iter().for_each(&mut add);

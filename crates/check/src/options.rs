@@ -1,11 +1,9 @@
 //! What is to be looked at.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use sip_tls::{Method, ProfileConfig};
-use zeroize::Zeroizing;
+use sip_tls::{ProfileConfig, Sni};
 
 /// A peer, and how it is looked at. Times are limits for single waits (a TCP connection, a handshake, an answer).
 #[derive(Clone)]
@@ -16,24 +14,9 @@ pub struct Options {
     pub port: Option<u16>,
     /// The name that its certificate must have, and that is sent as SNI; without it `host`.
     pub name: Option<String>,
-    /// The CAs that are trusted (PEM); without it those of the system.
-    pub ca: Option<PathBuf>,
-    /// Our certificate, with its chain (PEM).
-    pub cert: Option<PathBuf>,
-    /// Its key (PEM); without it the key is looked for in `cert`.
-    pub key: Option<PathBuf>,
-    /// Opens the key.
-    pub password: Option<Zeroizing<String>>,
-    /// More CAs that are trusted: a directory, as `ca_list_path` has it.
-    pub ca_path: Option<PathBuf>,
-    /// The lowest version.
-    pub method: Method,
-    /// Cipher names, as `cipher` of a transport has them; the system's default without it.
-    pub cipher: Option<String>,
-    /// A wildcard in the certificate stands for the name, as `allow_wildcard_certs` says.
-    pub wildcards: bool,
-    /// Calls look at the certificate (`verify_server`).
-    pub verify: bool,
+    /// Our certificate, the CAs, versions, ciphers, and what is asked of its certificate: as the transport of a call to it has them, or
+    /// its profile in `ciphertrunk.conf`. Where it names no CAs, those of the system are trusted.
+    pub tls: ProfileConfig,
     /// Where no CAs are given, those of the system are meant; without it that is a fault of ours, and judged by them all the same.
     pub system_cas: bool,
     /// The limit of one wait.
@@ -62,15 +45,10 @@ impl Options {
             host,
             port,
             name: None,
-            ca: None,
-            cert: None,
-            key: None,
-            password: None,
-            ca_path: None,
-            method: Method::default(),
-            cipher: None,
-            wildcards: false,
-            verify: true,
+            tls: ProfileConfig {
+                verify_server: true,
+                ..ProfileConfig::default()
+            },
             system_cas: true,
             timeout: Options::TIMEOUT,
             limit: None,
@@ -81,19 +59,17 @@ impl Options {
         })
     }
 
-    /// The same as options of a transport.
-    pub(crate) fn profile(&self) -> ProfileConfig {
-        ProfileConfig {
-            cert_file: self.cert.clone(),
-            priv_key_file: self.key.clone(),
-            password: self.password.clone(),
-            ca_list_file: self.ca.clone(),
-            ca_list_path: self.ca_path.clone(),
-            method: self.method,
-            cipher: self.cipher.clone(),
-            verify_server: self.verify,
-            allow_wildcard_certs: self.wildcards,
-            ..ProfileConfig::default()
+    /// Whether it says whose certificates are good.
+    pub(crate) fn names_cas(&self) -> bool {
+        self.tls.ca_list_file.is_some() || self.tls.ca_list_path.is_some()
+    }
+
+    /// The server name that is sent: names only (RFC 6066 3).
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        match &self.tls.sni {
+            Sni::Asked => Some(self.name()).filter(|name| name.parse::<IpAddr>().is_err()),
+            Sni::Off => None,
+            Sni::Name(name) => Some(name),
         }
     }
 
@@ -140,6 +116,18 @@ fn host_port(target: &str) -> Option<(String, Option<u16>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn server_names() {
+        let mut options = Options::new("192.0.2.1:5061").unwrap();
+        assert_eq!(options.server_name(), None);
+        options.name = Some("sip.example.com".to_owned());
+        assert_eq!(options.server_name(), Some("sip.example.com"));
+        options.tls.sni = Sni::Name("a.example".to_owned());
+        assert_eq!(options.server_name(), Some("a.example"));
+        options.tls.sni = Sni::Off;
+        assert_eq!(options.server_name(), None);
+    }
 
     #[test]
     fn targets() {

@@ -12,17 +12,13 @@ use crate::report::{Finding, Stage, Step};
 /// Loads them; `false` if they cannot be used.
 pub(crate) fn look(options: &Options) -> (Step, bool) {
     let mut step = Step::new(Stage::Own);
-    let config = options.profile();
-    if options.system_cas
-        && options.ca.is_none()
-        && options.ca_path.is_none()
-        && options.cert.is_none()
-    {
+    let config = &options.tls;
+    if options.system_cas && !options.names_cas() && config.cert_file.is_none() {
         step.not_tried = Some(
             "neither CAs nor a certificate were given: the system's CAs are trusted".to_owned(),
         );
     }
-    match Profile::load(&config) {
+    match Profile::load(config) {
         Ok((profile, warnings)) => {
             if let Some(own) = profile.own_certificate() {
                 step.fact(format!(
@@ -41,12 +37,16 @@ pub(crate) fn look(options: &Options) -> (Step, bool) {
                 };
                 step.add(Finding::new(code, warning.to_string()));
             }
-            if let Some(cert) = &options.cert
+            let to_servers = match &config.client_certificate {
+                Some(pair) => Some(&pair.cert_file),
+                None => config.cert_file.as_ref(),
+            };
+            if let Some(cert) = to_servers
                 && !is_for_clients(cert)
             {
                 step.add(Finding::new(Code::OwnNotForClients, ""));
             }
-            if !options.verify {
+            if !config.verify_server {
                 step.add(Finding::new(Code::OwnNotVerifying, ""));
             }
             (step, true)

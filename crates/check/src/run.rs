@@ -1,6 +1,6 @@
 //! All the steps, one after another.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use openssl::x509::X509;
@@ -144,23 +144,22 @@ impl Run {
     /// Whether OPTIONS was answered anywhere.
     fn nodes(&mut self, options: &Options, alive: &[SocketAddr]) -> bool {
         let trust = Trust {
-            config: options.profile(),
+            config: options.tls.clone(),
         };
         let trusted = options
-            .ca
+            .tls
+            .ca_list_file
             .as_ref()
             .and_then(|file| X509::stack_from_pem(&std::fs::read(file).ok()?).ok())
             .unwrap_or_default();
-        let name = options.name();
         let uri_host = target(options);
         let question = Question {
-            name,
-            server_name: name.parse::<IpAddr>().is_err().then_some(name),
+            name: options.name(),
+            server_name: options.server_name(),
             uri_host: &uri_host,
             from: options.from.as_deref(),
             trust: &trust,
             trusted: &trusted,
-            wildcards: options.wildcards,
         };
         let mut answered = false;
         let mut way = None;

@@ -76,7 +76,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     }
     for (file, lines) in [
         ("pjsip.conf", &report.lines.pjsip),
-        ("ciphertrunk.conf", &report.lines.ciphertrunk),
+        ("ciphertrunk.conf", &report.lines.of_ciphertrunk()),
     ] {
         if !lines.is_empty() {
             writeln!(out, "\nFor {file}:\n")?;

@@ -3,6 +3,7 @@
 use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslVersion, cipher_name};
 
 use crate::error::{ConfigOption, Fault, ProfileError, Warning};
+use crate::method::Version;
 use crate::ossl_ext::ciphers_of;
 use crate::profile::ProfileConfig;
 
@@ -141,8 +142,11 @@ impl CipherLists {
         })
     }
 
-    pub(crate) fn warning(&self) -> Option<Warning> {
-        (self.tls13.is_empty() && self.names_one()).then_some(Warning::Tls13Unrestricted)
+    /// Where TLS 1.3 is allowed and keeps its own suites beside those that are named.
+    pub(crate) fn warning(&self, highest: Option<Version>) -> Option<Warning> {
+        let has_tls13 = highest.is_none_or(|highest| highest >= Version::Tls13);
+        (has_tls13 && self.tls13.is_empty() && self.names_one())
+            .then_some(Warning::Tls13Unrestricted)
     }
 }
 
@@ -156,11 +160,12 @@ mod tests {
             CipherLists::parse("ECDHE-RSA-AES128-SHA, TLS_AES_128_GCM_SHA256,AES128-SHA").unwrap();
         assert_eq!(lists.up_to_tls12, ["ECDHE-RSA-AES128-SHA", "AES128-SHA"]);
         assert_eq!(lists.tls13, ["TLS_AES_128_GCM_SHA256"]);
-        assert_eq!(lists.warning(), None);
-        assert_eq!(
-            CipherLists::parse("AES128-SHA").unwrap().warning(),
-            Some(Warning::Tls13Unrestricted)
-        );
+        assert_eq!(lists.warning(None), None);
+        let lists = CipherLists::parse("AES128-SHA").unwrap();
+        for highest in [None, Some(Version::Tls13)] {
+            assert_eq!(lists.warning(highest), Some(Warning::Tls13Unrestricted));
+        }
+        assert_eq!(lists.warning(Some(Version::Tls12)), None);
     }
 
     #[test]
@@ -184,7 +189,7 @@ mod tests {
     fn modifiers_modify_the_default() {
         let lists = CipherLists::parse("@SECLEVEL=0").unwrap();
         assert_eq!(lists.up_to_tls12, ["DEFAULT", "@SECLEVEL=0"]);
-        assert_eq!(lists.warning(), None);
+        assert_eq!(lists.warning(None), None);
     }
 
     #[test]

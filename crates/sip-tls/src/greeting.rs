@@ -120,14 +120,16 @@ impl<H: Host> Reactor<H> {
         }
         if let Client::At(address) = client {
             remote = address;
-            let judged = match &mut share.pass {
-                _ if !self.core.host.permits(&listener.data, remote.ip()) => Err(Code::AclDenied),
-                Some(pass) => pass.is_of(remote.ip()),
-                None => Ok(()),
-            };
-            if let Err(code) = judged {
-                return self.core.turn_away(&listener, remote, code);
-            }
+        }
+        // Of whom the balancer knows nothing has its address, for the ACL as well.
+        let judged = match &mut share.pass {
+            _ if client == Client::Balancer => Ok(()),
+            _ if !self.core.host.permits(&listener.data, remote.ip()) => Err(Code::AclDenied),
+            Some(pass) if client != Client::Unknown => pass.is_of(remote.ip()),
+            _ => Ok(()),
+        };
+        if let Err(code) = judged {
+            return self.core.turn_away(&listener, remote, code);
         }
         self.accepted(listener, tcp, remote, share);
     }

@@ -223,7 +223,10 @@ const SSL_CTRL_GET_NEGOTIATED_GROUP: c_int = 134;
 /// `TLSEXT_nid_unknown` of `openssl/tls1.h`: the group has no NID, and its number in IANA's registry is in the low bits.
 const NID_UNKNOWN: c_int = 0x0100_0000;
 /// Groups without a NID, by IANA's registry of TLS Supported Groups.
-const GROUPS: [(c_int, &str); 3] = [
+const GROUPS: [(c_int, &str); 6] = [
+    (0x0200, "MLKEM512"),
+    (0x0201, "MLKEM768"),
+    (0x0202, "MLKEM1024"),
     (0x11eb, "SecP256r1MLKEM768"),
     (0x11ec, "X25519MLKEM768"),
     (0x11ed, "SecP384r1MLKEM1024"),

@@ -214,7 +214,7 @@ impl Profile {
         openssl::init();
         let mut warnings = Vec::new();
         let ciphers = CipherLists::of(config)?;
-        warnings.extend(ciphers.warning());
+        warnings.extend(ciphers.warning(config.max_version));
         let level = config.security_level.or(ciphers.security_level());
         warnings.extend(about_old_tls(config.method, level));
         if config

@@ -19,8 +19,10 @@ const FIXED: usize = SIGNATURE.len() + 4;
 /// Whose connection it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Client {
-    /// The balancer's own: its health check (`LOCAL`), or one of which it knows nothing (`UNKNOWN`).
+    /// The balancer's own: its health check (`LOCAL`).
     Balancer,
+    /// One of which it knows nothing (`UNKNOWN`).
+    Unknown,
     /// A client's, with this address.
     At(SocketAddr),
 }
@@ -84,7 +86,7 @@ fn line(bytes: &[u8]) -> Parsed {
 fn client_of_line(fields: &str) -> Option<Client> {
     // What is behind UNKNOWN is to be ignored.
     if fields == "UNKNOWN" || fields.starts_with("UNKNOWN ") {
-        return Some(Client::Balancer);
+        return Some(Client::Unknown);
     }
     let fields: Vec<&str> = fields.split(' ').collect();
     let [family, source, destination, source_port, destination_port] = fields[..] else {
@@ -149,9 +151,11 @@ fn binary(bytes: &[u8]) -> Parsed {
         (PROXY, TCP_OVER_IPV6) => source::<16>(body, 32).map(|(ip, port)| (ip.into(), port)),
         _ => None,
     };
-    let client = client.map_or(Client::Balancer, |(ip, port)| {
-        Client::At(SocketAddr::new(ip, port))
-    });
+    let client = match client {
+        Some((ip, port)) => Client::At(SocketAddr::new(ip, port)),
+        None if command & 0x0f == LOCAL => Client::Balancer,
+        None => Client::Unknown,
+    };
     Parsed::Header(FIXED + length, client)
 }
 
@@ -209,17 +213,17 @@ mod tests {
                 b"PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n".to_vec(),
                 at("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535"),
             ),
-            (b"PROXY UNKNOWN\r\n".to_vec(), Client::Balancer),
+            (b"PROXY UNKNOWN\r\n".to_vec(), Client::Unknown),
             (
                 b"PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n".to_vec(),
-                Client::Balancer,
+                Client::Unknown,
             ),
             (v2(0x21, 0x11, &v4()), at("192.0.2.1:51000")),
             (v2(0x21, 0x11, &with_tlvs), at("192.0.2.1:51000")),
             (v2(0x21, 0x21, &v6()), at("[2001:db8::1]:51000")),
             (v2(0x20, 0x00, &[]), Client::Balancer),
             (v2(0x20, 0x11, &v4()), Client::Balancer),
-            (v2(0x21, 0x00, &[]), Client::Balancer),
+            (v2(0x21, 0x00, &[]), Client::Unknown),
         ]
     }
 

@@ -238,7 +238,7 @@ codes! {
     /// ECONNRESET, EPIPE, and a message on its way, in or out, was lost.
     PeerResetMidway = "peer-reset-midway", Open, Theirs, "it reset the connection, and a message on its way was lost", "its own log, or that of a device on the way, should tell";
     /// The network gave up (keepalive, retransmissions).
-    PeerGone = "peer-gone", Open, Theirs, "it does not answer any more", "check the network on the way, and whether it runs";
+    PeerGone = "peer-gone", Open, Theirs, "it does not acknowledge what we send any more", "check the network on the way, whether it runs, and whether it reads";
     /// Any other I/O error.
     IoError = "io-error", Open, Ours, "reading or writing failed", "the system's error in brackets says why";
     /// It has answered keepalives, and does not any more.

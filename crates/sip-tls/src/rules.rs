@@ -39,7 +39,9 @@ impl Pin {
         octets?.try_into().ok().map(Pin)
     }
 
-    fn is_of(self, certificate: &X509Ref) -> bool {
+    /// Whether it is this certificate's, or its key's.
+    #[must_use]
+    pub fn is_of(self, certificate: &X509Ref) -> bool {
         let whole = certificate.digest(MessageDigest::sha256());
         if whole.is_ok_and(|digest| *digest == self.0) {
             return true;

@@ -145,17 +145,20 @@ pub struct Selectors {
     pub destinations: Vec<Destination>,
     /// `server_name`: what a client asks for (RFC 6066 3); names and domains.
     pub server_names: Vec<Destination>,
+    /// Every connection that we make and that no other fits: whom it is for could not be read.
+    pub is_for_the_rest: bool,
 }
 
 impl Selectors {
     /// How closely a connection to `name` fits.
     #[must_use]
     pub fn outgoing(&self, name: &PeerName) -> Option<usize> {
+        let rest = self.is_for_the_rest.then_some(0);
         let fits = self.destinations.iter().filter_map(|it| match name {
             PeerName::Dns(name) => it.fits_name(name),
             PeerName::Ip(address) => it.fits_address(*address),
         });
-        fits.max()
+        fits.max().or(rest)
     }
 
     /// How closely a connection from `address` fits.
@@ -180,8 +183,8 @@ impl Selectors {
     }
 }
 
-/// The one that fits closest.
-pub(crate) fn closest<T>(all: &[T], fit: impl Fn(&T) -> Option<usize>) -> Option<&T> {
+/// The one that fits closest; of several that fit alike, the last.
+pub fn closest<T>(all: &[T], fit: impl Fn(&T) -> Option<usize>) -> Option<&T> {
     let fitting = all.iter().filter_map(|it| Some((fit(it)?, it)));
     fitting.max_by_key(|(fit, _)| *fit).map(|(_, it)| it)
 }

@@ -248,7 +248,8 @@ impl Verifier {
         let rules = self.rules();
         if !ok && let Some(fault) = CertFault::from_openssl(store.error()) {
             let current = store.current_cert();
-            if fault == CertFault::InvalidPurpose
+            // Of the faults of this kind that one alone which an extended key usage makes.
+            if store.error().as_raw() == ffi::X509_V_ERR_INVALID_PURPOSE
                 && store.error_depth() == 0
                 && rules.any_eku
                 && current.is_some_and(is_for_either_side)

@@ -188,6 +188,13 @@ fn questionable() {
         [Warning::Tls13Unrestricted]
     );
     assert_eq!(
+        with(|config| {
+            config.cipher = Some("AES128-SHA".into());
+            config.max_version = Some(Version::Tls12);
+        }),
+        []
+    );
+    assert_eq!(
         with(|config| config.cert_file = None),
         [Warning::CannotListen]
     );

@@ -1,5 +1,6 @@
 //! Renewed files: read again when they have changed, all or nothing, without PJSIP.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use crate::config;
@@ -61,7 +62,7 @@ impl Adopter {
     /// `true`: its words have changed too.
     fn renew_from(&self, name: &str, wanted: &TlsTransport, inputs: Inputs) -> bool {
         // Not under the lock: it reads files.
-        let loaded = options::profile(wanted, self.in_force(name).as_deref());
+        let loaded = options::profile(wanted, self.in_force(name).as_deref(), &mut BTreeSet::new());
         let mut all = self.adopted.lock();
         let Some(adopted) = all.get_mut(name) else {
             return false;

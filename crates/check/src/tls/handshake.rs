@@ -33,7 +33,7 @@ pub(crate) struct Trust {
 impl Trust {
     /// Whether we have a certificate.
     pub(crate) fn has_own(&self) -> bool {
-        self.config.cert_file.is_some()
+        self.config.cert_file.is_some() || self.config.client_certificate.is_some()
     }
 }
 
@@ -236,11 +236,24 @@ fn chain(link: &Traced) -> Vec<X509> {
 }
 
 fn context(hello: &Hello, trust: &Trust) -> Result<SslContext, Box<Failed>> {
-    let config = ProfileConfig {
-        cert_file: (trust.config.cert_file.clone()).filter(|_| !hello.anonymous),
-        cipher: (trust.config.cipher.clone()).filter(|_| !hello.usual_ciphers),
-        ..trust.config.clone()
-    };
+    let mut config = trust.config.clone();
+    if hello.anonymous {
+        config.cert_file = None;
+        config.client_certificate = None;
+        config.more_certificates.clear();
+    }
+    if hello.usual_ciphers {
+        config.cipher = None;
+    }
+    let names_suites = config.cipher.is_some();
+    if hello.lenient {
+        // What a profile has beside the words of a transport.
+        config.max_version = None;
+        config.ciphersuites = None;
+        config.groups = None;
+        config.signature_algorithms = None;
+        config.security_level = None;
+    }
     // `own` has loaded the same, so nothing is wrong with the files unless they change meanwhile.
     let mut context =
         Profile::client_context(&config).map_err(|_| Failed::here(Code::Internal.into()))?;
@@ -257,7 +270,7 @@ fn context(hello: &Hello, trust: &Trust) -> Result<SslContext, Box<Failed>> {
     if hello.lenient {
         context.set_security_level(0);
         context.set_options(SslOptions::from_bits_retain(LEGACY_SERVER_CONNECT as _));
-        if config.cipher.is_some() {
+        if names_suites {
             context.set_ciphersuites(&SUITES.join(":"))?;
         }
     }

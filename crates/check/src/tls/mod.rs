@@ -17,7 +17,7 @@ pub(crate) use groups::groups;
 pub(crate) use handshake::{Failed, Hello, Trust, Up, failed, handshake};
 pub(crate) use large::large;
 pub(crate) use ossl::{Trace, Traced};
-pub(crate) use plain::of_octets;
+pub(crate) use plain::{of_octets, version_name};
 pub(crate) use resume::resume;
 pub(crate) use sock::Sock;
 pub(crate) use versions::versions;

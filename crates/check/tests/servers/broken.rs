@@ -14,12 +14,13 @@ use crate::server::{alert, context, hello, narrow, swallow, tcp, tls};
 use crate::sip;
 
 pub fn options(pki: &Pki, address: SocketAddr, timeout: Duration) -> Options {
-    Options {
+    let mut options = Options {
         name: Some(NAME.to_owned()),
-        ca: Some(pki.ca.clone()),
         timeout,
         ..Options::new(&address.to_string()).expect("an address")
-    }
+    };
+    options.tls.ca_list_file = Some(pki.ca.clone());
+    options
 }
 
 /// Servers of one certificate authority's.
@@ -623,8 +624,8 @@ fn client_certificates() {
     ] {
         table.add(name, address, faults, &[]);
         let case = table.cases.last_mut().expect("it was added");
-        case.options.cert = Some(files.0.clone());
-        case.options.key = Some(files.1.clone());
+        case.options.tls.cert_file = Some(files.0.clone());
+        case.options.tls.priv_key_file = Some(files.1.clone());
     }
     run("client certificates", table.cases);
 }

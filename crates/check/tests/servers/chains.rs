@@ -20,7 +20,7 @@ fn whose_certificate_is_wrong() {
         ("the same, and it is sent", &[&of_old, &old]),
     ] {
         table.add(name, serve(chain), &["own-ca-expired"], &[]);
-        table.last().ca = Some(old_file.clone());
+        table.last().tls.ca_list_file = Some(old_file.clone());
     }
     // The twin: theirs alone.
     let expired = Cert::make(&spec(), Some(&pki.expired));
@@ -43,7 +43,7 @@ fn whose_certificate_is_wrong() {
         &["own-ca-expired", "cert-expired"],
         &[],
     );
-    table.last().ca = Some(old_file);
+    table.last().tls.ca_list_file = Some(old_file);
     let authority = |spec: Spec| {
         let spec = Spec {
             cn: "Carrier TLS 3",
@@ -149,6 +149,6 @@ fn whose_certificate_is_wrong() {
         &[],
         &[],
     );
-    table.last().wildcards = true;
+    table.last().tls.allow_wildcard_certs = true;
     run("chains", table.cases);
 }

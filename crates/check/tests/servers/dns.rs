@@ -111,14 +111,15 @@ fn case(
     faults: &'static [&'static str],
     warnings: &'static [&'static str],
 ) -> Case {
+    let mut options = Options {
+        timeout: PATIENCE,
+        dns: Some(dns),
+        ..Options::new(target).expect("a target")
+    };
+    options.tls.ca_list_file = Some(pki.ca.clone());
     Case {
         name,
-        options: Options {
-            ca: Some(pki.ca.clone()),
-            timeout: PATIENCE,
-            dns: Some(dns),
-            ..Options::new(target).expect("a target")
-        },
+        options,
         faults,
         warnings,
     }

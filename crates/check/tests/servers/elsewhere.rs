@@ -100,7 +100,7 @@ fn go() {
         &[],
     );
     let options = &mut running.cases.last_mut().expect("it was added").options;
-    (options.cert, options.key) = (Some(ours.0), Some(ours.1));
+    (options.tls.cert_file, options.tls.priv_key_file) = (Some(ours.0), Some(ours.1));
     run("Go", running.cases);
 }
 

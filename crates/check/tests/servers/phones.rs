@@ -186,7 +186,7 @@ fn phones_that_do_not_come_so_far() {
         &report,
         &["phone-old-tls"],
         &[],
-        &["TLS 1.1", "method = tlsv1"],
+        &["TLS 1.1", "\nmatch = 127.0.0.1\nmin_version = tls1.1\n"],
     );
     for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
         let (report, ()) = with(&pki, false, |address| {

@@ -185,6 +185,10 @@ pub fn fallback(sections: &[Section], problems: &[Problem]) -> Config {
         config.fips = true;
         config.kernels = by_openssl();
     }
+    // What keeps peers out stays in force, though something else is wrong.
+    for section in sections.iter().filter(|section| section.name == "tls") {
+        each(section, &mut Vec::new(), |line| set_tls(&mut config, line));
+    }
     for section in sections.iter().filter(is_of_endpoint) {
         let reason = problems
             .iter()
@@ -214,11 +218,14 @@ pub fn fallback(sections: &[Section], problems: &[Problem]) -> Config {
 }
 
 /// A profile as far as it can be read. The peers of one in which something is wrong get no connection: it may have demanded anything of
-/// them.
+/// them. If it cannot be read whose it is, it may be anybody's that no other profile is for.
 #[cfg(feature = "tls")]
 fn add_broken(config: &mut Config, section: &Section, reason: Option<&Problem>) {
-    let mut profile = TlsProfile::read(section, &mut Vec::new());
+    let mut problems = Vec::new();
+    let mut profile = TlsProfile::read(section, &mut problems);
     profile.broken = reason.map(ToString::to_string);
+    let selects = |problem: &Problem| matches!(problem.option.as_deref(), Some("match"));
+    profile.selectors.is_for_the_rest = problems.iter().any(selects);
     config.profiles.push(profile);
 }
 

@@ -229,4 +229,48 @@ fn the_peers_of_a_broken_section_get_nothing() {
             .outgoing(&PeerName::parse("b.example"))
             .is_some()
     );
+    assert_eq!(bad.selectors.outgoing(&PeerName::parse("c.example")), None);
+}
+
+/// Whose a profile is that says so wrongly nobody knows: whoever has no other gets no connection.
+#[test]
+fn a_broken_match_may_be_anybodys() {
+    let sections = [
+        section("good", &["type = tls", "match = a.example"]),
+        section(
+            "bad",
+            &[
+                "type = tls",
+                "match = b.example, 192.0.2.1/24",
+                "pin = SHA256:00",
+            ],
+        ),
+    ];
+    let problems = parse(&sections).expect_err("one is bad");
+    let config = fallback(&sections, &problems);
+    let chosen = |name: &str| {
+        let name = PeerName::parse(name);
+        sip_tls::select::closest(&config.profiles, |it| it.selectors.outgoing(&name))
+            .map(|it| it.name.as_str())
+    };
+    assert_eq!(chosen("a.example"), Some("good"));
+    for name in ["b.example", "c.example", "192.0.2.1"] {
+        assert_eq!(chosen(name), Some("bad"), "{name}");
+    }
+}
+
+/// What keeps peers out is in force though something else in the file is wrong, at a first start too.
+#[test]
+fn good_lines_of_tls_stay() {
+    let sections = [
+        section("general", &["cdr = maybe"]),
+        section(
+            "tls",
+            &["acl = phones", "leave_alone = old", "io_threads = 0"],
+        ),
+    ];
+    let problems = parse(&sections).expect_err("two are bad");
+    let config = fallback(&sections, &problems);
+    assert_eq!(config.limits.acl.as_deref(), Some("phones"));
+    assert_eq!(config.leave_alone, ["old"]);
 }

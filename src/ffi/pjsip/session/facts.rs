@@ -189,14 +189,21 @@ impl Session<'_> {
                 && let Some(address) = to_socket_addr(&(*transaction).addr)
             {
                 peer.push_str(&format!(" at {address}"));
-                // A transaction holds a count of its transport, whose address and name do not change.
-                let transport = (*transaction).transport;
-                if (*transaction).role == sys::PJSIP_ROLE_UAS && !transport.is_null() {
-                    came = Some(Came {
-                        remote: address,
-                        local: to_socket_addr(&(*transport).local_addr),
-                        over: text((*transport).type_name).unwrap_or_default(),
-                    });
+                // A transaction holds a count of its transport, and gives it back under its lock when the connection ends, on a thread of
+                // pjsip's. Who has the lock now may be about that: then it is not told.
+                let lock = (*transaction).grp_lock;
+                if (*transaction).role == sys::PJSIP_ROLE_UAS
+                    && sys::pj_grp_lock_tryacquire(lock) == 0
+                {
+                    let transport = (*transaction).transport;
+                    if !transport.is_null() {
+                        came = Some(Came {
+                            remote: address,
+                            local: to_socket_addr(&(*transport).local_addr),
+                            over: text((*transport).type_name).unwrap_or_default(),
+                        });
+                    }
+                    sys::pj_grp_lock_release(lock);
                 }
             }
             (call_id, peer, came)
