@@ -22,7 +22,10 @@ AT_ONCE = 500
 
 
 def tcp():
-    return socket.create_connection(ADDRESS)
+    connection = socket.create_connection(ADDRESS)
+    # The request would wait for the acknowledgement of the handshake's last message.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
 
 def reset(connection):
