@@ -124,6 +124,24 @@ test-packaging:
 	@command -v shellcheck >/dev/null || { echo "shellcheck is not there: apt-get install shellcheck" >&2; exit 1; }
 	@shellcheck packaging/*.sh debian/*.postinst debian/*.postrm && echo "shellcheck: no remark"
 
+# tlsfuzzer, sslyze and floods against crates/sip-tls and `openssl s_server`: what differs, in a table. TLSFUZZER= is a checkout of
+# github.com/tlsfuzzer/tlsfuzzer (it is in no registry); what runs it comes from PyPI. SHORT= is how many short connections the last flood has.
+TLSFUZZER ?= build/tools-py/tlsfuzzer
+SHORT ?= 100000
+PYTHON_TLS := build/tools-py/venv/bin/python
+
+$(PYTHON_TLS):
+	@python3 -m venv build/tools-py/venv
+	@build/tools-py/venv/bin/pip --quiet install tlslite-ng==0.9.0b2 sslyze==6.3.1
+
+.PHONY: test-tls
+test-tls: $(PYTHON_TLS)
+	@[ -d $(TLSFUZZER)/tlsfuzzer ] || { echo "test-tls: no tlsfuzzer in $(TLSFUZZER): git clone https://github.com/tlsfuzzer/tlsfuzzer $(TLSFUZZER)" >&2; exit 1; }
+	@$(CARGO) build --quiet --release -p sip-tls --example answering
+	@nice -n 19 $(PYTHON_TLS) tests/tls/compare.py $(or $(CARGO_TARGET_DIR),target)/release/examples/answering $(TLSFUZZER) build/test-tls
+	@nice -n 19 $(PYTHON_TLS) tests/tls/floods.py $(or $(CARGO_TARGET_DIR),target)/release/examples/answering \
+		build/test-tls/certificate.pem build/test-tls/key.pem $(SHORT)
+
 # The alert rules, and whether they fire (Debian: apt-get install prometheus; PROMTOOL= names another).
 PROMTOOL ?= promtool
 .PHONY: test-alerts

@@ -84,7 +84,7 @@ fn cipher_name(lab: &Lab, code: &str) -> String {
 
 /// How many SIP messages tshark finds in the TCP connections of a capture: with the key log, and without it.
 pub fn sip_messages(lab: &Lab, capture: &str) -> (usize, usize) {
-    let keys = format!("tls.keylog_file:{}/tls.keys", lab::FOLDER);
+    let keys = format!("tls.keylog_file:{}/ours/log/tls.keys", lab::FOLDER);
     let count =
         |options: &[&str]| tshark(lab, capture, options, "sip && tcp", &["sip.CSeq.method"]).len();
     (count(&["-o", &keys]), count(&[]))

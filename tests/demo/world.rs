@@ -8,6 +8,8 @@ use host_harness::lab::{self, Lab};
 use host_harness::names::Names;
 use host_harness::pjsip::{self, Encryption, TLS_PORT, UDP};
 
+use crate::needs;
+
 pub const OURS: &str = "127.0.0.10";
 pub const CARRIER: &str = "127.0.0.20";
 /// A carrier without TLS or SRTP.
@@ -36,6 +38,7 @@ pub struct World<'lab> {
     pub phone: Baresip,
     /// Running since before anything spoke.
     pub capture: Option<Capture>,
+    pub servers: needs::Servers,
     _carriers: [Asterisk<'lab>; 2],
     _names: Names,
 }
@@ -43,8 +46,11 @@ pub struct World<'lab> {
 impl<'lab> World<'lab> {
     /// Starts everything; the phone has registered.
     pub fn start(lab: &'lab Lab) -> Self {
-        let names = Names::serve(lab, &[(CARRIER_NAME, CARRIER), (OTHER_NAME, CARRIER)]);
+        let mut names = vec![(CARRIER_NAME, CARRIER), (OTHER_NAME, CARRIER)];
+        names.extend(needs::CARRIERS.map(|(_, host, address)| (host, address)));
+        let names = Names::serve(lab, &names);
         let authority = Authority::new(lab, "authority");
+        let servers = needs::Servers::start(lab, &authority);
         let capture = Capture::start(lab, "call");
         let carriers =
             [carrier(&authority), plain_carrier()].map(|setup| Asterisk::start(lab, &setup));
@@ -65,6 +71,7 @@ impl<'lab> World<'lab> {
             ours,
             phone,
             capture: Some(capture),
+            servers,
             _carriers: carriers,
             _names: names,
         }
@@ -79,9 +86,6 @@ impl<'lab> World<'lab> {
 
 fn ours(lab: &Lab, authority: &Authority<'_>) -> Setup {
     let certificate = authority.issue("ours", "ours.example", OURS);
-    // Asterisk's user has to be able to write it.
-    lab.write("tls.keys", "");
-    lab.must_run("chmod", &["0666", &format!("{}/tls.keys", lab::FOLDER)]);
     Setup::ours("ours", OURS)
         .user(User::Asterisk)
         .also_modules(&[
@@ -110,14 +114,16 @@ fn ours(lab: &Lab, authority: &Authority<'_>) -> Setup {
         .pjsip(&pjsip::tls_trunk("carrier", CARRIER_NAME, Encryption::Sdes))
         .pjsip(&pjsip::tls_trunk("misnamed", OTHER_NAME, Encryption::Sdes))
         .pjsip(&pjsip::trunk("plain", PLAIN_CARRIER, Encryption::Plain))
+        .pjsip(&needs::endpoints())
         .dialplan(
             "exten => echo,1,Dial(PJSIP/echo@carrier)\nexten => plain,1,Dial(PJSIP/echo@plain)\n",
         )
         .file(
             "ciphertrunk.conf",
             &format!(
-                "[general]\ncdr = yes\ncel = yes\n\n[tls]\nkey_log = {}/tls.keys\n",
-                lab::FOLDER
+                "[general]\ncdr = yes\ncel = yes\n\n[tls]\nkey_log = {}/ours/log/tls.keys\n{}",
+                lab::FOLDER,
+                needs::profiles(lab)
             ),
         )
 }

@@ -104,7 +104,7 @@ impl<'lab> Authority<'lab> {
         self.make(name, &format!("/CN={host}"), &options)
     }
 
-    /// A certificate with this subject and whatever `options` of `openssl req` say.
+    /// A certificate with this subject and whatever `options` of `openssl req` say. Its key is P-256 if `-newkey` is not among them.
     pub fn make(&self, name: &str, subject: &str, options: &[&str]) -> Certificate {
         let made = Certificate {
             certificate: file(name, "pem"),
@@ -114,14 +114,10 @@ impl<'lab> Authority<'lab> {
         let mut args = vec![
             "req", "-x509", "-CA", &authority, "-CAkey", &key, "-subj", subject,
         ];
-        args.extend([
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-        ]);
-        args.extend(["-keyout", &made.key, "-out", &made.certificate]);
+        if !options.contains(&"-newkey") {
+            args.extend(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+        }
+        args.extend(["-nodes", "-keyout", &made.key, "-out", &made.certificate]);
         args.extend(options);
         // Version 1 has no extensions.
         if !options.contains(&"-x509v1") {
