@@ -74,9 +74,10 @@ fn fifteen_hundred() {
 fn who_does_not_read() {
     let world = World::new("deaf");
     // Not by the other limit: TCP gives up after 32 s, which is before the queue is full on a busy machine.
-    let setup = world
-        .setup("")
-        .file("ciphertrunk.conf", "[tls]\ntcp_user_timeout = 0\n");
+    let setup = world.setup("").file(
+        "ciphertrunk.conf",
+        "[tls]\ntcp_user_timeout = 0\nwrite_queue = 65536\n",
+    );
     let ours = Asterisk::start(&world.lab, &setup);
     let mut good = world.connect();
     let mut deaf = world.connect();
