@@ -92,7 +92,8 @@ const EVENTS: &[(Event, &[&str])] = &[
 ];
 
 // Not among them, and why: packets that do not authenticate or come again have a sender's address that nobody has proved, and whoever
-// bans it can be made to ban a carrier. A peer that says nothing, or leaves in the handshake, is a health check or a bad line as often as
+// bans it can be made to ban a carrier. (An INVITE over UDP has such an address too, and is told, for its refusal has been; who bans by
+// InvalidTransport and RequestNotAllowed has to know: docs/security-events.md.) A peer that says nothing, or leaves in the handshake, is a health check or a bad line as often as
 // a scanner. Alerts about our certificate are for this side to heed. Lines of a=crypto that are refused are faults of telephones.
 
 /// The event that a refusal with this code is, if it is one.

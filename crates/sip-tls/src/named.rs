@@ -74,8 +74,12 @@ fn on_client_hello(
 ) -> Result<ClientHelloResponse, ErrorStack> {
     let named = asked_server_name(ssl).and_then(|name| asked(all, &name));
     let verifier = VERIFIER.and_then(|index| ssl.ex_data(index)).cloned();
-    let (Some(named), Some(verifier)) = (named, verifier) else {
+    let Some(named) = named else {
         return Ok(ClientHelloResponse::SUCCESS);
+    };
+    let Some(verifier) = verifier else {
+        *alert = SslAlert::INTERNAL_ERROR;
+        return Err(ErrorStack::get());
     };
     let Ok(profile) = &named.profile else {
         verifier.set_unusable();

@@ -11,10 +11,18 @@ pub struct Network {
 }
 
 impl Network {
-    /// `prefix` is at most 32 of an IPv4 address, and 128 of an IPv6 one; what is beyond that is taken for it.
+    /// `prefix` is at most 32 of an IPv4 address, and 128 of an IPv6 one; what is beyond that is taken for it. IPv4 addresses that are
+    /// written as IPv6 ones are IPv4's (RFC 4291 section 2.5.5.2).
     #[must_use]
     pub fn new(address: IpAddr, prefix: u8) -> Network {
-        Network { address, prefix }
+        const MAPPED: u8 = 96;
+        match (address.to_canonical(), prefix.checked_sub(MAPPED)) {
+            (canonical, Some(prefix)) if canonical != address => Network {
+                address: canonical,
+                prefix,
+            },
+            _ => Network { address, prefix },
+        }
     }
 
     /// How many bits count.
@@ -95,6 +103,8 @@ mod tests {
             ("0.0.0.0", 0, "203.0.113.9", true),
             ("0.0.0.0", 0, "2001:db8::1", false),
             ("192.0.2.0", 24, "::ffff:192.0.2.7", true),
+            ("::ffff:192.0.2.0", 120, "192.0.2.7", true),
+            ("::ffff:192.0.2.0", 120, "192.0.3.7", false),
             ("2001:db8::", 64, "2001:db8::1:2:3:4", true),
             ("2001:db8::", 64, "2001:db8:0:1::1", false),
             ("2001:db8::1", 128, "2001:db8::2", false),

@@ -469,7 +469,8 @@ impl Profile {
         verifier: &Arc<Verifier>,
     ) -> Result<(), ErrorStack> {
         let Some(context) = &self.server else {
-            return Ok(());
+            verifier.set_unusable();
+            return Err(ErrorStack::get());
         };
         // Certificates, trust, ciphers, level and algorithms of signatures come with the context; these do not.
         ssl.set_ssl_context(context)?;

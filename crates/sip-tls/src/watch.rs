@@ -12,6 +12,8 @@ use crate::reason::{Code, Reason};
 
 /// How often, at most.
 const TICK: Duration = Duration::from_secs(1);
+/// How long a timer for idle connections waits at most.
+const IDLE_STEP: Duration = Duration::from_secs(60);
 
 /// Of one connection.
 pub(crate) struct Watch {
@@ -168,7 +170,10 @@ impl<H: Host> Reactor<H> {
     pub(crate) fn watch_idle(&mut self, slot: usize) {
         let entry = &self.conns[slot];
         if let Some(idle) = self.core.config.idle {
-            let left = idle.saturating_sub(entry.watch.last.elapsed());
+            // In steps: a timer stays in its heap until it fires, though the connection is long gone.
+            let left = idle
+                .saturating_sub(entry.watch.last.elapsed())
+                .min(IDLE_STEP);
             let timer = Timer::Idle(slot, entry.serial);
             self.set_timer(left, timer);
         }

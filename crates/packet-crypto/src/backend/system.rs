@@ -3,8 +3,8 @@
 //! Slow: each packet makes its contexts anew, for a provider takes whole keys alone and OpenSSL's contexts would outlive the
 //! layout of [`crate::key`]. So an "expanded" key is the key itself: the cipher's in the first round keys, HMAC's in the inner state.
 //!
-//! OpenSSL's functions fail for want of memory, or because a provider refuses: then a function here panics, before anything
-//! has been encrypted or a tag was given.
+//! OpenSSL's functions fail for want of memory, or because a provider refuses: then a function here panics, and gives
+//! no tag. What it has written by then must not be sent.
 
 use openssl::cipher::{Cipher, CipherRef};
 use openssl::cipher_ctx::CipherCtx;
