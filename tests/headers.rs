@@ -9,15 +9,19 @@ const PJ: &str = "third-party/pjproject/source";
 
 /// The headers of Asterisk and pjproject that the module includes first.
 fn included() -> Vec<String> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("include/wrapper.h");
-    let text = fs::read_to_string(file).expect("it is there");
-    let names = text
+    let text = ["wrapper.h", "shim.h"].map(|name| {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("include")
+            .join(name);
+        fs::read_to_string(file).expect("it is there")
+    });
+    let mut names = text
+        .concat()
         .lines()
-        .filter_map(|line| line.strip_prefix("#include "));
-    let mut names: Vec<String> = names
+        .filter_map(|line| line.strip_prefix("#include "))
         .map(|name| name.trim_matches(['"', '<', '>']).to_owned())
         .filter(|name| name.starts_with("asterisk") || name.starts_with("pj"))
-        .collect();
+        .collect::<Vec<_>>();
     assert!(names.contains(&"asterisk/cli.h".to_owned()) && names.contains(&"pjsip.h".to_owned()));
     names.push("asterisk.h".to_owned());
     names
