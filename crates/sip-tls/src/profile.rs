@@ -236,10 +236,7 @@ impl Profile {
             Some(own) => std::slice::from_ref(own),
             None => &presented,
         };
-        let trusted = match &config.ca_list_file {
-            Some(file) => pem::certificates(ConfigOption::CaListFile, file)?,
-            None => Vec::new(),
-        };
+        let trusted = trusted(config)?;
 
         let groups = text(ConfigOption::Groups, config.groups.as_deref())?;
         text(
@@ -247,20 +244,20 @@ impl Profile {
             config.signature_algorithms.as_deref(),
         )?;
 
-        let mut client = SslContext::builder(SslMethod::tls_client())?;
-        let mut server = SslContext::builder(SslMethod::tls_server())?;
-        for context in [&mut client, &mut server] {
-            common(context, config, level)?;
-            ciphers.apply(context)?;
-            ciphers.leave_out_old(context, config.method.floor(level))?;
-            trust(context, config, &trusted)?;
-        }
-        for own in &presented {
-            own.present(&mut server)?;
-        }
-        for own in to_servers {
-            own.present(&mut client)?;
-        }
+        let mut client = context(
+            SslMethod::tls_client(),
+            config,
+            &ciphers,
+            &trusted,
+            to_servers,
+        )?;
+        let mut server = context(
+            SslMethod::tls_server(),
+            config,
+            &ciphers,
+            &trusted,
+            &presented,
+        )?;
 
         // No client may renegotiate: it costs us more than the client, and TLS 1.3 has done away with it. A server of TLS 1.2 may, if it is
         // a carrier's wish; who it is is looked at again.
@@ -356,24 +353,17 @@ impl Profile {
     /// [`ProfileError`] names the option to change.
     pub fn client_context(config: &ProfileConfig) -> Result<SslContextBuilder, ProfileError> {
         let ciphers = CipherLists::of(config)?;
-        let level = config.security_level.or(ciphers.security_level());
-        let mut context = SslContext::builder(SslMethod::tls_client())?;
-        common(&mut context, config, level)?;
-        ciphers.apply(&mut context)?;
-        ciphers.leave_out_old(&mut context, config.method.floor(level))?;
-        let trusted = match &config.ca_list_file {
-            Some(file) => pem::certificates(ConfigOption::CaListFile, file)?,
-            None => Vec::new(),
-        };
-        trust(&mut context, config, &trusted)?;
         let own = match own::of_client(config)? {
             Some(own) => vec![own],
             None => own::of_server(config)?,
         };
-        for own in own {
-            own.present(&mut context)?;
-        }
-        Ok(context)
+        context(
+            SslMethod::tls_client(),
+            config,
+            &ciphers,
+            &trusted(config)?,
+            &own,
+        )
     }
 
     /// Our certificate, the first of them where there are several.
@@ -520,6 +510,34 @@ impl Profile {
 fn text(option: ConfigOption, text: Option<&str>) -> Result<Option<CString>, ProfileError> {
     let text = text.map(CString::new).transpose();
     text.map_err(|_| ProfileError::new(option, None, Fault::UnknownWord("a NUL".to_owned())))
+}
+
+/// The certificates of `ca_list_file`.
+fn trusted(config: &ProfileConfig) -> Result<Vec<X509>, ProfileError> {
+    match &config.ca_list_file {
+        Some(file) => pem::certificates(ConfigOption::CaListFile, file),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// A context with these options, before it is finished, that presents `own`.
+fn context(
+    method: SslMethod,
+    config: &ProfileConfig,
+    ciphers: &CipherLists,
+    trusted: &[X509],
+    own: &[Own],
+) -> Result<SslContextBuilder, ProfileError> {
+    let level = config.security_level.or(ciphers.security_level());
+    let mut context = SslContext::builder(method)?;
+    common(&mut context, config, level)?;
+    ciphers.apply(&mut context)?;
+    ciphers.leave_out_old(&mut context, config.method.floor(level))?;
+    trust(&mut context, config, trusted)?;
+    for own in own {
+        own.present(&mut context)?;
+    }
+    Ok(context)
 }
 
 /// What both directions share.
