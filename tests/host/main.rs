@@ -28,6 +28,8 @@ mod load;
 mod load_steps;
 mod log_flood;
 mod metrics;
+mod native_bridge;
+mod native_call;
 mod no_pjsip;
 mod other_modules;
 mod panic;
