@@ -8,11 +8,12 @@
 //! E(J0). Groups of eight vectors come first, what is left over is the last group.
 
 use core::arch::x86_64::*;
+use core::mem::MaybeUninit;
 
 use super::aes::{load, vector};
 use super::bytes::{copy_clear, load_first, shift};
-use super::gcm_ni::{associated, associated_blocks, to_bytes};
-use super::ghash::{Hash, lengths};
+use super::gcm_ni::{associated, to_bytes};
+use super::ghash::lengths;
 use super::sha1_ni::swap;
 use crate::key::{Block, HashKeys, RoundKeys, Span};
 use crate::table::GcmKey;
@@ -146,6 +147,12 @@ fn matches(mac: __m128i, tag: &[u8]) -> bool {
     !equal << (32 - tag.len()) == 0
 }
 
+/// The key stream of so many whole groups is kept while a packet is checked: enough for what an Ethernet frame holds.
+const KEPT: usize = 6;
+
+/// The key stream of a whole group.
+type Stream = [__m256i; GROUP];
+
 /// A packet under way.
 struct Packet<'a, const R: usize> {
     key: &'a GcmKey,
@@ -200,22 +207,22 @@ impl<const R: usize> Packet<'_, R> {
     /// The first vector, when it is not the last too: a block of data in lane 1, or none.
     ///
     /// # Safety
-    /// There is another vector behind; the packet is readable.
+    /// There is another vector behind; `at` is `src` or `dst`, where the packet is readable.
     #[inline]
     #[target_feature(enable = "avx2")]
-    unsafe fn load_first(&self) -> __m256i {
+    unsafe fn load_first(&self, at: *const u8) -> __m256i {
         let zero = _mm256_setzero_si256();
         if self.front == 1 {
             return zero;
         }
         // SAFETY: without an empty lane there is an even number of blocks, two at least as there is another vector: the
         // first one is whole.
-        let data = unsafe { _mm_loadu_si128(self.src.wrapping_add(16).cast()) };
+        let data = unsafe { _mm_loadu_si128(at.wrapping_add(16).cast()) };
         _mm256_inserti128_si256::<1>(zero, data)
     }
 
     /// # Safety
-    /// As for [`Self::load_first`], of the destination.
+    /// There is another vector behind; the packet is writable.
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn store_first(&self, v: __m256i) {
@@ -313,60 +320,133 @@ impl<const R: usize> Packet<'_, R> {
         }
     }
 
-    /// Encrypts the first `whole` vectors, at least one group, and hashes them. Returns the hash, and the first and the
-    /// last vector of key stream.
+    /// Vector `i` of a group that begins with vector `n`, for the hash, with what was hashed before the group.
     ///
     /// # Safety
-    /// The packet is readable and writable, and there is a vector more.
+    /// It is one of the packet's, not the last; `at` is where the ciphertext is, as `src` or `dst`, and readable.
     #[inline]
-    #[target_feature(enable = "avx2,vaes,vpclmulqdq")]
-    unsafe fn seal_groups(&self, whole: usize) -> (__m128i, __m256i, __m256i) {
-        let keys = &self.key.hash_keys;
-        let stream = self.stream::<GROUP>(0, |_| ());
-        // SAFETY: all these vectors are the packet's, as the caller promises, and none is the last.
+    #[target_feature(enable = "avx2")]
+    unsafe fn hashed(&self, at: *const u8, n: usize, i: usize, before: __m128i) -> __m256i {
+        // SAFETY: a vector that is neither the first nor the last is data altogether; of the first see `load_first`.
         unsafe {
-            self.store_first(_mm256_xor_si256(self.load_first(), stream[0]));
-            for (i, k) in stream.iter().enumerate().skip(1) {
+            if n == 0 && i == 0 {
+                return self.first(swap2(self.load_first(at)));
+            }
+            let x = swap2(_mm256_loadu_si256(at.wrapping_add(32 * (n + i)).cast()));
+            if i == 0 {
+                return _mm256_xor_si256(x, _mm256_zextsi128_si256(before));
+            }
+            x
+        }
+    }
+
+    /// Adds `stream` to the group that begins with vector `n`.
+    ///
+    /// # Safety
+    /// The group is one of the packet's, which has a vector more, and readable and writable.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn add(&self, n: usize, stream: &Stream) {
+        // SAFETY: as in `hashed`.
+        unsafe {
+            if n == 0 {
+                self.store_first(_mm256_xor_si256(self.load_first(self.src), stream[0]));
+            } else {
+                self.store(n, _mm256_xor_si256(self.load(n), stream[0]));
+            }
+            for (i, k) in (n + 1..).zip(&stream[1..]) {
                 self.store(i, _mm256_xor_si256(self.load(i), *k));
             }
         }
+    }
+
+    /// Encrypts and hashes the first `whole` vectors: each group is hashed while the next one is encrypted. Returns the
+    /// hash, and the first and the last vector of key stream.
+    ///
+    /// # Safety
+    /// The packet is readable and writable, and there is a vector more.
+    #[inline(never)]
+    #[target_feature(enable = "avx2,vaes,vpclmulqdq")]
+    unsafe fn seal_groups(&self, whole: usize) -> (__m128i, __m256i, __m256i) {
+        let mut stream = self.stream::<GROUP>(0, |_| ());
         let first = stream[0];
-        let mut last = stream[GROUP - 1];
-        let mut n = GROUP;
-        // SAFETY: as above; it was written just now.
-        let ciphertext =
-            |i: usize| unsafe { swap2(_mm256_loadu_si256(self.dst.wrapping_add(32 * i).cast())) };
-        let mut x = self.first(if self.front == 1 {
-            _mm256_setzero_si256()
-        } else {
-            // SAFETY: as in `load_first`; it was written just now.
-            let data = unsafe { _mm_loadu_si128(self.dst.wrapping_add(16).cast()) };
-            swap2(lanes(data, data))
-        });
-        while n < whole {
+        let mut y = self.before;
+        let mut n = 0;
+        loop {
+            // SAFETY: these vectors are the packet's, as the caller promises, and none is the last.
+            unsafe { self.add(n, &stream) };
             let mut sum = Sum::zero();
-            let stream = self.stream::<GROUP>(n, |i| {
-                if i > 0 {
-                    x = ciphertext(n - GROUP + i);
-                }
-                sum.add(keys, GROUP - i, x);
-            });
-            // SAFETY: as above.
-            unsafe {
-                for (i, k) in (n..).zip(stream) {
-                    self.store(i, _mm256_xor_si256(self.load(i), k));
-                }
+            // The first vector last: what comes before it is the last to be known.
+            let mut hash = |i: usize| {
+                let i = (i + 1) % GROUP;
+                // SAFETY: as above; it was written just now.
+                let x = unsafe { self.hashed(self.dst, n, i, y) };
+                sum.add(&self.key.hash_keys, GROUP - i, x);
+            };
+            if n + GROUP == whole {
+                (0..GROUP).for_each(hash);
+                return (sum.reduce(), first, stream[GROUP - 1]);
             }
-            last = stream[GROUP - 1];
-            x = _mm256_xor_si256(ciphertext(n), _mm256_zextsi128_si256(sum.reduce()));
+            stream = self.stream::<GROUP>(n + GROUP, &mut hash);
+            y = sum.reduce();
             n += GROUP;
         }
-        let mut sum = Sum::zero();
-        sum.add(keys, GROUP, x);
-        for i in 1..GROUP {
-            sum.add(keys, GROUP - i, ciphertext(n - GROUP + i));
+    }
+
+    /// Hashes the ciphertext of the first `whole` vectors, while the key stream is made. Returns the hash and the first
+    /// vector of key stream.
+    ///
+    /// # Safety
+    /// The packet is readable, and there is a vector more.
+    #[inline(never)]
+    #[target_feature(enable = "avx2,vaes,vpclmulqdq")]
+    unsafe fn hash_groups(
+        &self,
+        whole: usize,
+        kept: &mut [MaybeUninit<Stream>; KEPT],
+    ) -> (__m128i, __m256i) {
+        let mut y = self.before;
+        for n in (0..whole).step_by(GROUP) {
+            let mut sum = Sum::zero();
+            let mut hash = |i: usize| {
+                let i = (i + 1) % GROUP;
+                // SAFETY: these vectors are the packet's, as the caller promises, and none is the last.
+                let x = unsafe { self.hashed(self.src, n, i, y) };
+                sum.add(&self.key.hash_keys, GROUP - i, x);
+            };
+            match kept.get_mut(n / GROUP) {
+                Some(kept) => {
+                    kept.write(self.stream::<GROUP>(n, hash));
+                }
+                None => (0..GROUP).for_each(&mut hash),
+            }
+            y = sum.reduce();
         }
-        (sum.reduce(), first, last)
+        // SAFETY: there was a group, the key stream of which was written.
+        (y, unsafe { kept[0].assume_init_ref()[0] })
+    }
+
+    /// Decrypts the first `whole` vectors. Returns the last vector of key stream.
+    ///
+    /// # Safety
+    /// The packet is readable and writable, there is a vector more, and `kept` is what [`Self::hash_groups`] wrote.
+    #[inline(never)]
+    #[target_feature(enable = "avx2,vaes")]
+    unsafe fn open_groups(&self, whole: usize, kept: &[MaybeUninit<Stream>; KEPT]) -> __m256i {
+        let mut last = self.counters.0;
+        for n in (0..whole).step_by(GROUP) {
+            // SAFETY: these vectors are the packet's, as the caller promises, and none is the last; of the groups that
+            // `kept` has a place for, it has the key stream.
+            unsafe {
+                let stream = match kept.get(n / GROUP) {
+                    Some(kept) => kept.assume_init_ref(),
+                    None => &self.stream::<GROUP>(n, |_| ()),
+                };
+                self.add(n, stream);
+                last = stream[GROUP - 1];
+            }
+        }
+        last
     }
 
     /// Seals the packet, of which `V` vectors are behind the first `whole`.
@@ -376,22 +456,26 @@ impl<const R: usize> Packet<'_, R> {
     #[inline]
     #[target_feature(enable = "avx2,vaes,vpclmulqdq")]
     unsafe fn seal<const V: usize>(&self, whole: usize) -> [u8; 16] {
-        let keys = &self.key.hash_keys;
         // SAFETY: the caller promises it.
         let end = unsafe { self.end() };
-        let (mut y, mut first, mut previous) = (self.before, self.counters.0, self.counters.0);
-        if whole > 0 {
-            // SAFETY: as the caller promises; `V` vectors are more.
-            (y, first, previous) = unsafe { self.seal_groups(whole) };
-        }
         let stream = self.stream::<V>(whole, |_| ());
+        let (mut y, mut first, mut previous) =
+            (self.before, stream[0], stream[V.saturating_sub(2)]);
+        if whole > 0 {
+            let last;
+            // SAFETY: as the caller promises; `V` vectors are more.
+            (y, first, last) = unsafe { self.seal_groups(whole) };
+            if V == 1 {
+                previous = last;
+            }
+        }
         let mut x = stream;
         // SAFETY: the vectors between the first and the last are the packet's, and what is loaded of its end is there when
         // there is data.
         unsafe {
             for (i, x) in x.iter_mut().enumerate().take(V - 1) {
                 if i == 0 && whole == 0 {
-                    *x = _mm256_xor_si256(self.load_first(), *x);
+                    *x = _mm256_xor_si256(self.load_first(self.src), *x);
                     self.store_first(*x);
                 } else {
                     *x = _mm256_xor_si256(self.load(whole + i), *x);
@@ -400,20 +484,14 @@ impl<const R: usize> Packet<'_, R> {
                 *x = swap2(*x);
             }
             if self.blocks > 0 {
-                if V > 1 {
-                    previous = stream[V - 2];
-                }
                 let k = self.stream_at_end(high(previous), low(stream[V - 1]));
                 let end = _mm_xor_si128(end, k);
                 _mm_storeu_si128(self.dst_end.cast(), end);
                 x[V - 1] = self.last(end);
             }
         }
-        if whole == 0 {
-            first = stream[0];
-        }
         to_bytes(_mm_xor_si128(
-            self.finish(keys, x, whole, y),
+            self.finish(x, whole, y),
             self.tag_mask(first),
         ))
     }
@@ -421,13 +499,7 @@ impl<const R: usize> Packet<'_, R> {
     /// The hash in wire order, of the last `V` vectors of ciphertext (swapped) and `y`, the hash of the ones before.
     #[inline]
     #[target_feature(enable = "avx2,vpclmulqdq")]
-    fn finish<const V: usize>(
-        &self,
-        keys: &HashKeys,
-        mut x: [__m256i; V],
-        whole: usize,
-        y: __m128i,
-    ) -> __m128i {
+    fn finish<const V: usize>(&self, mut x: [__m256i; V], whole: usize, y: __m128i) -> __m128i {
         if self.blocks == 0 {
             x[0] = lanes(self.before, self.lengths);
         } else if whole == 0 {
@@ -437,7 +509,7 @@ impl<const R: usize> Packet<'_, R> {
         }
         let mut sum = Sum::zero();
         for (i, x) in x.into_iter().enumerate() {
-            sum.add(keys, V - i, x);
+            sum.add(&self.key.hash_keys, V - i, x);
         }
         swap(sum.reduce())
     }
@@ -449,35 +521,19 @@ impl<const R: usize> Packet<'_, R> {
     #[inline]
     #[target_feature(enable = "avx2,vaes,vpclmulqdq")]
     unsafe fn open<const V: usize>(&self, whole: usize, tag: &[u8]) -> bool {
-        let keys = &self.key.hash_keys;
-        let mut y = self.before;
-        let mut first = self.counters.0;
-        // SAFETY: the vectors between the first and the last are the packet's.
-        unsafe {
-            for n in (0..whole).step_by(GROUP) {
-                let mut sum = Sum::zero();
-                if n == 0 {
-                    sum.add(keys, GROUP, self.first(swap2(self.load_first())));
-                } else {
-                    let x = swap2(self.load(n));
-                    sum.add(keys, GROUP, _mm256_xor_si256(x, _mm256_zextsi128_si256(y)));
-                }
-                for i in 1..GROUP {
-                    sum.add(keys, GROUP - i, swap2(self.load(n + i)));
-                }
-                y = sum.reduce();
-            }
-        }
-        if whole > 0 {
-            [first] = self.stream::<1>(0, |_| ());
-        }
+        let mut kept = [const { MaybeUninit::uninit() }; KEPT];
         let stream = self.stream::<V>(whole, |_| ());
+        let (mut y, mut first) = (self.before, stream[0]);
+        if whole > 0 {
+            // SAFETY: as the caller promises; `V` vectors are more.
+            (y, first) = unsafe { self.hash_groups(whole, &mut kept) };
+        }
         let mut x = stream;
-        // SAFETY: as above; what is loaded of the end is there when there is data.
+        // SAFETY: the vectors between the first and the last are the packet's.
         let end = unsafe {
             for (i, x) in x.iter_mut().enumerate().take(V - 1) {
                 *x = swap2(if i == 0 && whole == 0 {
-                    self.load_first()
+                    self.load_first(self.src)
                 } else {
                     self.load(whole + i)
                 });
@@ -485,38 +541,27 @@ impl<const R: usize> Packet<'_, R> {
             self.end()
         };
         x[V - 1] = self.last(end);
-        if whole == 0 {
-            first = stream[0];
-        }
-        let mac = _mm_xor_si128(self.finish(keys, x, whole, y), self.tag_mask(first));
+        let mac = _mm_xor_si128(self.finish(x, whole, y), self.tag_mask(first));
         if !matches(mac, tag) {
             return false;
         }
-        let mut previous = self.counters.0;
-        // SAFETY: all vectors are the packet's, whose bytes are ours to change.
+        let mut previous = stream[V.saturating_sub(2)];
+        // SAFETY: all vectors are the packet's, whose bytes are ours to change; `hash_groups` wrote `kept`.
         unsafe {
-            for n in (0..whole).step_by(GROUP) {
-                let stream = self.stream::<GROUP>(n, |_| ());
-                for (i, k) in (n..).zip(stream) {
-                    if i == 0 {
-                        self.store_first(_mm256_xor_si256(self.load_first(), k));
-                    } else {
-                        self.store(i, _mm256_xor_si256(self.load(i), k));
-                    }
+            if whole > 0 {
+                let last = self.open_groups(whole, &kept);
+                if V == 1 {
+                    previous = last;
                 }
-                previous = stream[GROUP - 1];
             }
             for (i, k) in stream.iter().enumerate().take(V - 1) {
                 if i == 0 && whole == 0 {
-                    self.store_first(_mm256_xor_si256(self.load_first(), *k));
+                    self.store_first(_mm256_xor_si256(self.load_first(self.src), *k));
                 } else {
                     self.store(whole + i, _mm256_xor_si256(self.load(whole + i), *k));
                 }
             }
             if self.blocks > 0 {
-                if V > 1 {
-                    previous = stream[V - 2];
-                }
                 let k = self.stream_at_end(high(previous), low(stream[V - 1]));
                 _mm_storeu_si128(self.dst_end.cast(), _mm_xor_si128(end, k));
             }
@@ -543,9 +588,6 @@ unsafe fn packet<'a, const R: usize>(
         len,
         clear,
     } = span;
-    let mut hash = Hash::new(&key.hash_keys, associated_blocks(clear, trailer) - 1);
-    // SAFETY: the packet is `len` bytes at `src`.
-    let last = unsafe { associated(&mut hash, src, clear, len, trailer) };
     let blocks = (len - clear).div_ceil(16);
     let front = blocks % 2;
     let lead = 16 * (front + 1);
@@ -559,7 +601,8 @@ unsafe fn packet<'a, const R: usize>(
         short: (len - clear).wrapping_sub(1) % 16 + 1,
         front,
         blocks,
-        before: _mm_xor_si128(swap(last), hash.value()),
+        // SAFETY: the packet is as `span` says.
+        before: unsafe { associated(&key.hash_keys, span, trailer) },
         lengths: lengths(clear + trailer.len(), len - clear),
     }
 }
