@@ -89,5 +89,6 @@ mod tls_swaps;
 mod tls_torture;
 mod tls_words;
 mod tls_world;
+mod token_keys;
 mod unload;
 mod vicidial;
