@@ -10,6 +10,7 @@ mod ctr;
 mod ctr_vaes;
 mod gcm_ni;
 mod gcm_vaes;
+mod gcm_vaes256;
 mod ghash;
 mod poly;
 #[cfg(feature = "batch")]
@@ -26,11 +27,12 @@ use crate::table::Lanes;
 macro_rules! level {
     (
         $module:ident, $name:literal, [$($feature:tt),+ $(,)?],
-        cm: $cm:ident, hmac_key: $hmac_key:path, gcm: $gcm:ident,
+        cm: $cm:path, hmac_key: $hmac_key:path, gcm: $gcm:ident,
         ctr: $ctr:ident, lanes: $lanes:expr $(,)?
     ) => {
         mod $module {
             use super::*;
+            use $cm as packet_cm;
             use crate::table::{CmFns, CmKey, GcmFns, GcmKey};
             use crate::key::{Block, HashKeys, HmacKey, PolyKey, RoundKeys, Span};
 
@@ -95,7 +97,7 @@ macro_rules! level {
             ) -> [u8; 20] {
                 // SAFETY: the caller keeps what `CmFns` states, and that is all this asks; that the level has the CPU
                 // features of the function is checked by the compiler.
-                unsafe { $cm::seal::<R>(key, iv, span, trailer) }
+                unsafe { packet_cm::seal::<R>(key, iv, span, trailer) }
             }
 
             /// # Safety
@@ -106,7 +108,7 @@ macro_rules! level {
             ) -> bool {
                 // SAFETY: the caller keeps what `CmFns` states, and that is all this asks: a span in place, a tag of 1
                 // to 20 bytes. The compiler checks the CPU features.
-                unsafe { $cm::open::<R>(key, iv, span, trailer, tag) }
+                unsafe { packet_cm::open::<R>(key, iv, span, trailer, tag) }
             }
 
             /// # Safety
@@ -164,6 +166,14 @@ level!(
     cm: cm_wide, hmac_key: sha1_ni::hmac_key_quick, gcm: gcm_vaes, ctr: ctr_vaes, lanes: SIXTEEN,
 );
 
+// VAES is not AVX-512: Zen 3 and Alder Lake have it in vectors of 32 bytes alone.
+level!(
+    vaes256,
+    "x86_64 AES-NI+SHA-NI+VAES-AVX2",
+    ["sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "vaes", "vpclmulqdq"],
+    cm: cm_sha_ni, hmac_key: sha1_ni::hmac_key, gcm: gcm_vaes256, ctr: cm_split, lanes: EIGHT,
+);
+
 level!(
     sha_ni_avx2,
     "x86_64 AES-NI+SHA-NI+AVX2",
@@ -203,7 +213,12 @@ const EIGHT: Option<Lanes> = Some(Lanes {
 
 /// Best first. Which of two levels with the same instructions is the quicker depends on who made the CPU.
 pub(super) fn levels() -> impl Iterator<Item = &'static Kernels> {
-    static REST: [&Kernels; 3] = [&sha_ni_avx2::KERNELS, &sha_ni::KERNELS, &avx2::KERNELS];
+    static REST: [&Kernels; 4] = [
+        &vaes256::KERNELS,
+        &sha_ni_avx2::KERNELS,
+        &sha_ni::KERNELS,
+        &avx2::KERNELS,
+    ];
     let widest = if made_by_amd() {
         [&zen::KERNELS, &avx512::KERNELS]
     } else {
