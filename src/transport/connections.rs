@@ -17,15 +17,22 @@ use sip_tls::{Close, Conn, Profile, SendError, TlsInfo};
 use crate::demand;
 use crate::ffi::host;
 use crate::ffi::pjsip::factory::FactoryRef;
+use crate::ffi::pjsip::thread::PjThread;
 use crate::ffi::pjsip::transport::{Carrier, Direction, Security, SipTransport};
 use crate::ffi::sync::Mutex;
 use crate::limited;
 use crate::observe::refusals::{self, Who};
 
+use super::ends::{self, End};
+
+
+
 /// What a message begins with that begins a call, or changes one.
 const INVITE: &[u8] = b"INVITE ";
 /// What a message begins with that nobody answers.
-const UNANSWERED: [&[u8]; 2] = [b"SIP/2.0 ", b"ACK "];
+const UNANSWERED: [&[u8]; 2] = [RESPONSE, b"ACK "];
+/// What a response begins with.
+const RESPONSE: &[u8] = b"SIP/2.0 ";
 /// When a server that has answered nothing is told of: Timer B and F of RFC 3261, at which PJSIP gives up.
 const PATIENCE: Duration = Duration::from_secs(32);
 
@@ -91,6 +98,8 @@ pub struct TlsCarrier {
     asked: AtomicU64,
     /// That it answers nothing was told.
     told: AtomicBool,
+    /// When its latest response came, likewise.
+    answered: AtomicU64,
     /// pjsip's side of an outgoing one, while it is among those that are up.
     sip: Mutex<Option<SipTransport>>,
     /// How near the end of the peer's certificate was at the latest look: [`Nearness::rank`], or 0.
@@ -120,6 +129,7 @@ impl TlsCarrier {
             sip: Mutex::default(),
             near: AtomicU8::new(0),
             conn: OnceLock::new(),
+            answered: AtomicU64::new(0),
             tls: OnceLock::new(),
             waits: Mutex::new(false),
             has_carried_call: AtomicBool::new(false),
@@ -299,6 +309,7 @@ impl Carrier for TlsCarrier {
     }
 
     fn tls(&self) -> Option<Arc<TlsInfo>> {
+        ends::forget(self.id);
         self.tls.get().cloned()
     }
 }
@@ -346,9 +357,24 @@ impl Open {
         self.0.passes(message);
     }
 }
+    /// Its end, for those who wait for an answer.
+    pub fn ended(&self, thread: PjThread, end: End) {
+        ends::tell(
+            thread,
+            self.0.id,
+            self.0.answered.load(Ordering::Relaxed),
+            end,
+        );
+    }
+
 
 impl Drop for Open {
     fn drop(&mut self) {
+        if message.starts_with(RESPONSE) {
+            self.0
+                .answered
+                .store(host::monotonic_ms().max(1), Ordering::Relaxed);
+        }
         let carrier = OPEN.lock().remove(&self.0.id);
         drop(carrier);
         // It has the carrier.
