@@ -25,14 +25,16 @@ use crate::observe::refusals::{self, Who};
 
 use super::ends::{self, End};
 
+mod changed;
 
+pub use changed::shut_down_changed;
 
 /// What a message begins with that begins a call, or changes one.
 const INVITE: &[u8] = b"INVITE ";
-/// What a message begins with that nobody answers.
-const UNANSWERED: [&[u8]; 2] = [RESPONSE, b"ACK "];
 /// What a response begins with.
 const RESPONSE: &[u8] = b"SIP/2.0 ";
+/// What a message begins with that nobody answers.
+const UNANSWERED: [&[u8]; 2] = [RESPONSE, b"ACK "];
 /// When a server that has answered nothing is told of: Timer B and F of RFC 3261, at which PJSIP gives up.
 const PATIENCE: Duration = Duration::from_secs(32);
 
@@ -96,10 +98,10 @@ pub struct TlsCarrier {
     messages: [AtomicU64; 2],
     /// When the first request that is to be answered was handed over, in milliseconds of [`host::monotonic_ms`]; 0: none was.
     asked: AtomicU64,
-    /// That it answers nothing was told.
-    told: AtomicBool,
     /// When its latest response came, likewise.
     answered: AtomicU64,
+    /// That it answers nothing was told.
+    told: AtomicBool,
     /// pjsip's side of an outgoing one, while it is among those that are up.
     sip: Mutex<Option<SipTransport>>,
     /// How near the end of the peer's certificate was at the latest look: [`Nearness::rank`], or 0.
@@ -114,6 +116,8 @@ pub struct TlsCarrier {
     has_carried_call: AtomicBool,
     /// Of an outgoing one, what its handshake will give at the least.
     least: Security,
+    /// Of an outgoing one, [what its profile trusts](Profile::trust).
+    trust: Option<[u8; 32]>,
 }
 
 impl TlsCarrier {
@@ -125,15 +129,16 @@ impl TlsCarrier {
             since: SystemTime::now(),
             messages: Default::default(),
             asked: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
             told: AtomicBool::new(false),
             sip: Mutex::default(),
             near: AtomicU8::new(0),
             conn: OnceLock::new(),
-            answered: AtomicU64::new(0),
             tls: OnceLock::new(),
             waits: Mutex::new(false),
             has_carried_call: AtomicBool::new(false),
             least: Security::default(),
+            trust: None,
         }
     }
 
@@ -157,6 +162,7 @@ impl TlsCarrier {
                 verified,
                 tls: None,
             },
+            trust: Some(profile.trust()),
             waits: Mutex::new(true),
             ..Self::new(about)
         }
@@ -303,13 +309,13 @@ impl Carrier for TlsCarrier {
     }
 
     fn close(&self) {
+        ends::forget(self.id);
         if let Some(conn) = self.conn.get() {
             conn.close(Close::Graceful);
         }
     }
 
     fn tls(&self) -> Option<Arc<TlsInfo>> {
-        ends::forget(self.id);
         self.tls.get().cloned()
     }
 }
@@ -351,12 +357,6 @@ impl Open {
         self.0.tls.get().is_some()
     }
 
-    /// The peer has sent `message`.
-    pub fn passes(&self, message: &[u8]) {
-        self.0.messages[0].fetch_add(1, Ordering::Relaxed);
-        self.0.passes(message);
-    }
-}
     /// Its end, for those who wait for an answer.
     pub fn ended(&self, thread: PjThread, end: End) {
         ends::tell(
@@ -367,14 +367,20 @@ impl Open {
         );
     }
 
-
-impl Drop for Open {
-    fn drop(&mut self) {
+    /// The peer has sent `message`.
+    pub fn passes(&self, message: &[u8]) {
+        self.0.messages[0].fetch_add(1, Ordering::Relaxed);
         if message.starts_with(RESPONSE) {
             self.0
                 .answered
                 .store(host::monotonic_ms().max(1), Ordering::Relaxed);
         }
+        self.0.passes(message);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
         let carrier = OPEN.lock().remove(&self.0.id);
         drop(carrier);
         // It has the carrier.
