@@ -3,7 +3,7 @@
 //! It is done in threads of PJSIP's, where listeners are opened and closed. PJSIP has many of those: transports change hands
 //! under one lock of ours, and Asterisk orders load, reload and unload of modules.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,9 +62,10 @@ impl Adopted {
         state.profile.named().iter().all(|it| it.profile.is_ok())
     }
 
-    /// Puts a profile in force. One that is made of the same stays the one that it is, with the sessions that can be resumed.
+    /// Puts a profile in force. One that is made of the same stays the one that it is, with the sessions that can be resumed, unless it has
+    /// keys in a token, which may have gone from there.
     fn renew(&mut self, loaded: Loaded) {
-        if self.inputs != loaded.inputs {
+        if self.inputs != loaded.inputs || loaded.profile.has_token_keys() {
             self.endpoint.set_profile(loaded.profile);
         }
         self.tried = Some(loaded.inputs.clone());
@@ -134,7 +135,7 @@ impl Adopter {
         self.failed.store(false, Ordering::Relaxed);
         let config = config::current();
         let leave = &config.leave_alone;
-        let mut said = BTreeSet::new();
+        let mut look = options::Look::default();
         let written = Written::read();
         for mut transport in tls_transports(thread) {
             let transport = &mut transport;
@@ -159,7 +160,7 @@ impl Adopter {
             };
             let ours = state.is_ours();
             let in_force = self.in_force(&transport.name).filter(|_| ours);
-            let loaded = match options::profile(transport, in_force.as_deref(), &mut said) {
+            let loaded = match options::profile(transport, in_force.as_deref(), &mut look) {
                 Ok(loaded) => {
                     self.failed.fetch_or(loaded.is_partial, Ordering::Relaxed);
                     loaded

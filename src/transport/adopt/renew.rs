@@ -1,6 +1,5 @@
 //! Renewed files: read again when they have changed, all or nothing, without PJSIP.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use crate::config;
@@ -26,6 +25,7 @@ impl Adopter {
                 .collect()
         };
         let mut late = Vec::new();
+        let mut look = options::Look::default();
         for (name, wanted, tried) in all {
             // A wrong word is not mended by a file.
             let Some(inputs) = options::inputs(&wanted) else {
@@ -34,7 +34,7 @@ impl Adopter {
             if tried.as_ref() == Some(&inputs) {
                 continue;
             }
-            if self.renew_from(&name, &wanted, inputs) {
+            if self.renew_from(&name, &wanted, inputs, &mut look) {
                 late.push(wanted);
             }
         }
@@ -62,9 +62,15 @@ impl Adopter {
     }
 
     /// `true`: its words have changed too.
-    fn renew_from(&self, name: &str, wanted: &TlsTransport, inputs: Inputs) -> bool {
+    fn renew_from(
+        &self,
+        name: &str,
+        wanted: &TlsTransport,
+        inputs: Inputs,
+        look: &mut options::Look,
+    ) -> bool {
         // Not under the lock: it reads files.
-        let loaded = options::profile(wanted, self.in_force(name).as_deref(), &mut BTreeSet::new());
+        let loaded = options::profile(wanted, self.in_force(name).as_deref(), look);
         let mut all = self.adopted.lock();
         let Some(adopted) = all.get_mut(name) else {
             return false;

@@ -9,6 +9,7 @@ mod ctr;
 mod ctr_vaes;
 mod gcm_ni;
 mod gcm_vaes;
+mod gcm_vaes256;
 mod ghash;
 mod poly;
 #[cfg(feature = "batch")]
@@ -152,6 +153,14 @@ level!(
     cm: cm_vaes, hmac_key: sha1_ni::hmac_key_vl, gcm: gcm_vaes, ctr: ctr_vaes, lanes: SIXTEEN,
 );
 
+// VAES is not AVX-512: Zen 3 and Alder Lake have it in vectors of 32 bytes alone.
+level!(
+    vaes256,
+    "x86_64 AES-NI+SHA-NI+VAES-AVX2",
+    ["sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "vaes", "vpclmulqdq"],
+    cm: cm_sha_ni, hmac_key: sha1_ni::hmac_key, gcm: gcm_vaes256, ctr: cm_split, lanes: EIGHT,
+);
+
 level!(
     sha_ni_avx2,
     "x86_64 AES-NI+SHA-NI+AVX2",
@@ -190,8 +199,9 @@ const EIGHT: Option<Lanes> = Some(Lanes {
 });
 
 /// Best first.
-pub(super) static LEVELS: [&Kernels; 4] = [
+pub(super) static LEVELS: [&Kernels; 5] = [
     &avx512::KERNELS,
+    &vaes256::KERNELS,
     &sha_ni_avx2::KERNELS,
     &sha_ni::KERNELS,
     &avx2::KERNELS,
