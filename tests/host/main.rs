@@ -67,6 +67,8 @@ mod srtp_reuse;
 mod srtp_rollover;
 mod srtp_sdes;
 mod tls_adoption;
+mod tls_clients;
+mod tls_closing;
 mod tls_framing;
 mod tls_lifetimes;
 mod tls_limits;
