@@ -7,6 +7,8 @@ use srtp2_sys as ffi;
 use webrtc_srtp::context::Context;
 use webrtc_srtp::protection_profile::ProtectionProfile;
 
+use crate::level::level;
+
 /// A sender and a receiver that share a key.
 pub trait Rig {
     /// Protects `src` into `dst` and returns the new length.
@@ -40,7 +42,7 @@ pub struct Ours(pub Session, pub Session);
 
 pub fn ours(suite: Suite, key: &[u8]) -> Ours {
     let policy = Policy::new(suite, MasterKey::new(suite, key).unwrap(), None).unwrap();
-    let mut rig = Ours(Session::new(srtp::kernels()), Session::new(srtp::kernels()));
+    let mut rig = Ours(Session::new(level()), Session::new(level()));
     rig.0.set_local(LocalSsrc::Any, &policy).unwrap();
     rig.1.set_remote(&[policy], false, 0).unwrap();
     rig
@@ -49,7 +51,7 @@ pub fn ours(suite: Suite, key: &[u8]) -> Ours {
 /// One session for both ways.
 pub fn our_leg(suite: Suite, key: &[u8]) -> Session {
     let policy = Policy::new(suite, MasterKey::new(suite, key).unwrap(), None).unwrap();
-    let mut leg = Session::new(srtp::kernels());
+    let mut leg = Session::new(level());
     leg.set_local(LocalSsrc::Any, &policy).unwrap();
     leg.set_remote(&[policy], false, 0).unwrap();
     leg

@@ -148,6 +148,12 @@ impl<'a> Channel<'a> {
             .map(OwnedChannel)
     }
 
+    /// Has its bridge look again which technology is the best one for it.
+    pub fn bridge_anew(self) {
+        // SAFETY: alive; the function locks it, and queues a frame by which its bridge's thread wakes.
+        unsafe { sys::ast_channel_set_unbridged(self.as_ptr(), 1) };
+    }
+
     /// Its unique id, which is its own but for a masquerade, that exchanges two channels'.
     pub fn unique_id(self) -> String {
         let _locked = self.lock();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sip_tls::select::{Destination, Selectors};
 use sip_tls::verify::PeerName;
-use sip_tls::{KeyPair, Pin, ProfileConfig, Sni, Version};
+use sip_tls::{KeyPair, Pin, ProfileConfig, Sni, Version, without_pin};
 use zeroize::Zeroizing;
 
 use super::parse::{Problem, boolean, each, names, number};
@@ -70,7 +70,7 @@ impl TlsProfile {
         let lines = section.variables.iter();
         profile.lines = lines
             .filter(|it| it.name != "password")
-            .map(|it| (it.name.clone(), it.value.clone()))
+            .map(|it| (it.name.clone(), without_pin(&it.value).into_owned()))
             .collect();
         let before = problems.len();
         each(section, problems, |variable| profile.set(variable));
@@ -254,7 +254,7 @@ impl TlsProfile {
         config
     }
 
-    /// The lines of the section, for a list: option and value. A password is not among them.
+    /// The lines of the section, for a list: option and value. Neither a password nor the PIN of a token is among them.
     pub fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
         let lines = self.lines.iter();
         lines.map(|(option, value)| (option.as_str(), value.as_str()))

@@ -66,6 +66,15 @@ fn proof() {
 }
 
 #[test]
+fn native_bridge() {
+    assert!(parse(&[]).expect("it is good").native_bridge);
+    assert!(!good("media", "native_bridge = no").native_bridge);
+    assert!(good("media", "native_bridge = yes").native_bridge);
+    assert!(bad("media", "native_bridge = both").contains("neither yes nor no"));
+    assert!(bad("media", "bridge = no").contains("there is: native_bridge"));
+}
+
+#[test]
 fn kernel() {
     let portable = good("general", "kernel = portable");
     assert_eq!(portable.kernels.name(), "portable");

@@ -313,3 +313,27 @@ fn good_lines_of_tls_stay() {
     assert_eq!(config.limits.acl.as_deref(), Some("phones"));
     assert_eq!(config.leave_alone, ["old"]);
 }
+
+/// Keys in tokens stand in a list as files do, and a list of the lines shows no PIN.
+#[test]
+fn keys_in_tokens() {
+    let (rsa, ec) = (
+        "pkcs11:token=x;object=rsa?pin-value=1234",
+        "pkcs11:token=x;object=ec?pin-source=file:/etc/pin",
+    );
+    let text = format!("priv_key_file = {rsa}, {ec}");
+    let lines = ["cert_file = rsa.pem, ec.pem", &text];
+    let config = over(&ProfileConfig::default(), &lines);
+    assert_eq!(config.priv_key_file.as_deref(), Some(Path::new(rsa)));
+    assert_eq!(
+        config.more_certificates[0].priv_key_file.as_deref(),
+        Some(Path::new(ec))
+    );
+    let read = profiles(&[&[WHOSE], &lines[..]].concat()).expect("it is good");
+    let shown: Vec<_> = read[0].lines().collect();
+    let told = text.replace("1234", "...");
+    assert!(
+        shown.contains(&("priv_key_file", told.trim_start_matches("priv_key_file = "))),
+        "{shown:?}"
+    );
+}
