@@ -154,7 +154,7 @@ test-openssl-1.1.1:
 		cp -L $(ROOT)-16/usr/lib/$(shell uname -m)-linux-gnu/lib$$library.so.1.1 $(OPENSSL_1)/ && \
 		ln -sf lib$$library.so.1.1 $(OPENSSL_1)/lib$$library.so || exit 1; \
 	done
-	@OPENSSL_LIB_DIR=$(OPENSSL_1) OPENSSL_INCLUDE_DIR=$(ROOT)-16/usr/include CFLAGS=-I$(ROOT)-16/usr/include/$(shell uname -m)-linux-gnu \
+	@OPENSSL_LIB_DIR=$(OPENSSL_1) OPENSSL_INCLUDE_DIR=$(CURDIR)/$(ROOT)-16/usr/include CFLAGS=-I$(CURDIR)/$(ROOT)-16/usr/include/$(shell uname -m)-linux-gnu \
 		LD_LIBRARY_PATH=$(OPENSSL_1) CARGO_TARGET_DIR=$(or $(CARGO_TARGET_DIR),target)/openssl-1.1.1 \
 		$(CARGO) test --quiet -p sip-tls $(TESTS_OPENSSL_1:%=--test %)
 
