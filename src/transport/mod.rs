@@ -159,6 +159,7 @@ impl Tls {
         drop(self.observing.take());
         self.give_back();
         self.engine.stop();
+        limits::unload();
         // PJSIP destroys a closed transport from a timer.
         let end = Instant::now() + LAST_CONNECTIONS;
         while transport::live() > 0 && Instant::now() < end {

@@ -19,6 +19,11 @@ use sip_tls::*;
 
 pub use certs::{Cert, Dir, Spec};
 
+/// Before it there are no tickets with a message, so none of TLS 1.3, and nobody tells the group of an exchange.
+pub fn is_openssl_3() -> bool {
+    openssl::version::number() >= 0x3000_0000
+}
+
 /// A limit that only a hang reaches.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
