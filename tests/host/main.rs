@@ -28,6 +28,7 @@ mod load;
 mod load_steps;
 mod log_flood;
 mod metrics;
+mod native_fallback;
 mod no_pjsip;
 mod other_modules;
 mod panic;
