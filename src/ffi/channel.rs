@@ -148,6 +148,17 @@ impl<'a> Channel<'a> {
             .map(OwnedChannel)
     }
 
+    /// The technology of the bridge that it is in, e.g. `native_rtp`; `None`: it is in none.
+    pub fn bridge_technology(self) -> Option<String> {
+        let mut name = [0; 32];
+        // SAFETY: alive; the function locks it, then its bridge, and ends what it writes into the room.
+        unsafe {
+            sys::ct_channel_bridge_technology(self.as_ptr(), name.as_mut_ptr(), name.len());
+            text(name.as_ptr())
+        }
+        .filter(|name| !name.is_empty())
+    }
+
     /// Has its bridge look again which technology is the best one for it.
     pub fn bridge_anew(self) {
         // SAFETY: alive; the function locks it, and queues a frame by which its bridge's thread wakes.

@@ -30,6 +30,7 @@ mod log_flood;
 mod metrics;
 mod native_bridge;
 mod native_call;
+mod native_fallback;
 mod native_peers;
 mod no_pjsip;
 mod other_modules;
