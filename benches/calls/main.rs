@@ -8,6 +8,7 @@
 mod cores;
 mod cost;
 mod legs;
+#[allow(dead_code, reason = "benches/cli asks for more of it")]
 mod load;
 mod most;
 mod report;
