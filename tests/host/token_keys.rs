@@ -226,7 +226,7 @@ fn refused(lab: &Lab, ours: &Asterisk<'_>) {
             "handle:0x81000007",
             "the token has no private key that fits it",
         ),
-        ("/srv/keys/tpm.key", "does not belong to the certificate"),
+        ("/srv/keys/tpm.key", "the private key does not belong"),
     ] {
         // The token knows both keys and neither is the TPM's.
         let certificate = if key == "pkcs11:token=trunk" {
