@@ -239,7 +239,7 @@ fn received<'a, R: Rig + 'a>(
 
 /// The kernels' batch call, and the tags put where they belong.
 fn seal_batch<'a>(group: &str, name: &'static str, sessions: usize) -> Case<'a> {
-    let k = packet_crypto::kernels();
+    let k = crate::level::level();
     let keys: Vec<_> = (0..sessions)
         .map(|i| AesCmHmacSha1::new(k, &[i as u8; 16], &[(i >> 8) as u8; 20]).unwrap())
         .collect();

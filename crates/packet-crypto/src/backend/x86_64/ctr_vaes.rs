@@ -26,7 +26,6 @@ impl Counters {
     }
 
     /// Counter block `iv` in lane 0.
-    #[cfg(feature = "batch")]
     #[inline]
     #[target_feature(enable = "ssse3,avx512f")]
     fn from_iv(iv: Block) -> Self {
@@ -38,21 +37,24 @@ impl Counters {
         ))
     }
 
-    /// The key stream for `V` vectors from vector `n` on.
+    /// The key stream for `V` vectors from vector `n` on. Between the rounds `meanwhile` is called with 0 to 3, so that
+    /// both are under way together.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vaes")]
     pub fn stream<const R: usize, const V: usize>(
         self,
         keys: &RoundKeys,
         n: usize,
+        mut meanwhile: impl FnMut(usize),
     ) -> [__m512i; V] {
         let swap = _mm512_broadcast_i32x4(_mm_setr_epi8(
             0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 14, 13, 12,
         ));
-        let mut blocks = [self.0; V];
-        for (i, b) in blocks.iter_mut().enumerate() {
-            let ahead = _mm512_maskz_set1_epi32(0x8888, 4 * (n + i) as i32);
-            *b = _mm512_shuffle_epi8(_mm512_add_epi32(self.0, ahead), swap);
+        let base = _mm512_add_epi32(self.0, _mm512_maskz_set1_epi32(0x8888, 4 * n as i32));
+        let mut blocks = [base; V];
+        for (b, i) in blocks.iter_mut().zip(0..) {
+            let ahead = _mm512_maskz_set1_epi32(0x8888, 4 * i);
+            *b = _mm512_shuffle_epi8(_mm512_add_epi32(base, ahead), swap);
         }
         let first = round_key(keys, 0);
         for b in &mut blocks {
@@ -62,6 +64,9 @@ impl Counters {
             let key = round_key(keys, i);
             for b in &mut blocks {
                 *b = _mm512_aesenc_epi128(*b, key);
+            }
+            if i % 2 == 0 && i <= 8 {
+                meanwhile(i / 2 - 1);
             }
         }
         let last = round_key(keys, R - 1);
@@ -76,6 +81,38 @@ impl Counters {
 #[target_feature(enable = "avx512f")]
 fn round_key(keys: &RoundKeys, i: usize) -> __m512i {
     _mm512_broadcast_i32x4(super::aes::load(&keys[i]))
+}
+
+/// Adds key stream blocks to `len` bytes at `src`, into `dst`.
+///
+/// # Safety
+/// `len` bytes are readable at `src` and writable at `dst`; the two are the same place or do not overlap.
+#[inline]
+#[target_feature(enable = "ssse3,avx512f,avx512bw,vaes")]
+pub(super) unsafe fn add<const R: usize>(
+    keys: &RoundKeys,
+    iv: Block,
+    src: *const u8,
+    dst: *mut u8,
+    len: usize,
+) {
+    let counters = Counters::from_iv(iv);
+    let mut n = 0;
+    while 64 * n < len {
+        for (i, k) in (n..).zip(counters.stream::<R, 3>(keys, n, |_| ())) {
+            let at = 64 * i;
+            let mask = match len.saturating_sub(at) {
+                left @ 0..64 => !(u64::MAX << left),
+                _ => u64::MAX,
+            };
+            // SAFETY: the mask leaves out what is behind the packet; masked bytes are not accessed.
+            unsafe {
+                let v = _mm512_maskz_loadu_epi8(mask, src.wrapping_add(at).cast());
+                _mm512_mask_storeu_epi8(dst.wrapping_add(at).cast(), mask, _mm512_xor_si512(v, k));
+            }
+        }
+        n += 3;
+    }
 }
 
 /// AES-CM alone, for batches; copies the clear bytes.
@@ -94,22 +131,8 @@ pub(super) unsafe fn ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
     } = span;
     // SAFETY: the span is the one that the caller gives; the data is written after the clear bytes, behind which
     // `copy_clear` may write.
-    unsafe { copy_clear(span) };
-    let counters = Counters::from_iv(iv);
-    let mut n = 0;
-    while clear + 64 * n < len {
-        for (i, k) in (n..).zip(counters.stream::<R, 3>(&key.keys, n)) {
-            let at = clear + 64 * i;
-            let mask = match len.saturating_sub(at) {
-                left @ 0..64 => !(u64::MAX << left),
-                _ => u64::MAX,
-            };
-            // SAFETY: the mask leaves out what is behind the packet; masked bytes are not accessed.
-            unsafe {
-                let v = _mm512_maskz_loadu_epi8(mask, src.wrapping_add(at).cast());
-                _mm512_mask_storeu_epi8(dst.wrapping_add(at).cast(), mask, _mm512_xor_si512(v, k));
-            }
-        }
-        n += 3;
+    unsafe {
+        copy_clear(span);
+        add::<R>(&key.keys, iv, src.add(clear), dst.add(clear), len - clear);
     }
 }

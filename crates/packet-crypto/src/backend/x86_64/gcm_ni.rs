@@ -6,6 +6,7 @@ use super::aes::{Counter, encrypt, vector};
 use super::bytes::{copy_clear, first, load_first, load_last, shift, store_last};
 use super::ctr;
 use super::ghash::{self, Hash};
+use super::sha1_ni::swap;
 use crate::key::{Block, HashKeys, RoundKeys, Span};
 use crate::table::GcmKey;
 use crate::tag;
@@ -17,26 +18,44 @@ fn counter(nonce: Block) -> Counter {
     Counter::new(vector(nonce | 1 << 120))
 }
 
-/// Feeds the associated data, `packet[..clear] || trailer`, to the hash, but for its last block (zero when there is
-/// none at all), which it returns.
+/// The last block of associated data, `packet[..clear] || trailer`, with the hash of those before it, swapped: what is
+/// multiplied first. Zero when there is none at all.
 ///
 /// # Safety
-/// `len` bytes from `packet` are readable and `clear <= len`.
+/// `span` keeps its promise.
 #[inline]
 #[target_feature(enable = "sse2,ssse3,pclmulqdq")]
-pub(super) unsafe fn associated(
-    hash: &mut Hash,
-    packet: *const u8,
-    clear: usize,
-    len: usize,
-    trailer: &[u8],
-) -> __m128i {
-    if trailer.is_empty() && clear <= 16 {
+pub(super) unsafe fn associated(keys: &HashKeys, span: Span, trailer: &[u8]) -> __m128i {
+    if trailer.is_empty() && span.clear <= 16 {
         // SAFETY: at most 16 of the packet's `len` bytes.
-        return unsafe { load_first(packet, clear, len) };
+        return swap(unsafe { load_first(span.src, span.clear, span.len) });
+    }
+    // SAFETY: as the caller promises.
+    unsafe { associated_blocks(keys, span, trailer) }
+}
+
+/// As [`associated`]. A function of its own, as the registers that it needs are wanted elsewhere.
+///
+/// # Safety
+/// `span` keeps its promise, and there is associated data.
+#[inline(never)]
+#[target_feature(enable = "sse2,ssse3,pclmulqdq")]
+unsafe fn associated_blocks(keys: &HashKeys, span: Span, trailer: &[u8]) -> __m128i {
+    let all = span.clear + trailer.len();
+    let mut hash = Hash::new(keys, all.div_ceil(16) - 1);
+    let mut at = 0;
+    while span.clear - at >= 16 && all - at > 16 {
+        // SAFETY: 16 more of the clear bytes.
+        hash.block(unsafe { _mm_loadu_si128(span.src.add(at).cast()) });
+        at += 16;
+    }
+    if trailer.is_empty() {
+        // SAFETY: 1 to 16 bytes are left of the clear ones, behind which is the rest of the packet.
+        let last = unsafe { load_first(span.src.add(at), span.clear - at, span.len - at) };
+        return _mm_xor_si128(swap(last), hash.value());
     }
     // SAFETY: the clear bytes are the packet's.
-    let clear = unsafe { core::slice::from_raw_parts(packet, clear) };
+    let clear = unsafe { core::slice::from_raw_parts(span.src.add(at), span.clear - at) };
     let mut block = [0u8; 16];
     let mut used = 0;
     for mut part in [clear, trailer] {
@@ -52,19 +71,13 @@ pub(super) unsafe fn associated(
             part = &part[n..];
         }
     }
-    from_bytes(&block)
+    _mm_xor_si128(swap(from_bytes(&block)), hash.value())
 }
 
-/// How many blocks of associated data GHASH takes: at least one, as a zero block at the front changes nothing.
+/// How many blocks GHASH takes: the last one of associated data, data, lengths.
 #[inline]
-pub(super) fn associated_blocks(clear: usize, trailer: &[u8]) -> usize {
-    (clear + trailer.len()).div_ceil(16).max(1)
-}
-
-/// How many blocks GHASH takes: associated data, data, lengths.
-#[inline]
-fn blocks(span: Span, trailer: &[u8]) -> usize {
-    associated_blocks(span.clear, trailer) + (span.len - span.clear).div_ceil(16) + 1
+fn blocks(span: Span) -> usize {
+    1 + (span.len - span.clear).div_ceil(16) + 1
 }
 
 /// Encrypts and authenticates.
@@ -86,11 +99,10 @@ pub(super) unsafe fn seal<const R: usize>(
         clear,
     } = span;
     let counter = counter(nonce);
-    let mut hash = Hash::new(&key.hash_keys, blocks(span, trailer));
+    let mut hash = Hash::new(&key.hash_keys, blocks(span));
     // SAFETY: `span` keeps its promise.
     unsafe {
-        let last = associated(&mut hash, src, clear, len, trailer);
-        hash.block(last);
+        hash.swapped(associated(&key.hash_keys, span, trailer));
         copy_clear(span);
     }
     // The block that masks the tag is made in the first group.
@@ -193,10 +205,9 @@ pub(super) unsafe fn open<const R: usize>(
     } = span;
     let counter = counter(nonce);
     let [mask] = encrypt::<R, 1>(&key.keys, [counter.at(0)]);
-    let mut hash = Hash::new(&key.hash_keys, blocks(span, trailer));
+    let mut hash = Hash::new(&key.hash_keys, blocks(span));
     // SAFETY: `span` keeps its promise.
-    let last = unsafe { associated(&mut hash, src, clear, len, trailer) };
-    hash.block(last);
+    hash.swapped(unsafe { associated(&key.hash_keys, span, trailer) });
     let mut at = clear;
     while len - at >= 16 {
         // SAFETY: 16 more bytes are inside the packet.

@@ -122,9 +122,10 @@ impl<'a> Hash<'a> {
         self.swapped(swap(block));
     }
 
+    /// The next block, already swapped.
     #[inline]
     #[target_feature(enable = "sse2,pclmulqdq")]
-    fn swapped(&mut self, block: __m128i) {
+    pub fn swapped(&mut self, block: __m128i) {
         self.left -= 1;
         let power = self.left % 16 + 1;
         // `y` is zero but at the beginning of a group.

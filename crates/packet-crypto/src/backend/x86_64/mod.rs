@@ -5,15 +5,19 @@ mod bytes;
 mod cm_sha_ni;
 mod cm_split;
 mod cm_vaes;
+mod cm_wide;
 mod ctr;
 mod ctr_vaes;
 mod gcm_ni;
 mod gcm_vaes;
+mod gcm_vaes256;
 mod ghash;
+mod ghash_vaes;
 mod poly;
 #[cfg(feature = "batch")]
 mod sha1_lanes;
 mod sha1_ni;
+mod vaes256;
 
 use crate::table::Kernels;
 #[cfg(feature = "batch")]
@@ -25,11 +29,12 @@ use crate::table::Lanes;
 macro_rules! level {
     (
         $module:ident, $name:literal, [$($feature:tt),+ $(,)?],
-        cm: $cm:ident, hmac_key: $hmac_key:path, gcm: $gcm:ident,
+        cm: $cm:path, hmac_key: $hmac_key:path, gcm: $gcm:ident,
         ctr: $ctr:ident, lanes: $lanes:expr $(,)?
     ) => {
         mod $module {
             use super::*;
+            use $cm as packet_cm;
             use crate::table::{CmFns, CmKey, GcmFns, GcmKey};
             use crate::key::{Block, HashKeys, HmacKey, PolyKey, RoundKeys, Span};
 
@@ -94,7 +99,7 @@ macro_rules! level {
             ) -> [u8; 20] {
                 // SAFETY: the caller keeps what `CmFns` states, and that is all this asks; that the level has the CPU
                 // features of the function is checked by the compiler.
-                unsafe { $cm::seal::<R>(key, iv, span, trailer) }
+                unsafe { packet_cm::seal::<R>(key, iv, span, trailer) }
             }
 
             /// # Safety
@@ -105,7 +110,7 @@ macro_rules! level {
             ) -> bool {
                 // SAFETY: the caller keeps what `CmFns` states, and that is all this asks: a span in place, a tag of 1
                 // to 20 bytes. The compiler checks the CPU features.
-                unsafe { $cm::open::<R>(key, iv, span, trailer, tag) }
+                unsafe { packet_cm::open::<R>(key, iv, span, trailer, tag) }
             }
 
             /// # Safety
@@ -152,6 +157,25 @@ level!(
     cm: cm_vaes, hmac_key: sha1_ni::hmac_key_vl, gcm: gcm_vaes, ctr: ctr_vaes, lanes: SIXTEEN,
 );
 
+// The same CPU features. The level above does without SHA-NI's instructions for the message schedule, which are microcode
+// on Intel's CPUs; on AMD's they are quick, and vectors of 64 bytes close no port to SHA-1.
+level!(
+    zen,
+    "x86_64 AES-NI+SHA-NI+VAES-AVX512, AMD",
+    [
+        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "avx512f", "avx512vl", "avx512bw", "avx512vbmi", "vaes", "vpclmulqdq"
+    ],
+    cm: cm_wide, hmac_key: sha1_ni::hmac_key_quick, gcm: gcm_vaes, ctr: ctr_vaes, lanes: SIXTEEN,
+);
+
+// VAES is not AVX-512: Zen 3 and Alder Lake have it in vectors of 32 bytes alone.
+level!(
+    vaes_avx2,
+    "x86_64 AES-NI+SHA-NI+VAES-AVX2",
+    ["sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "vaes", "vpclmulqdq"],
+    cm: cm_sha_ni, hmac_key: sha1_ni::hmac_key, gcm: gcm_vaes256, ctr: cm_split, lanes: EIGHT,
+);
+
 level!(
     sha_ni_avx2,
     "x86_64 AES-NI+SHA-NI+AVX2",
@@ -189,10 +213,25 @@ const EIGHT: Option<Lanes> = Some(Lanes {
     hmac: sha1_lanes::eight::hmac,
 });
 
-/// Best first.
-pub(super) static LEVELS: [&Kernels; 4] = [
-    &avx512::KERNELS,
-    &sha_ni_avx2::KERNELS,
-    &sha_ni::KERNELS,
-    &avx2::KERNELS,
-];
+/// Best first. Which of two levels with the same instructions is the quicker depends on who made the CPU.
+pub(super) fn levels() -> impl Iterator<Item = &'static Kernels> {
+    static REST: [&Kernels; 4] = [
+        &vaes_avx2::KERNELS,
+        &sha_ni_avx2::KERNELS,
+        &sha_ni::KERNELS,
+        &avx2::KERNELS,
+    ];
+    let widest = if made_by_amd() {
+        [&zen::KERNELS, &avx512::KERNELS]
+    } else {
+        [&avx512::KERNELS, &zen::KERNELS]
+    };
+    widest.into_iter().chain(REST)
+}
+
+/// Whether the CPU is AMD's, or of its design.
+fn made_by_amd() -> bool {
+    let leaf = core::arch::x86_64::__cpuid(0);
+    let vendor = [leaf.ebx, leaf.edx, leaf.ecx].map(u32::to_le_bytes);
+    matches!(vendor.as_flattened(), b"AuthenticAMD" | b"HygonGenuine")
+}
