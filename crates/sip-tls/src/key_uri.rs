@@ -73,7 +73,7 @@ impl KeyUri {
         self.0.starts_with("handle:")
     }
 
-    /// The URI of private keys alone: a token that is asked for whatever it has gives public keys for private ones.
+    /// The URI of private keys alone.
     pub(crate) fn of_private_keys(&self) -> String {
         let has_type = self.attributes().any(|(name, _)| name == "type");
         if self.is_of_tpm() || has_type {

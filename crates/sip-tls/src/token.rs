@@ -33,8 +33,8 @@ pub enum TokenFault {
     PinNeeded,
     /// The token does not take the PIN.
     WrongPin,
-    /// As many keys fit it, and none of them belongs to the certificate.
-    NotOurs(usize),
+    /// No key that fits it belongs to the certificate.
+    NotOurs,
 }
 
 impl fmt::Display for TokenFault {
@@ -67,12 +67,8 @@ impl fmt::Display for TokenFault {
             TokenFault::WrongPin => f.write_str(
                 "the token does not take the PIN; it is tried again when the configuration or the PIN's file has changed, or at a reload",
             ),
-            TokenFault::NotOurs(1) => f.write_str(
-                "the private key does not belong to the certificate, or the token does not tell its public key",
-            ),
-            TokenFault::NotOurs(keys) => write!(
-                f,
-                "{keys} private keys fit it, and none of them belongs to the certificate"
+            TokenFault::NotOurs => f.write_str(
+                "no private key that fits it belongs to the certificate, or the token does not tell its public key",
             ),
         }
     }
@@ -115,9 +111,8 @@ impl TokenKeys {
         let keys = self
             .once(uri, password, open)
             .map_err(|why| fault(Fault::Token(why)))?;
-        let count = keys.len();
         let ours = keys.into_iter().find(|key| key.public_eq(of));
-        ours.ok_or_else(|| fault(Fault::Token(TokenFault::NotOurs(count))))
+        ours.ok_or_else(|| fault(Fault::Token(TokenFault::NotOurs)))
     }
 
     /// What `open` gives, which is called for the first who asks.
