@@ -143,7 +143,7 @@ test-tls: $(PYTHON_TLS)
 		build/test-tls/certificate.pem build/test-tls/key.pem $(SHORT)
 
 # Handshakes, tickets and verification of crates/sip-tls with OpenSSL 1.1.1: that of bullseye (build/root-16, which `make root ASTERISK=16`
-# makes). The other ends are the machine's own.
+# makes), with the security level of Debian's openssl.cnf. The other ends are the machine's own.
 TESTS_OPENSSL_1 := tickets resumption handshake certificates verification
 OPENSSL_1 := $(CURDIR)/build/openssl-1.1.1
 
@@ -154,8 +154,10 @@ test-openssl-1.1.1:
 		cp -L $(ROOT)-16/usr/lib/$(shell uname -m)-linux-gnu/lib$$library.so.1.1 $(OPENSSL_1)/ && \
 		ln -sf lib$$library.so.1.1 $(OPENSSL_1)/lib$$library.so || exit 1; \
 	done
+	@printf '%s\n' 'openssl_conf = all' '[all]' 'ssl_conf = ssl' '[ssl]' 'system_default = tls' '[tls]' 'CipherString = DEFAULT@SECLEVEL=2' \
+		>$(OPENSSL_1)/openssl.cnf
 	@OPENSSL_LIB_DIR=$(OPENSSL_1) OPENSSL_INCLUDE_DIR=$(CURDIR)/$(ROOT)-16/usr/include CFLAGS=-I$(CURDIR)/$(ROOT)-16/usr/include/$(shell uname -m)-linux-gnu \
-		LD_LIBRARY_PATH=$(OPENSSL_1) CARGO_TARGET_DIR=$(or $(CARGO_TARGET_DIR),target)/openssl-1.1.1 \
+		LD_LIBRARY_PATH=$(OPENSSL_1) OPENSSL_CONF=$(OPENSSL_1)/openssl.cnf CARGO_TARGET_DIR=$(or $(CARGO_TARGET_DIR),target)/openssl-1.1.1 \
 		$(CARGO) test --quiet -p sip-tls $(TESTS_OPENSSL_1:%=--test %)
 
 # The alert rules, and whether they fire (Debian: apt-get install prometheus; PROMTOOL= names another).
