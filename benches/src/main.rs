@@ -96,6 +96,7 @@ fn cpu() -> String {
 }
 
 fn main() {
+    level::limit_openssl();
     let path = std::env::args().nth(1).filter(|a| !a.starts_with('-'));
     let path = path.unwrap_or_else(|| "build/bench/srtp.json".into());
     let turns = std::env::var("BENCH_TURNS")

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use packet_crypto::AesCmHmacSha1;
 use srtp::Suite;
 
-use super::rtp;
+use super::{IPSEC_MB, rtp};
 use crate::Case;
 
 unsafe extern "C" {
@@ -85,14 +85,9 @@ pub fn cases<'a>(group: &str, suite: Suite, payload: usize) -> Vec<Case<'a>> {
                 out[..len] == ours && out[len..] == tag,
                 "intel-ipsec-mb: outputs differ"
             );
-            vec![Case::new(
-                group,
-                "intel-ipsec-mb (cipher only)",
-                1,
-                move || {
-                    run(black_box(&plain), &mut out);
-                },
-            )]
+            vec![Case::new(group, IPSEC_MB, 1, move || {
+                run(black_box(&plain), &mut out);
+            })]
         }
         _ => Vec::new(),
     }

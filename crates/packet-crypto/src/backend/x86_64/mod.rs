@@ -17,6 +17,7 @@ mod poly;
 #[cfg(feature = "batch")]
 mod sha1_lanes;
 mod sha1_ni;
+mod sha1_scalar;
 mod vaes256;
 
 use crate::table::Kernels;
@@ -193,8 +194,15 @@ level!(
 level!(
     avx2,
     "x86_64 AES-NI+AVX2",
-    ["sse2", "ssse3", "aes", "pclmulqdq", "avx2"],
-    cm: cm_split, hmac_key: cm_split::hmac_key, gcm: gcm_ni, ctr: cm_split, lanes: EIGHT,
+    ["sse2", "ssse3", "aes", "pclmulqdq", "avx2", "bmi1", "bmi2"],
+    cm: cm_split::avx2, hmac_key: sha1_scalar::avx2::hmac_key, gcm: gcm_ni, ctr: cm_split, lanes: EIGHT_WITHOUT_SHA_NI,
+);
+
+level!(
+    sse,
+    "x86_64 AES-NI",
+    ["sse2", "ssse3", "aes", "pclmulqdq"],
+    cm: cm_split::sse, hmac_key: sha1_scalar::sse::hmac_key, gcm: gcm_ni, ctr: cm_split, lanes: None,
 );
 
 /// Sixteen lanes take as long as about five packets one after the other, measured with SHA-NI.
@@ -205,7 +213,15 @@ const SIXTEEN: Option<Lanes> = Some(Lanes {
     hmac: sha1_lanes::sixteen::hmac,
 });
 
-/// Eight lanes take as long as four packets with SHA-NI, two without.
+/// Eight lanes take as long as two packets without SHA-NI.
+#[cfg(feature = "batch")]
+const EIGHT_WITHOUT_SHA_NI: Option<Lanes> = Some(Lanes {
+    width: 8,
+    least: 3,
+    hmac: sha1_lanes::eight::hmac,
+});
+
+/// Eight lanes take as long as four packets with SHA-NI.
 #[cfg(feature = "batch")]
 const EIGHT: Option<Lanes> = Some(Lanes {
     width: 8,
@@ -215,11 +231,12 @@ const EIGHT: Option<Lanes> = Some(Lanes {
 
 /// Best first. Which of two levels with the same instructions is the quicker depends on who made the CPU.
 pub(super) fn levels() -> impl Iterator<Item = &'static Kernels> {
-    static REST: [&Kernels; 4] = [
+    static REST: [&Kernels; 5] = [
         &vaes_avx2::KERNELS,
         &sha_ni_avx2::KERNELS,
         &sha_ni::KERNELS,
         &avx2::KERNELS,
+        &sse::KERNELS,
     ];
     let widest = if made_by_amd() {
         [&zen::KERNELS, &avx512::KERNELS]
