@@ -142,6 +142,24 @@ test-tls: $(PYTHON_TLS)
 	@nice -n 19 $(PYTHON_TLS) tests/tls/floods.py $(or $(CARGO_TARGET_DIR),target)/release/examples/answering \
 		build/test-tls/certificate.pem build/test-tls/key.pem $(SHORT)
 
+# Handshakes, tickets and verification of crates/sip-tls with OpenSSL 1.1.1: that of bullseye (build/root-16, which `make root ASTERISK=16`
+# makes), with the security level of Debian's openssl.cnf. The other ends are the machine's own.
+TESTS_OPENSSL_1 := tickets resumption handshake certificates verification
+OPENSSL_1 := $(CURDIR)/build/openssl-1.1.1
+
+.PHONY: test-openssl-1.1.1
+test-openssl-1.1.1:
+	@mkdir -p $(OPENSSL_1)
+	@for library in ssl crypto; do \
+		cp -L $(ROOT)-16/usr/lib/$(shell uname -m)-linux-gnu/lib$$library.so.1.1 $(OPENSSL_1)/ && \
+		ln -sf lib$$library.so.1.1 $(OPENSSL_1)/lib$$library.so || exit 1; \
+	done
+	@printf '%s\n' 'openssl_conf = all' '[all]' 'ssl_conf = ssl' '[ssl]' 'system_default = tls' '[tls]' 'CipherString = DEFAULT@SECLEVEL=2' \
+		>$(OPENSSL_1)/openssl.cnf
+	@OPENSSL_LIB_DIR=$(OPENSSL_1) OPENSSL_INCLUDE_DIR=$(CURDIR)/$(ROOT)-16/usr/include CFLAGS=-I$(CURDIR)/$(ROOT)-16/usr/include/$(shell uname -m)-linux-gnu \
+		LD_LIBRARY_PATH=$(OPENSSL_1) OPENSSL_CONF=$(OPENSSL_1)/openssl.cnf CARGO_TARGET_DIR=$(or $(CARGO_TARGET_DIR),target)/openssl-1.1.1 \
+		$(CARGO) test --quiet -p sip-tls $(TESTS_OPENSSL_1:%=--test %)
+
 # The alert rules, and whether they fire (Debian: apt-get install prometheus; PROMTOOL= names another).
 PROMTOOL ?= promtool
 .PHONY: test-alerts

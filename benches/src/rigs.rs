@@ -210,11 +210,10 @@ impl Rig for LibSrtpRig {
         dst[..src.len()].copy_from_slice(src);
         let mut len = src.len() as i32;
         assert!(dst.len() >= src.len() + 144);
-        // SAFETY: `dst` has room for the trailer.
-        assert_eq!(
-            unsafe { (self.lib.protect)(self.tx.handle, dst.as_mut_ptr().cast(), &mut len) },
-            0
-        );
+        let status =
+            // SAFETY: the session lives; `dst` has the packet's `len` octets, and room for the longest trailer (144) behind them.
+            unsafe { (self.lib.protect)(self.tx.handle, dst.as_mut_ptr().cast(), &mut len) };
+        assert_eq!(status, 0);
         len as usize
     }
 
@@ -222,21 +221,19 @@ impl Rig for LibSrtpRig {
         dst[..src.len()].copy_from_slice(src);
         let mut len = src.len() as i32;
         assert!(dst.len() >= src.len() + 148);
-        // SAFETY: `dst` has room for index word and trailer.
-        assert_eq!(
-            unsafe { (self.lib.protect_rtcp)(self.tx.handle, dst.as_mut_ptr().cast(), &mut len) },
-            0
-        );
+        let status =
+            // SAFETY: the session lives; `dst` has the packet's `len` octets, and room for index word and trailer (148) behind them.
+            unsafe { (self.lib.protect_rtcp)(self.tx.handle, dst.as_mut_ptr().cast(), &mut len) };
+        assert_eq!(status, 0);
         len as usize
     }
 
     fn unprotect(&mut self, packet: &mut [u8]) -> usize {
         let mut len = packet.len() as i32;
-        // SAFETY: in place, never longer.
-        assert_eq!(
-            unsafe { (self.lib.unprotect)(self.rx.handle, packet.as_mut_ptr().cast(), &mut len) },
-            0
-        );
+        let status =
+            // SAFETY: the session lives; the packet has `len` octets, and what comes in their place is never longer.
+            unsafe { (self.lib.unprotect)(self.rx.handle, packet.as_mut_ptr().cast(), &mut len) };
+        assert_eq!(status, 0);
         len as usize
     }
 }

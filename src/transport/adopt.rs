@@ -18,6 +18,7 @@ use crate::ffi::pjsip::factory::FactoryRef;
 use crate::ffi::pjsip::servant::SipThread;
 use crate::ffi::pjsip::sorcery::{Observer, TlsTransport, tls_transports};
 use crate::ffi::pjsip::stock::StockFactory;
+use crate::ffi::pjsip::thread::PjThread;
 use crate::ffi::pjsip::transport_state::TransportState;
 use crate::ffi::sync::Mutex;
 use crate::observe::refusals::{self, Who};
@@ -26,7 +27,7 @@ use super::endpoint::{Endpoint, State};
 use super::engine::{ListenerData, Sip};
 use super::options::Loaded;
 use super::words::{self, Written};
-use super::{expiry, factories, options};
+use super::{connections, expiry, factories, options};
 
 mod renew;
 mod shown;
@@ -191,6 +192,26 @@ impl Adopter {
         }
         self.watch_files();
         expiry::set_own(self.certificates());
+        self.shut_down_changed(thread.pj());
+    }
+
+    /// Lets nothing new go by connections that were made under other demands than those in force.
+    fn shut_down_changed(&self, thread: PjThread) {
+        let profiles: Vec<(String, Arc<Profile>)> = {
+            let adopted = self.adopted.lock();
+            let each = adopted.iter();
+            each.map(|(name, it)| (name.clone(), Arc::clone(&it.endpoint.state.lock().profile)))
+                .collect()
+        };
+        for (name, profile) in profiles {
+            let count = connections::shut_down_changed(&name, &profile, thread);
+            if count > 0 {
+                log::info!(
+                    "transport '{name}': {count} connections were made under another profile, or other options of it, than their peers have \
+                     now: nothing new goes by them, and the next request opens another"
+                );
+            }
+        }
     }
 
     /// A transport is not ours, as it should be.

@@ -71,7 +71,6 @@ pub fn with_endpoints(setup: Setup) -> Setup {
         .also_modules(&[
             "app_chanspy",
             "bridge_builtin_features",
-            "func_periodic_hook",
             "res_pjsip_refer",
             "res_pjsip_dtmf_info",
         ])
@@ -108,9 +107,12 @@ pub fn technologies(asterisk: &Asterisk<'_>) -> Vec<String> {
     let rows = shown
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>());
-    rows.filter(|row| row.get(1) == Some(&"2"))
-        .map(|row| row[3].to_owned())
-        .collect()
+    rows.filter_map(|row| {
+        // The columns before it have more words in some versions.
+        let of_two = row.windows(3).find(|three| three[..2] == ["2", "basic"])?;
+        Some(of_two[2].to_owned())
+    })
+    .collect()
 }
 
 /// Waits until there are so many bridges of two, all of which go this way.
@@ -392,11 +394,11 @@ impl Leg {
     }
 }
 
-/// Waits until the one bridge goes this way, and audio both ways; then none is lost any more.
+/// Both speak until all goes this way, of which Asterisk says the same of the one bridge; then no packet is lost any more.
 pub fn talk(asterisk: &Asterisk<'_>, one: &mut Leg, other: &mut Leg, way: Way) {
-    wait_for_bridges(asterisk, 1, way);
     one.reach(other, way);
     other.reach(one, way);
+    wait_for_bridges(asterisk, 1, way);
     one.pass(other, 10, way);
     other.pass(one, 10, way);
 }

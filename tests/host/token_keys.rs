@@ -1,21 +1,22 @@
 //! Keys that are in no file: in a PKCS#11 token (SoftHSM) by pkcs11-provider, and in a TPM (swtpm) by tpm2-openssl. The other ends are
 //! baresip and `openssl s_client`.
 
-use host_harness::asterisk::Asterisk;
+use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::baresip::{Baresip, Media, Phone};
 use host_harness::certificates::Authority;
 use host_harness::host;
 use host_harness::lab::{self, Lab};
 use host_harness::pjsip::{self, Encryption, TLS_PORT};
-use host_harness::process::Process;
-use host_harness::wait;
 
-use crate::tls_world::{PEER, is_ours, ours};
+use crate::tls_world::is_ours;
 use crate::world::{OUR_TONE, OURS, PHONE, PHONE_TONE, assert_served_by_us};
 
 const PIN: &str = "86420975";
+const OTHER_PIN: &str = "24681357";
 const WRONG: &str = "11112222";
 const TPM_PORT: u16 = 5063;
+/// Where baresip's connections come from.
+const LOCAL: &str = "127.0.0.1";
 
 /// Where OpenSSL and the libraries find what they need.
 const ENVIRONMENT: [(&str, &str); 3] = [
@@ -34,22 +35,22 @@ const OPENSSL_CNF: &str = "openssl_conf = init\n[init]\nproviders = providers\n\
 /// where they stay. `ec.key` and `tpm.key` stand for theirs.
 const MAKE: &str = r#"set -e
 cd /srv/keys
-for token in trunk other; do
-    softhsm2-util --init-token --free --label $token --pin $PIN --so-pin 13579
-done
+softhsm2-util --init-token --free --label trunk --pin $PIN --so-pin 13579
+softhsm2-util --init-token --free --label other --pin $OTHER_PIN --so-pin 13579
 printf %s $PIN >pin
+printf %s $OTHER_PIN >other-pin
 make_key() {
     openssl genpkey -propquery provider=pkcs11 -algorithm $3 -pkeyopt $4 \
-        -pkeyopt "pkcs11_uri:pkcs11:token=$1;object=$2?pin-source=file:/srv/keys/pin" -out $2.key
-    certify $2 "pkcs11:token=$1;object=$2;type=private?pin-source=file:/srv/keys/pin"
+        -pkeyopt "pkcs11_uri:pkcs11:token=$1;object=$2?pin-source=file:/srv/keys/$5" -out $2.key
+    certify $2 "pkcs11:token=$1;object=$2;type=private?pin-source=file:/srv/keys/$5"
 }
 certify() {
     openssl req -x509 -new -key "$2" -CA /srv/tls/authority.pem -CAkey /srv/tls/authority.key -days 60 -subj /CN=$1 \
         -addext subjectAltName=DNS:ours.example,IP:$OURS -addext basicConstraints=critical,CA:FALSE -out $1.pem
 }
-make_key trunk ec EC ec_paramgen_curve:P-256
-make_key trunk rsa RSA rsa_keygen_bits:2048
-make_key other third EC ec_paramgen_curve:P-256
+make_key trunk ec EC ec_paramgen_curve:P-256 pin
+make_key trunk rsa RSA rsa_keygen_bits:2048 pin
+make_key other third EC ec_paramgen_curve:P-256 other-pin
 openssl genpkey -propquery '?provider=tpm2' -algorithm EC -pkeyopt group:P-256 -out tpm.key
 certify tpm tpm.key
 # The provider has the key, and the file alone is none.
@@ -57,8 +58,8 @@ openssl pkey -in ec.key -passin pass:$PIN -pubout -out ec.pub
 ! OPENSSL_CONF=/dev/null openssl pkey -in ec.key -passin pass:$PIN -pubout -out ec.pub 2>none
 "#;
 
-/// The tokens, the keys and the TPM, which has to be kept; `None`: the root has no programs for them.
-fn make(lab: &Lab) -> Option<Process> {
+/// The tokens, the keys and the TPM, which runs until the lab ends. `false`: the root has no programs for them.
+fn make(lab: &Lab) -> bool {
     let needed = ["usr/bin/softhsm2-util", "usr/bin/swtpm"];
     if !lab.host().is_of_this_machine() && needed.iter().all(|it| lab.root().join(it).exists()) {
         Authority::new(lab, "authority");
@@ -70,31 +71,22 @@ fn make(lab: &Lab) -> Option<Process> {
         lab.write("keys/tokens/.made", "");
         lab.write("tpm/.made", "");
         let state = "--tpm2 --tpmstate dir=/srv/tpm --server type=unixio,path=/srv/tpm/sock --ctrl type=unixio,path=/srv/tpm/sock.ctrl \
-                     --flags not-need-init,startup-clear";
+                     --flags not-need-init,startup-clear --daemon";
         let args: Vec<&str> = ["socket"].into_iter().chain(state.split(' ')).collect();
-        let tpm = lab.spawn("swtpm", "swtpm", &args);
-        wait::until(
-            "the provider of the TPM",
-            wait::SOON,
-            || {
-                in_shell(lab, "openssl list -providers")
-                    .contains("TPM 2.0")
-                    .then_some(())
-            },
-            || tpm.output(),
-        );
+        // Its command ends when it listens; who comes before is never answered.
+        lab.must_run("swtpm", &args);
         in_shell(lab, MAKE);
-        return Some(tpm);
+        return true;
     }
     host::skip(
         "token_keys::calls_over_keys_in_tokens",
         "this root has no SoftHSM, or no TPM of software",
     );
-    None
+    false
 }
 
 fn in_shell(lab: &Lab, commands: &str) -> String {
-    let set: Vec<String> = [("PIN", PIN), ("OURS", OURS)]
+    let set: Vec<String> = [("PIN", PIN), ("OTHER_PIN", OTHER_PIN), ("OURS", OURS)]
         .iter()
         .chain(&ENVIRONMENT)
         .map(|(name, value)| format!("{name}={value}"))
@@ -122,7 +114,7 @@ fn subject(lab: &Lab, from: &str, port: u16) -> String {
 fn profile(certificate: &str, key: &str) -> String {
     let key = key.replace(';', "\\;");
     format!(
-        "[phones]\ntype = tls\nmatch = {PHONE}\ncert_file = /srv/keys/{certificate}.pem\npriv_key_file = {key}\n"
+        "[phones]\ntype = tls\nmatch = {LOCAL}\ncert_file = /srv/keys/{certificate}.pem\npriv_key_file = {key}\n"
     )
 }
 
@@ -138,13 +130,14 @@ const GOOD: &str = "pkcs11:token=trunk;object=rsa;type=private?pin-source=file:/
 #[test]
 fn calls_over_keys_in_tokens() {
     let lab = Lab::new("tls/token_keys");
-    let Some(_tpm) = make(&lab) else { return };
+    if !make(&lab) {
+        return;
+    }
     let of_file = transport("tls", TLS_PORT, "ec", "/srv/keys/ec.key");
-    let mut setup = ours()
+    let mut setup = Setup::ours("ours", OURS)
         .pjsip(&format!("{of_file}password = {PIN}\n"))
         .pjsip(&transport("tpm", TPM_PORT, "tpm", "/srv/keys/tpm.key"))
         .pjsip(&transport("uri", 5065, "ec", "pkcs11:token=trunk"))
-        .pjsip(PEER)
         .pjsip(&pjsip::phone(
             "alice",
             "correct-horse",
@@ -164,14 +157,14 @@ fn calls_over_keys_in_tokens() {
     }
     assert_eq!(subject(&lab, OURS, TLS_PORT), "ec");
     assert_eq!(subject(&lab, OURS, TPM_PORT), "tpm");
-    assert_eq!(subject(&lab, PHONE, TLS_PORT), "rsa");
+    assert_eq!(subject(&lab, LOCAL, TLS_PORT), "rsa");
     call(&lab, &ours);
     refused(&lab, &ours);
     renewed(&lab, &ours);
     given_back(&lab, &ours);
     let log = ours.log();
     assert!(log.contains("pin-value=..."), "{log}");
-    for pin in [PIN, WRONG] {
+    for pin in [PIN, OTHER_PIN, WRONG] {
         assert!(!log.contains(pin), "{log}");
     }
     assert_eq!(ours.count("Panics caught"), 0);
@@ -212,14 +205,15 @@ fn refused(lab: &Lab, ours: &Asterisk<'_>) {
         ),
         (
             "pkcs11:token=trunk;object=ec",
-            "the private key does not belong to the certificate",
+            "no private key that fits it belongs to the certificate",
         ),
         (
             "pkcs11:token=trunk",
-            "2 private keys fit it, and none of them belongs to the certificate",
+            "no private key that fits it belongs to the certificate",
         ),
         (
             "pkcs11:token=other;object=third",
+            // On the transport that has no password.
             "the token asks for a PIN and there is none",
         ),
         (&wrong, "the token does not take the PIN"),
@@ -232,7 +226,7 @@ fn refused(lab: &Lab, ours: &Asterisk<'_>) {
             "handle:0x81000007",
             "the token has no private key that fits it",
         ),
-        ("/srv/keys/tpm.key", "does not belong to the certificate"),
+        ("/srv/keys/tpm.key", "the private key does not belong"),
     ] {
         // The token knows both keys and neither is the TPM's.
         let certificate = if key == "pkcs11:token=trunk" {
@@ -245,7 +239,7 @@ fn refused(lab: &Lab, ours: &Asterisk<'_>) {
         let shown = key.replace(WRONG, "...");
         let line = format!("profile 'phones' of ciphertrunk.conf: priv_key_file '{shown}': {why}");
         ours.wait_for_log(&line);
-        assert_eq!(subject(lab, PHONE, TLS_PORT), "rsa", "{line}");
+        assert_eq!(subject(lab, LOCAL, TLS_PORT), "rsa", "{line}");
     }
 }
 
@@ -255,7 +249,7 @@ fn given_back(lab: &Lab, ours: &Asterisk<'_>) {
     ours.wait_until("the end of our listeners", |ours| {
         (!is_ours(ours, "tls")).then_some(())
     });
-    assert_eq!(subject(lab, PHONE, TLS_PORT), "ec");
+    assert_eq!(subject(lab, LOCAL, TLS_PORT), "ec");
 }
 
 /// A PIN that is put right is tried without a word.
@@ -267,12 +261,12 @@ fn renewed(lab: &Lab, ours: &Asterisk<'_>) {
     ours.wait_for_log(&format!(
         "priv_key_file '{key}': the token does not take the PIN"
     ));
-    assert_eq!(subject(lab, PHONE, TLS_PORT), "rsa");
-    lab.write("keys/pin2", format!("{PIN}\n"));
+    assert_eq!(subject(lab, LOCAL, TLS_PORT), "rsa");
+    lab.write("keys/pin2", format!("{OTHER_PIN}\n"));
     ours.wait_for_log("transport 'tls': its files have changed and are in force");
-    assert_eq!(subject(lab, PHONE, TLS_PORT), "third");
+    assert_eq!(subject(lab, LOCAL, TLS_PORT), "third");
     // A reload opens the tokens anew.
     ours.cli("module reload res_ciphertrunk.so");
-    assert_eq!(subject(lab, PHONE, TLS_PORT), "third");
+    assert_eq!(subject(lab, LOCAL, TLS_PORT), "third");
     assert_eq!(subject(lab, OURS, TLS_PORT), "ec");
 }

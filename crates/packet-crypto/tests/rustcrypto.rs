@@ -52,6 +52,10 @@ fn shapes() -> Vec<(usize, usize)> {
     for len in 100..300 {
         shapes.push((12 + 4 * (len % 9), len));
     }
+    // Groups of vectors that are whole, and what is behind them; more of them than a level keeps anything for.
+    for len in (500..2200).step_by(7) {
+        shapes.push((12, len));
+    }
     shapes.push((12, 4000));
     shapes.push((2500, 4100));
     // Miri takes seconds for what takes microseconds.

@@ -73,8 +73,16 @@ impl KeyUri {
         self.0.starts_with("handle:")
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
+    /// The URI of private keys alone.
+    pub(crate) fn of_private_keys(&self) -> String {
+        let has_type = self.attributes().any(|(name, _)| name == "type");
+        if self.is_of_tpm() || has_type {
+            return self.0.clone();
+        }
+        match self.0.split_once('?') {
+            Some((path, query)) => format!("{path};type=private?{query}"),
+            None => format!("{};type=private", self.0),
+        }
     }
 
     /// Its attributes: those of the path, and those of the query behind a `?`.
@@ -311,6 +319,21 @@ mod tests {
         let secret = uri("pkcs11:token=x?pin-value=1234");
         assert!(!format!("{secret} {secret:?}").contains("1234"));
         assert_eq!(without_pin("/etc/key.pem"), "/etc/key.pem");
+    }
+
+    #[test]
+    fn private_keys_alone() {
+        for (text, opened) in [
+            ("pkcs11:token=x", "pkcs11:token=x;type=private"),
+            (
+                "pkcs11:token=x?pin-value=1",
+                "pkcs11:token=x;type=private?pin-value=1",
+            ),
+            ("pkcs11:type=private;token=x", "pkcs11:type=private;token=x"),
+            ("handle:0x81000001", "handle:0x81000001"),
+        ] {
+            assert_eq!(uri(text).of_private_keys(), opened);
+        }
     }
 
     #[test]

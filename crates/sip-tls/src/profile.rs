@@ -178,6 +178,7 @@ pub struct Profile {
     sni: Sni,
     logs_keys: bool,
     method: Method,
+    trust: [u8; 32],
     sessions: Arc<Sessions>,
     limits: Limits,
     own: Vec<Arc<CertInfo>>,
@@ -287,7 +288,8 @@ impl Profile {
             mode |= SslVerifyMode::FAIL_IF_NO_PEER_CERT;
         }
         // A session must not be resumed under another profile, nor where others are trusted.
-        server.set_session_id_context(&config.trust())?;
+        let trust = config.trust();
+        server.set_session_id_context(&trust)?;
         set_ticket_keys(
             &mut server,
             TicketKeys::load(config.ticket_keys.as_deref())?,
@@ -335,6 +337,7 @@ impl Profile {
             sni: config.sni.clone(),
             logs_keys: config.key_log.is_some(),
             method: config.method,
+            trust,
             sessions: Arc::default(),
             limits,
             own: presented.iter().map(|own| Arc::clone(&own.info)).collect(),
@@ -437,6 +440,13 @@ impl Profile {
     #[must_use]
     pub fn method(&self) -> Method {
         self.method
+    }
+
+    /// A digest of what decides which peers are trusted and how they are spoken with: its options, its name and its CAs. Our own certificates
+    /// are no part of it.
+    #[must_use]
+    pub fn trust(&self) -> [u8; 32] {
+        self.trust
     }
 
     /// Whether a server whose certificate or name is not good is refused.

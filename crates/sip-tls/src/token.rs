@@ -33,8 +33,8 @@ pub enum TokenFault {
     PinNeeded,
     /// The token does not take the PIN.
     WrongPin,
-    /// As many keys fit it, and none of them belongs to the certificate.
-    NotOurs(usize),
+    /// No key that fits it belongs to the certificate.
+    NotOurs,
 }
 
 impl fmt::Display for TokenFault {
@@ -67,12 +67,8 @@ impl fmt::Display for TokenFault {
             TokenFault::WrongPin => f.write_str(
                 "the token does not take the PIN; it is tried again when the configuration or the PIN's file has changed, or at a reload",
             ),
-            TokenFault::NotOurs(1) => f.write_str(
-                "the private key does not belong to the certificate, or the token does not tell its public key",
-            ),
-            TokenFault::NotOurs(keys) => write!(
-                f,
-                "{keys} private keys fit it, and none of them belongs to the certificate"
+            TokenFault::NotOurs => f.write_str(
+                "no private key that fits it belongs to the certificate, or the token does not tell its public key",
             ),
         }
     }
@@ -113,14 +109,19 @@ impl TokenKeys {
             return Err(fault(Fault::PinUnreadable(Box::new((file, why)))));
         }
         let keys = self
-            .open(uri, password)
+            .once(uri, password, open)
             .map_err(|why| fault(Fault::Token(why)))?;
-        let count = keys.len();
         let ours = keys.into_iter().find(|key| key.public_eq(of));
-        ours.ok_or_else(|| fault(Fault::Token(TokenFault::NotOurs(count))))
+        ours.ok_or_else(|| fault(Fault::Token(TokenFault::NotOurs)))
     }
 
-    fn open(&self, uri: &KeyUri, password: Option<&Zeroizing<String>>) -> Opened {
+    /// What `open` gives, which is called for the first who asks.
+    fn once(
+        &self,
+        uri: &KeyUri,
+        password: Option<&Zeroizing<String>>,
+        open: impl FnOnce(&KeyUri, Option<&str>) -> Opened,
+    ) -> Opened {
         let mut all = self.0.lock();
         let known = all
             .iter()
@@ -164,7 +165,7 @@ fn open(uri: &KeyUri, _password: Option<&str>) -> Opened {
 fn open(uri: &KeyUri, password: Option<&str>) -> Opened {
     let text = |it: &str| std::ffi::CString::new(it).unwrap_or_default();
     is_in_force(uri.provider())?;
-    let found = ossl_store::open(&text(uri.as_str()), password, For::PrivateKeys);
+    let found = ossl_store::open(&text(&uri.of_private_keys()), password, For::PrivateKeys);
     if !found.keys.is_empty() {
         return Ok(found.keys);
     }
@@ -193,4 +194,35 @@ fn open(uri: &KeyUri, password: Option<&str>) -> Opened {
         None if found.was_asked => about_pin,
         None => TokenFault::NoSuchKey,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// A token is asked once for each URI and password, whoever shares the keys; one that has not been asked of is.
+    #[test]
+    fn a_token_is_asked_once() {
+        let keys = TokenKeys::default();
+        let asked = Cell::new(0);
+        let ask = |keys: &TokenKeys, uri: &str, password: Option<&str>| {
+            let uri = KeyUri::of(Path::new(uri)).expect("a URI");
+            let password = password.map(|it| Zeroizing::new(it.to_owned()));
+            let opened = keys.once(&uri, password.as_ref(), |_, _| {
+                asked.set(asked.get() + 1);
+                Err(TokenFault::WrongPin)
+            });
+            assert_eq!(opened.err(), Some(TokenFault::WrongPin));
+            asked.get()
+        };
+        assert_eq!(ask(&keys, "pkcs11:token=x", Some("1")), 1);
+        assert_eq!(ask(&keys, "pkcs11:token=x", Some("1")), 1);
+        assert_eq!(ask(&keys.clone(), "pkcs11:token=x", Some("1")), 1);
+        assert_eq!(ask(&keys, "pkcs11:token=x", Some("2")), 2);
+        assert_eq!(ask(&keys, "pkcs11:token=x", None), 3);
+        assert_eq!(ask(&keys, "pkcs11:token=y", None), 4);
+        assert_eq!(ask(&TokenKeys::default(), "pkcs11:token=y", None), 5);
+    }
 }

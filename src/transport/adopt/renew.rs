@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::config;
 use crate::ffi::pjsip::servant::in_sip_thread;
+use crate::ffi::pjsip::thread::PjThread;
 use crate::ffi::pjsip::transport_state::TransportState;
 
 use super::{Adopter, Inputs, TlsTransport, expiry, options, words};
@@ -49,6 +50,7 @@ impl Adopter {
         self.watch_files();
         expiry::set_own(self.certificates());
         drop(changing);
+        self.shut_down_changed(PjThread::here());
         // The words of a reload are in force only now, for a file was missing.
         for transport in late {
             in_sip_thread(|thread| {

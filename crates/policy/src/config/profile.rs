@@ -84,7 +84,7 @@ impl TlsProfile {
 
     fn set(&mut self, variable: &Variable) -> Result<(), String> {
         let value = variable.value.as_str();
-        if value.is_empty() {
+        if names(value).is_empty() {
             return Err(
                 "it has no value; an option that is left out stands as in the transport".to_owned(),
             );
@@ -96,8 +96,8 @@ impl TlsProfile {
         let yes = || boolean(value).map(Some);
         match variable.name.as_str() {
             "type" => {}
-            "match" => self.selectors.destinations.extend(destinations(value)?),
-            "server_name" => self.selectors.server_names.extend(server_names(value)?),
+            "match" => destinations(value, &mut self.selectors.destinations)?,
+            "server_name" => server_names(value, &mut self.selectors.server_names)?,
             "cert_file" => self
                 .cert_files
                 .extend(names(value).into_iter().map(PathBuf::from)),
@@ -274,21 +274,32 @@ impl TlsProfile {
     }
 }
 
-fn destinations(value: &str) -> Result<Vec<Destination>, String> {
-    let words = names(value).into_iter();
-    words
-        .map(|word| Destination::parse(&word).map_err(|reason| format!("'{word}' {reason}")))
-        .collect()
+/// Adds every word that is one, whatever is wrong with others: those peers are the profile's.
+fn destinations(value: &str, all: &mut Vec<Destination>) -> Result<(), String> {
+    let mut result = Ok(());
+    for word in names(value) {
+        match Destination::parse(&word) {
+            Ok(destination) => all.push(destination),
+            Err(reason) => result = result.and(Err(format!("'{word}' {reason}"))),
+        }
+    }
+    result
 }
 
-fn server_names(value: &str) -> Result<Vec<Destination>, String> {
-    let words = destinations(value)?;
-    match words.iter().find(|it| matches!(it, Destination::Net(_))) {
-        Some(address) => Err(format!(
-            "'{address}' is an address, which no client sends as a server name; match has addresses"
-        )),
-        None => Ok(words),
+fn server_names(value: &str, all: &mut Vec<Destination>) -> Result<(), String> {
+    let mut words = Vec::new();
+    let mut result = destinations(value, &mut words);
+    for word in words {
+        match word {
+            Destination::Net(address) => {
+                result = result.and(Err(format!(
+                    "'{address}' is an address, which no client sends as a server name; match has addresses"
+                )));
+            }
+            name => all.push(name),
+        }
     }
+    result
 }
 
 fn version(value: &str) -> Result<Version, String> {

@@ -51,10 +51,11 @@ impl Counters {
         let swap = _mm512_broadcast_i32x4(_mm_setr_epi8(
             0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 14, 13, 12,
         ));
-        let mut blocks = [self.0; V];
-        for (i, b) in blocks.iter_mut().enumerate() {
-            let ahead = _mm512_maskz_set1_epi32(0x8888, 4 * (n + i) as i32);
-            *b = _mm512_shuffle_epi8(_mm512_add_epi32(self.0, ahead), swap);
+        let base = _mm512_add_epi32(self.0, _mm512_maskz_set1_epi32(0x8888, 4 * n as i32));
+        let mut blocks = [base; V];
+        for (b, i) in blocks.iter_mut().zip(0..) {
+            let ahead = _mm512_maskz_set1_epi32(0x8888, 4 * i);
+            *b = _mm512_shuffle_epi8(_mm512_add_epi32(base, ahead), swap);
         }
         let first = round_key(keys, 0);
         for b in &mut blocks {

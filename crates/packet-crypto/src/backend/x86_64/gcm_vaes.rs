@@ -7,18 +7,19 @@
 //! come first, what is left over is the last group.
 
 use core::arch::x86_64::*;
-use core::mem::MaybeUninit;
+use core::num::NonZero;
 
 use super::bytes::copy_clear;
 use super::ctr_vaes::Counters;
 use super::gcm_ni::{associated, to_bytes};
 use super::ghash::lengths;
+use super::ghash_vaes::{GROUP, Sum, in_lane, matches, swap4};
 use super::sha1_ni::swap;
-use crate::key::{Block, HashKeys, Span};
+use crate::key::{Block, Span};
 use crate::table::GcmKey;
 
-/// Vectors in a whole group: as many as there are powers of H.
-const GROUP: usize = 4;
+/// Bytes of data in the longest packet that is one group: it has a block of associated data and one of lengths, too.
+const SHORT: usize = 16 * (4 * GROUP - 2);
 
 /// Where the lanes of a packet are.
 #[derive(Clone, Copy)]
@@ -49,88 +50,6 @@ impl Layout {
     }
 }
 
-/// As `ghash::Sum`, in every lane.
-struct Sum {
-    low: __m512i,
-    middle: __m512i,
-    high: __m512i,
-}
-
-impl Sum {
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn zero() -> Self {
-        let zero = _mm512_setzero_si512();
-        Self {
-            low: zero,
-            middle: zero,
-            high: zero,
-        }
-    }
-
-    /// Adds the products of `x` and the powers for it, when `left` vectors are left of its group, itself included: 1 to 4.
-    #[inline]
-    #[target_feature(enable = "avx512f,vpclmulqdq")]
-    fn add(&mut self, keys: &HashKeys, left: usize, x: __m512i) {
-        let powers: &[u128; 4] = &keys.as_chunks::<4>().0[GROUP - left];
-        // SAFETY: four powers are 64 readable bytes.
-        let h = unsafe { _mm512_loadu_si512(powers.as_ptr().cast()) };
-        self.low = _mm512_xor_si512(self.low, _mm512_clmulepi64_epi128::<0x00>(x, h));
-        self.high = _mm512_xor_si512(self.high, _mm512_clmulepi64_epi128::<0x11>(x, h));
-        self.middle = xor3(
-            self.middle,
-            _mm512_clmulepi64_epi128::<0x01>(x, h),
-            _mm512_clmulepi64_epi128::<0x10>(x, h),
-        );
-    }
-
-    /// As `ghash::Sum::reduce`, in every lane; then the lanes are added.
-    #[inline]
-    #[target_feature(enable = "avx512f,vpclmulqdq")]
-    fn reduce(self) -> __m128i {
-        let q = _mm512_set1_epi64(0xc200_0000_0000_0000u64 as i64);
-        let t = _mm512_clmulepi64_epi128::<0x00>(self.low, q);
-        let middle = xor3(self.middle, _mm512_shuffle_epi32::<0x4e>(self.low), t);
-        let t = _mm512_clmulepi64_epi128::<0x00>(middle, q);
-        let y = xor3(self.high, _mm512_shuffle_epi32::<0x4e>(middle), t);
-        let y = _mm256_xor_si256(_mm512_castsi512_si256(y), _mm512_extracti64x4_epi64::<1>(y));
-        _mm_xor_si128(_mm256_castsi256_si128(y), _mm256_extracti128_si256::<1>(y))
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn xor3(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
-    _mm512_ternarylogic_epi64::<0x96>(a, b, c)
-}
-
-/// Reverses the bytes of every block.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn swap4(v: __m512i) -> __m512i {
-    let order = _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(order))
-}
-
-/// `block` in lane `lane`, zeros elsewhere.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn in_lane(lane: usize, block: __m128i) -> __m512i {
-    _mm512_maskz_broadcast_i32x4(0xf << (4 * lane), block)
-}
-
-/// `tag::matches` in registers, in as constant a time: a call would have every vector under way stored and loaded again.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn matches(mac: __m128i, tag: &[u8]) -> bool {
-    debug_assert!((1..=16).contains(&tag.len()));
-    let mask = !(u64::MAX << tag.len());
-    // SAFETY: the mask leaves out what is behind the tag; masked bytes are not accessed.
-    let theirs = unsafe { _mm512_maskz_loadu_epi8(mask, tag.as_ptr().cast()) };
-    // One mask of 64 bits for all bytes, and one branch on whether it is zero.
-    _mm512_mask_cmpneq_epi8_mask(mask, _mm512_castsi128_si512(mac), theirs) == 0
-}
-
 /// A packet under way.
 struct Packet<'a, const R: usize> {
     key: &'a GcmKey,
@@ -145,16 +64,24 @@ struct Packet<'a, const R: usize> {
     lengths: __m128i,
 }
 
-/// The key stream of so many whole groups is kept while a packet is checked: enough for what an Ethernet frame holds.
-const KEPT: usize = 6;
-
+/// The key stream, or the ciphertext, of a whole group.
 type Stream = [__m512i; GROUP];
+
+/// Whole groups that were sealed.
+struct Sealed {
+    /// The last group, which is not hashed yet.
+    last: Stream,
+    /// The hash of what is before it.
+    before: __m128i,
+    /// The first vector of key stream.
+    first: __m512i,
+}
 
 impl<const R: usize> Packet<'_, R> {
     /// How many vectors are in whole groups, which are never all.
     #[inline]
-    fn whole(&self) -> usize {
-        (self.layout.vectors - 1) / GROUP * GROUP
+    fn whole(&self) -> Option<NonZero<usize>> {
+        NonZero::new((self.layout.vectors - 1) / GROUP * GROUP)
     }
 
     /// Which bytes of vector `n` are data, whatever is behind the packet.
@@ -245,104 +172,85 @@ impl<const R: usize> Packet<'_, R> {
         ))
     }
 
-    /// Encrypts and hashes the first `whole` vectors: each group is hashed while the next one is encrypted. Returns the
-    /// hash and the first vector of key stream.
+    /// Hashes a group of ciphertext that begins with vector `n`, a vector a call: `i` is 0 to 3. The group's first vector
+    /// comes last: what was hashed before the group is the last to be known.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+    fn hash(&self, sum: &mut Sum, n: usize, ciphertext: &Stream, before: __m128i, i: usize) {
+        let i = (i + 1) % GROUP;
+        let x = swap4(ciphertext[i]);
+        let x = if i == 0 { self.join(n, x, before) } else { x };
+        sum.add(&self.key.hash_keys, GROUP - i, x);
+    }
+
+    /// Encrypts the first `whole` vectors and hashes them but for the last group: each group is hashed while the next one
+    /// is encrypted.
     ///
     /// # Safety
     /// `src` and `dst` are the packet's, and there is a vector more.
     #[inline(never)]
     #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
-    unsafe fn seal_groups(&self, whole: usize) -> (__m128i, __m512i) {
-        let keys = &self.key.hash_keys;
+    unsafe fn seal_groups(&self, whole: usize) -> Sealed {
         let stream = self.counters.stream::<R, GROUP>(&self.key.keys, 0, |_| ());
-        let first = stream[0];
         // SAFETY: these vectors are the packet's, as the caller promises, and none is the last.
-        let mut x = unsafe {
-            let x = add(self.load_group(0), stream);
-            self.store_group(0, x);
-            x
+        let mut last = unsafe {
+            let sealed = add(self.load_group(0), stream);
+            self.store_group(0, sealed);
+            sealed
         };
-        x[0] = _mm512_maskz_mov_epi8(self.layout.first, x[0]);
-        let mut y = self.before;
-        let mut n = 0;
-        loop {
+        last[0] = _mm512_maskz_mov_epi8(self.layout.first, last[0]);
+        let mut before = self.before;
+        for n in (GROUP..whole).step_by(GROUP) {
             let mut sum = Sum::zero();
-            // The first vector last: what comes before it is the last to be known.
-            let mut hash = |i: usize| {
-                let i = (i + 1) % GROUP;
-                let x = swap4(x[i]);
-                sum.add(keys, GROUP - i, if i == 0 { self.join(n, x, y) } else { x });
-            };
-            if n + GROUP == whole {
-                (0..GROUP).for_each(hash);
-                return (sum.reduce(), first);
-            }
-            let stream = self
-                .counters
-                .stream::<R, GROUP>(&self.key.keys, n + GROUP, &mut hash);
-            y = sum.reduce();
-            n += GROUP;
+            let hash = |i| self.hash(&mut sum, n - GROUP, &last, before, i);
+            let stream = self.counters.stream::<R, GROUP>(&self.key.keys, n, hash);
+            before = sum.reduce();
             // SAFETY: as above.
-            x = unsafe {
-                let x = add(self.load_group(n), stream);
-                self.store_group(n, x);
-                x
+            last = unsafe {
+                let sealed = add(self.load_group(n), stream);
+                self.store_group(n, sealed);
+                sealed
             };
+        }
+        Sealed {
+            last,
+            before,
+            first: stream[0],
         }
     }
 
-    /// Hashes the ciphertext of the first `whole` vectors, while the key stream is made. Returns the hash and the first
-    /// vector of key stream.
+    /// Hashes the ciphertext of the first `whole` vectors.
     ///
     /// # Safety
     /// `src` is the packet's, and there is a vector more.
-    #[inline(never)]
-    #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
-    unsafe fn hash_groups(
-        &self,
-        whole: usize,
-        kept: &mut [MaybeUninit<Stream>; KEPT],
-    ) -> (__m128i, __m512i) {
-        let mut y = self.before;
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+    unsafe fn hash_groups(&self, whole: usize) -> __m128i {
+        let mut before = self.before;
         for n in (0..whole).step_by(GROUP) {
             // SAFETY: these vectors are the packet's, as the caller promises, and none is the last.
-            let x = unsafe { self.load_group(n) };
+            let ciphertext = unsafe { self.load_group(n) };
             let mut sum = Sum::zero();
-            let mut hash = |i: usize| {
-                let i = (i + 1) % GROUP;
-                let x = swap4(x[i]);
-                let x = if i == 0 { self.join(n, x, y) } else { x };
-                sum.add(&self.key.hash_keys, GROUP - i, x);
-            };
-            match kept.get_mut(n / GROUP) {
-                Some(kept) => {
-                    kept.write(self.counters.stream::<R, GROUP>(&self.key.keys, n, hash));
-                }
-                None => (0..GROUP).for_each(&mut hash),
+            for i in 0..GROUP {
+                self.hash(&mut sum, n, &ciphertext, before, i);
             }
-            y = sum.reduce();
+            before = sum.reduce();
         }
-        // SAFETY: there was a group, the key stream of which was written.
-        (y, unsafe { kept[0].assume_init_ref()[0] })
+        before
     }
 
-    /// Decrypts the first `whole` vectors.
+    /// Decrypts the first `whole` vectors. (To make their key stream while they are hashed, and keep it, takes longer: so
+    /// much is stored and loaded.)
     ///
     /// # Safety
-    /// `src` and `dst` are the packet's, there is a vector more, and `kept` is what [`Self::hash_groups`] wrote.
+    /// `src` and `dst` are the packet's, and there is a vector more.
     #[inline(never)]
     #[target_feature(enable = "avx512f,avx512bw,vaes")]
-    unsafe fn open_groups(&self, whole: usize, kept: &[MaybeUninit<Stream>; KEPT]) {
+    unsafe fn open_groups(&self, whole: usize) {
         for n in (0..whole).step_by(GROUP) {
-            // SAFETY: these vectors are the packet's, as the caller promises, and none is the last; of the groups that
-            // `kept` has a place for, it has the key stream.
-            unsafe {
-                let stream = match kept.get(n / GROUP) {
-                    Some(kept) => *kept.assume_init_ref(),
-                    None => self.counters.stream::<R, GROUP>(&self.key.keys, n, |_| ()),
-                };
-                self.store_group(n, add(self.load_group(n), stream));
-            }
+            let stream = self.counters.stream::<R, GROUP>(&self.key.keys, n, |_| ());
+            // SAFETY: these vectors are the packet's, as the caller promises, and none is the last.
+            unsafe { self.store_group(n, add(self.load_group(n), stream)) };
         }
     }
 
@@ -371,28 +279,34 @@ impl<const R: usize> Packet<'_, R> {
     /// `src` and `dst` are the packet's.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
-    unsafe fn seal<const V: usize>(&self, whole: usize) -> [u8; 16] {
-        let stream = self.counters.stream::<R, V>(&self.key.keys, whole, |_| ());
-        let (mut y, mut first) = (self.before, stream[0]);
-        if whole > 0 {
+    unsafe fn seal<const V: usize>(&self, whole: Option<NonZero<usize>>) -> [u8; 16] {
+        let (n, stream, before, first);
+        if let Some(whole) = whole {
+            n = whole.get();
             // SAFETY: `src` and `dst` are the packet's, as the caller promises; `V` vectors are more.
-            (y, first) = unsafe { self.seal_groups(whole) };
+            let sealed = unsafe { self.seal_groups(n) };
+            let mut sum = Sum::zero();
+            let hash = |i| self.hash(&mut sum, n - GROUP, &sealed.last, sealed.before, i);
+            stream = self.counters.stream::<R, V>(&self.key.keys, n, hash);
+            (before, first) = (sum.reduce(), sealed.first);
+        } else {
+            n = 0;
+            stream = self.counters.stream::<R, V>(&self.key.keys, 0, |_| ());
+            (before, first) = (self.before, stream[0]);
         }
         let mut x = stream;
         for (i, x) in x.iter_mut().enumerate() {
-            let mask = self.mask::<V>(whole, i);
+            let mask = self.mask::<V>(n, i);
             // SAFETY: both places are the packet's, as the caller promises, and the vector is one of the packet's.
             unsafe {
-                *x = _mm512_xor_si512(*x, self.load(whole + i, mask));
-                self.store(whole + i, mask, *x);
+                *x = _mm512_xor_si512(*x, self.load(n + i, mask));
+                self.store(n + i, mask, *x);
             }
             // What is not data must be zero for the hash.
             *x = _mm512_maskz_mov_epi8(mask, *x);
         }
-        to_bytes(_mm_xor_si128(
-            self.finish(whole, x, y),
-            self.tag_mask(first),
-        ))
+        let hash = self.finish(n, x, before);
+        to_bytes(_mm_xor_si128(hash, self.tag_mask(first)))
     }
 
     /// Checks and opens the packet, of which `V` vectors are behind the first `whole`.
@@ -401,31 +315,34 @@ impl<const R: usize> Packet<'_, R> {
     /// `src` and `dst` are the packet's, in place; `tag` has 1 to 16 bytes.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
-    unsafe fn open<const V: usize>(&self, whole: usize, tag: &[u8]) -> bool {
-        let mut kept = [const { MaybeUninit::uninit() }; KEPT];
-        // The key stream of these is made ahead and stays in registers.
-        let stream = self.counters.stream::<R, V>(&self.key.keys, whole, |_| ());
-        let (mut y, mut first) = (self.before, stream[0]);
-        if whole > 0 {
+    unsafe fn open<const V: usize>(&self, whole: Option<NonZero<usize>>, tag: &[u8]) -> bool {
+        let n = whole.map_or(0, NonZero::get);
+        // This key stream stays in registers.
+        let stream = self.counters.stream::<R, V>(&self.key.keys, n, |_| ());
+        let (before, first);
+        if whole.is_some() {
             // SAFETY: `src` is the packet's, as the caller promises; `V` vectors are more.
-            (y, first) = unsafe { self.hash_groups(whole, &mut kept) };
+            before = unsafe { self.hash_groups(n) };
+            [first] = self.counters.stream::<R, 1>(&self.key.keys, 0, |_| ());
+        } else {
+            (before, first) = (self.before, stream[0]);
         }
         let mut ciphertext = stream;
         for (i, c) in ciphertext.iter_mut().enumerate() {
             // SAFETY: `src` is the packet's, as the caller promises, and the vector is one of the packet's.
-            *c = unsafe { self.load(whole + i, self.mask::<V>(whole, i)) };
+            *c = unsafe { self.load(n + i, self.mask::<V>(n, i)) };
         }
-        let mac = _mm_xor_si128(self.finish(whole, ciphertext, y), self.tag_mask(first));
-        if !matches(mac, tag) {
+        let hash = self.finish(n, ciphertext, before);
+        if !matches(_mm_xor_si128(hash, self.tag_mask(first)), tag) {
             return false;
         }
         for (i, (c, k)) in ciphertext.into_iter().zip(stream).enumerate() {
             // SAFETY: `dst` is the packet's, as the caller promises, and the vector is one of the packet's.
-            unsafe { self.store(whole + i, self.mask::<V>(whole, i), _mm512_xor_si512(c, k)) };
+            unsafe { self.store(n + i, self.mask::<V>(n, i), _mm512_xor_si512(c, k)) };
         }
-        if whole > 0 {
-            // SAFETY: as above; `hash_groups` wrote `kept`.
-            unsafe { self.open_groups(whole, &kept) };
+        if whole.is_some() {
+            // SAFETY: as above.
+            unsafe { self.open_groups(n) };
         }
         true
     }
@@ -487,10 +404,38 @@ pub(super) unsafe fn seal<const R: usize>(
     // SAFETY: all ask for the span that the caller gives; the data is written after the clear bytes, behind which
     // `copy_clear` may write.
     unsafe {
+        if span.len - span.clear > SHORT {
+            return seal_long::<R>(key, nonce, span, trailer);
+        }
+        let packet = packet::<R>(key, nonce, span, trailer);
+        copy_clear(span);
+        match packet.layout.vectors {
+            1 => packet.seal::<1>(None),
+            2 => packet.seal::<2>(None),
+            3 => packet.seal::<3>(None),
+            _ => packet.seal::<4>(None),
+        }
+    }
+}
+
+/// As [`seal`], for more than one group.
+///
+/// # Safety
+/// As for [`seal`], and the packet has whole groups.
+#[inline(never)]
+#[target_feature(enable = "ssse3,pclmulqdq,avx512f,avx512bw,vaes,vpclmulqdq")]
+unsafe fn seal_long<const R: usize>(
+    key: &GcmKey,
+    nonce: Block,
+    span: Span,
+    trailer: &[u8],
+) -> [u8; 16] {
+    // SAFETY: as in `seal`.
+    unsafe {
         let packet = packet::<R>(key, nonce, span, trailer);
         copy_clear(span);
         let whole = packet.whole();
-        match packet.layout.vectors - whole {
+        match packet.layout.vectors % GROUP {
             1 => packet.seal::<1>(whole),
             2 => packet.seal::<2>(whole),
             3 => packet.seal::<3>(whole),
@@ -514,9 +459,37 @@ pub(super) unsafe fn open<const R: usize>(
 ) -> bool {
     // SAFETY: both ask for the span that the caller gives, in place, and for its tag of 1 to 16 bytes.
     unsafe {
+        if span.len - span.clear > SHORT {
+            return open_long::<R>(key, nonce, span, trailer, tag);
+        }
+        let packet = packet::<R>(key, nonce, span, trailer);
+        match packet.layout.vectors {
+            1 => packet.open::<1>(None, tag),
+            2 => packet.open::<2>(None, tag),
+            3 => packet.open::<3>(None, tag),
+            _ => packet.open::<4>(None, tag),
+        }
+    }
+}
+
+/// As [`open`], for more than one group.
+///
+/// # Safety
+/// As for [`open`], and the packet has whole groups.
+#[inline(never)]
+#[target_feature(enable = "ssse3,pclmulqdq,avx512f,avx512bw,vaes,vpclmulqdq")]
+unsafe fn open_long<const R: usize>(
+    key: &GcmKey,
+    nonce: Block,
+    span: Span,
+    trailer: &[u8],
+    tag: &[u8],
+) -> bool {
+    // SAFETY: as in `open`.
+    unsafe {
         let packet = packet::<R>(key, nonce, span, trailer);
         let whole = packet.whole();
-        match packet.layout.vectors - whole {
+        match packet.layout.vectors % GROUP {
             1 => packet.open::<1>(whole, tag),
             2 => packet.open::<2>(whole, tag),
             3 => packet.open::<3>(whole, tag),

@@ -12,11 +12,13 @@ mod gcm_ni;
 mod gcm_vaes;
 mod gcm_vaes256;
 mod ghash;
+mod ghash_vaes;
 mod poly;
 #[cfg(feature = "batch")]
 mod sha1_lanes;
 mod sha1_ni;
 mod sha1_scalar;
+mod vaes256;
 
 use crate::table::Kernels;
 #[cfg(feature = "batch")]
@@ -168,7 +170,7 @@ level!(
 
 // VAES is not AVX-512: Zen 3 and Alder Lake have it in vectors of 32 bytes alone.
 level!(
-    vaes256,
+    vaes_avx2,
     "x86_64 AES-NI+SHA-NI+VAES-AVX2",
     ["sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "vaes", "vpclmulqdq"],
     cm: cm_sha_ni, hmac_key: sha1_ni::hmac_key, gcm: gcm_vaes256, ctr: cm_split, lanes: EIGHT,
@@ -229,7 +231,7 @@ const EIGHT: Option<Lanes> = Some(Lanes {
 /// Best first. Which of two levels with the same instructions is the quicker depends on who made the CPU.
 pub(super) fn levels() -> impl Iterator<Item = &'static Kernels> {
     static REST: [&Kernels; 5] = [
-        &vaes256::KERNELS,
+        &vaes_avx2::KERNELS,
         &sha_ni_avx2::KERNELS,
         &sha_ni::KERNELS,
         &avx2::KERNELS,
