@@ -51,8 +51,9 @@ impl AesCmHmacSha1 {
         self.key.fns = k.cm.iter().find(|f| f.rounds == rounds).ok_or(KeyLength)?;
         // SAFETY: whoever has a `&'static Kernels` runs on a CPU that its `detect` accepted; the length was checked.
         unsafe {
-            self.key.hmac = (k.hmac_key)(auth_key);
+            // In this order: few instructions that wait long, and behind them many that can begin meanwhile.
             (k.expand_key)(cipher_key, &mut self.key.keys);
+            self.key.hmac = (k.hmac_key)(auth_key);
         }
         Ok(())
     }

@@ -392,7 +392,7 @@ fn the_best_level_is_the_cpus_best() {
         "x86_64 AES-NI+SHA-NI+AVX2"
     } else if has(&["sha_ni"]) {
         "x86_64 AES-NI+SHA-NI"
-    } else if has(&["avx2", "bmi1", "bmi2"]) {
+    } else if has(&["avx2"]) {
         "x86_64 AES-NI+AVX2"
     } else {
         "x86_64 AES-NI"

@@ -39,57 +39,44 @@ pub(super) unsafe fn ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
     }
 }
 
-macro_rules! split {
-    ($module:ident, $features:literal) => {
-        /// `seal` and `open` with the SHA-1 of the same name.
-        pub(super) mod $module {
-            use super::*;
-
-            /// Encrypts and authenticates.
-            ///
-            /// # Safety
-            /// `span` keeps its promise.
-            #[inline]
-            #[target_feature(enable = $features)]
-            pub unsafe fn seal<const R: usize>(
-                key: &CmKey,
-                iv: Block,
-                span: Span,
-                trailer: [u8; 4],
-            ) -> [u8; 20] {
-                // SAFETY: the packet is as `span` says, and all of `dst` is initialised once `ctr` wrote it.
-                unsafe {
-                    ctr::<R>(key, iv, span);
-                    sha1_scalar::$module::hmac(&key.hmac, span.dst, span.len, trailer)
-                }
-            }
-
-            /// Authenticates, then decrypts.
-            ///
-            /// # Safety
-            /// `span` is in place and keeps its promise; `tag` has 1 to 20 bytes.
-            #[inline]
-            #[target_feature(enable = $features)]
-            pub unsafe fn open<const R: usize>(
-                key: &CmKey,
-                iv: Block,
-                span: Span,
-                trailer: [u8; 4],
-                tag: &[u8],
-            ) -> bool {
-                // SAFETY: the packet is as `span` says.
-                let mac =
-                    unsafe { sha1_scalar::$module::hmac(&key.hmac, span.src, span.len, trailer) };
-                let good = tag::matches(&mac, tag);
-                if good {
-                    // SAFETY: the span is the one that the caller gives.
-                    unsafe { ctr::<R>(key, iv, span) };
-                }
-                good
-            }
-        }
-    };
+/// Encrypts and authenticates.
+///
+/// # Safety
+/// `span` keeps its promise.
+#[inline]
+#[target_feature(enable = "sse2,ssse3,aes")]
+pub(super) unsafe fn seal<const R: usize>(
+    key: &CmKey,
+    iv: Block,
+    span: Span,
+    trailer: [u8; 4],
+) -> [u8; 20] {
+    // SAFETY: the packet is as `span` says, and all of `dst` is initialised once `ctr` wrote it.
+    unsafe {
+        ctr::<R>(key, iv, span);
+        sha1_scalar::hmac(&key.hmac, span.dst, span.len, trailer)
+    }
 }
 
-split!(sse, "sse2,ssse3,aes");
-split!(avx2, "sse2,ssse3,aes,avx2,bmi1,bmi2");
+/// Authenticates, then decrypts.
+///
+/// # Safety
+/// `span` is in place and keeps its promise; `tag` has 1 to 20 bytes.
+#[inline]
+#[target_feature(enable = "sse2,ssse3,aes")]
+pub(super) unsafe fn open<const R: usize>(
+    key: &CmKey,
+    iv: Block,
+    span: Span,
+    trailer: [u8; 4],
+    tag: &[u8],
+) -> bool {
+    // SAFETY: the packet is as `span` says.
+    let mac = unsafe { sha1_scalar::hmac(&key.hmac, span.src, span.len, trailer) };
+    let good = tag::matches(&mac, tag);
+    if good {
+        // SAFETY: the span is the one that the caller gives.
+        unsafe { ctr::<R>(key, iv, span) };
+    }
+    good
+}

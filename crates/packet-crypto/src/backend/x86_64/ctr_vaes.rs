@@ -26,6 +26,7 @@ impl Counters {
     }
 
     /// Counter block `iv` in lane 0.
+    #[cfg(feature = "batch")]
     #[inline]
     #[target_feature(enable = "ssse3,avx512f")]
     fn from_iv(iv: Block) -> Self {
@@ -83,38 +84,6 @@ fn round_key(keys: &RoundKeys, i: usize) -> __m512i {
     _mm512_broadcast_i32x4(super::aes::load(&keys[i]))
 }
 
-/// Adds key stream blocks to `len` bytes at `src`, into `dst`.
-///
-/// # Safety
-/// `len` bytes are readable at `src` and writable at `dst`; the two are the same place or do not overlap.
-#[inline]
-#[target_feature(enable = "ssse3,avx512f,avx512bw,vaes")]
-pub(super) unsafe fn add<const R: usize>(
-    keys: &RoundKeys,
-    iv: Block,
-    src: *const u8,
-    dst: *mut u8,
-    len: usize,
-) {
-    let counters = Counters::from_iv(iv);
-    let mut n = 0;
-    while 64 * n < len {
-        for (i, k) in (n..).zip(counters.stream::<R, 3>(keys, n, |_| ())) {
-            let at = 64 * i;
-            let mask = match len.saturating_sub(at) {
-                left @ 0..64 => !(u64::MAX << left),
-                _ => u64::MAX,
-            };
-            // SAFETY: the mask leaves out what is behind the packet; masked bytes are not accessed.
-            unsafe {
-                let v = _mm512_maskz_loadu_epi8(mask, src.wrapping_add(at).cast());
-                _mm512_mask_storeu_epi8(dst.wrapping_add(at).cast(), mask, _mm512_xor_si512(v, k));
-            }
-        }
-        n += 3;
-    }
-}
-
 /// AES-CM alone, for batches; copies the clear bytes.
 ///
 /// # Safety
@@ -131,8 +100,22 @@ pub(super) unsafe fn ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
     } = span;
     // SAFETY: the span is the one that the caller gives; the data is written after the clear bytes, behind which
     // `copy_clear` may write.
-    unsafe {
-        copy_clear(span);
-        add::<R>(&key.keys, iv, src.add(clear), dst.add(clear), len - clear);
+    unsafe { copy_clear(span) };
+    let counters = Counters::from_iv(iv);
+    let mut n = 0;
+    while clear + 64 * n < len {
+        for (i, k) in (n..).zip(counters.stream::<R, 3>(&key.keys, n, |_| ())) {
+            let at = clear + 64 * i;
+            let mask = match len.saturating_sub(at) {
+                left @ 0..64 => !(u64::MAX << left),
+                _ => u64::MAX,
+            };
+            // SAFETY: the mask leaves out what is behind the packet; masked bytes are not accessed.
+            unsafe {
+                let v = _mm512_maskz_loadu_epi8(mask, src.wrapping_add(at).cast());
+                _mm512_mask_storeu_epi8(dst.wrapping_add(at).cast(), mask, _mm512_xor_si512(v, k));
+            }
+        }
+        n += 3;
     }
 }

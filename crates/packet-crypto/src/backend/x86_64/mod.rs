@@ -30,12 +30,11 @@ use crate::table::Lanes;
 macro_rules! level {
     (
         $module:ident, $name:literal, [$($feature:tt),+ $(,)?],
-        cm: $cm:path, hmac_key: $hmac_key:path, gcm: $gcm:ident,
+        cm: $cm:ident, hmac_key: $hmac_key:path, gcm: $gcm:ident,
         ctr: $ctr:ident, lanes: $lanes:expr $(,)?
     ) => {
         mod $module {
             use super::*;
-            use $cm as packet_cm;
             use crate::table::{CmFns, CmKey, GcmFns, GcmKey};
             use crate::key::{Block, HashKeys, HmacKey, PolyKey, RoundKeys, Span};
 
@@ -100,7 +99,7 @@ macro_rules! level {
             ) -> [u8; 20] {
                 // SAFETY: the caller keeps what `CmFns` states, and that is all this asks; that the level has the CPU
                 // features of the function is checked by the compiler.
-                unsafe { packet_cm::seal::<R>(key, iv, span, trailer) }
+                unsafe { $cm::seal::<R>(key, iv, span, trailer) }
             }
 
             /// # Safety
@@ -111,7 +110,7 @@ macro_rules! level {
             ) -> bool {
                 // SAFETY: the caller keeps what `CmFns` states, and that is all this asks: a span in place, a tag of 1
                 // to 20 bytes. The compiler checks the CPU features.
-                unsafe { packet_cm::open::<R>(key, iv, span, trailer, tag) }
+                unsafe { $cm::open::<R>(key, iv, span, trailer, tag) }
             }
 
             /// # Safety
@@ -194,15 +193,15 @@ level!(
 level!(
     avx2,
     "x86_64 AES-NI+AVX2",
-    ["sse2", "ssse3", "aes", "pclmulqdq", "avx2", "bmi1", "bmi2"],
-    cm: cm_split::avx2, hmac_key: sha1_scalar::avx2::hmac_key, gcm: gcm_ni, ctr: cm_split, lanes: EIGHT_WITHOUT_SHA_NI,
+    ["sse2", "ssse3", "aes", "pclmulqdq", "avx2"],
+    cm: cm_split, hmac_key: sha1_scalar::hmac_key, gcm: gcm_ni, ctr: cm_split, lanes: EIGHT_WITHOUT_SHA_NI,
 );
 
 level!(
     sse,
     "x86_64 AES-NI",
     ["sse2", "ssse3", "aes", "pclmulqdq"],
-    cm: cm_split::sse, hmac_key: sha1_scalar::sse::hmac_key, gcm: gcm_ni, ctr: cm_split, lanes: None,
+    cm: cm_split, hmac_key: sha1_scalar::hmac_key, gcm: gcm_ni, ctr: cm_split, lanes: None,
 );
 
 /// Sixteen lanes take as long as about five packets one after the other, measured with SHA-NI.
