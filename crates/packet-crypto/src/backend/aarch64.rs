@@ -1,11 +1,19 @@
 //! The aarch64 level: Armv8 cryptography extensions.
 
+mod blocks;
+mod cm;
+mod gcm;
+
 use core::arch::aarch64::*;
 
-use super::generic::{Engine, Level};
+use super::generic::{Engine, Level, in_place};
 use crate::table::Kernels;
 
-pub(super) static ARMV8: Kernels = Level::<Armv8>::KERNELS;
+pub(super) static ARMV8: Kernels = Kernels {
+    cm: [cm::fns::<11>(), cm::fns::<13>(), cm::fns::<15>()],
+    gcm: [gcm::fns::<11>(), gcm::fns::<15>()],
+    ..Level::<Armv8>::KERNELS
+};
 
 /// This CPU has AES (with PMULL) and SHA-1.
 #[derive(Clone, Copy)]
