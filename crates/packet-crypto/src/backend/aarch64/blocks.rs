@@ -33,14 +33,22 @@ pub(super) fn encrypt<const R: usize, const N: usize>(
     mut blocks: [uint8x16_t; N],
     mut meanwhile: impl FnMut(usize),
 ) -> [uint8x16_t; N] {
-    for i in 0..R - 2 {
+    let mut round = |i: usize| {
         let key = vector(keys[i]);
         for b in &mut blocks {
             *b = vaesmcq_u8(vaeseq_u8(*b, key));
         }
-        if i < GROUP {
-            meanwhile(i);
-        }
+    };
+    // Written out: the compiler does not unroll the rounds of AES-256.
+    macro_rules! rounds {
+        ($($i:literal)+) => {$(
+            round($i);
+            meanwhile($i);
+        )+};
+    }
+    rounds!(0 1 2 3 4 5 6 7);
+    for i in GROUP..R - 2 {
+        round(i);
     }
     let (before_last, last) = (vector(keys[R - 2]), vector(keys[R - 1]));
     for b in &mut blocks {
