@@ -65,6 +65,10 @@ const FRONT: usize = 256;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn protect_rtp_batch(jobs: &mut [ProtectRtp]) {
+    if jobs.len() <= GROUP && !pays(jobs.first().map(|job| job.session.kernels), jobs.len()) {
+        // So few need nothing ahead, either.
+        return protect(jobs);
+    }
     // What a session points at can only be asked for once the session itself is there.
     for step in 0..jobs.len().div_ceil(GROUP) + 2 {
         for job in group(jobs, Some(step)) {
@@ -194,6 +198,9 @@ impl<'a> UnprotectRtp<'a> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn unprotect_rtp_batch(jobs: &mut [UnprotectRtp], now_ms: u64) {
+    if jobs.len() <= GROUP && !pays(jobs.first().map(|job| job.session.kernels), jobs.len()) {
+        return unprotect(jobs, now_ms);
+    }
     for step in 0..jobs.len().div_ceil(GROUP) + 2 {
         for job in group(jobs, Some(step)) {
             job.session.receiver.prefetch();
