@@ -148,7 +148,7 @@ fn call(connection: &mut Connection, call_id: &str, media: &str) -> u16 {
     }
 }
 
-/// A call over TCP in clear, from this address, that is refused.
+/// A call over TCP in clear, from this address, that is refused. Its `Call-ID` has another length than one over UDP, and so its branch.
 fn call_over_tcp(world: &World, from: &str, call_id: &str) {
     let address = format!("{OURS}:5060");
     let mut tcp = world.lab.tcp_from(from, &address).expect("it listens");
@@ -320,7 +320,7 @@ fn refusals(
     stranger: &host_harness::certificates::Certificate,
 ) {
     const TLS: &str = "RemoteAddress=\"IPV4/TLS/127.0.0.1/";
-    let over_tcp = || call_over_tcp(world, CALLER, "tcp@call");
+    let over_tcp = || call_over_tcp(world, CALLER, "over-tcp@call");
     let over_udp = || assert_eq!(call_over_udp(world, CALLER, "udp@call"), 403);
     let in_clear = || {
         let mut connection = world.connect();
