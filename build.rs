@@ -36,7 +36,7 @@ const FUNCTIONS: &[&str] = &[
     "ast_rtp_instance_get_srtp",
     "ast_rtp_instance_get_(prop|ssrc)",
     "ast_rtp_instance_get_channel_id",
-    "ast_rtp_instance_get_glue",
+    "ast_rtp_instance_(get_glue|change_source|extmap_count)",
     "ast_rtp_instance_get_incoming_source_address",
     "ast_sockaddr_(parse|stringify_fmt)",
     "ast_named_acl_find",
@@ -44,7 +44,7 @@ const FUNCTIONS: &[&str] = &[
     "ast_sdp_crypto_(un)?register",
     "ast_sdp_srtp_(alloc|destroy)",
     // Calls
-    "ast_channel_(bridge_peer|get_by_name|hangupcause_set|name|tech|tech_pvt|uniqueid)",
+    "ast_channel_(bridge_peer|get_by_name|hangupcause_set|name|set_unbridged|tech|tech_pvt|uniqueid)",
     "ast_channel_iterator_(all_new|next|destroy)",
     "ast_channel_(linkedid|datastore_find|datastore_add)",
     "__ast_bridge_technology_register",

@@ -18,6 +18,8 @@ use crate::ffi::sync::Mutex;
 use crate::ffi::{datastore, fault, function, manager, module_ref, openssl, prometheus, sdes};
 use crate::keylog;
 use crate::limited;
+#[cfg(feature = "pjsip")]
+use crate::media::native;
 use crate::media::watch::{self, Watch};
 use crate::media::{calls, engine, registry};
 use crate::observe::{self, in_force};
@@ -36,6 +38,8 @@ struct Module {
     function: Option<function::Registered>,
     #[cfg(feature = "pjsip")]
     recording: Option<Recording>,
+    #[cfg(feature = "pjsip")]
+    native: Option<native::Registration>,
     tls: Option<Serving>,
     supplement: Option<calls::Registration>,
     #[cfg(feature = "pjsip")]
@@ -113,6 +117,7 @@ impl Module {
         Self::take_openssl,
         Self::take_tls,
         Self::take_recording,
+        Self::take_native,
         Self::take_function,
         Self::take_commands,
         Self::take_actions,
@@ -235,6 +240,21 @@ impl Module {
         done("load-recording")
     }
 
+    fn take_native(&mut self) -> Result<(), String> {
+        #[cfg(feature = "pjsip")]
+        if self.native.is_none()
+            && let Some(pjsip) = &self.pjsip
+        {
+            self.native = native::register(pjsip.pjsip());
+            if self.native.is_none() {
+                log::error!(
+                    "encrypted calls are bridged by the core: PJSIP's channels have no glue for RTP"
+                );
+            }
+        }
+        done("load-native")
+    }
+
     fn take_function(&mut self) -> Result<(), String> {
         if self.function.is_none() {
             // Without it calls are served all the same.
@@ -296,6 +316,7 @@ impl Module {
         #[cfg(feature = "pjsip")]
         {
             self.demands = None;
+            self.native = None;
         }
         if calls::count() > 0 || module_ref::uses() > 0 || !module_ref::close() {
             return Err("a call has just begun");

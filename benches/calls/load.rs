@@ -1,5 +1,5 @@
 //! Bridged calls: the harness's phone sends a packet every 20 ms, and the caller gives it back. Ten of them are probes: both ends are the
-//! harness's, and a packet is timed from one to the other.
+//! harness's, and a packet is timed from one to the other. Or calls of one leg to an echo, which cost the Asterisk under test less than half.
 
 use std::net::UdpSocket;
 use std::thread;
@@ -55,27 +55,31 @@ impl<'a> Calls<'a> {
         self.world.wait_for_bridges(self.up);
     }
 
+    /// So many, the probes among them; the others are the harness's phone's, to the echo of the Asterisk under test.
+    pub fn raise_with_echoes_to(&mut self, calls: u32) {
+        while self.up < calls {
+            let at = socket(self.lab, FAR, self.up);
+            let far = &mut self.far;
+            let leg = calling_leg(self.kind, far, "echo", at, self.up, Role::Load);
+            self.legs.add(leg);
+            self.up += 1;
+        }
+        let channels = self.up + PROBES;
+        self.world.under_test.wait_for_channels(channels as usize);
+    }
+
     /// A call from the harness to the harness.
     fn probe(&mut self) {
         let (lab, kind, n) = (self.lab, self.kind, self.up);
-        let (socket, port) = socket(lab, PROBE, n);
-        let ours = Key::new(AES_80, n as u8);
-        let encrypted = kind.encryption != Encryption::Plain;
-        let crypto: Vec<String> = encrypted.then(|| ours.line(1, "")).into_iter().collect();
+        let at = socket(lab, PROBE, n);
         let (far, probe) = (&mut self.far, &mut self.probe);
-        let (far, answer) = thread::scope(|scope| {
+        let (far, probe) = thread::scope(|scope| {
             let far = scope.spawn(|| far_leg(lab, kind, far, n, Role::Probe));
-            let answer = probe.call("far", &Description::new(port, &crypto));
-            (far.join().expect("the far end answers"), answer)
+            let probe = calling_leg(kind, probe, "far", at, n, Role::Probe);
+            (far.join().expect("the far end answers"), probe)
         });
-        let answer = answer.expect("a probe may call");
         self.legs.add(far);
-        self.legs.add(Leg {
-            role: Role::Probe,
-            socket,
-            to: answer.media(),
-            keys: encrypted.then(|| (ours, Key::of_line(&answer.crypto()[0]))),
-        });
+        self.legs.add(probe);
         self.up += 1;
     }
 }
@@ -102,6 +106,28 @@ fn far_leg(lab: &Lab, kind: &Kind, far: &mut Phone, n: u32, role: Role) -> Leg {
         socket,
         to: offer.media(),
         keys,
+    }
+}
+
+/// The phone's `n`-th call to an extension, with its media at this port.
+fn calling_leg(
+    kind: &Kind,
+    phone: &mut Phone,
+    extension: &str,
+    (socket, port): (UdpSocket, u16),
+    n: u32,
+    role: Role,
+) -> Leg {
+    let ours = Key::new(AES_80, n as u8);
+    let encrypted = kind.encryption != Encryption::Plain;
+    let crypto: Vec<String> = encrypted.then(|| ours.line(1, "")).into_iter().collect();
+    let answer = phone.call(extension, &Description::new(port, &crypto));
+    let answer = answer.unwrap_or_else(|status| panic!("{extension} was refused: {status}"));
+    Leg {
+        role,
+        socket,
+        to: answer.media(),
+        keys: encrypted.then(|| (ours, Key::of_line(&answer.crypto()[0]))),
     }
 }
 

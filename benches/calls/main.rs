@@ -3,11 +3,12 @@
 //! Another Asterisk places calls to an echo, and to a bridge with a second leg; the CPU time of the Asterisk under test is
 //! read from `/proc`, per call and second. The kinds are measured in turn, several times over, and the least of each
 //! counts: what else the machine does only adds. Then the most bridged calls that one core carries.
-//! `make bench-calls`; `CALLS=80 SECONDS=10 ROUNDS=3` are the defaults.
+//! `make bench-calls`; `CALLS=80 SECONDS=10 ROUNDS=3` are the defaults. `PARTS=echo,bridge,most` and `ONLY='plain RTP;Ciphertrunk'` leave the rest out.
 
 mod cores;
 mod cost;
 mod legs;
+#[allow(dead_code, reason = "benches/cli asks for more of it")]
 mod load;
 mod most;
 mod report;
@@ -25,6 +26,11 @@ fn setting(name: &str, default: u32) -> u32 {
         .unwrap_or(default)
 }
 
+/// Whether a part of the measurement, or a kind, is asked for: in a list with `separator`, or by no list at all.
+fn is_asked_for(list: &str, separator: char, name: &str) -> bool {
+    std::env::var(list).map_or(true, |names| names.split(separator).any(|is| is == name))
+}
+
 fn least(before: Option<f64>, now: f64) -> Option<f64> {
     Some(before.map_or(now, |before| before.min(now)))
 }
@@ -40,10 +46,18 @@ fn main() {
     let cores = Cores::share();
     cores::pin(&cores.others);
 
-    let mut rows: Vec<Row> = KINDS.into_iter().chain([NATIVE]).map(Row::new).collect();
+    let kinds = KINDS.into_iter().chain(NATIVE);
+    let mut rows: Vec<Row> = kinds
+        .filter(|kind| is_asked_for("ONLY", ';', kind.name))
+        .map(Row::new)
+        .collect();
+    assert!(!rows.is_empty(), "ONLY names none of the kinds");
     let mut kernel = String::new();
     for round in 1..=rounds {
         for target in [Target::Echo, Target::Bridge] {
+            if !is_asked_for("PARTS", ',', target.name()) {
+                continue;
+            }
             for row in &mut rows {
                 // A bridge is what is native.
                 if row.kind.native && target == Target::Echo {
@@ -68,10 +82,8 @@ fn main() {
             }
         }
     }
-    for row in rows
-        .iter_mut()
-        .filter(|row| !row.kind.native && !row.kind.proof)
-    {
+    let most = is_asked_for("PARTS", ',', "most");
+    for row in rows.iter_mut().filter(|row| most && !row.kind.proof) {
         row.most = row.bridge.map(|cost| most::find(&row.kind, cost, &cores));
     }
     let run = Run {

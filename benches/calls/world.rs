@@ -25,7 +25,7 @@ pub struct Kind {
     pub ours: bool,
     pub encryption: Encryption,
     /// With `bridge_native_rtp`: `res_rtp_asterisk` then passes packets from leg to leg itself, and Asterisk's core never
-    /// sees them. It does so for plain RTP alone, so that it is no measure of encryption.
+    /// sees them. Stock does so for plain RTP alone.
     pub native: bool,
     /// With `[general] cdr = yes`: Ciphertrunk writes its proof into each leg's record. Every kind writes records.
     pub proof: bool,
@@ -63,14 +63,19 @@ pub const KINDS: [Kind; 4] = [
     },
 ];
 
-/// What plain RTP alone can have.
-pub const NATIVE: Kind = Kind {
-    name: "plain RTP, native bridge",
-    ours: false,
-    encryption: Encryption::Plain,
-    native: true,
-    proof: false,
-};
+/// The same bridged natively: plain RTP, which is what others are compared with, and ours.
+pub const NATIVE: [Kind; 2] = [
+    Kind {
+        name: "plain RTP, native bridge",
+        native: true,
+        ..KINDS[0]
+    },
+    Kind {
+        name: "Ciphertrunk, native bridge",
+        native: true,
+        ..KINDS[2]
+    },
+];
 
 /// The records that every kind writes; without `cdr = yes` the proof's fields are empty.
 const RECORDS: &str =

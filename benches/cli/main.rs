@@ -1,8 +1,9 @@
 //! How long each console command takes on a busy Asterisk, and what it does to the audio meanwhile.
 //!
-//! The Asterisk under test has TLS connections, each from an address of its own and with the peer's certificate, and bridged encrypted calls.
+//! The Asterisk under test has one core, on which the commands run too, and TLS connections, each from an address of its own and with the peer's
+//! certificate, and encrypted calls of one leg to its echo: as many bridged ones would fill that core alone.
 //! A command is run again and again for some seconds, over the console's socket as `asterisk -rx` does it, but without the program; a round trip
-//! is from connecting to the end of the output. Meanwhile ten of the calls are timed, packet by packet, from one end to the other.
+//! is from connecting to the end of the output. Meanwhile ten calls, which are bridged, are timed, packet by packet, from one end to the other.
 //! The first row is the audio with no command, and the second Asterisk's own cheapest command: what a round trip costs at the least.
 //! `make bench-cli`; `CONNECTIONS=10000 CALLS=300 SECONDS=3` are the defaults.
 
@@ -105,9 +106,6 @@ fn main() {
     let under_test = &world.under_test;
     let ask = |command: &str| console(under_test, command);
 
-    eprintln!("{calls} calls");
-    let mut load = Calls::start(&lab, &world, kind);
-    load.raise_to(calls);
     eprintln!("{connections} connections");
     let up = peers.connect(connections);
     eprintln!("1000 refusals");
@@ -115,6 +113,9 @@ fn main() {
     under_test.wait_until("the connections", |under_test| {
         (under_test.count("TLS connections") == u64::from(connections)).then_some(())
     });
+    eprintln!("{calls} calls");
+    let mut load = Calls::start(&lab, &world, kind);
+    load.raise_with_echoes_to(calls);
 
     let list = ask("ciphertrunk show calls");
     let (channel, call_id) = (value(&list, "Channel: "), value(&list, "Call-ID: "));

@@ -32,7 +32,7 @@ pub fn print(rows: &[Row], connections: u32, calls: u32, kernel: &str) {
     let cpu = of_system("/proc/cpuinfo", "model name\t: ");
     let linux = of_system("/proc/sys/kernel/osrelease", "");
     println!(
-        "\n{cpu}; Linux {linux}; kernel {kernel}; {connections} TLS connections, {calls} bridged SRTP calls\n\
+        "\n{cpu}; Linux {linux}; kernel {kernel}; {connections} TLS connections, {calls} SRTP calls, ten of them bridged\n\
          Round trips over the console's socket, milliseconds; late: packets that took longer than {} ms\n",
         milliseconds(crate::legs::LATE)
     );

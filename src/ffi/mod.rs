@@ -23,6 +23,8 @@ pub mod entry;
 pub mod exchange;
 pub mod fault;
 pub mod function;
+#[cfg(feature = "pjsip")]
+pub mod glue;
 pub mod guard;
 pub mod host;
 pub mod late;

@@ -104,6 +104,18 @@ impl RtpInstance<'_> {
         }
     }
 
+    /// Whether RTP header extensions were negotiated for it (RFC 8285), whose numbers are its own.
+    pub fn has_extensions(self) -> bool {
+        // SAFETY: alive by the type's invariant; the function counts under the instance's recursive lock.
+        unsafe { sys::ast_rtp_instance_extmap_count(self.as_ptr()) != 0 }
+    }
+
+    /// Has it send with another SSRC from now on.
+    pub fn change_source(self) {
+        // SAFETY: alive by the type's invariant; the function asks the RTP engine under the instance's recursive lock.
+        unsafe { sys::ast_rtp_instance_change_source(self.as_ptr()) };
+    }
+
     /// Has it keep what it sends, for a NACK of the peer's.
     #[cfg(feature = "test-hooks")]
     pub fn retransmit(self) {

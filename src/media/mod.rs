@@ -1,6 +1,6 @@
 //! The SRTP engine: Asterisk's sessions, policies and SDES negotiation on `crates/srtp`.
 //!
-//! [`engine`] is the seam to Asterisk; [`calls`], `answer`, `unmade` and `clear_keys` are the only files here that need PJSIP.
+//! [`engine`] is the seam to Asterisk; [`calls`], `answer`, `unmade`, `native` and `clear_keys` are the only files here that need PJSIP.
 
 #[cfg(feature = "pjsip")]
 pub mod answer;
@@ -15,7 +15,10 @@ mod clear_keys;
 pub mod engine;
 mod history;
 pub mod lifetime;
+#[cfg(feature = "pjsip")]
+pub mod native;
 pub mod outcome;
+pub mod passing;
 mod policy;
 pub mod refusal;
 pub mod registry;

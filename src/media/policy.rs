@@ -28,11 +28,10 @@ pub struct PolicyBuilder {
 }
 
 impl PolicyBuilder {
-    /// What SDES negotiated.
-    pub fn negotiated(policies: Vec<Policy>, ssrc: Option<u32>) -> Self {
+    /// What SDES negotiated, for any SSRC.
+    pub fn negotiated(policies: Vec<Policy>) -> Self {
         Self {
             negotiated: policies,
-            ssrc,
             ..Self::default()
         }
     }

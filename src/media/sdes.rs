@@ -356,8 +356,8 @@ fn close(rtp: RtpInstance<'_>) {
         srtp::Policy::new(suite, srtp::MasterKey::new(suite, &octets).ok()?, None).ok()
     };
     let is_closed = keys().zip(keys()).is_some_and(|(local, remote)| {
-        let local = PolicyBuilder::negotiated(vec![local], Some(rtp.ssrc()));
-        let remote = PolicyBuilder::negotiated(vec![remote], None);
+        let local = PolicyBuilder::negotiated(vec![local]);
+        let remote = PolicyBuilder::negotiated(vec![remote]);
         add_keys(rtp, remote, local).is_some()
     });
     if !is_closed {
@@ -367,7 +367,7 @@ fn close(rtp: RtpInstance<'_>) {
 
 /// Makes the stream's session.
 fn begin(rtp: RtpInstance<'_>, keys: &Keys) -> Option<LiveSession> {
-    let local = PolicyBuilder::negotiated(vec![keys.local.clone()], Some(rtp.ssrc()));
-    let remote = PolicyBuilder::negotiated(keys.remote.clone(), None);
+    let local = PolicyBuilder::negotiated(vec![keys.local.clone()]);
+    let remote = PolicyBuilder::negotiated(keys.remote.clone());
     add_keys(rtp, remote, local)
 }

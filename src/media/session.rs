@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use log::Level;
 use srtp::sdes::negotiation::Keys;
 use srtp::sdes::{KeyAge, KeyLifetimes};
-use srtp::{KeyUsage, LocalSsrc, PolicyError, Stats, UnprotectError};
+use srtp::{KeyUsage, LocalSsrc, PolicyError, ProtectError, Stats, UnprotectError};
 
 use crate::config;
 use crate::ffi::module_ref::ModuleRef;
@@ -19,6 +19,7 @@ use crate::test_hooks;
 
 use super::calls::{self, Call};
 use super::history::History;
+use super::passing::Passing;
 use super::policy::PolicyBuilder;
 use super::unheard::{self, Source};
 
@@ -106,6 +107,7 @@ pub struct Session {
     names: sync::Mutex<Names>,
     owner: sync::Mutex<Owner>,
     history: History,
+    passing: Passing,
     _module: ModuleRef,
 }
 
@@ -131,6 +133,7 @@ impl Session {
             names: sync::Mutex::default(),
             owner: sync::Mutex::default(),
             history: History::begin(rtp, remote),
+            passing: Passing::default(),
             _module: ModuleRef::enter()?,
         };
         if let Some(remote) = remote
@@ -210,6 +213,17 @@ impl Session {
         &self.history
     }
 
+    /// Its leg in native bridges.
+    pub fn passing(&self) -> &Passing {
+        &self.passing
+    }
+
+    /// Every packet is dropped: more is demanded of the call than its keys have.
+    #[cfg(feature = "pjsip")]
+    pub fn is_forbidden(&self) -> bool {
+        self.forbidden.load(Ordering::Relaxed)
+    }
+
     /// A panic broke it: it drops every packet, and its counters are gone.
     pub fn is_broken(&self) -> bool {
         self.inner.is_poisoned()
@@ -234,7 +248,8 @@ impl Session {
         })
     }
 
-    /// Takes the keys that this side sends with, for the policy's SSRC. `false`: logged, and nothing has changed.
+    /// Takes the keys that this side sends with, for the policy's SSRC: with SDES for any, as a native bridge sends another leg's packets with
+    /// theirs. `false`: logged, and nothing has changed.
     pub fn set_local(&self, rtp: RtpInstance<'_>, builder: &PolicyBuilder) -> bool {
         let ssrc = builder.ssrc().map_or(LocalSsrc::Any, LocalSsrc::Specific);
         // A stream bundled on this transport, which has an instance of its own that cannot be asked: Asterisk bundles for
@@ -246,6 +261,9 @@ impl Session {
             }
             let policies = builder.build()?;
             self.history.local(&policies);
+            if ssrc == LocalSsrc::Any {
+                inner.set_own_source(rtp.ssrc());
+            }
             inner.set_local(ssrc, &policies[0])
         })
     }
@@ -254,24 +272,22 @@ impl Session {
     /// [committed](Self::commit). An offer that came before and was not committed is as if it had never come. `false`:
     /// logged.
     pub fn propose(&self, rtp: RtpInstance<'_>, keys: &Keys) -> bool {
-        let ssrc = LocalSsrc::Specific(rtp.ssrc());
         self.history.propose(&keys.remote, &keys.local);
         self.negotiate(rtp, |inner, now| {
             inner.cancel(now);
             inner.set_remote(&keys.remote, keys.peer_moved, now)?;
-            let staged = inner.stage_local(ssrc, &keys.local);
+            let staged = inner.stage_local(LocalSsrc::Any, &keys.local);
             staged.inspect_err(|_| inner.cancel(now))
         })
     }
 
     /// Both sides' keys are in force now; what was pending never came. `false`: logged.
     pub fn put_in_force(&self, rtp: RtpInstance<'_>, keys: &Keys) -> bool {
-        let ssrc = LocalSsrc::Specific(rtp.ssrc());
         self.history.both(&keys.remote, &keys.local);
         self.negotiate(rtp, |inner, now| {
             inner.cancel(now);
             inner.set_remote(&keys.remote, keys.peer_moved, now)?;
-            let set = inner.set_local(ssrc, &keys.local);
+            let set = inner.set_local(LocalSsrc::Any, &keys.local);
             match set {
                 Ok(()) => inner.commit(),
                 Err(_) => inner.cancel(now),
@@ -390,8 +406,23 @@ impl Session {
         };
         drop(inner);
         match sealed {
-            Ok(length) => Some(length),
+            Ok(length) => {
+                if kind == Kind::Rtp {
+                    self.passing.sent();
+                }
+                Some(length)
+            }
             Err(reason) => {
+                if kind == Kind::Rtp
+                    && matches!(
+                        reason,
+                        ProtectError::ReusedIndex
+                            | ProtectError::IndexTooOld
+                            | ProtectError::TooManySources
+                    )
+                {
+                    self.passing.refused();
+                }
                 // Counted in the session; a line each would be a line a packet. The names as they are: with bundled streams
                 // this thread holds another instance's lock, beside which this one's must not be taken. They are copied, so
                 // only for a line that somebody reads.

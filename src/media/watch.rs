@@ -3,7 +3,7 @@
 //! Asterisk has one SRTP engine, and anybody can take it away. With none, `res_rtp_asterisk.c` sends a live SRTP call in
 //! clear. The guard in front of libsrtp's start (`ffi::libsrtp_guard`) keeps stock's module from doing that; this is the
 //! second line: it looks, takes the engine back, and says for how long it was gone. The lifetimes of keys are looked at on
-//! the same thread, the summaries of suppressed log lines written, events sent, and a drain brought to its end.
+//! the same thread, legs given back from native bridges to the core, the summaries of suppressed log lines written, events sent, and a drain brought to its end.
 //!
 //! An unload waits for this thread while Asterisk's list of modules is locked: nothing here may ask Asterisk's loader for
 //! anything.
@@ -22,7 +22,7 @@ use crate::keylog;
 use crate::limited;
 use crate::observe::{events, metrics};
 
-use super::lifetime;
+use super::{lifetime, passing};
 
 /// How often connections are looked at: there may be many.
 #[cfg(feature = "pjsip")]
@@ -65,6 +65,7 @@ pub fn start() -> io::Result<Watch> {
         let mut last_connections = Instant::now();
         while !stopped_within(&its_stop, INTERVAL) {
             engine.look();
+            passing::look();
             limited::summarise();
             events::send();
             drain::look();
@@ -72,6 +73,8 @@ pub fn start() -> io::Result<Watch> {
             prometheus::look(metrics::page);
             #[cfg(feature = "pjsip")]
             crate::demand::look();
+            #[cfg(feature = "pjsip")]
+            crate::transport::tell_ends();
             #[cfg(feature = "pjsip")]
             if last_connections.elapsed() >= CONNECTIONS_INTERVAL {
                 last_connections = Instant::now();

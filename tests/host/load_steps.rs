@@ -35,6 +35,7 @@ const STEPS: &[&str] = &[
     "load-openssl",
     "load-tls",
     "load-recording",
+    "load-native",
     "load-function",
     "load-commands",
     "load-actions",

@@ -47,8 +47,8 @@ pub enum ProtectError {
     IndexTooOld,
     /// All indexes of this key are used up (RFC 3711 section 9.2): a new key is due.
     KeyExhausted,
-    /// More SSRCs than [`MAX_LOCAL_SOURCES`](crate::MAX_LOCAL_SOURCES) under one key. None can be
-    /// forgotten, or its indexes would be used again.
+    /// More SSRCs than [`MAX_LOCAL_SOURCES`](crate::MAX_LOCAL_SOURCES) under one key, or than
+    /// [`MAX_PASSING_SOURCES`](crate::MAX_PASSING_SOURCES) that pass through. None can be forgotten, or its indexes would be used again.
     TooManySources,
 }
 

@@ -63,6 +63,13 @@ impl Session {
         self.receiver.cancel(now_ms);
     }
 
+    /// The SSRC that is the host's own, where a policy for [any](LocalSsrc::Any) also protects those that pass through from another leg
+    /// of the call. Of the latter there may be [`MAX_PASSING_SOURCES`](crate::MAX_PASSING_SOURCES) under a key, so that there is always
+    /// room for the own one. [`change_source`](Self::change_source) changes it too.
+    pub fn set_own_source(&mut self, ssrc: u32) {
+        self.sender.set_own(ssrc);
+    }
+
     /// The policy set for SSRC `from` protects `to` instead, from ROC 0 on unless `to` was
     /// already used under that key. Nothing happens when `from` has no policy of its own.
     pub fn change_source(&mut self, from: u32, to: u32) {

@@ -142,7 +142,62 @@ fn no_key_stream_is_used_twice() {
     assert!(again > 300, "{again} sent again");
 }
 
-/// The detector of the test above finds what it is for: contexts thrown away.
+/// Legs of a native bridge, which come, go and come back under one key, each with an SSRC and sequence numbers of its own, among them
+/// the one that is ours; and ours in between.
+#[test]
+fn no_key_stream_is_used_twice_where_legs_come_and_go() {
+    const OWN: u32 = 0;
+    let (mut refused, mut again) = (0, 0);
+    for seed in 0..12 {
+        let mut r = Random(seed ^ 0x1e65);
+        let mut s = Session::new(kernels());
+        let first = policy(&mut r);
+        s.set_local(LocalSsrc::Any, &first).unwrap();
+        s.set_own_source(OWN);
+        let mut own = OWN;
+        let mut legs: HashMap<u32, u16> = HashMap::new();
+        let mut used: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
+        let mut is_aead = first.suite().cipher() == Cipher::AesGcm;
+        // More legs than there may be SSRCs under a key.
+        let mut leg = 1;
+        for _ in 0..4_000 {
+            match r.below(200) {
+                0 => {
+                    let again = policy(&mut r);
+                    s.set_local(LocalSsrc::Any, &again).unwrap();
+                    is_aead = again.suite().cipher() == Cipher::AesGcm;
+                }
+                1 => {
+                    let to = 10_000 + r.next() as u32 % 100;
+                    s.change_source(own, to);
+                    own = to;
+                }
+                2..=20 => leg = 1 + r.below(300) as u32,
+                21 => leg = own,
+                _ => (),
+            }
+            let ssrc = if r.one_in(12) { own } else { leg };
+            let seq = legs.entry(ssrc).or_insert_with(|| r.next() as u16);
+            let seq = step(&mut r, seq);
+            let p = packet(&mut r, ssrc, seq);
+            let mut out = vec![0; p.len() + MAX_TRAILER];
+            if s.protect_rtp(&p, &mut out).is_err() {
+                refused += 1;
+                continue;
+            }
+            if let Some(before) = used.insert(key_stream(&p, &out), payload(&p).to_vec()) {
+                assert!(!is_aead, "seed {seed}: a nonce twice");
+                assert_eq!(before, payload(&p), "seed {seed}: for two payloads");
+                again += 1;
+            }
+        }
+        assert!(used.len() > 1_000, "seed {seed}: {} sent", used.len());
+    }
+    assert!(refused > 1_000, "{refused} refused");
+    assert!(again > 30, "{again} sent again");
+}
+
+/// The detector of the tests above finds what it is for: contexts thrown away.
 #[test]
 fn a_key_stream_used_twice_would_be_found() {
     let mut r = Random(1);

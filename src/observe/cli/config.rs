@@ -37,6 +37,8 @@ fn general(console: &mut Console<'_>) {
     line("general", "kernel", config.kernels.name().to_owned());
     line("general", "cdr", yes(config.cdr).to_owned());
     line("general", "cel", yes(config.cel).to_owned());
+    let native_bridge = yes(config.native_bridge).to_owned();
+    line("media", "native_bridge", native_bridge);
     for (option, value) in options(config.srtp_of(None)) {
         line("srtp", option, value);
     }

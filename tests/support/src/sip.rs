@@ -305,15 +305,16 @@ impl Connection {
         digest.iter().map(|octet| format!("{octet:02x}")).collect()
     }
 
-    /// A new OPTIONS request with these further header lines and this body.
+    /// A new OPTIONS request with these further header lines and this body. Its branch has the address in it, and not the port alone, which
+    /// connections of several addresses may have in common: pjsip tells transactions by their branch.
     pub fn request(&mut self, headers: &str, body: &str) -> String {
         self.requests += 1;
         let (local, number) = (self.local(), self.requests);
+        let client = local.to_string().replace(':', "-");
         format!(
-            "OPTIONS sip:server SIP/2.0\r\nVia: SIP/2.0/TLS {local};rport;branch=z9hG4bK{port}x{number}\r\nMax-Forwards: 70\r\n\
-             From: <sip:probe@{local}>;tag={number}\r\nTo: <sip:server>\r\nCall-ID: {port}-{number}@probe\r\n\
+            "OPTIONS sip:server SIP/2.0\r\nVia: SIP/2.0/TLS {local};rport;branch=z9hG4bK{client}x{number}\r\nMax-Forwards: 70\r\n\
+             From: <sip:probe@{local}>;tag={number}\r\nTo: <sip:server>\r\nCall-ID: {client}-{number}@probe\r\n\
              CSeq: {number} OPTIONS\r\nContact: <sip:probe@{local};transport=tls>\r\n{headers}Content-Length: {length}\r\n\r\n{body}",
-            port = local.port(),
             length = body.len()
         )
     }

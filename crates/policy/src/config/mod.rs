@@ -58,6 +58,8 @@ pub struct Config {
     pub cel: bool,
     /// `[general] keylog`: `ciphertrunk keylog` may be used.
     pub keylog: bool,
+    /// `[media] native_bridge`: encrypted calls may pass through Asterisk's native RTP bridge.
+    pub native_bridge: bool,
     /// `[srtp]`: for every endpoint without a section of its own.
     srtp: Srtp,
     /// Sections with `type = endpoint`, by the endpoint's name: what differs from `[srtp]`.
@@ -97,6 +99,7 @@ impl Default for Config {
             cdr: false,
             cel: false,
             keylog: true,
+            native_bridge: true,
             srtp: Srtp::default(),
             endpoints: BTreeMap::new(),
             demands: BTreeMap::new(),

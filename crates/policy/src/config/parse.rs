@@ -52,6 +52,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The sections that are nobody's of PJSIP's or chan_sip's.
+const OWN_SECTIONS: [&str; 4] = ["general", "media", "srtp", "tls"];
+
 /// What a profile's section says as its type.
 const TLS: &str = "tls";
 
@@ -90,6 +93,9 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
             "srtp" => each(section, &mut problems, |variable| {
                 set_srtp(&mut config.srtp, variable)
             }),
+            "media" => each(section, &mut problems, |variable| {
+                set_media(&mut config, variable)
+            }),
             "tls" => each(section, &mut problems, |variable| {
                 set_tls(&mut config, variable)
             }),
@@ -99,7 +105,7 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
     // Endpoints and peers differ from [srtp], wherever that stands.
     for section in sections
         .iter()
-        .filter(|section| !matches!(section.name.as_str(), "general" | "srtp" | "tls"))
+        .filter(|section| !OWN_SECTIONS.contains(&section.name.as_str()))
     {
         let is_type = |variable: &&Variable| variable.name == "type";
         match section.variables.iter().find(is_type) {
@@ -120,9 +126,7 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
                 if let Some(binding) = binding {
                     demand = demand.and(&Demand::of_certificate(binding));
                 }
-                if !demand.is_nothing() {
-                    config.demands.insert(section.name.clone(), demand);
-                }
+                add_demand(&mut config, &section.name, &demand);
                 config.endpoints.insert(section.name.clone(), srtp);
             }
             Some(variable) if variable.value == "peer" => {
@@ -143,7 +147,7 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
                 section: section.name.clone(),
                 line: other.or(section.variables.first()).map(|variable| variable.line),
                 option: other.map(|_| "type".to_owned()),
-                reason: "there are [general], [srtp], [tls], and sections for PJSIP endpoints, which say type = endpoint, for \
+                reason: "there are [general], [media], [srtp], [tls], and sections for PJSIP endpoints, which say type = endpoint, for \
                          chan_sip's peers, which say type = peer, and for the TLS of some peers, which say type = tls"
                     .to_owned(),
             }),
@@ -174,8 +178,7 @@ const VALIDATED: &str = "system";
 /// section of an endpoint in which something is wrong may have demanded anything: nothing meets it.
 pub fn fallback(sections: &[Section], problems: &[Problem]) -> Config {
     let mut config = Config::default();
-    let is_of_endpoint =
-        |section: &&Section| !matches!(section.name.as_str(), "general" | "srtp" | "tls");
+    let is_of_endpoint = |section: &&Section| !OWN_SECTIONS.contains(&section.name.as_str());
     // What cannot be read of it is not "no".
     let is_not_no = |line: &Variable| line.name == "fips" && boolean(&line.value) != Ok(false);
     if sections
@@ -193,8 +196,8 @@ pub fn fallback(sections: &[Section], problems: &[Problem]) -> Config {
         let reason = problems
             .iter()
             .find(|problem| problem.section == section.name);
-        let is_profile = |variable: &Variable| variable.name == "type" && variable.value == TLS;
-        if section.variables.iter().any(is_profile) {
+        let kind = section.variables.iter().find(|it| it.name == "type");
+        if kind.is_some_and(|kind| kind.value == TLS) {
             add_broken(&mut config, section, reason);
             continue;
         }
@@ -207,14 +210,19 @@ pub fn fallback(sections: &[Section], problems: &[Problem]) -> Config {
                 Err(_) => continue,
             },
         };
-        if !demand.is_nothing() {
-            let before = config.demands.remove(&section.name).unwrap_or_default();
-            config
-                .demands
-                .insert(section.name.clone(), before.and(&demand));
-        }
+        add_demand(&mut config, &section.name, &demand);
     }
     config
+}
+
+/// This is demanded of an endpoint's calls as well, for there may be several sections of its name.
+fn add_demand(config: &mut Config, endpoint: &str, demand: &Demand) {
+    if !demand.is_nothing() {
+        let before = config.demands.remove(endpoint).unwrap_or_default();
+        config
+            .demands
+            .insert(endpoint.to_owned(), before.and(demand));
+    }
 }
 
 /// A profile as far as it can be read. The peers of one in which something is wrong get no connection: it may have demanded anything of
@@ -248,6 +256,14 @@ pub(super) fn each(
             });
         }
     }
+}
+
+fn set_media(config: &mut Config, variable: &Variable) -> Result<(), String> {
+    match variable.name.as_str() {
+        "native_bridge" => config.native_bridge = boolean(&variable.value)?,
+        _ => return Err("there is no such option; there is: native_bridge".to_owned()),
+    }
+    Ok(())
 }
 
 fn set_general(config: &mut Config, variable: &Variable) -> Result<(), String> {

@@ -25,6 +25,10 @@ pub(crate) use record::KeyRecord;
 /// Most SSRCs under one local key, and most local policies of one session.
 pub const MAX_LOCAL_SOURCES: usize = 256;
 
+/// Of these, SSRCs that pass through from another leg of the call (a native bridge): whoever sends them may change them as often as it
+/// likes, and the host's own has its place all the same.
+pub const MAX_PASSING_SOURCES: usize = 192;
+
 /// Local keys no longer in use whose indexes are remembered.
 const REMEMBERED_KEYS: usize = 64;
 
@@ -46,6 +50,17 @@ struct Active {
     mki: Option<Mki>,
 }
 
+impl Active {
+    /// How many SSRCs there may be under the key, this one included, if it is new.
+    #[inline]
+    fn most_sources(&self, ssrc: u32, own: Option<u32>) -> usize {
+        match self.ssrc {
+            LocalSsrc::Any if own.is_some_and(|own| own != ssrc) => MAX_PASSING_SOURCES,
+            _ => MAX_LOCAL_SOURCES,
+        }
+    }
+}
+
 /// A local policy whose key is derived, but not in force.
 struct Staged {
     ssrc: LocalSsrc,
@@ -63,6 +78,8 @@ pub(crate) struct Sender {
     last: Option<(u32, u32)>,
     /// The host sends lost packets again: more of the latest ones are told from others.
     keeps: bool,
+    /// The SSRC that is the host's own, where a policy is for any.
+    own: Option<u32>,
     active: Few<Active>,
     records: Few<KeyRecord>,
     keys_set: u32,
@@ -116,8 +133,16 @@ impl Sender {
         }
     }
 
+    /// See [`Session::set_own_source`](crate::Session::set_own_source).
+    pub(crate) fn set_own(&mut self, ssrc: u32) {
+        self.own = Some(ssrc);
+    }
+
     /// Lets the policy of `from` protect `to` instead.
     pub(crate) fn change_source(&mut self, from: u32, to: u32) {
+        if self.own == Some(from) {
+            self.own = Some(to);
+        }
         if from == to
             || !self
                 .active
@@ -222,8 +247,9 @@ impl Sender {
             true if header.extended => Again::SamePayload(kernels, &src[header.len..]),
             true => Again::SamePacket,
         };
+        let most = active.most_sources(header.ssrc, self.own);
         let record = &mut self.records.as_mut_slice()[active.record];
-        let place = record.place(header.ssrc, header.seq, again)?;
+        let place = record.place((header.ssrc, most), header.seq, again)?;
         self.last = Some((active.record as u32, header.ssrc));
         Ok(Placed {
             transform,
@@ -247,7 +273,8 @@ impl Sender {
         if dst.len() < src.len() + trailer {
             return Err(ProtectError::BufferTooSmall);
         }
-        let index = self.records[active.record].next_rtcp(ssrc)?;
+        let most = active.most_sources(ssrc, self.own);
+        let index = self.records[active.record].next_rtcp((ssrc, most))?;
         Ok(transform.seal_rtcp(kernels, ssrc, index, src, dst, mki))
     }
 

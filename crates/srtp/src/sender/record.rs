@@ -9,7 +9,6 @@ use crate::kdf::KeyId;
 use crate::replay::{Seen, WINDOW, Window};
 use crate::stats::KeyUsage;
 
-use super::MAX_LOCAL_SOURCES;
 use super::fingerprint::{Fingerprint, PayloadKey};
 
 /// How many of the latest packets are told from others. A retransmission that is older finds its
@@ -142,7 +141,7 @@ impl KeyRecord {
     #[inline]
     pub(super) fn place(
         &mut self,
-        ssrc: u32,
+        source: (u32, usize),
         seq: u16,
         again: Again<'_>,
     ) -> Result<RtpPlace<'_>, ProtectError> {
@@ -150,7 +149,7 @@ impl KeyRecord {
         if *packets >= RTP_INDEXES {
             return Err(ProtectError::KeyExhausted);
         }
-        let stream = stream(&mut self.streams, ssrc, self.keeps)?;
+        let stream = stream(&mut self.streams, source, self.keeps)?;
         let (index, refused, latest) = match &mut stream.rtp {
             None => {
                 let index = u64::from(seq);
@@ -194,12 +193,12 @@ impl KeyRecord {
     }
 
     /// Uses up the next SRTCP index.
-    pub(super) fn next_rtcp(&mut self, ssrc: u32) -> Result<u32, ProtectError> {
+    pub(super) fn next_rtcp(&mut self, source: (u32, usize)) -> Result<u32, ProtectError> {
         // A stream's SRTCP indexes are among the key's packets, so it has one left.
         if self.packets.rtcp >= RTCP_INDEXES {
             return Err(ProtectError::KeyExhausted);
         }
-        let stream = stream(&mut self.streams, ssrc, self.keeps)?;
+        let stream = stream(&mut self.streams, source, self.keeps)?;
         let index = stream.rtcp_next;
         stream.rtcp_next += 1;
         self.packets.rtcp += 1;
@@ -212,24 +211,22 @@ impl KeyRecord {
     }
 }
 
-/// The SSRC's stream, which is new if this is its first packet.
+/// The SSRC's stream, which is new if this is its first packet, and how many streams there may be then.
 #[inline]
-fn stream(streams: &mut Few<Stream>, ssrc: u32, keeps: bool) -> Result<&mut Stream, ProtectError> {
+fn stream(
+    streams: &mut Few<Stream>,
+    (ssrc, most): (u32, usize),
+    keeps: bool,
+) -> Result<&mut Stream, ProtectError> {
     match streams.iter().position(|s| s.ssrc == ssrc) {
         Some(known) => Ok(&mut streams.as_mut_slice()[known]),
-        None => new_stream(streams, ssrc, keeps),
+        None if streams.len() >= most => Err(ProtectError::TooManySources),
+        None => Ok(new_stream(streams, ssrc, keeps)),
     }
 }
 
 #[cold]
-fn new_stream(
-    streams: &mut Few<Stream>,
-    ssrc: u32,
-    keeps: bool,
-) -> Result<&mut Stream, ProtectError> {
-    if streams.len() >= MAX_LOCAL_SOURCES {
-        return Err(ProtectError::TooManySources);
-    }
+fn new_stream(streams: &mut Few<Stream>, ssrc: u32, keeps: bool) -> &mut Stream {
     streams.reserve_exact(1);
     streams.push(Stream {
         ssrc,
@@ -239,7 +236,7 @@ fn new_stream(
         fingerprints: [Fingerprint::default(); KNOWN],
     });
     let new = streams.len() - 1;
-    Ok(&mut streams[new])
+    &mut streams[new]
 }
 
 /// The index of a packet to send. What lies just before index 0 was sent before the stream's
@@ -257,6 +254,8 @@ fn next_index(highest: u64, seq: u16) -> Result<u64, ProtectError> {
 mod tests {
     use super::*;
 
+    const MAX: usize = super::super::MAX_LOCAL_SOURCES;
+
     fn record() -> KeyRecord {
         KeyRecord::new(KeyId::from_octets([5; 8]), PayloadKey::new(&[6; 16]))
     }
@@ -264,7 +263,7 @@ mod tests {
     /// Places a packet of SSRC 1 whose tag consists of `n`, and settles it; its index, and whether
     /// that was used before.
     fn send(r: &mut KeyRecord, seq: u16, n: u8) -> Result<(u64, bool), ProtectError> {
-        let mut place = r.place(1, seq, Again::SamePacket)?;
+        let mut place = r.place((1, MAX), seq, Again::SamePacket)?;
         place.settle(&[n; 20])?;
         Ok((place.index, place.used))
     }
@@ -276,7 +275,7 @@ mod tests {
         send(&mut r, 9, 0).unwrap();
         assert_eq!(send(&mut r, 10, 0), Err(ProtectError::KeyExhausted));
         // Another SSRC has the same key.
-        let other = r.place(2, 10, Again::SamePacket);
+        let other = r.place((2, MAX), 10, Again::SamePacket);
         assert_eq!(other.err(), Some(ProtectError::KeyExhausted));
     }
 
@@ -303,12 +302,12 @@ mod tests {
     #[test]
     fn rtcp_ends_with_its_2_to_the_31st_packet() {
         let mut r = record();
-        assert_eq!(r.next_rtcp(1), Ok(0));
+        assert_eq!(r.next_rtcp((1, MAX)), Ok(0));
         r.packets.rtcp = RTCP_INDEXES - 1;
         r.streams[0].rtcp_next = (RTCP_INDEXES - 1) as u32;
-        assert_eq!(r.next_rtcp(1), Ok((RTCP_INDEXES - 1) as u32));
-        assert_eq!(r.next_rtcp(1), Err(ProtectError::KeyExhausted));
-        assert_eq!(r.next_rtcp(2), Err(ProtectError::KeyExhausted));
+        assert_eq!(r.next_rtcp((1, MAX)), Ok((RTCP_INDEXES - 1) as u32));
+        assert_eq!(r.next_rtcp((1, MAX)), Err(ProtectError::KeyExhausted));
+        assert_eq!(r.next_rtcp((2, MAX)), Err(ProtectError::KeyExhausted));
     }
 
     #[test]
@@ -344,12 +343,12 @@ mod tests {
     #[test]
     fn an_aead_has_no_fingerprints_and_repeats_nothing() {
         let mut r = record();
-        r.place(1, 1, Again::Never).unwrap();
-        let again = r.place(1, 1, Again::Never);
+        r.place((1, MAX), 1, Again::Never).unwrap();
+        let again = r.place((1, MAX), 1, Again::Never);
         assert_eq!(again.err(), Some(ProtectError::ReusedIndex));
         assert_eq!(send(&mut r, 1, 1), Err(ProtectError::ReusedIndex));
         send(&mut r, 2, 2).unwrap();
-        let again = r.place(1, 2, Again::Never);
+        let again = r.place((1, MAX), 2, Again::Never);
         assert_eq!(again.err(), Some(ProtectError::ReusedIndex));
         assert_eq!(r.packets.rtp, 2);
     }

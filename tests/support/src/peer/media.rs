@@ -7,6 +7,7 @@ use crate::lab::Lab;
 use crate::wait::{SOON, TRY};
 
 use super::dtls::{self, Identity};
+use super::sip::DIGITS;
 use super::srtp::{Key, Srtp};
 
 const SAMPLES: u32 = 160;
@@ -214,6 +215,21 @@ impl Media {
     pub fn send(&mut self, payload: &[u8]) {
         let wire = self.sealed(payload);
         self.send_raw(&wire);
+    }
+
+    /// Sends a digit (RFC 4733 section 2.3): 0 to 9, 10 is `*` and 11 `#`. Three packets, the last of which, its end, goes three times.
+    pub fn press(&mut self, event: u8) {
+        const END: u8 = 0x80;
+        const VOLUME: u8 = 10;
+        let codec = std::mem::replace(&mut self.payload_type, DIGITS);
+        let begin = self.timestamp;
+        for (packet, end) in [(1, 0), (2, 0), (3, END), (3, END), (3, END)] {
+            let [high, low] = (packet * SAMPLES as u16).to_be_bytes();
+            self.timestamp = begin;
+            self.send(&[event, end | VOLUME, high, low]);
+        }
+        self.payload_type = codec;
+        self.timestamp = begin.wrapping_add(3 * SAMPLES);
     }
 
     /// An empty receiver report (RFC 3550 section 6.4.2).

@@ -10,6 +10,9 @@ use std::time::Instant;
 use crate::lab::Lab;
 use crate::wait::SOON;
 
+/// Payload type of digits.
+pub const DIGITS: u8 = 101;
+
 /// What a phone says about its one stream.
 #[derive(Debug, Clone)]
 pub struct Description {
@@ -19,9 +22,13 @@ pub struct Description {
     pub crypto: Vec<String>,
     /// The profile, where it is not the one that goes with the keys.
     pub profile: Option<&'static str>,
-    /// Payload type of the one codec: 0 is PCMU, 3 GSM.
+    /// Payload type of the one codec: 0 is PCMU, 3 GSM, 8 PCMA.
     pub codec: u8,
-    /// Port of a second stream, of video (VP8, payload type 96).
+    /// Digits come as RFC 4733 has them ([`super::Media::press`]).
+    pub digits: bool,
+    /// `a=` line of the audio's direction: `sendonly`. None: both.
+    pub direction: Option<&'static str>,
+    /// Port of a second stream, of video (VP8, payload type 96), with the same keys.
     pub video: Option<u16>,
     /// As a browser has it: both streams on one port, with DTLS-SRTP.
     pub bundle: Option<Bundle>,
@@ -70,6 +77,8 @@ impl Description {
             crypto: crypto.to_vec(),
             profile: None,
             codec: 0,
+            digits: false,
+            direction: None,
             video: None,
             bundle: None,
         }
@@ -415,18 +424,33 @@ impl Phone {
         let codec = match what.codec {
             0 => "0 PCMU/8000",
             3 => "3 GSM/8000",
+            8 => "8 PCMA/8000",
             other => panic!("codec {other}"),
+        };
+        let digits = if what.digits {
+            format!(" {DIGITS}")
+        } else {
+            String::new()
         };
         let mut sdp = format!(
             "v=0\r\no=- 1 {version} IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n{of_session}\
-             m=audio {} {profile} {}\r\na=rtpmap:{codec}\r\n{of_audio}",
+             m=audio {} {profile} {}{digits}\r\na=rtpmap:{codec}\r\n{of_audio}",
             what.port, what.codec
         );
+        if what.digits {
+            sdp += &format!("a=rtpmap:{DIGITS} telephone-event/8000\r\na=fmtp:{DIGITS} 0-16\r\n");
+        }
+        if let Some(direction) = what.direction {
+            sdp += &format!("a={direction}\r\n");
+        }
         for line in &what.crypto {
             sdp += &format!("a=crypto:{line}\r\n");
         }
         if let Some(port) = what.video {
             sdp += &format!("m=video {port} {profile} 96\r\na=rtpmap:96 VP8/90000\r\n{of_video}");
+            for line in &what.crypto {
+                sdp += &format!("a=crypto:{line}\r\n");
+            }
         }
         sdp
     }

@@ -1,0 +1,122 @@
+//! Another leg's packets that leave under our key with its own SSRCs and sequence numbers, as in a native bridge.
+
+use super::*;
+use crate::MAX_PASSING_SOURCES;
+
+const OWN: u32 = 1;
+const FAR: u32 = 2;
+
+fn bridge(policy: &Policy) -> (Session, Session) {
+    let mut s = sender(policy);
+    s.set_own_source(OWN);
+    (s, receiver(policy))
+}
+
+/// Whether the packet leaves; what leaves is heard.
+fn pass(s: &mut Session, r: &mut Session, ssrc: u32, seq: u16) -> Result<(), ProtectError> {
+    let packet = rtp_from(ssrc, seq, &seq.to_be_bytes());
+    let out = protect(s, &packet)?;
+    assert_eq!(unprotect(r, &out), Ok(packet), "SSRC {ssrc}, {seq}");
+    Ok(())
+}
+
+#[test]
+fn each_legs_rollover_counter_is_its_own() {
+    for suite in [CM, GCM] {
+        let (mut s, mut r) = bridge(&policy(suite, 1));
+        pass(&mut s, &mut r, OWN, 100).unwrap();
+        // Two turns of the far leg's, one of ours, and another leg in between.
+        for turn in 0..2 {
+            for seq in [0x1000, 0x5000, 0x9000, 0xd000, 0xffff] {
+                pass(&mut s, &mut r, FAR, seq).unwrap();
+            }
+            assert_eq!(s.stats().local_roc, Some(turn));
+        }
+        for seq in [101, 0x6000, 0xb000, 50] {
+            pass(&mut s, &mut r, OWN, seq).unwrap();
+        }
+        assert_eq!(s.stats().local_roc, Some(1));
+        pass(&mut s, &mut r, 3, 65_535).unwrap();
+        assert_eq!(s.stats().local_roc, Some(0));
+        pass(&mut s, &mut r, 3, 0).unwrap();
+        pass(&mut s, &mut r, FAR, 0).unwrap();
+        assert_eq!(s.stats().local_roc, Some(2));
+    }
+}
+
+#[test]
+fn a_leg_that_comes_back_behind_is_refused_until_it_is_ahead() {
+    for suite in [CM, GCM] {
+        let (mut s, mut r) = bridge(&policy(suite, 1));
+        for seq in 1000..1200 {
+            pass(&mut s, &mut r, FAR, seq).unwrap();
+        }
+        pass(&mut s, &mut r, OWN, 7).unwrap();
+        // Before the window, at its edge, inside it with another payload; the key that is set again changes nothing.
+        for seq in [0, 1000, 1071, 1072, 1150, 1199] {
+            s.set_local(LocalSsrc::Any, &policy(suite, 1)).unwrap();
+            let other = rtp_from(FAR, seq, b"another payload");
+            let refused = protect(&mut s, &other).unwrap_err();
+            assert!(
+                matches!(
+                    refused,
+                    ProtectError::ReusedIndex | ProtectError::IndexTooOld
+                ),
+                "{seq}: {refused}"
+            );
+        }
+        pass(&mut s, &mut r, FAR, 1200).unwrap();
+        // A new key has no past.
+        s.set_local(LocalSsrc::Any, &policy(suite, 2)).unwrap();
+        r.set_remote(&[policy(suite, 2)], false, 0).unwrap();
+        pass(&mut s, &mut r, FAR, 1000).unwrap();
+    }
+}
+
+#[test]
+fn a_far_ssrc_that_is_our_own_shares_its_indexes() {
+    let (mut s, mut r) = bridge(&policy(GCM, 1));
+    for seq in 500..600 {
+        pass(&mut s, &mut r, OWN, seq).unwrap();
+    }
+    // The far leg's, which has ours: behind, then where we were, then ahead.
+    for seq in [550, 599] {
+        let far = rtp_from(OWN, seq, b"the far leg's");
+        assert_eq!(protect(&mut s, &far), Err(ProtectError::ReusedIndex));
+    }
+    pass(&mut s, &mut r, OWN, 900).unwrap();
+    // And ours again, behind it: refused, and what changes its SSRC is heard.
+    let own = rtp_from(OWN, 600, b"ours");
+    assert_eq!(protect(&mut s, &own), Err(ProtectError::IndexTooOld));
+    s.change_source(OWN, 77);
+    pass(&mut s, &mut r, 77, 601).unwrap();
+}
+
+#[test]
+fn a_far_leg_that_changes_its_ssrc_without_end_leaves_room_for_ours() {
+    let (mut s, _) = bridge(&policy(GCM, 1));
+    for ssrc in 1000..1000 + MAX_PASSING_SOURCES as u32 {
+        protect(&mut s, &rtp_from(ssrc, 1, b"x")).unwrap();
+    }
+    let more = rtp_from(9999, 1, b"x");
+    assert_eq!(protect(&mut s, &more), Err(ProtectError::TooManySources));
+    let mut report = rtcp(1);
+    report[4..8].copy_from_slice(&9999_u32.to_be_bytes());
+    assert_eq!(
+        protect_rtcp(&mut s, &report),
+        Err(ProtectError::TooManySources)
+    );
+    // Ours has never sent yet; nor has the next one.
+    protect(&mut s, &rtp_from(OWN, 1, b"x")).unwrap();
+    s.change_source(OWN, 2);
+    protect(&mut s, &rtp_from(2, 1, b"x")).unwrap();
+    // A new key has room for all.
+    s.set_local(LocalSsrc::Any, &policy(GCM, 2)).unwrap();
+    protect(&mut s, &more).unwrap();
+    // None was forgotten.
+    s.set_local(LocalSsrc::Any, &policy(GCM, 1)).unwrap();
+    for ssrc in [1000, OWN, 2] {
+        let used = rtp_from(ssrc, 1, b"x");
+        assert_eq!(protect(&mut s, &used), Err(ProtectError::ReusedIndex));
+    }
+}
