@@ -142,6 +142,24 @@ test-tls: $(PYTHON_TLS)
 	@nice -n 19 $(PYTHON_TLS) tests/tls/floods.py $(or $(CARGO_TARGET_DIR),target)/release/examples/answering \
 		build/test-tls/certificate.pem build/test-tls/key.pem $(SHORT)
 
+# Handshakes, tickets and verification of crates/sip-tls with OpenSSL 1.1.1: that of bullseye (build/root-16, which `make root ASTERISK=16`
+# makes), with the security level of Debian's openssl.cnf. The other ends are the machine's own.
+TESTS_OPENSSL_1 := tickets resumption handshake certificates verification
+OPENSSL_1 := $(CURDIR)/build/openssl-1.1.1
+
+.PHONY: test-openssl-1.1.1
+test-openssl-1.1.1:
+	@mkdir -p $(OPENSSL_1)
+	@for library in ssl crypto; do \
+		cp -L $(ROOT)-16/usr/lib/$(shell uname -m)-linux-gnu/lib$$library.so.1.1 $(OPENSSL_1)/ && \
+		ln -sf lib$$library.so.1.1 $(OPENSSL_1)/lib$$library.so || exit 1; \
+	done
+	@printf '%s\n' 'openssl_conf = all' '[all]' 'ssl_conf = ssl' '[ssl]' 'system_default = tls' '[tls]' 'CipherString = DEFAULT@SECLEVEL=2' \
+		>$(OPENSSL_1)/openssl.cnf
+	@OPENSSL_LIB_DIR=$(OPENSSL_1) OPENSSL_INCLUDE_DIR=$(CURDIR)/$(ROOT)-16/usr/include CFLAGS=-I$(CURDIR)/$(ROOT)-16/usr/include/$(shell uname -m)-linux-gnu \
+		LD_LIBRARY_PATH=$(OPENSSL_1) OPENSSL_CONF=$(OPENSSL_1)/openssl.cnf CARGO_TARGET_DIR=$(or $(CARGO_TARGET_DIR),target)/openssl-1.1.1 \
+		$(CARGO) test --quiet -p sip-tls $(TESTS_OPENSSL_1:%=--test %)
+
 # The alert rules, and whether they fire (Debian: apt-get install prometheus; PROMTOOL= names another).
 PROMTOOL ?= promtool
 .PHONY: test-alerts
@@ -245,13 +263,14 @@ TESTS_16 := chan_sip load::as_root engine::as_root no_pjsip::the_engine unload::
 test-16:
 	@$(MAKE) --no-print-directory test-host ASTERISK=16 TESTS="$(TESTS_16)"
 
-# SRTP of this project beside others, on one core; build/bench/srtp.json. Fails when the kernel is not the CPU's best.
+# SRTP of this project beside others, on one core; build/bench/srtp.json. Fails when the kernel is not the CPU's best, unless
+# LEVEL names the one to be measured (a name that this CPU does not have gives the list).
 BENCH_CPU ?= $(shell expr $$(nproc) - 1)
 
 bench: PREREQS += libipsec-mb-dev
 bench: prereqs
 	@$(CARGO) build --quiet --release --manifest-path benches/Cargo.toml
-	@taskset -c $(BENCH_CPU) $(or $(CARGO_TARGET_DIR),benches/target)/release/media-bench build/bench/srtp.json
+	@BENCH_LEVEL="$(LEVEL)" taskset -c $(BENCH_CPU) $(or $(CARGO_TARGET_DIR),benches/target)/release/media-bench build/bench/srtp.json
 
 # Every fuzz target for so many seconds, from the seeds in fuzz/corpus and those that fuzz/seeds.sh makes of tests/peers.
 # RUSTC_BOOTSTRAP: its sanitizer is an unstable option of the compiler.

@@ -26,6 +26,25 @@ void **ct_bridge_private(struct ast_bridge *bridge)
 	return &bridge->tech_pvt;
 }
 
+void ct_channel_bridge_technology(struct ast_channel *channel, char *name, size_t size)
+{
+	struct ast_bridge *bridge;
+
+	name[0] = '\0';
+	ast_channel_lock(channel);
+	bridge = ast_channel_get_bridge(channel);
+	ast_channel_unlock(channel);
+	if (!bridge) {
+		return;
+	}
+	ast_bridge_lock(bridge);
+	if (bridge->technology) {
+		ast_copy_string(name, bridge->technology->name, size);
+	}
+	ast_bridge_unlock(bridge);
+	ao2_ref(bridge, -1);
+}
+
 unsigned int ct_channel_secure_bridge(struct ast_channel *channel)
 {
 	struct ast_datastore *datastore;

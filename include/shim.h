@@ -148,6 +148,9 @@ void ct_bridge_each(struct ast_bridge *bridge, void (*each)(struct ast_channel *
 /* Where a bridge keeps what its technology has for it. Likewise. */
 void **ct_bridge_private(struct ast_bridge *bridge);
 
+/* The name of the technology of the bridge that the channel is in; empty: it is in none. Locks the channel, then the bridge. */
+void ct_channel_bridge_technology(struct ast_channel *channel, char *name, size_t size);
+
 /* What the dialplan demands of those that the channel is bridged with, by `CHANNEL(secure_bridge_...)`: these bits. */
 #define CT_SECURE_SIGNALING 1
 #define CT_SECURE_MEDIA 2

@@ -236,6 +236,10 @@ for document in $docs; do
         for page in "$document"/*; do
             [ ! -f "$page" ] || replace "$page" "$to_docs/${page##*/}" 0644
         done
+        # The pages name them by this folder.
+        for picture in "$document"/pictures/*; do
+            [ ! -f "$picture" ] || replace "$picture" "$to_docs/pictures/${picture##*/}" 0644
+        done
     else
         replace "$document" "$to_docs/${document##*/}" 0644
     fi

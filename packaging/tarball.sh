@@ -21,6 +21,7 @@ objcopy --only-keep-debug --compress-debug-sections=zlib "$module" "build/$name.
 (cd build && objcopy --strip-debug --strip-unneeded --add-gnu-debuglink="$name.debug" "../$module" "$tree/res_ciphertrunk.so")
 cp build/ciphertrunk-check docs/man/ciphertrunk-check.1 packaging/install.sh docs/xml/res_ciphertrunk-en_US.xml conf/ciphertrunk.conf.sample README.md CHANGELOG.md LICENSE "$tree/"
 cp docs/*.md docs/*.yml docs/grafana/*.json conf/modules.conf.sample conf/asterisk.service.d/*.conf conf/apparmor.d/* conf/fail2ban/* conf/crowdsec/* "$tree/docs/"
+install -D -m 0644 -t "$tree/docs/pictures" docs/pictures/*.svg docs/pictures/*.png docs/pictures/*.txt
 packaging/built.sh "$headers" >"$tree/BUILT"
 packaging/sbom.sh . >"$tree/ciphertrunk.spdx.json"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct HEAD 2>/dev/null || date +%s)}

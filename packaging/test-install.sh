@@ -49,6 +49,8 @@ archive() {
     echo .TH >"$work/my archive/ciphertrunk-check.1"
     echo readme >"$work/my archive/README.md"
     echo page >"$work/my archive/docs/page.md"
+    mkdir -p "$work/my archive/docs/pictures"
+    echo picture >"$work/my archive/docs/pictures/of a page.svg"
     printf 'asterisk %s\nmachine %s\npjproject 2.17.0\nbuildopts aaaa\n' "$1" "$(uname -m)" >"$work/my archive/BUILT"
 }
 install() {
@@ -79,6 +81,7 @@ check "... the module" holds "$module" "$work/my archive/res_ciphertrunk.so"
 check "... the configuration" holds "$conf" "$work/my archive/ciphertrunk.conf.sample"
 check "... not for everybody to read" [ "$(stat -c %a "$conf")" = 640 ]
 check "... the documents" holds "$docs/page.md" "$work/my archive/docs/page.md"
+check "... their pictures, where the pages name them" holds "$docs/pictures/of a page.svg" "$work/my archive/docs/pictures/of a page.svg"
 check "... what core show function prints" holds "$xml" "$work/my archive/res_ciphertrunk-en_US.xml"
 check "... the program" holds "$prefix/bin/ciphertrunk-check" "$work/my archive/ciphertrunk-check"
 check "... that may be started" test -x "$prefix/bin/ciphertrunk-check"

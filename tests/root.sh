@@ -14,7 +14,7 @@ asterisk="asterisk asterisk-dev asterisk-modules"
 case $branch in
 22)
     suite=forky
-    packages="$asterisk baresip-core sip-tester tshark openssl procps iproute2 libsrtp2-1 openssl-provider-fips fail2ban haproxy"
+    packages="$asterisk baresip-core sip-tester tshark openssl procps iproute2 libsrtp2-1 openssl-provider-fips fail2ban haproxy softhsm2 pkcs11-provider swtpm tpm2-openssl"
     mirror=${ROOT_MIRROR:-}
     ;;
 16)

@@ -18,8 +18,8 @@ impl Cores {
     pub fn share() -> Self {
         // SAFETY: plain data for which zero (no core) is valid.
         let mut set: libc::cpu_set_t = unsafe { zeroed() };
-        // SAFETY: a set of ours, with its size; 0 is this thread.
         let failed =
+            // SAFETY: a set of ours, with its size; 0 is this thread.
             unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) };
         assert_eq!(failed, 0, "sched_getaffinity");
         let mut others: Vec<usize> = (0..libc::CPU_SETSIZE as usize)
@@ -43,8 +43,8 @@ pub fn pin(cores: &[usize]) {
         // SAFETY: a core's number as the kernel gave it: below the set's size.
         unsafe { libc::CPU_SET(*core, &mut set) };
     }
-    // SAFETY: a set of ours, with its size; 0 is this thread.
     let failed =
+        // SAFETY: a set of ours, with its size; 0 is this thread.
         unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
     assert_eq!(failed, 0, "sched_setaffinity to {cores:?}");
 }

@@ -2,10 +2,12 @@
 //! intel-ipsec-mb, in one process on one core, taking turns; the least and the median of many turns. Outputs are checked
 //! to be byte-equal while they are measured. Writes `build/bench/srtp.json` (or the path given).
 //!
-//! `BENCH_TURNS` is the number of turns, `BENCH_ONLY` what a group's name must contain to be measured.
+//! `BENCH_TURNS` is the number of turns, `BENCH_ONLY` what a group's name must contain to be measured, `BENCH_LEVEL` the name
+//! of the CPU level to be measured instead of the best one.
 
 mod bounds;
 mod cases;
+mod level;
 mod memory;
 mod rigs;
 mod targets;
@@ -94,6 +96,7 @@ fn cpu() -> String {
 }
 
 fn main() {
+    level::limit_openssl();
     let path = std::env::args().nth(1).filter(|a| !a.starts_with('-'));
     let path = path.unwrap_or_else(|| "build/bench/srtp.json".into());
     let turns = std::env::var("BENCH_TURNS")
@@ -101,7 +104,7 @@ fn main() {
         .and_then(|t| t.parse().ok())
         .unwrap_or(60);
 
-    let kernel = packet_crypto::kernels();
+    let kernel = level::level();
     let best = packet_crypto::Kernels::usable()
         .next()
         .expect("the portable level is always usable");
@@ -172,7 +175,7 @@ fn main() {
     }
     std::fs::write(&path, json).expect("the JSON file");
     println!("\nwritten  {path}");
-    if !std::ptr::eq(kernel, best) {
+    if level::forced().is_none() && !std::ptr::eq(kernel, best) {
         eprintln!(
             "the kernel is {}, but this CPU could run {}",
             kernel.name(),

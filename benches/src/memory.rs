@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use srtp::{LocalSsrc, MasterKey, Policy, Session, Suite};
 
+use crate::level::level;
 use crate::rigs::key_of;
 
 /// The system's allocator, which counts while it is asked to.
@@ -50,14 +51,14 @@ pub fn call_leg() -> CallLeg {
         Policy::new(suite, key, None).unwrap()
     };
     let (to, from) = (policy(1), [policy(2)]);
-    let mut peer = Session::new(srtp::kernels());
+    let mut peer = Session::new(level());
     peer.set_local(LocalSsrc::Any, &from[0]).unwrap();
     let packet = [0x80, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 9, 1, 2, 3, 4];
     let (mut sealed, mut out) = ([0; 200], [0; 200]);
     let len = peer.protect_rtp(&packet, &mut sealed).unwrap();
 
     COUNTS.store(true, Relaxed);
-    let mut session = Session::new(srtp::kernels());
+    let mut session = Session::new(level());
     session.set_local(LocalSsrc::Any, &to).unwrap();
     session.set_remote(&from, false, 0).unwrap();
     let set_up = LIVE.load(Relaxed) + size_of::<Session>();

@@ -7,6 +7,8 @@ use srtp2_sys as ffi;
 use webrtc_srtp::context::Context;
 use webrtc_srtp::protection_profile::ProtectionProfile;
 
+use crate::level::level;
+
 /// A sender and a receiver that share a key.
 pub trait Rig {
     /// Protects `src` into `dst` and returns the new length.
@@ -40,7 +42,7 @@ pub struct Ours(pub Session, pub Session);
 
 pub fn ours(suite: Suite, key: &[u8]) -> Ours {
     let policy = Policy::new(suite, MasterKey::new(suite, key).unwrap(), None).unwrap();
-    let mut rig = Ours(Session::new(srtp::kernels()), Session::new(srtp::kernels()));
+    let mut rig = Ours(Session::new(level()), Session::new(level()));
     rig.0.set_local(LocalSsrc::Any, &policy).unwrap();
     rig.1.set_remote(&[policy], false, 0).unwrap();
     rig
@@ -49,7 +51,7 @@ pub fn ours(suite: Suite, key: &[u8]) -> Ours {
 /// One session for both ways.
 pub fn our_leg(suite: Suite, key: &[u8]) -> Session {
     let policy = Policy::new(suite, MasterKey::new(suite, key).unwrap(), None).unwrap();
-    let mut leg = Session::new(srtp::kernels());
+    let mut leg = Session::new(level());
     leg.set_local(LocalSsrc::Any, &policy).unwrap();
     leg.set_remote(&[policy], false, 0).unwrap();
     leg
@@ -208,11 +210,10 @@ impl Rig for LibSrtpRig {
         dst[..src.len()].copy_from_slice(src);
         let mut len = src.len() as i32;
         assert!(dst.len() >= src.len() + 144);
-        // SAFETY: `dst` has room for the trailer.
-        assert_eq!(
-            unsafe { (self.lib.protect)(self.tx.handle, dst.as_mut_ptr().cast(), &mut len) },
-            0
-        );
+        let status =
+            // SAFETY: the session lives; `dst` has the packet's `len` octets, and room for the longest trailer (144) behind them.
+            unsafe { (self.lib.protect)(self.tx.handle, dst.as_mut_ptr().cast(), &mut len) };
+        assert_eq!(status, 0);
         len as usize
     }
 
@@ -220,21 +221,19 @@ impl Rig for LibSrtpRig {
         dst[..src.len()].copy_from_slice(src);
         let mut len = src.len() as i32;
         assert!(dst.len() >= src.len() + 148);
-        // SAFETY: `dst` has room for index word and trailer.
-        assert_eq!(
-            unsafe { (self.lib.protect_rtcp)(self.tx.handle, dst.as_mut_ptr().cast(), &mut len) },
-            0
-        );
+        let status =
+            // SAFETY: the session lives; `dst` has the packet's `len` octets, and room for index word and trailer (148) behind them.
+            unsafe { (self.lib.protect_rtcp)(self.tx.handle, dst.as_mut_ptr().cast(), &mut len) };
+        assert_eq!(status, 0);
         len as usize
     }
 
     fn unprotect(&mut self, packet: &mut [u8]) -> usize {
         let mut len = packet.len() as i32;
-        // SAFETY: in place, never longer.
-        assert_eq!(
-            unsafe { (self.lib.unprotect)(self.rx.handle, packet.as_mut_ptr().cast(), &mut len) },
-            0
-        );
+        let status =
+            // SAFETY: the session lives; the packet has `len` octets, and what comes in their place is never longer.
+            unsafe { (self.lib.unprotect)(self.rx.handle, packet.as_mut_ptr().cast(), &mut len) };
+        assert_eq!(status, 0);
         len as usize
     }
 }

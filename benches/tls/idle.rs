@@ -7,11 +7,14 @@ use host_harness::lab::Lab;
 use host_harness::sip::{Connection, status};
 
 use crate::client;
+use crate::cores;
 use crate::percentile;
 use crate::servers::{P256, Server, Talk};
 
 /// Requests on the busy connection that have no answer yet.
 const WINDOW: usize = 20;
+/// A thousand requests per second, one after the other.
+const PACED: Duration = Duration::from_millis(1);
 /// Those that make what stays.
 const FIRST: u32 = 20;
 
@@ -24,11 +27,13 @@ pub struct Idle {
     pub each: f64,
     /// How many answered when all were up.
     pub answered: u32,
-    /// On one of them, if it is SIP.
+    /// On one of them, if it is SIP: a thousand requests per second.
+    pub paced: Option<Busy>,
+    /// The same with as many as it answers.
     pub busy: Option<Busy>,
 }
 
-/// One connection that always has requests under way.
+/// One connection with much to ask.
 #[derive(Debug, Clone)]
 pub struct Busy {
     /// Answers 200 per second.
@@ -76,31 +81,37 @@ pub fn measure(
     for connection in &mut up {
         answered += u32::from(client::ask(connection, server.talk));
     }
-    let busy = match up.as_mut_slice() {
-        [busy, neighbour, ..] if server.talk == Talk::Sip => {
-            Some(keep_busy(server, busy, neighbour, seconds))
-        }
-        _ => None,
+    let (paced, busy) = match up.as_mut_slice() {
+        [busy, neighbour, ..] if server.talk == Talk::Sip => (
+            Some(keep_busy(server, busy, neighbour, seconds, Some(PACED))),
+            Some(keep_busy(server, busy, neighbour, seconds, None)),
+        ),
+        _ => (None, None),
     };
     Ok(Some(Idle {
         connections,
         each,
         answered,
+        paced,
         busy,
     }))
 }
 
+/// A request each `period`, or always some under way. The neighbour runs before every ordinary thread: what is measured is the server, and
+/// not how it shares the clients' core with the busy one.
 fn keep_busy(
     server: &Server<'_>,
     busy: &mut Connection,
     neighbour: &mut Connection,
     seconds: u32,
+    period: Option<Duration>,
 ) -> Busy {
     let time = Duration::from_secs(seconds.into());
     let before = server.settled_time();
     let began = Instant::now();
     let (good, refused, mut waits) = thread::scope(|scope| {
         let neighbour = scope.spawn(|| {
+            cores::real_time();
             let mut waits = Vec::new();
             while began.elapsed() < time {
                 let asked = Instant::now();
@@ -112,8 +123,14 @@ fn keep_busy(
             waits
         });
         let (mut good, mut refused, mut waiting) = (0_u64, 0_u64, 0);
-        while began.elapsed() < time {
-            while waiting < WINDOW {
+        let window = if period.is_some() { 1 } else { WINDOW };
+        for turn in 0.. {
+            let due = period.map_or(Duration::ZERO, |period| period * turn);
+            thread::sleep(due.saturating_sub(began.elapsed()));
+            if began.elapsed() >= time {
+                break;
+            }
+            while waiting < window {
                 let request = client::options(busy);
                 if busy.send(request.as_bytes()).is_err() {
                     break;

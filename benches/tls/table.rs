@@ -53,8 +53,15 @@ fn lines(rows: &[Row]) -> Vec<Line<'_>> {
             row.handshakes[place]
         });
     }
+    let paced = |row: &Row| row.idle.as_ref().and_then(|it| it.paced.clone());
+    add("OPTIONS/s on one connection, of 1,000", 0, &|row| {
+        paced(row).map(|it| it.rate)
+    });
+    add("  another connection's p99 beside it, ms", 1, &|row| {
+        paced(row).map(|it| it.neighbour)
+    });
     let busy = |row: &Row| row.idle.as_ref().and_then(|it| it.busy.clone());
-    add("OPTIONS/s on one connection beside them", 0, &|row| {
+    add("OPTIONS/s on one connection, as many as go", 0, &|row| {
         busy(row).map(|it| it.rate)
     });
     add("  other answers than 200", 0, &|row| {

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use policy::config::Srtp;
 use policy::demand::{Demand, DescribedMedia, Link, Unmet};
-use policy::message::{self, Tag};
+use policy::message::{self, CSeq, Tag};
+use policy::offered::Offered;
 use srtp::{SessionParams, Suite};
 
 use super::gatekeeper::{judge, judge_media, link, status_of};
@@ -41,10 +42,10 @@ pub(super) struct Watched {
     pub(super) unmet: Option<Unmet>,
     /// It is being hung up for that.
     hung_up: bool,
-    /// The latest request of the peer's that was refused in the call, by its `CSeq`.
-    pub(super) refused: Option<String>,
+    /// The latest request of the peer's that was refused in the call.
+    pub(super) refused: Option<CSeq>,
     /// What the peer's latest request in the call offers, until it is answered.
-    pub(super) offered: Vec<DescribedMedia>,
+    pub(super) offered: Offered,
     /// The same of one that was refused with this status, until that is [told](refused_offer).
     refused_offer: Option<(u16, Vec<DescribedMedia>)>,
     /// Where the peer forwards it, the demand does not follow.
@@ -70,7 +71,7 @@ impl Watched {
             unmet: None,
             hung_up: false,
             refused: None,
-            offered: Vec::new(),
+            offered: Offered::default(),
             refused_offer: None,
             stays: false,
         }
@@ -84,18 +85,13 @@ impl Watched {
 
     /// This response leaves. Names the session where it refuses an offer in the call, of which nobody has told.
     pub(super) fn answers(&mut self, response: &[u8]) -> Option<SessionKey> {
-        let status = message::status(response)?;
-        // 100 Trying
-        if self.offered.is_empty() || status < 101 {
-            return None;
-        }
-        let lines = std::mem::take(&mut self.offered);
-        let which = message::header(response, "cseq");
-        if status < 300 || self.refused == which {
+        let refused = self.offered.refused_by(response)?;
+        let which = message::cseq(response);
+        if self.refused == which {
             return None;
         }
         self.refused = which;
-        self.refused_offer = Some((status, lines));
+        self.refused_offer = Some(refused);
         Some(self.key)
     }
 
@@ -402,7 +398,7 @@ pub fn judge_own_leg(channel: Channel<'_>, demand: &Demand) -> Result<(), Unmet>
 /// Whether the peer's latest offer came in a call that was begun, and is not answered.
 pub fn is_offered_in_call(key: SessionKey) -> bool {
     let mut calls = CALLS.lock();
-    calls.of(key).is_some_and(|call| !call.offered.is_empty())
+    calls.of(key).is_some_and(|call| call.offered.is_open())
 }
 
 /// The offer in a call that was refused last, and with which status; once.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use policy::demand::identity::Presented;
 use policy::demand::{Demand, DescribedMedia, Exchange, Link, TlsVersion, Unmet};
 use policy::message::{self, Tag};
+use policy::offered::Offered;
 use sip_tls::TlsInfo;
 
 use super::calls::{BOUND, CALLS, Calls, Watched};
@@ -103,7 +104,7 @@ impl Gate for Gatekeeper {
             }
         }
         if is_offer {
-            call.offered.clone_from(&media);
+            call.offered = Offered::by(octets, media.clone());
         }
         if call.demand.is_nothing() {
             return Comes::Whole;
@@ -124,7 +125,7 @@ impl Gate for Gatekeeper {
         let (endpoint, call_id) = (call.endpoint.clone(), call.call_id.clone());
         let (is_new, comes, what) = if is_offer {
             // The call goes on as it was.
-            let which = message::header(octets, "cseq");
+            let which = message::cseq(octets);
             let is_new = call.refused != which;
             call.refused = which;
             let status = status_of(&unmet);

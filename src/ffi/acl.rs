@@ -39,10 +39,12 @@ impl Acl {
                 sys::PARSE_PORT_FORBID.cast_signed(),
             )
         };
-        // SAFETY: the list is whole and ours, and the address is one; both are only read.
-        is_address != 0
-            && unsafe { sys::ast_apply_ha(self.0.as_ptr(), parsed.as_ptr()) }
-                == sys::AST_SENSE_ALLOW
+        if is_address == 0 {
+            return false;
+        }
+        // SAFETY: the list is whole and ours, and the address was filled in above; both are only read.
+        let sense = unsafe { sys::ast_apply_ha(self.0.as_ptr(), parsed.as_ptr()) };
+        sense == sys::AST_SENSE_ALLOW
     }
 }
 

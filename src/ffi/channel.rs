@@ -148,6 +148,17 @@ impl<'a> Channel<'a> {
             .map(OwnedChannel)
     }
 
+    /// The technology of the bridge that it is in, e.g. `native_rtp`; `None`: it is in none.
+    pub fn bridge_technology(self) -> Option<String> {
+        let mut name = [0; 32];
+        // SAFETY: alive; the function locks it, then its bridge, and ends what it writes into the room.
+        unsafe {
+            sys::ct_channel_bridge_technology(self.as_ptr(), name.as_mut_ptr(), name.len());
+            text(name.as_ptr())
+        }
+        .filter(|name| !name.is_empty())
+    }
+
     /// Has its bridge look again which technology is the best one for it.
     pub fn bridge_anew(self) {
         // SAFETY: alive; the function locks it, and queues a frame by which its bridge's thread wakes.
@@ -270,8 +281,8 @@ pub fn name_of(unique_id: &str) -> Option<String> {
         return None;
     }
     let id = c_text(unique_id);
-    // SAFETY: the id lives during the call, which gives NULL, or an object with a reference for us.
     let snapshot =
+        // SAFETY: the id lives during the call, which gives NULL, or an object with a reference for us.
         unsafe { Ao2::from_raw(sys::ast_channel_snapshot_get_latest(id.as_ptr()).cast())? };
     let snapshot = snapshot.as_ptr().cast::<sys::ast_channel_snapshot>();
     // SAFETY: a snapshot, which nobody changes once it is made, and which the reference above keeps until the copy is made; so

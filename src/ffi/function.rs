@@ -85,8 +85,8 @@ unsafe extern "C" fn write<F: Function>(
     value: *const c_char,
 ) -> c_int {
     guard(FAILED, || {
-        // SAFETY: Asterisk's arguments: a channel that lives during the call, or NULL; texts, or NULL.
         let (channel, arguments, value) =
+            // SAFETY: Asterisk's arguments: a channel that lives during the call, or NULL; texts, or NULL.
             unsafe { (Channel::from_raw(channel), text(arguments), text(value)) };
         let done = F::write(
             channel,

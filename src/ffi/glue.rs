@@ -41,9 +41,10 @@ unsafe extern "C" fn get_rtp_info<B: Bridging>(
         return sys::AST_RTP_GLUE_RESULT_FORBID;
     }
     let mut found = ptr::null_mut();
-    // SAFETY: chan_pjsip's function of this type, with a channel of its own, as the caller has it; the module is a use of chan_pjsip.
-    let answer =
-        unsafe { std::mem::transmute::<*mut (), GetRtpInfo>(original)(channel, &raw mut found) };
+    // SAFETY: chan_pjsip's function in the field of this type; the module is a use of chan_pjsip.
+    let original = unsafe { std::mem::transmute::<*mut (), GetRtpInfo>(original) };
+    // SAFETY: with a channel of its own, as the caller has it.
+    let answer = unsafe { original(channel, &raw mut found) };
     if found.is_null() {
         return answer;
     }

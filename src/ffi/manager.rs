@@ -195,8 +195,8 @@ unsafe extern "C" fn entry<A: Action>(
 
 /// Registers `A`. `None`: there is an action of that name, which Asterisk logs.
 pub fn register<A: Action>() -> Option<Registered> {
-    // SAFETY: a static name, and a function of this library, which stays until no session is in it.
     let failed =
+        // SAFETY: a static name, and a function of this library, which stays until no session is in it.
         unsafe { sys::ct_manager_register(A::NAME.as_ptr(), A::PRIVILEGE.raw(), Some(entry::<A>)) };
     (failed == 0).then_some(Registered(A::NAME))
 }

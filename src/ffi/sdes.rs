@@ -165,8 +165,8 @@ unsafe extern "C" fn get_attr<N: Negotiator>(
             // DTLS-SRTP carries no keys in SDP.
             return ptr::null();
         }
-        // SAFETY: the stream's list, which its call uses from one thread at a time (see `parse_offer`).
         let (negotiator, line) =
+            // SAFETY: the stream's list, which its call uses from one thread at a time (see `parse_offer`).
             match unsafe { node(list, || N::for_offer(Stream(list, PhantomData))) } {
                 Some(Node::Negotiator { negotiator, line }) => (negotiator, line),
                 // Its text lives in the node until the list is cut.

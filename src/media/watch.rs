@@ -74,6 +74,8 @@ pub fn start() -> io::Result<Watch> {
             #[cfg(feature = "pjsip")]
             crate::demand::look();
             #[cfg(feature = "pjsip")]
+            crate::transport::tell_ends();
+            #[cfg(feature = "pjsip")]
             if last_connections.elapsed() >= CONNECTIONS_INTERVAL {
                 last_connections = Instant::now();
                 crate::transport::look();

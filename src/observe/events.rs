@@ -49,7 +49,7 @@ impl Security {
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
         Some(Self {
-            event: security::of(code)?,
+            event: security::of(code, came.over)?,
             remote: came.remote,
             local: came.local.unwrap_or(SocketAddr::new(unspecified, 0)),
             over: came.over.to_owned(),

@@ -3,7 +3,7 @@
 //! It is done in threads of PJSIP's, where listeners are opened and closed. PJSIP has many of those: transports change hands
 //! under one lock of ours, and Asterisk orders load, reload and unload of modules.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use crate::ffi::pjsip::factory::FactoryRef;
 use crate::ffi::pjsip::servant::SipThread;
 use crate::ffi::pjsip::sorcery::{Observer, TlsTransport, tls_transports};
 use crate::ffi::pjsip::stock::StockFactory;
+use crate::ffi::pjsip::thread::PjThread;
 use crate::ffi::pjsip::transport_state::TransportState;
 use crate::ffi::sync::Mutex;
 use crate::observe::refusals::{self, Who};
@@ -26,7 +27,7 @@ use super::endpoint::{Endpoint, State};
 use super::engine::{ListenerData, Sip};
 use super::options::Loaded;
 use super::words::{self, Written};
-use super::{expiry, factories, options};
+use super::{connections, expiry, factories, options};
 
 mod renew;
 mod shown;
@@ -61,9 +62,10 @@ impl Adopted {
         state.profile.named().iter().all(|it| it.profile.is_ok())
     }
 
-    /// Puts a profile in force. One that is made of the same stays the one that it is, with the sessions that can be resumed.
+    /// Puts a profile in force. One that is made of the same stays the one that it is, with the sessions that can be resumed, unless it has
+    /// keys in a token, which may have gone from there.
     fn renew(&mut self, loaded: Loaded) {
-        if self.inputs != loaded.inputs {
+        if self.inputs != loaded.inputs || loaded.profile.has_token_keys() {
             self.endpoint.set_profile(loaded.profile);
         }
         self.tried = Some(loaded.inputs.clone());
@@ -133,7 +135,7 @@ impl Adopter {
         self.failed.store(false, Ordering::Relaxed);
         let config = config::current();
         let leave = &config.leave_alone;
-        let mut said = BTreeSet::new();
+        let mut look = options::Look::default();
         let written = Written::read();
         for mut transport in tls_transports(thread) {
             let transport = &mut transport;
@@ -158,7 +160,7 @@ impl Adopter {
             };
             let ours = state.is_ours();
             let in_force = self.in_force(&transport.name).filter(|_| ours);
-            let loaded = match options::profile(transport, in_force.as_deref(), &mut said) {
+            let loaded = match options::profile(transport, in_force.as_deref(), &mut look) {
                 Ok(loaded) => {
                     self.failed.fetch_or(loaded.is_partial, Ordering::Relaxed);
                     loaded
@@ -190,6 +192,26 @@ impl Adopter {
         }
         self.watch_files();
         expiry::set_own(self.certificates());
+        self.shut_down_changed(thread.pj());
+    }
+
+    /// Lets nothing new go by connections that were made under other demands than those in force.
+    fn shut_down_changed(&self, thread: PjThread) {
+        let profiles: Vec<(String, Arc<Profile>)> = {
+            let adopted = self.adopted.lock();
+            let each = adopted.iter();
+            each.map(|(name, it)| (name.clone(), Arc::clone(&it.endpoint.state.lock().profile)))
+                .collect()
+        };
+        for (name, profile) in profiles {
+            let count = connections::shut_down_changed(&name, &profile, thread);
+            if count > 0 {
+                log::info!(
+                    "transport '{name}': {count} connections were made under another profile, or other options of it, than their peers have \
+                     now: nothing new goes by them, and the next request opens another"
+                );
+            }
+        }
     }
 
     /// A transport is not ours, as it should be.

@@ -17,15 +17,24 @@ use sip_tls::{Close, Conn, Profile, SendError, TlsInfo};
 use crate::demand;
 use crate::ffi::host;
 use crate::ffi::pjsip::factory::FactoryRef;
+use crate::ffi::pjsip::thread::PjThread;
 use crate::ffi::pjsip::transport::{Carrier, Direction, Security, SipTransport};
 use crate::ffi::sync::Mutex;
 use crate::limited;
 use crate::observe::refusals::{self, Who};
 
+use super::ends::{self, End};
+
+mod changed;
+
+pub use changed::shut_down_changed;
+
 /// What a message begins with that begins a call, or changes one.
 const INVITE: &[u8] = b"INVITE ";
+/// What a response begins with.
+const RESPONSE: &[u8] = b"SIP/2.0 ";
 /// What a message begins with that nobody answers.
-const UNANSWERED: [&[u8]; 2] = [b"SIP/2.0 ", b"ACK "];
+const UNANSWERED: [&[u8]; 2] = [RESPONSE, b"ACK "];
 /// When a server that has answered nothing is told of: Timer B and F of RFC 3261, at which PJSIP gives up.
 const PATIENCE: Duration = Duration::from_secs(32);
 
@@ -89,6 +98,8 @@ pub struct TlsCarrier {
     messages: [AtomicU64; 2],
     /// When the first request that is to be answered was handed over, in milliseconds of [`host::monotonic_ms`]; 0: none was.
     asked: AtomicU64,
+    /// When its latest response came, likewise.
+    answered: AtomicU64,
     /// That it answers nothing was told.
     told: AtomicBool,
     /// pjsip's side of an outgoing one, while it is among those that are up.
@@ -105,6 +116,8 @@ pub struct TlsCarrier {
     has_carried_call: AtomicBool,
     /// Of an outgoing one, what its handshake will give at the least.
     least: Security,
+    /// Of an outgoing one, [what its profile trusts](Profile::trust).
+    trust: Option<[u8; 32]>,
 }
 
 impl TlsCarrier {
@@ -116,6 +129,7 @@ impl TlsCarrier {
             since: SystemTime::now(),
             messages: Default::default(),
             asked: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
             told: AtomicBool::new(false),
             sip: Mutex::default(),
             near: AtomicU8::new(0),
@@ -124,6 +138,7 @@ impl TlsCarrier {
             waits: Mutex::new(false),
             has_carried_call: AtomicBool::new(false),
             least: Security::default(),
+            trust: None,
         }
     }
 
@@ -147,6 +162,7 @@ impl TlsCarrier {
                 verified,
                 tls: None,
             },
+            trust: Some(profile.trust()),
             waits: Mutex::new(true),
             ..Self::new(about)
         }
@@ -293,6 +309,7 @@ impl Carrier for TlsCarrier {
     }
 
     fn close(&self) {
+        ends::forget(self.id);
         if let Some(conn) = self.conn.get() {
             conn.close(Close::Graceful);
         }
@@ -340,9 +357,24 @@ impl Open {
         self.0.tls.get().is_some()
     }
 
+    /// Its end, for those who wait for an answer.
+    pub fn ended(&self, thread: PjThread, end: End) {
+        ends::tell(
+            thread,
+            self.0.id,
+            self.0.answered.load(Ordering::Relaxed),
+            end,
+        );
+    }
+
     /// The peer has sent `message`.
     pub fn passes(&self, message: &[u8]) {
         self.0.messages[0].fetch_add(1, Ordering::Relaxed);
+        if message.starts_with(RESPONSE) {
+            self.0
+                .answered
+                .store(host::monotonic_ms().max(1), Ordering::Relaxed);
+        }
         self.0.passes(message);
     }
 }

@@ -20,12 +20,13 @@ use crate::ffi::pjsip::Status;
 use crate::ffi::pjsip::factory::FactoryRef;
 use crate::ffi::pjsip::rx::RxBuffer;
 use crate::ffi::pjsip::thread::{self, PjThread};
-use crate::ffi::pjsip::transport::{Direction, Registered};
+use crate::ffi::pjsip::transport::{Direction, Registered, SipTransport};
 use crate::ffi::thread::Thread;
 use crate::limited;
 use crate::observe::refusals::{self, Came, Who};
 
 use super::connections::{About, Open, TlsCarrier};
+use super::ends::End;
 use super::limits;
 use super::{status, tally};
 
@@ -369,11 +370,14 @@ impl Host for Sip {
         });
         // Whatever went wrong with the line: PJSIP's transport ends.
         guard((), || {
-            connection.sip.disconnected(
+            connection.open.ended(
                 PjThread::here(),
-                status::of(&reason),
-                connection.local,
-                connection.conn.remote(),
+                End {
+                    sip: SipTransport::clone(&connection.sip),
+                    reason: status::of(&reason),
+                    local: connection.local,
+                    remote: connection.conn.remote(),
+                },
             );
         });
     }

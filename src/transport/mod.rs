@@ -8,6 +8,7 @@ mod adopt;
 mod connections;
 mod current;
 mod endpoint;
+mod ends;
 mod engine;
 pub mod expiry;
 mod factories;
@@ -33,6 +34,7 @@ pub use connections::{
     About, Shown, Which, all, close, count, first, meant_by, peers_certificates,
 };
 pub use current::{Serving, current};
+pub use ends::look as tell_ends;
 use engine::Engine;
 
 /// SIP over TLS, while it is ours.
@@ -157,6 +159,7 @@ impl Tls {
         drop(self.observing.take());
         self.give_back();
         self.engine.stop();
+        limits::unload();
         // PJSIP destroys a closed transport from a timer.
         let end = Instant::now() + LAST_CONNECTIONS;
         while transport::live() > 0 && Instant::now() < end {

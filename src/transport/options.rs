@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sip_tls::{
     Inputs, Keepalive, Method, Named, NotLoaded, Profile, ProfileConfig, ProfileError,
-    SocketOptions, Warning,
+    SocketOptions, TokenKeys, Warning,
 };
 use zeroize::Zeroizing;
 
@@ -26,8 +26,17 @@ pub struct Loaded {
     pub is_partial: bool,
 }
 
-/// Loads the transport's profile, and those of `ciphertrunk.conf` over it. Warnings are logged, those about a profile unless they are
-/// in `said`, which has what another transport has said of it. Where nothing is `in_force` that could stay, a profile that is bad is not
+/// A look at all transports.
+#[derive(Default)]
+pub struct Look {
+    /// What was said of profiles; it is not said of each transport.
+    said: BTreeSet<String>,
+    /// Each token is asked once.
+    keys: TokenKeys,
+}
+
+/// Loads the transport's profile, and those of `ciphertrunk.conf` over it. Warnings are logged, those about a profile once in a
+/// `look`. Where nothing is `in_force` that could stay, a profile that is bad is not
 /// one that is left out, and bad keys of session tickets are no reason to leave the transport.
 ///
 /// # Errors
@@ -36,9 +45,10 @@ pub struct Loaded {
 pub fn profile(
     transport: &TlsTransport,
     in_force: Option<&Profile>,
-    said: &mut BTreeSet<String>,
+    look: &mut Look,
 ) -> Result<Loaded, String> {
     let (mut config, warning) = config(transport)?;
+    config.token_keys = look.keys.clone();
     // Before the files are read: what changes meanwhile is seen later.
     let inputs = inputs_of(&config);
     let mut warnings: Vec<String> = warning.iter().map(ToString::to_string).collect();
@@ -98,7 +108,7 @@ pub fn profile(
             .filter(|it| **it != Warning::CannotListen && (has_own || !doubts.contains(it)));
         for doubt in its {
             let warning = format!("profile '{}': {doubt}", profile.name);
-            if is_told_here(doubt) && said.insert(warning.clone()) {
+            if is_told_here(doubt) && look.said.insert(warning.clone()) {
                 log::warn!("profile '{}' of ciphertrunk.conf: {doubt}", profile.name);
             }
             warnings.push(warning);

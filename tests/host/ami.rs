@@ -18,7 +18,7 @@ use crate::world::{OURS, is_documented};
 
 /// The transport that demands certificates.
 const DEMANDING: &str = "127.0.0.10:5062";
-/// Who calls over UDP and must not.
+/// Who calls in clear and must not.
 const CALLER: &str = "127.0.0.40";
 /// A `Call-ID` that would end its field, and name somebody else.
 const EVIL: &str = "a\",RemoteAddress=\"IPV4/TLS/192.0.2.9/1\",Response=\"cert-untrusted\"";
@@ -148,6 +148,26 @@ fn call(connection: &mut Connection, call_id: &str, media: &str) -> u16 {
     }
 }
 
+/// A call over TCP in clear, from this address, that is refused.
+fn call_over_tcp(world: &World, from: &str, call_id: &str) {
+    let address = format!("{OURS}:5060");
+    let mut tcp = world.lab.tcp_from(from, &address).expect("it listens");
+    let local = tcp.local_addr().expect("a socket").to_string();
+    let request = invite("TCP", &local, call_id, CLEAR);
+    tcp.write_all(request.as_bytes()).expect("it is up");
+    let mut answers = String::new();
+    // Without a body.
+    while !(answers.contains("SIP/2.0 403 ") && answers.ends_with("\r\n\r\n")) {
+        let mut octets = [0; 4096];
+        let count = tcp.read(&mut octets).expect("it is up");
+        assert!(count > 0, "{answers}");
+        answers += &String::from_utf8_lossy(&octets[..count]);
+    }
+    let refusal = &answers[answers.find("SIP/2.0 403 ").expect("a refusal")..];
+    let ack = ack(&request, refusal);
+    tcp.write_all(ack.as_bytes()).expect("it is up");
+}
+
 /// A call over UDP, from this address.
 fn call_over_udp(world: &World, from: &str, call_id: &str) -> u16 {
     let udp = world.lab.udp(&format!("{from}:5070"));
@@ -222,6 +242,7 @@ fn actions_events_and_who_is_reported() {
         .pjsip(&world.transport(""))
         .pjsip(&demanding)
         .pjsip(UDP)
+        .pjsip(&UDP.replace("udp", "tcp"))
         .pjsip(&endpoint("secure", "127.0.0.1", "media_encryption = sdes"))
         .pjsip(&endpoint("bound", CALLER, ""))
         .file("ciphertrunk.conf", "[bound]\ntype = endpoint\nrequire_signaling = yes\n")
@@ -299,13 +320,14 @@ fn refusals(
     stranger: &host_harness::certificates::Certificate,
 ) {
     const TLS: &str = "RemoteAddress=\"IPV4/TLS/127.0.0.1/";
+    let over_tcp = || call_over_tcp(world, CALLER, "tcp@call");
     let over_udp = || assert_eq!(call_over_udp(world, CALLER, "udp@call"), 403);
     let in_clear = || {
         let mut connection = world.connect();
         assert_eq!(call(&mut connection, EVIL, CLEAR), 488);
     };
     type Case<'a> = (&'a dyn Fn(), &'a str, &'a str, Option<(&'a str, &'a str)>);
-    let cases: [Case<'_>; 6] = [
+    let cases: [Case<'_>; 7] = [
         (
             &|| shake(world, Client::new()),
             "no-client-certificate",
@@ -332,14 +354,13 @@ fn refusals(
             "secure",
             Some(("RequestNotAllowed", TLS)),
         ),
+        // Whoever sends a datagram writes its address himself.
+        (&over_udp, "signaling-in-clear", "bound", None),
         (
-            &over_udp,
+            &over_tcp,
             "signaling-in-clear",
             "bound",
-            Some((
-                "InvalidTransport",
-                "RemoteAddress=\"IPV4/UDP/127.0.0.40/5070\"",
-            )),
+            Some(("InvalidTransport", "RemoteAddress=\"IPV4/TCP/127.0.0.40/")),
         ),
     ];
     let mut reported = 0;

@@ -40,7 +40,7 @@ fn flood(world: &World) -> Vec<TcpStream> {
 }
 
 /// How many connections ended so; a line that is not there is none.
-fn ended(ours: &Asterisk<'_>, code: &str) -> u64 {
+pub fn ended(ours: &Asterisk<'_>, code: &str) -> u64 {
     let status = ours.cli("ciphertrunk show status");
     let found = status
         .lines()

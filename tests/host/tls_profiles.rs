@@ -5,7 +5,7 @@ use host_harness::certificates::{Authority, Certificate};
 use host_harness::lab::{self, Lab};
 use host_harness::names::Names;
 use host_harness::process::Process;
-use host_harness::sip::{Connection, Server};
+use host_harness::sip::{Connection, Server, response};
 use host_harness::wait;
 use openssl::ssl::SslVerifyMode;
 
@@ -178,8 +178,18 @@ fn carriers_with_opposite_needs() {
     let mut setup = ours()
         .pjsip(&world.transport("verify_server = yes"))
         .file("ciphertrunk.conf", &conf)
-        .dialplan("[default]\nexten => wait,1,Wait(60)\n");
-    for (name, host) in hosts {
+        .dialplan(
+            "[default]\nexten => wait,1,Wait(60)\n\
+             exten => _pq-.,1,Set(CIPHERTRUNK_REQUIRE(signaling)=pq)\n same => n,Dial(PJSIP/${EXTEN:3})\n\
+             exten => _go-.,1,Dial(PJSIP/${EXTEN:3})\n",
+        );
+    // The same servers without a demand of the endpoint's.
+    let dialled = [
+        ("safe", "safe@quantum.example:5065"),
+        ("unsafe", "unsafe@classic.example:5066"),
+        ("undemanded", "undemanded@classic.example:5066"),
+    ];
+    for (name, host) in hosts.into_iter().chain(dialled) {
         setup = setup.pjsip(&carrier(name, "tls", host));
     }
     let ours = Asterisk::start(lab, &setup);
@@ -247,6 +257,25 @@ fn carriers_with_opposite_needs() {
     });
     assert_has(&line, &["classic", "the group X25519"]);
     assert!(!classic.output().contains("INVITE "));
+    // The dialplan demands it. What is refused would have come there.
+    let call = |extension: &str| {
+        ours.cli(&format!(
+            "channel originate Local/{extension}@default extension wait@default"
+        ));
+    };
+    call("pq-safe");
+    quantum.wait_for("INVITE sip:safe@quantum.example", wait::SOON);
+    call("pq-unsafe");
+    ours.wait_until("the refusal of the call that the dialplan made", |ours| {
+        let lines = ours.log_lines("is not sent (not-post-quantum)");
+        lines
+            .iter()
+            .any(|line| line.contains("unsafe"))
+            .then_some(())
+    });
+    call("go-undemanded");
+    classic.wait_for("INVITE sip:undemanded@classic.example", wait::SOON);
+    assert!(!classic.output().contains("INVITE sip:unsafe@"));
     ours.cli("channel request hangup all");
     assert_eq!(ours.count("Panics caught"), 0);
 }
@@ -368,4 +397,83 @@ fn phones_of_all_ages_and_two_names_on_one_port() {
         ],
     );
     assert_eq!(ours.count("Panics caught"), 0);
+}
+
+/// A peer that has another profile after a reload gets a new connection with its next request. What is under way on the old one comes to its
+/// end there. Where nothing changes the connection stays.
+#[test]
+fn a_peer_that_is_moved_to_another_profile() {
+    let world = World::new("profiles_moved");
+    let own = world
+        .authority()
+        .issue("carrier", "carrier.example", CARRIER);
+    let server = Server::new(&world.lab, &format!("{CARRIER}:5061"), &own, |_| {});
+    let conf = |name: &str, more: &str| {
+        format!("[{name}]\ntype = tls\nmatch = {CARRIER}\nverify_server = no\n{more}")
+    };
+    let setup = ours()
+        .pjsip(&world.transport(""))
+        .pjsip(&carrier("carrier", "tls", CARRIER))
+        .file("ciphertrunk.conf", &conf("first", ""))
+        .dialplan("[default]\nexten => wait,1,Wait(600)\n");
+    let ours = Asterisk::start(&world.lab, &setup);
+    let reload = |file: &str| {
+        ours.configure("ciphertrunk.conf", file);
+        ours.cli("ciphertrunk reload");
+    };
+    let profile = || {
+        let text = ours.cli("ciphertrunk show connections");
+        let line = text.lines().find(|line| line.contains(CARRIER));
+        let profile = line.and_then(|line| line.split_once(" Profile: "));
+        profile.and_then(|(_, rest)| Some(rest.split_once(' ')?.0.to_owned()))
+    };
+    ours.cli("channel originate PJSIP/carrier extension wait@default");
+    let mut first = server.accept().expect("a handshake");
+    let invite = first.receive().expect("a request");
+    assert!(invite.starts_with("INVITE "), "{invite}");
+    assert_eq!(profile().as_deref(), Some("first"));
+    reload(&conf("second", ""));
+
+    let sdp = format!(
+        "v=0\r\no=- 1 1 IN IP4 {CARRIER}\r\ns=-\r\nc=IN IP4 {CARRIER}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+    );
+    let answer = accepted(&invite, &sdp);
+    first.send(answer.as_bytes()).expect("it is up");
+    let mut second = server.accept().expect("another handshake");
+    let ack = second.receive().expect("a request");
+    assert!(ack.starts_with("ACK "), "{ack}");
+    ours.wait_until("the end of the first connection", |ours| {
+        (ours.count("TLS connections") == 1).then_some(())
+    });
+    assert_eq!(profile().as_deref(), Some("second"));
+    ours.wait_for_channels(1);
+
+    // The same file again, and one that says the same otherwise.
+    for file in [conf("second", ""), conf("second", "; a comment\n")] {
+        reload(&file);
+        ours.cli("pjsip qualify carrier");
+        let request = second.receive().expect("a request");
+        assert!(request.starts_with("OPTIONS "), "{request}");
+        second.accept_request(&request).expect("it is up");
+    }
+    // The same profile that demands something else.
+    reload(&conf("second", "min_version = tls1.3\n"));
+    ours.cli("pjsip qualify carrier");
+    let mut third = server.accept().expect("another handshake");
+    let request = third.receive().expect("a request");
+    third.accept_request(&request).expect("it is up");
+    ours.cli("channel request hangup all");
+    let bye = third.receive().expect("a request");
+    assert!(bye.starts_with("BYE "), "{bye}");
+    third.accept_request(&bye).expect("it is up");
+    assert_eq!(ours.count("Panics caught"), 0);
+}
+
+/// The answer that takes a call.
+fn accepted(invite: &str, sdp: &str) -> String {
+    let body = format!(
+        "Contact: <sip:carrier@{CARRIER}:5061;transport=tls>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+        sdp.len()
+    );
+    response(invite, "200 OK").replace("Content-Length: 0\r\n\r\n", &body)
 }

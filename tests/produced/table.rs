@@ -242,7 +242,7 @@ pub const PRODUCED: &[(&str, &str, &str, End)] = &[
     ),
     (
         "profile-not-loaded",
-        "crates/sip-tls/tests/profiles.rs",
+        "crates/sip-tls/tests/profiles/chosen.rs",
         "the_peers_of_a_profile_that_is_not_loaded_get_no_other",
         OpenSsl,
     ),

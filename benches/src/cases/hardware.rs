@@ -2,17 +2,19 @@
 
 use std::hint::black_box;
 
-use super::CHAIN;
+use super::{CHAIN_2, CHAIN_4, CHAIN_21};
 use crate::{Case, bounds};
 
 pub fn cases<'a>(group: &str) -> Vec<Case<'a>> {
     let mut cases = Vec::new();
     if is_x86_feature_detected!("sha") && is_x86_feature_detected!("sse4.1") {
-        let (mut state, message) = ([1u32, 2, 3, 4, 0, 0, 0, 5], [[7u8; 64]; 4]);
-        cases.push(Case::new(group, CHAIN, 1, move || {
-            // SAFETY: the CPU has the features.
-            unsafe { bounds::chained_sha1(&mut state, black_box(&message)) };
-        }));
+        for (name, blocks) in [(CHAIN_2, 2), (CHAIN_4, 4), (CHAIN_21, 21)] {
+            let (mut state, message) = ([1u32, 2, 3, 4, 0, 0, 0, 5], vec![[7u8; 64]; blocks]);
+            cases.push(Case::new(group, name, 1, move || {
+                // SAFETY: the CPU has the features.
+                unsafe { bounds::chained_sha1(&mut state, black_box(&message)) };
+            }));
+        }
     }
     if is_x86_feature_detected!("vaes")
         && is_x86_feature_detected!("vpclmulqdq")

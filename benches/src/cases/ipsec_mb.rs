@@ -6,7 +6,7 @@ use std::hint::black_box;
 use packet_crypto::AesCmHmacSha1;
 use srtp::Suite;
 
-use super::rtp;
+use super::{IPSEC_MB, rtp};
 use crate::Case;
 
 unsafe extern "C" {
@@ -43,8 +43,7 @@ pub fn cases<'a>(group: &str, suite: Suite, payload: usize) -> Vec<Case<'a>> {
     let plain = rtp(7, 9, payload);
     match suite {
         Suite::AesCm128HmacSha1_80 => {
-            let reference =
-                AesCmHmacSha1::new(packet_crypto::kernels(), &[1; 16], &[2; 20]).unwrap();
+            let reference = AesCmHmacSha1::new(crate::level::level(), &[1; 16], &[2; 20]).unwrap();
             let case = move |name, n: usize| {
                 let mut packets = vec![[&plain[..], &[0; 16]].concat(); n];
                 let pointers: Vec<*mut u8> = packets.iter_mut().map(|p| p.as_mut_ptr()).collect();
@@ -71,7 +70,7 @@ pub fn cases<'a>(group: &str, suite: Suite, payload: usize) -> Vec<Case<'a>> {
             ]
         }
         Suite::AeadAes128Gcm => {
-            let reference = packet_crypto::AesGcm::new(packet_crypto::kernels(), &[1; 16]).unwrap();
+            let reference = packet_crypto::AesGcm::new(crate::level::level(), &[1; 16]).unwrap();
             let mut out = vec![0; len + 16];
             let nonce = [3u8; 12];
             let run = move |plain: &[u8], out: &mut [u8]| {
@@ -86,14 +85,9 @@ pub fn cases<'a>(group: &str, suite: Suite, payload: usize) -> Vec<Case<'a>> {
                 out[..len] == ours && out[len..] == tag,
                 "intel-ipsec-mb: outputs differ"
             );
-            vec![Case::new(
-                group,
-                "intel-ipsec-mb (cipher only)",
-                1,
-                move || {
-                    run(black_box(&plain), &mut out);
-                },
-            )]
+            vec![Case::new(group, IPSEC_MB, 1, move || {
+                run(black_box(&plain), &mut out);
+            })]
         }
         _ => Vec::new(),
     }

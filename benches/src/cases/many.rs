@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use packet_crypto::{AesCmHmacSha1, CmSeal, Packet};
 use srtp::{ProtectRtp, Suite, UnprotectRtp, protect_rtp_batch, unprotect_rtp_batch};
 
-use super::{DISTRIBUTION, Libraries, OPENSSL, OURS, OURS_BATCH, rtp};
+use super::{DISTRIBUTION, Libraries, ONE_BY_ONE, OPENSSL, OURS, OURS_BATCH, rtp};
 use crate::Case;
 use crate::rigs::{Ours, Rig, key_of, ours};
 
@@ -73,11 +73,7 @@ pub fn batch<'a>(libraries: &Libraries, group: &str) -> Vec<Case<'a>> {
         libraries,
         group,
         16,
-        [
-            OURS,
-            "ciphertrunk, kernels alone",
-            "ciphertrunk, sessions one by one",
-        ],
+        [OURS, "ciphertrunk, kernels alone", ONE_BY_ONE],
     )
 }
 
@@ -188,12 +184,7 @@ pub fn batch_unprotect<'a>(libraries: &Libraries, group: &str) -> Vec<Case<'a>> 
                 assert!(jobs.iter().all(|job| job.result == Ok(12 + PAYLOAD)));
             },
         ),
-        received(
-            group,
-            "ciphertrunk, sessions one by one",
-            |key| ours(SUITE, key),
-            one_by_one,
-        ),
+        received(group, ONE_BY_ONE, |key| ours(SUITE, key), one_by_one),
         received(
             group,
             OPENSSL,
@@ -239,7 +230,7 @@ fn received<'a, R: Rig + 'a>(
 
 /// The kernels' batch call, and the tags put where they belong.
 fn seal_batch<'a>(group: &str, name: &'static str, sessions: usize) -> Case<'a> {
-    let k = packet_crypto::kernels();
+    let k = crate::level::level();
     let keys: Vec<_> = (0..sessions)
         .map(|i| AesCmHmacSha1::new(k, &[i as u8; 16], &[(i >> 8) as u8; 20]).unwrap())
         .collect();

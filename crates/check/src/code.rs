@@ -89,7 +89,7 @@ codes! {
     // TLS
     PlainSsh "plain-ssh" Fault Either "an SSH server is on this port" "Compare the port"
     PlainOther "plain-other" Fault Either "a server of another protocol is on this port" "Compare the port"
-    LargeHelloLost "large-hello-lost" Fault Either "a first TLS message that is longer than one TCP segment is not answered, a shorter one is: the server or a box on the way drops it" "To update there; until then the long ones can be avoided here by groups without ML-KEM (Groups in openssl.cnf)"
+    LargeHelloLost "large-hello-lost" Fault Either "a first TLS message that is longer than one TCP segment is not answered, a shorter one is: the server or a box on the way drops it" "To update there; until then a profile of ciphertrunk.conf for this peer avoids the long ones: type = tls, match = its name, and groups without ML-KEM (groups = X25519, P-256)"
     LargeHelloUnanswered "large-hello-unanswered" Warning Theirs "a first TLS message that is longer than one TCP segment, as post-quantum key exchange makes it, is not answered, a shorter one is" "To update there, or the box on the way"
     OnlyOldTls "only-old-tls" Fault Theirs "it speaks only TLS 1.1 or older" "To update there; until then a profile of its own here with min_version = tls1.0 (docs/tls.md), which is protected less well"
     OldTlsTaken "old-tls-taken" Warning Theirs "it still takes TLS 1.1 or 1.0 beside the newer versions" "To switch them off there"

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use openssl::ssl::SslVersion;
+use sip_tls::KeyUri;
 use srtp::Suite;
 
 use crate::code::Code;
@@ -43,8 +44,11 @@ impl Lines {
     }
 }
 
-/// Whole: Asterisk has another folder.
+/// Whole: Asterisk has another folder. The URI of a key as Asterisk reads it, to which a `;` begins a comment, without its PIN.
 pub(crate) fn shown(path: &Path) -> String {
+    if let Some(uri) = KeyUri::of(path) {
+        return uri.to_string().replace(';', "\\;");
+    }
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     whole.display().to_string()
 }

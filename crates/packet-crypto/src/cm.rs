@@ -1,11 +1,10 @@
 //! AES-CM with HMAC-SHA1: RFC 3711, 4.1.1 and 4.2.1; RFC 6188 for 192 and 256 bits.
 
-use zeroize::Zeroizing;
-
 use crate::error::{AuthFailed, KeyLength};
 use crate::key::{HmacKey, Span, round_keys_for};
 use crate::table::{CmKey, Kernels};
 use crate::tag::LENGTHS_CM;
+use crate::wipe::Blocks;
 
 /// One direction's session keys of an RTP or RTCP stream: AES in counter mode and HMAC-SHA1. Zeroed when dropped.
 ///
@@ -52,8 +51,9 @@ impl AesCmHmacSha1 {
         self.key.fns = k.cm.iter().find(|f| f.rounds == rounds).ok_or(KeyLength)?;
         // SAFETY: whoever has a `&'static Kernels` runs on a CPU that its `detect` accepted; the length was checked.
         unsafe {
-            self.key.hmac = (k.hmac_key)(auth_key);
+            // In this order: few instructions that wait long, and behind them many that can begin meanwhile.
             (k.expand_key)(cipher_key, &mut self.key.keys);
+            self.key.hmac = (k.hmac_key)(auth_key);
         }
         Ok(())
     }
@@ -136,11 +136,11 @@ pub fn aes_cm_prf(
     blocks: &mut [u128],
 ) -> Result<(), KeyLength> {
     let rounds = round_keys_for(master_key.len()).ok_or(KeyLength)?;
-    let mut keys = Zeroizing::new([0u128; 15]);
+    let mut keys = Blocks([0; 15]);
     // SAFETY: whoever has a `&'static Kernels` runs on a CPU that its `detect` accepted; the length was checked.
     unsafe {
-        (k.expand_key)(master_key, &mut keys);
-        (k.encrypt_blocks)(&keys, rounds, blocks);
+        (k.expand_key)(master_key, &mut keys.0);
+        (k.encrypt_blocks)(&keys.0, rounds, blocks);
     }
     Ok(())
 }

@@ -24,6 +24,14 @@ impl Kernels {
         Self::usable().find(|level| level.name == name)
     }
 
+    /// From how many packets under AES-CM on a batch is hashed in lanes; no batch is where the level has none, and then it is
+    /// quicker to seal and open one after the other.
+    #[cfg(feature = "batch")]
+    pub fn least_in_lanes(&self) -> Option<usize> {
+        let [cm, ..] = &self.cm;
+        cm.lanes.map(|lanes| lanes.least)
+    }
+
     /// Checks the level against published test vectors and, on longer packets, against the portable level.
     pub fn self_test(&'static self) -> Result<(), SelfTestError> {
         self_test::run(self)

@@ -13,7 +13,7 @@ pub(crate) type RoundKeys = [u128; 15];
 
 /// The SHA-1 states after the two padded HMAC keys (RFC 2104): what is left of the authentication key.
 #[repr(C)]
-#[derive(Clone, Zeroize)]
+#[derive(Clone)]
 pub(crate) struct HmacKey {
     pub inner: [u32; 5],
     pub outer: [u32; 5],

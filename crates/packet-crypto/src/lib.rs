@@ -37,6 +37,7 @@ mod payload_hash;
 mod self_test;
 mod table;
 mod tag;
+mod wipe;
 
 #[cfg(feature = "batch")]
 pub use batch::{CmOpen, CmSeal, GcmOpen, GcmSeal, Packet, prefetch, prefetch_front};
@@ -46,3 +47,4 @@ pub use gcm::AesGcm;
 pub use kernels::kernels;
 pub use payload_hash::PayloadHash;
 pub use table::Kernels;
+pub use wipe::{Blocks, wipe};

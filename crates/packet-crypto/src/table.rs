@@ -1,8 +1,7 @@
 //! The table of functions that each CPU level fills in, and the expanded keys that carry a part of it.
 
-use zeroize::Zeroize;
-
 use crate::key::{Block, HashKeys, HmacKey, PolyKey, RoundKeys, Span};
+use crate::wipe::wipe;
 
 pub(crate) type CmSealFn = unsafe fn(&CmKey, iv: Block, Span, trailer: [u8; 4]) -> [u8; 20];
 pub(crate) type CmOpenFn = unsafe fn(&CmKey, iv: Block, Span, trailer: [u8; 4], tag: &[u8]) -> bool;
@@ -74,8 +73,9 @@ pub(crate) struct CmKey {
 
 impl Drop for CmKey {
     fn drop(&mut self) {
-        self.hmac.zeroize();
-        self.keys.zeroize();
+        wipe(&mut self.hmac.inner);
+        wipe(&mut self.hmac.outer);
+        wipe(&mut self.keys);
     }
 }
 
@@ -89,8 +89,8 @@ pub(crate) struct GcmKey {
 
 impl Drop for GcmKey {
     fn drop(&mut self) {
-        self.hash_keys.zeroize();
-        self.keys.zeroize();
+        wipe(&mut self.hash_keys);
+        wipe(&mut self.keys);
     }
 }
 

@@ -12,6 +12,7 @@
 //! - [`message`]: what a SIP message on its way says of its call
 //! - [`modules`]: what `modules.conf` says of the module
 //! - [`offer`]: why the peer's offer was refused
+//! - [`offered`]: which response refuses an offer in a call
 //! - [`pjsip_conf`]: what `pjsip.conf` says of a transport's TLS
 //! - [`reasons`]: why handshakes, calls and messages fail, as one table of codes
 //! - [`record`]: the latest refusals, and how often each reason occurred
@@ -32,6 +33,7 @@ pub mod limiter;
 pub mod message;
 pub mod modules;
 pub mod offer;
+pub mod offered;
 pub mod pjsip_conf;
 pub mod reasons;
 pub mod record;

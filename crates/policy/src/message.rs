@@ -80,6 +80,23 @@ pub fn header(message: &[u8], wanted: &str) -> Option<String> {
     })
 }
 
+/// Which request of its side's a message is, or answers: number and method of `CSeq` (RFC 3261 section 20.16).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CSeq {
+    number: u32,
+    method: String,
+}
+
+/// `None`: it has none that can be read.
+pub fn cseq(message: &[u8]) -> Option<CSeq> {
+    let value = header(message, "cseq")?;
+    let (number, method) = value.split_once([' ', '\t'])?;
+    Some(CSeq {
+        number: number.parse().ok()?,
+        method: method.trim().to_owned(),
+    })
+}
+
 /// Whether it is a response.
 pub fn is_response(message: &[u8]) -> bool {
     message.starts_with(b"SIP/2.0 ")

@@ -15,7 +15,7 @@ pub enum Event {
     /// The peer was to prove with a certificate who it is, and could not. TLS's `CertificateRequest` is a challenge and the client's
     /// signature the response to it, so this is the same to whoever reads the events as a wrong password.
     ChallengeResponseFailed,
-    /// A call came over a transport that does not encrypt.
+    /// A call came over a transport that does not encrypt: TCP, WS.
     InvalidTransport,
     /// The access list does not permit its address.
     FailedAcl,
@@ -92,13 +92,16 @@ const EVENTS: &[(Event, &[&str])] = &[
 ];
 
 // Not among them, and why: packets that do not authenticate or come again have a sender's address that nobody has proved, and whoever
-// bans it can be made to ban a carrier. (An INVITE over UDP has such an address too, and is told, for its refusal has been; who bans by
-// InvalidTransport and RequestNotAllowed has to know: docs/security-events.md.) A peer that says nothing, or leaves in the handshake, is a health check or a bad line as often as
-// a scanner. Alerts about our certificate are for this side to heed. Lines of a=crypto that are refused are faults of telephones.
+// bans it can be made to ban a carrier; so has an INVITE over UDP. A peer that says nothing, or leaves in the handshake, is a health check
+// or a bad line as often as a scanner. Alerts about our certificate are for this side to heed. Lines of a=crypto that are refused are
+// faults of telephones.
 
-/// The event that a refusal with this code is, if it is one.
+/// The event that a refusal with this code is, of what came over this transport (pjsip's name: `TLS`, `UDP`), if it is one.
 #[must_use]
-pub fn of(code: &str) -> Option<Event> {
+pub fn of(code: &str, over: &str) -> Option<Event> {
+    if over.starts_with("UDP") {
+        return None;
+    }
     let found = EVENTS.iter().find(|(_, codes)| codes.contains(&code));
     found.map(|(event, _)| *event)
 }
@@ -141,7 +144,7 @@ mod tests {
     fn nobody_is_banned_for_what_is_to_be_changed_here() {
         let mut events = 0;
         for row in reasons::all() {
-            if of(row.code).is_some() {
+            if of(row.code, "TLS").is_some() {
                 events += 1;
                 assert!(
                     matches!(row.side, Side::Theirs | Side::Either),
@@ -153,7 +156,19 @@ mod tests {
         }
         assert!(events > 5, "{events}");
         for ours in ["peer-bad-certificate", "not-verified", "nothing-sent"] {
-            assert_eq!(of(ours), None, "{ours}");
+            assert_eq!(of(ours, "TLS"), None, "{ours}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_banned_for_an_address_that_nobody_has_proved() {
+        for over in ["TCP", "WS"] {
+            let event = of("signaling-in-clear", over);
+            assert_eq!(event, Some(Event::InvalidTransport), "{over}");
+        }
+        for code in ["signaling-in-clear", "offer-in-clear", "media-suite"] {
+            assert!(of(code, "TLS").is_some());
+            assert_eq!(of(code, "UDP"), None, "{code}");
         }
     }
 

@@ -9,6 +9,7 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::x509::{X509NameRef, X509Ref};
 
+use crate::ossl_ext::has_alt_names;
 use crate::verify::sip_host;
 
 /// A subject or issuer.
@@ -48,7 +49,7 @@ pub struct CertInfo {
     pub not_before: i64,
     /// End of its validity, in seconds since 1970 UTC.
     pub not_after: i64,
-    /// Whether it has a subjectAltName extension, be it without a name that we know.
+    /// Whether it has a subjectAltName extension, be it without a name that we know, or one that cannot be read.
     pub has_alt_names: bool,
     /// The names in it.
     pub alt_names: Vec<AltName>,
@@ -83,6 +84,10 @@ impl CertInfo {
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(&certificate.digest(MessageDigest::sha256())?);
         let alt_names = certificate.subject_alt_names();
+        if alt_names.is_none() {
+            // Why they cannot be read would be taken for the fault of a handshake that waits for more.
+            drop(ErrorStack::get());
+        }
         Ok(CertInfo {
             version: certificate.version().unsigned_abs() + 1,
             serial: certificate.serial_number().to_bn()?.to_vec(),
@@ -90,7 +95,7 @@ impl CertInfo {
             issuer: name(certificate.issuer_name()),
             not_before: unix_time(certificate.not_before())?,
             not_after: unix_time(certificate.not_after())?,
-            has_alt_names: alt_names.is_some(),
+            has_alt_names: has_alt_names(certificate),
             alt_names: alt_names.iter().flatten().filter_map(alt_name).collect(),
             sha256,
             pem: String::from_utf8_lossy(&certificate.to_pem()?).into_owned(),

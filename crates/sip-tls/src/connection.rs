@@ -15,6 +15,9 @@ use crate::reason::{Code, Reason};
 /// TLS records that a connection may read before the others have their turn.
 const READS: usize = 4;
 
+/// Messages after which it reads no further record in that turn: what a message costs the host is more than a record costs us.
+const MESSAGES: u64 = 16;
+
 /// How a turn ended.
 enum Verdict {
     /// Until something happens.
@@ -135,7 +138,11 @@ impl<H: Host> Reactor<H> {
             return Err(Verdict::End(Code::Internal.into()));
         };
         let Core { host, counters, .. } = &*self.core;
+        let before = watch.delivered;
         for _ in 0..READS {
+            if watch.delivered - before >= MESSAGES {
+                break;
+            }
             let (holds, begins) = watch.holds(&conn.0);
             if begins {
                 add(&counters.pauses, 1);

@@ -319,13 +319,22 @@ impl<H: Host> Core<H> {
         remote: SocketAddr,
     ) -> Option<Pass> {
         let descriptor = usize::try_from(tcp.as_raw_fd()).unwrap_or(usize::MAX);
-        let admitted = if self.gate.is_balancer(remote.ip())
-            || self.host.permits(&listener.data, remote.ip())
-        {
-            self.gate.admit(remote.ip(), descriptor)
+        let ip = remote.ip();
+        let is_permitted = || self.host.permits(&listener.data, ip);
+        let is_balancer = self.gate.is_balancer(ip);
+        let admitted = if is_balancer || is_permitted() {
+            self.gate.admit(ip, descriptor)
         } else {
             Err(Code::AclDenied)
         };
+        // Of one that has ceased to be a balancer meanwhile nobody has asked.
+        let admitted = admitted.and_then(|pass| {
+            let was_asked = pass.is_balancers() || !is_balancer;
+            match was_asked || is_permitted() {
+                true => Ok(pass),
+                false => Err(Code::AclDenied),
+            }
+        });
         let code = match admitted {
             Ok(pass) => return Some(pass),
             Err(code) => code,

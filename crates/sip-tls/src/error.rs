@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use openssl::error::ErrorStack;
 
+use crate::token::TokenFault;
 use crate::unreadable::Unreadable;
 
 /// An option of a profile, by PJSIP's word for it.
@@ -96,6 +97,10 @@ pub enum Fault {
     BadTicketKey(usize),
     /// The file holds no key of session tickets.
     NoTicketKey,
+    /// The token of the key does not give it.
+    Token(TokenFault),
+    /// The file with the token's PIN cannot be read.
+    PinUnreadable(Box<(PathBuf, Unreadable)>),
     /// OpenSSL failed at something that does not depend on the option's value.
     Setup,
 }
@@ -126,7 +131,11 @@ impl ProfileError {
     /// Whether a file of it may not be read by this process.
     #[must_use]
     pub fn is_denied(&self) -> bool {
-        matches!(&self.fault, Fault::Unreadable(why) if why.denied.is_some())
+        match &self.fault {
+            Fault::Unreadable(why) => why.denied.is_some(),
+            Fault::PinUnreadable(it) => it.1.denied.is_some(),
+            _ => false,
+        }
     }
 
     pub(crate) fn because(mut self, stack: ErrorStack) -> Self {
@@ -195,6 +204,10 @@ impl fmt::Display for ProfileError {
                 "line {line} is not a key: 160 hexadecimal digits (openssl rand -hex 80), no two keys with the same 32 first, 16 keys at most"
             ),
             Fault::NoTicketKey => f.write_str("holds no key; openssl rand -hex 80 makes one"),
+            Fault::Token(why) => why.fmt(f),
+            Fault::PinUnreadable(it) => {
+                write!(f, "its PIN, in '{}', cannot be read: {}", it.0.display(), it.1)
+            }
             Fault::Setup => f.write_str("OpenSSL could not be set up"),
         }?;
         // The last error in the queue is the outermost; the first is the cause.
@@ -214,6 +227,7 @@ impl std::error::Error for ProfileError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.fault {
             Fault::Unreadable(why) => Some(&why.error),
+            Fault::PinUnreadable(it) => Some(&it.1.error),
             _ => self.openssl.as_ref().map(|stack| stack as _),
         }
     }

@@ -1,11 +1,14 @@
 //! What a profile is made of: its options, and what is in the files that they name.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use openssl::sha::{Sha256, sha256};
 
+use crate::key_uri::KeyUri;
+use crate::own::KeyPair;
 use crate::profile::ProfileConfig;
 
 /// A digest of a profile's options and of what their files hold. Two that are equal make the same profile.
@@ -23,6 +26,10 @@ impl Inputs {
             put(&mut digest, format!("{config:?}").as_bytes());
             let password = config.password.as_ref().map(|it| it.as_bytes());
             put(&mut digest, password.unwrap_or_default());
+            // With the PINs, which are not shown.
+            for key in config.keys() {
+                put(&mut digest, key.as_os_str().as_bytes());
+            }
             for file in config.files() {
                 put_file(&mut digest, &file, Folder::ByTime);
             }
@@ -32,24 +39,34 @@ impl Inputs {
 }
 
 impl ProfileConfig {
-    /// The files and directories that it names.
+    fn pairs(&self) -> impl Iterator<Item = &KeyPair> {
+        let more = self.more_certificates.iter();
+        more.chain(&self.client_certificate)
+    }
+
+    /// The keys that it names, as they are written: files and URIs.
+    fn keys(&self) -> impl Iterator<Item = &PathBuf> {
+        let more = self.pairs().filter_map(|pair| pair.priv_key_file.as_ref());
+        self.priv_key_file.iter().chain(more)
+    }
+
+    /// The files and directories that it names. Of a key in a token it is the one with the PIN.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        let pairs = self
-            .more_certificates
-            .iter()
-            .chain(&self.client_certificate);
-        let pairs = pairs.flat_map(|pair| [Some(&pair.cert_file), pair.priv_key_file.as_ref()]);
+        let keys = self.keys().filter_map(|key| match KeyUri::of(key) {
+            Some(uri) => uri.pin_file(),
+            None => Some(key.clone()),
+        });
+        let certificates = self.pairs().map(|pair| pair.cert_file.clone());
         let named = [
             &self.cert_file,
-            &self.priv_key_file,
             &self.ca_list_file,
             &self.ca_list_path,
             &self.crl_file,
             &self.ticket_keys,
         ];
-        let named = named.into_iter().map(Option::as_ref);
-        named.chain(pairs).flatten().cloned().collect()
+        let named = named.into_iter().flatten().cloned();
+        named.chain(keys).chain(certificates).collect()
     }
 
     /// What decides which clients are trusted and how they are spoken with, as a digest: a session that was begun under another is not to
@@ -130,7 +147,6 @@ fn put_file(digest: &mut Sha256, path: &Path, folder: Folder) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::own::KeyPair;
 
     /// Each file makes another profile when it changes, and where it decides who is trusted, other sessions too. What has not changed, or
     /// stands elsewhere, makes neither.
@@ -192,6 +208,31 @@ mod tests {
         assert_ne!(Inputs::of(&all, b""), inputs());
         assert_ne!(Inputs::of(&all[..1], b"a key log"), inputs());
         fs::remove_dir_all(&dir).expect("it is there");
+    }
+
+    /// Of a key in a token nothing is read but the file of its PIN, and another URI makes another profile, of which no PIN is shown.
+    #[test]
+    fn keys_in_tokens() {
+        let with = |uri: &str| ProfileConfig {
+            cert_file: Some("cert".into()),
+            priv_key_file: Some(uri.into()),
+            more_certificates: vec![KeyPair {
+                cert_file: "cert2".into(),
+                priv_key_file: Some("pkcs11:token=y?pin-value=1234".into()),
+            }],
+            ..ProfileConfig::default()
+        };
+        let config = with("pkcs11:token=x?pin-source=file:/etc/pin");
+        assert_eq!(
+            config.files(),
+            ["cert", "/etc/pin", "cert2"].map(PathBuf::from)
+        );
+        assert!(!format!("{config:?}").contains("1234"), "{config:?}");
+        let inputs = |uri: &str| Inputs::of(&[with(uri)], b"");
+        let pin = |pin: &str| format!("pkcs11:token=x?pin-value={pin}");
+        assert_eq!(inputs(&pin("1")), inputs(&pin("1")));
+        assert_ne!(inputs(&pin("1")), inputs(&pin("2")));
+        assert_ne!(inputs("handle:0x81000001"), inputs("handle:0x81000002"));
     }
 
     /// Each word decides how clients are spoken with.

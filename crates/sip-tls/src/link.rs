@@ -194,6 +194,10 @@ impl Link {
                 self.stream.get_mut().open = true;
                 let ssl = self.stream.ssl();
                 self.owes_ticket = ssl.is_server() && ssl.version2() == Some(SslVersion::TLS1_3);
+                if self.owes_ticket {
+                    // Its last message would be acknowledged with our first one, which is an answer to what it is to send now.
+                    self.stream.get_ref().acknowledge();
+                }
                 let info = self.info(remote);
                 if matches!(info, Step::Done(_)) && self.is_outgoing() {
                     sessions::done(self.stream.ssl());

@@ -35,6 +35,20 @@ pub(crate) fn is_for_either_side(certificate: &X509Ref) -> bool {
     usage & (ffi::XKU_SSL_SERVER | ffi::XKU_SSL_CLIENT) != 0
 }
 
+/// Whether a certificate has a subjectAltName extension, be it one that cannot be read, or several.
+pub(crate) fn has_alt_names(certificate: &X509Ref) -> bool {
+    const FROM_THE_FIRST: c_int = -1;
+    // SAFETY: the certificate lives, and is only read.
+    let place = unsafe {
+        ffi::X509_get_ext_by_NID(
+            certificate.as_ptr(),
+            Nid::SUBJECT_ALT_NAME.as_raw(),
+            FROM_THE_FIRST,
+        )
+    };
+    place >= 0
+}
+
 /// The server name of a ClientHello, where a client-hello callback asks: OpenSSL has not read it by then (RFC 6066 3). `None`: there is
 /// none, or it is malformed.
 pub(crate) fn asked_server_name(ssl: &mut SslRef) -> Option<String> {

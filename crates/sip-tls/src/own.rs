@@ -1,5 +1,6 @@
 //! Our certificates, their chains and keys.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,17 +12,28 @@ use openssl::x509::X509;
 
 use crate::cert_info::CertInfo;
 use crate::error::{ConfigOption, Fault, ProfileError};
+use crate::key_uri::{self, KeyUri};
 use crate::ossl_ext::{is_too_weak, use_certificate};
-use crate::pem;
+use crate::pem::{self, Held};
 use crate::profile::ProfileConfig;
 
 /// The files of a certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KeyPair {
     /// In PEM form, followed by its chain.
     pub cert_file: PathBuf,
-    /// Its key; without it the key is looked for in `cert_file`.
+    /// Its key, a file or a [`KeyUri`]; without it the key is looked for in `cert_file`.
     pub priv_key_file: Option<PathBuf>,
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = self.priv_key_file.as_deref().map(key_uri::shown);
+        f.debug_struct("KeyPair")
+            .field("cert_file", &self.cert_file)
+            .field("priv_key_file", &key)
+            .finish()
+    }
 }
 
 /// A certificate that has been read.
@@ -32,6 +44,8 @@ pub(crate) struct Own {
     pub(crate) file: PathBuf,
     option: ConfigOption,
     key: PKey<Private>,
+    /// The key is a token's or TPM's, and not in our memory.
+    pub(crate) is_in_token: bool,
 }
 
 /// What is presented to clients, the first one first.
@@ -80,11 +94,24 @@ impl Own {
             Some(file) => (key_option, file),
             None => (cert_option, &pair.cert_file),
         };
-        let password = config.password.as_ref().map(|password| password.as_str());
-        let key = pem::private_key(option, file, password)?;
         let public = certificate
             .public_key()
             .map_err(|stack| fault(Fault::BadCertificate).because(stack))?;
+        let password = config.password.as_ref();
+        let held = match KeyUri::of(file) {
+            Some(uri) => Held::Elsewhere(uri),
+            None => pem::private_key(option, file, password.map(|it| it.as_str()))?,
+        };
+        let (is_in_token, key) = match held {
+            Held::Key(key) => (false, key),
+            Held::Tpm(key) => (true, key),
+            Held::Elsewhere(uri) => {
+                let key = config
+                    .token_keys
+                    .find((option, file), &uri, password, &public)?;
+                (true, key)
+            }
+        };
         if !key.public_eq(&public) {
             return Err(ProfileError::new(
                 option,
@@ -98,6 +125,7 @@ impl Own {
             option: cert_option,
             chain,
             key,
+            is_in_token,
         })
     }
 

@@ -11,6 +11,8 @@ use openssl::x509::verify::X509VerifyFlags;
 use zeroize::Zeroizing;
 
 use crate::error::{ConfigOption, Fault, ProfileError};
+use crate::key_uri::{KeyUri, PKCS11, TPM2, in_der};
+use crate::token;
 use crate::unreadable::Unreadable;
 
 /// All certificates of a file, in order; at least one.
@@ -33,32 +35,53 @@ pub(crate) fn certificates(option: ConfigOption, file: &Path) -> Result<Vec<X509
     Ok(certificates)
 }
 
-/// The first private key of a file.
+/// Where a key is.
+pub(crate) enum Held {
+    /// Here.
+    Key(PKey<Private>),
+    /// In a TPM, of which the file has what only that one can open.
+    Tpm(PKey<Private>),
+    /// Where a URI says.
+    Elsewhere(KeyUri),
+}
+
+/// The first private key of a file, or what stands for one there.
 pub(crate) fn private_key(
     option: ConfigOption,
     file: &Path,
     password: Option<&str>,
-) -> Result<PKey<Private>, ProfileError> {
+) -> Result<Held, ProfileError> {
     let fault = |fault| ProfileError::new(option, Some(file.to_owned()), fault);
     let pem = read(option, file)?;
-    let Some((_, encrypted)) = blocks(&pem).find(|(label, _)| label.ends_with(b"PRIVATE KEY"))
-    else {
+    let stands_for_a_key =
+        |label: &[u8]| label.ends_with(b"PRIVATE KEY") || label == PKCS11.pem_label.as_bytes();
+    let Some((label, encrypted)) = blocks(&pem).find(|(label, _)| stands_for_a_key(label)) else {
         return Err(fault(Fault::NoPrivateKey));
     };
+    if label == PKCS11.pem_label.as_bytes() {
+        let uri = content(&pem, PKCS11.pem_label).and_then(|der| in_der(&der));
+        return uri
+            .map(Held::Elsewhere)
+            .ok_or_else(|| fault(Fault::BadPrivateKey));
+    }
+    let is_of_tpm = label == TPM2.pem_label.as_bytes();
+    if is_of_tpm && let Err(why) = token::is_in_force(TPM2) {
+        return Err(fault(Fault::Token(why)));
+    }
     if encrypted && password.is_none() {
         return Err(fault(Fault::PasswordNeeded));
     }
     // With a passphrase, be it empty, OpenSSL never asks for one.
-    PKey::private_key_from_pem_passphrase(&pem, password.unwrap_or_default().as_bytes()).map_err(
-        |stack| {
-            fault(if encrypted {
-                Fault::WrongPassword
-            } else {
-                Fault::BadPrivateKey
-            })
-            .because(stack)
-        },
-    )
+    let password = password.unwrap_or_default().as_bytes();
+    let key = PKey::private_key_from_pem_passphrase(&pem, password).map_err(|stack| {
+        fault(if encrypted {
+            Fault::WrongPassword
+        } else {
+            Fault::BadPrivateKey
+        })
+        .because(stack)
+    });
+    key.map(if is_of_tpm { Held::Tpm } else { Held::Key })
 }
 
 /// Revocation lists of a file, at least one, into a store, which asks for one from then on.
@@ -83,6 +106,15 @@ fn read(option: ConfigOption, file: &Path) -> Result<Zeroizing<Vec<u8>>, Profile
         let why = Unreadable::new(file, error);
         ProfileError::new(option, Some(file.to_owned()), Fault::Unreadable(why))
     })
+}
+
+/// What the first PEM block with this label holds.
+fn content(pem: &[u8], label: &str) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(pem).ok()?;
+    let (_, rest) = text.split_once(&format!("-----BEGIN {label}-----"))?;
+    let (base64, _) = rest.split_once(&format!("-----END {label}-----"))?;
+    let base64: String = base64.split_whitespace().collect();
+    openssl::base64::decode_block(&base64).ok()
 }
 
 /// The labels of the PEM blocks (RFC 7468), and whether the block is encrypted (PKCS #8, or RFC 1421 `Proc-Type`).

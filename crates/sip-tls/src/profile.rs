@@ -21,6 +21,7 @@ use crate::cert_info::CertInfo;
 use crate::chain::{self, OwnCertificate};
 use crate::cipher::CipherLists;
 use crate::error::{ConfigOption, Fault, ProfileError, Warning};
+use crate::key_uri;
 use crate::method::{Method, Version};
 use crate::named::{self, Named, NotLoaded};
 use crate::ossl_ext::{set_automatic_dh, set_groups, set_max_cert_list};
@@ -32,6 +33,7 @@ use crate::reason::Code;
 use crate::rules::{Pin, Rules};
 use crate::sessions::{self, Sessions};
 use crate::tickets::TicketKeys;
+use crate::token::TokenKeys;
 use crate::unreadable::Unreadable;
 use crate::verify::{PeerName, Verifier};
 
@@ -78,14 +80,16 @@ pub struct ProfileConfig {
     pub ticket_keys: Option<PathBuf>,
     /// Our certificate in PEM form, followed by its chain.
     pub cert_file: Option<PathBuf>,
-    /// Its key; without it the key is looked for in `cert_file`.
+    /// Its key, a file or a [`KeyUri`](crate::KeyUri); without it the key is looked for in `cert_file`.
     pub priv_key_file: Option<PathBuf>,
     /// Further ones, of other types of key: a client gets the one that it can use.
     pub more_certificates: Vec<KeyPair>,
     /// What we present to servers, if it is not the same.
     pub client_certificate: Option<KeyPair>,
-    /// Opens the keys that are encrypted.
+    /// Opens the keys that are encrypted, and tokens whose URI has no PIN.
     pub password: Option<Zeroizing<String>>,
+    /// Asks tokens. Profiles with the same one ask each token once.
+    pub token_keys: TokenKeys,
     /// Trusted CAs in one file.
     pub ca_list_file: Option<PathBuf>,
     /// Trusted CAs in a directory prepared by `openssl rehash`; read during handshakes, so a CA can be added at any time.
@@ -131,7 +135,10 @@ impl fmt::Debug for ProfileConfig {
         f.debug_struct("ProfileConfig")
             .field("name", &self.name)
             .field("cert_file", &self.cert_file)
-            .field("priv_key_file", &self.priv_key_file)
+            .field(
+                "priv_key_file",
+                &self.priv_key_file.as_deref().map(key_uri::shown),
+            )
             .field("more_certificates", &self.more_certificates)
             .field("client_certificate", &self.client_certificate)
             .field("password", &self.password.as_ref().map(|_| "..."))
@@ -171,9 +178,11 @@ pub struct Profile {
     sni: Sni,
     logs_keys: bool,
     method: Method,
+    trust: [u8; 32],
     sessions: Arc<Sessions>,
     limits: Limits,
     own: Vec<Arc<CertInfo>>,
+    has_token_keys: bool,
     chains: Vec<OwnCertificate>,
     named: named::All,
 }
@@ -279,7 +288,8 @@ impl Profile {
             mode |= SslVerifyMode::FAIL_IF_NO_PEER_CERT;
         }
         // A session must not be resumed under another profile, nor where others are trusted.
-        server.set_session_id_context(&config.trust())?;
+        let trust = config.trust();
+        server.set_session_id_context(&trust)?;
         set_ticket_keys(
             &mut server,
             TicketKeys::load(config.ticket_keys.as_deref())?,
@@ -327,9 +337,14 @@ impl Profile {
             sni: config.sni.clone(),
             logs_keys: config.key_log.is_some(),
             method: config.method,
+            trust,
             sessions: Arc::default(),
             limits,
             own: presented.iter().map(|own| Arc::clone(&own.info)).collect(),
+            has_token_keys: presented
+                .iter()
+                .chain(&own_client)
+                .any(|own| own.is_in_token),
             chains: presented
                 .iter()
                 .chain(&own_client)
@@ -413,10 +428,25 @@ impl Profile {
         self.server.is_some()
     }
 
+    /// Whether a key of it, or of those of some peers, is in a token or TPM. What was opened there may have gone since, though nothing that
+    /// the profile is made of has changed.
+    #[must_use]
+    pub fn has_token_keys(&self) -> bool {
+        let mut named = self.named.iter().flat_map(|it| &it.profile);
+        self.has_token_keys || named.any(|it| it.has_token_keys)
+    }
+
     /// The lowest version that a connection can get.
     #[must_use]
     pub fn method(&self) -> Method {
         self.method
+    }
+
+    /// A digest of what decides which peers are trusted and how they are spoken with: its options, its name and its CAs. Our own certificates
+    /// are no part of it.
+    #[must_use]
+    pub fn trust(&self) -> [u8; 32] {
+        self.trust
     }
 
     /// Whether a server whose certificate or name is not good is refused.

@@ -148,7 +148,7 @@ codes! {
     /// A client connected and closed or reset the connection without sending anything.
     NothingSent = "nothing-sent", Hello, Nobody, "it closed the TCP connection without sending anything, as a health check does", "";
     /// A server took the TCP connection and did not answer our ClientHello.
-    NoTlsAnswer = "no-tls-answer", Hello, Theirs, "it took the TCP connection and did not answer our first TLS message in time", "is this its TLS port? the contact, server_uri or outbound_proxy in pjsip.conf has it; where it is, its own log should tell";
+    NoTlsAnswer = "no-tls-answer", Hello, Theirs, "it took the TCP connection and did not answer our first TLS message in time", "is this its TLS port? the contact, server_uri or outbound_proxy in pjsip.conf has it; where it is, its own log should tell, or a box on the way drops a first message longer than a TCP segment, as ML-KEM makes it: `ciphertrunk check` finds that, and a profile with groups = X25519, P-256 avoids it";
     /// A server closed or reset the connection at our ClientHello, without a byte.
     ClosedAtHello = "closed-at-hello", Hello, Theirs, "it closed the connection at our first TLS message without answering it", "is this its TLS port? the contact, server_uri or outbound_proxy in pjsip.conf has it; where it is, its own log should tell";
     /// A server ended the connection, and nothing of SIP had come from it.

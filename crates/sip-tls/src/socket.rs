@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 /// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 1024;
@@ -154,6 +154,12 @@ impl Sock {
             open: false,
             fin: false,
         }
+    }
+
+    /// Has the peer's octets acknowledged now and not 40 ms later. It may wait for that before it sends more (Nagle's algorithm).
+    pub(crate) fn acknowledge(&self) {
+        // What fails has the system's own pace.
+        let _ = SockRef::from(&self.tcp).set_tcp_quickack(true);
     }
 
     /// Something was read that is the peer's, and not TLS's.

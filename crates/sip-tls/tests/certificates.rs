@@ -52,6 +52,31 @@ fn validity_period() {
     verdict(&pki, &Spec::default(), NAME, false).unwrap();
 }
 
+/// Names that cannot be read are none, and the common name does not stand in for them.
+#[test]
+fn names_that_cannot_be_read() {
+    let with = |alt_names_der| Spec {
+        dns: &[],
+        alt_names_der,
+        ..Spec::default()
+    };
+    let name = verify::PeerName::parse(NAME);
+    for (alt_names, has, fits) in [
+        (&b""[..], false, true),
+        // [2] "sip.example.com", and the same with a length that is too long.
+        (b"\x30\x11\x82\x0fsip.example.com", true, true),
+        (b"\x30\x12\x82\x0fsip.example.com", true, false),
+    ] {
+        let certificate = Cert::make(&with(alt_names), None);
+        let info = CertInfo::of(&certificate.x509).unwrap();
+        assert_eq!(info.has_alt_names, has, "{alt_names:?}");
+        assert_eq!(verify::matches(&name, &info, false), fits, "{alt_names:?}");
+        assert!(!has || fits || info.names().is_empty());
+        let left = openssl::error::ErrorStack::get();
+        assert!(left.errors().is_empty(), "{left}");
+    }
+}
+
 #[test]
 fn untrusted_and_self_signed() {
     let pki = Pki::new();

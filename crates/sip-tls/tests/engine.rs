@@ -3,8 +3,9 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::sync::Arc;
+use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use std::net::TcpStream;
@@ -363,6 +364,66 @@ fn a_busy_connection_does_not_starve_another() {
     }
     stop.store(true, Relaxed);
     busy.join().unwrap();
+}
+
+/// Waits until the peer's system has all that was written.
+fn arrived(stream: &TcpStream) {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let mut queued: libc::c_int = 0;
+        // SAFETY: an open socket, and room for the number.
+        let asked = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &raw mut queued) };
+        assert_eq!(asked, 0);
+        if queued == 0 {
+            return;
+        }
+        assert!(Instant::now() < end, "{queued} octets are not taken");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Records full of messages: the next connection has its turn after each of them.
+#[test]
+fn a_record_full_of_messages_is_a_turn() {
+    const IN_RECORD: usize = 100;
+    const RECORDS: usize = 8;
+    let pki = Pki::new();
+    let held = Arc::new(Mutex::new(()));
+    let engine = Engine::with(
+        PoolConfig {
+            loops: 1,
+            ..PoolConfig::default()
+        },
+        |recorder| {
+            recorder.answer = true;
+            recorder.held = Arc::clone(&held);
+        },
+    );
+    let listener = engine.listen(&pki.server(&Spec::default()));
+    let mut busy = client(listener.address());
+    engine.accepted();
+    let mut other = client(listener.address());
+    let (others, _) = engine.accepted();
+    let loop_waits = held.lock().unwrap();
+    busy.write_all(HOLD).unwrap();
+    assert_eq!(engine.message(), HOLD);
+    for _ in 0..RECORDS {
+        busy.write_all(&OPTIONS.repeat(IN_RECORD)).unwrap();
+    }
+    other.write_all(OPTIONS).unwrap();
+    arrived(other.get_ref());
+    drop(loop_waits);
+    let mut before = 0;
+    engine.until(|event| match event {
+        Event::Message(conn, _) if conn == others => Some(()),
+        Event::Message(..) => {
+            before += 1;
+            None
+        }
+        _ => None,
+    });
+    // The turn in which the loop waited, and one that was due by then.
+    assert!(before <= 2 * IN_RECORD, "{before} messages were before it");
 }
 
 #[test]

@@ -177,3 +177,17 @@ fn a_handshake_that_ends_after_its_listener_is_refused() {
     assert_eq!(engine.refused().code, Code::ListenerClosed);
     assert_eq!(phone.read(&mut [0; 1]).unwrap(), 0);
 }
+
+/// A client of TLS 1.3 may wait with its first request until its Finished is acknowledged: it is before anything is sent to it.
+#[test]
+fn the_end_of_a_handshake_is_acknowledged_at_once() {
+    let pki = Pki::new();
+    let engine = Engine::new();
+    let listener = engine.listen(&pki.server(&Spec::default()));
+    let phone = client(listener.address());
+    assert_eq!(phone.ssl().version_str(), "TLSv1.3");
+    let (_, info) = engine.accepted();
+    with_socket(info.local, info.remote, |socket| {
+        assert!(socket.tcp_quickack().unwrap());
+    });
+}

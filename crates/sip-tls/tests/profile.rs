@@ -146,6 +146,66 @@ fn passwords() {
     assert!(!shown.contains("hush"), "{shown}");
 }
 
+/// No provider has them here (with one: the host tests): the line says which one is missing. What cannot be meant is told before that, and
+/// a file with something else is no such key. No PIN is shown.
+#[test]
+fn keys_of_providers() {
+    let pki = Pki::new();
+    let good = pki.server(&Spec::default());
+    let pem = |name: &str, label: &str, content: &[u8]| {
+        let content = openssl::base64::encode_block(content);
+        let text = format!("-----BEGIN {label}-----\n{content}\n-----END {label}-----\n");
+        let file = pki.dir.write(name, text.as_bytes());
+        file.display().to_string()
+    };
+    let uri = "pkcs11:token=x?pin-value=1234";
+    let mut der = vec![
+        0x30,
+        u8::try_from(uri.len() + 6).unwrap(),
+        0x1a,
+        2,
+        b'v',
+        b'1',
+        0x0c,
+        u8::try_from(uri.len()).unwrap(),
+    ];
+    der.extend(uri.as_bytes());
+    let pkcs11 = "install pkcs11-provider";
+    let tpm = "install tpm2-openssl";
+    for (key, text) in [
+        (uri.to_owned(), pkcs11),
+        (pem("uri.key", "PKCS#11 PROVIDER URI", &der), pkcs11),
+        ("handle:0x81000001".to_owned(), tpm),
+        (pem("tpm.key", "TSS2 PRIVATE KEY", b"a TPM's"), tpm),
+        (
+            "pkcs11:object=x?pin-value=1234".to_owned(),
+            "it names no token",
+        ),
+        (
+            "pkcs11:token=x?pin-source=file:/nowhere/pin".to_owned(),
+            "its PIN, in '/nowhere/pin', cannot be read: No such file",
+        ),
+        (
+            pem("bad.key", "PKCS#11 PROVIDER URI", &der[1..]),
+            "the private key in it cannot be decoded",
+        ),
+    ] {
+        let error = fault(&ProfileConfig {
+            priv_key_file: Some(key.clone().into()),
+            ..good.clone()
+        });
+        assert_eq!(error.option, Some(ConfigOption::PrivKeyFile), "{error}");
+        let shown = error.to_string();
+        let name = key.replace("1234", "...");
+        assert!(
+            shown.starts_with(&format!("priv_key_file '{name}': ")),
+            "{shown}"
+        );
+        assert!(shown.contains(text), "{shown}");
+        assert!(!format!("{error:?}").contains("1234"), "{error:?}");
+    }
+}
+
 #[test]
 fn the_key_may_be_in_cert_file() {
     let pki = Pki::new();

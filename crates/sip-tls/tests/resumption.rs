@@ -131,7 +131,8 @@ fn another_node() {
     ];
     let engine = answering();
     let first = engine.listen(&base);
-    for version in ["-tls1_2", "-tls1_3"] {
+    let versions = ["-tls1_2", "-tls1_3"];
+    for version in versions.iter().take(if is_openssl_3() { 2 } else { 1 }) {
         let session = pki.dir.path().join(format!("session{version}"));
         assert!(!resumes(first.address(), version, &session, true));
         assert!(
@@ -189,7 +190,8 @@ fn a_clients_certificate_that_has_expired() {
                 phone.connect().unwrap();
                 phone.write_all(OPTIONS).unwrap();
                 hear(&mut phone, OK);
-                let wanted = resumed && !is_first;
+                let has_ticket = version == SslVersion::TLS1_2 || is_openssl_3();
+                let wanted = resumed && !is_first && has_ticket;
                 assert_eq!(phone.ssl().session_reused(), wanted, "{version:?}");
                 let (_, info) = engine.accepted();
                 assert_eq!((info.resumed, info.peer.is_some()), (wanted, true));

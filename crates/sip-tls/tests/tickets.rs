@@ -51,6 +51,8 @@ fn a_ticket_comes_with_a_message_and_not_before() {
         for resumed in [false, true, true] {
             let mut phone = connect(&context, listener.address(), session.as_ref());
             assert_eq!(phone.ssl().version2(), Some(version));
+            let has_ticket = version == SslVersion::TLS1_2 || is_openssl_3();
+            let resumed = resumed && has_ticket;
             assert_eq!(engine.accepted().1.resumed, resumed, "{version:?}");
             phone.write_all(OPTIONS).unwrap();
             let conn = engine.until(|event| match event {

@@ -282,6 +282,8 @@ fn names() -> Vec<Row> {
             "the same without NUL",
             der(b"\x30\x11\x82\x0fsip.example.com"),
         ),
+        // Its length says more than there is: OpenSSL finds no issuer of such a certificate.
+        row("names that cannot be read", der(b"\x30\x20\x82\x01x")).refused(Code::CertUntrusted),
         row("IP", ip(&["127.0.0.1"])).asked_as("127.0.0.1"),
         row("IP of another", ip(&["127.0.0.2"]))
             .asked_as("127.0.0.1")

@@ -1,6 +1,6 @@
 //! Many packets in one call: relays, conferences.
 
-use packet_crypto::{AesCmHmacSha1, CmOpen, CmSeal, prefetch, prefetch_front};
+use packet_crypto::{AesCmHmacSha1, CmOpen, CmSeal, Kernels, prefetch, prefetch_front};
 use smallvec::SmallVec;
 
 use crate::error::{ProtectError, UnprotectError};
@@ -65,6 +65,10 @@ const FRONT: usize = 256;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn protect_rtp_batch(jobs: &mut [ProtectRtp]) {
+    if jobs.len() <= GROUP && !pays(jobs.first().map(|job| job.session.kernels), jobs.len()) {
+        // So few need nothing ahead, either.
+        return protect(jobs);
+    }
     // What a session points at can only be asked for once the session itself is there.
     for step in 0..jobs.len().div_ceil(GROUP) + 2 {
         for job in group(jobs, Some(step)) {
@@ -94,7 +98,20 @@ fn group<J>(jobs: &mut [J], n: Option<usize>) -> &mut [J] {
         .unwrap_or_default()
 }
 
+/// Whether so many packets are quicker together than one after the other.
+fn pays(kernels: Option<&'static Kernels>, packets: usize) -> bool {
+    kernels
+        .and_then(Kernels::least_in_lanes)
+        .is_some_and(|least| packets >= least)
+}
+
 fn protect(jobs: &mut [ProtectRtp]) {
+    if !pays(jobs.first().map(|job| job.session.kernels), jobs.len()) {
+        for job in jobs {
+            job.result = job.session.protect_rtp(job.src, job.dst);
+        }
+        return;
+    }
     let mut seals: SmallVec<[CmSeal; GROUP]> = SmallVec::new();
     let mut ends: SmallVec<[_; GROUP]> = SmallVec::new();
     for job in jobs {
@@ -181,6 +198,9 @@ impl<'a> UnprotectRtp<'a> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn unprotect_rtp_batch(jobs: &mut [UnprotectRtp], now_ms: u64) {
+    if jobs.len() <= GROUP && !pays(jobs.first().map(|job| job.session.kernels), jobs.len()) {
+        return unprotect(jobs, now_ms);
+    }
     for step in 0..jobs.len().div_ceil(GROUP) + 2 {
         for job in group(jobs, Some(step)) {
             job.session.receiver.prefetch();
@@ -195,6 +215,12 @@ pub fn unprotect_rtp_batch(jobs: &mut [UnprotectRtp], now_ms: u64) {
 }
 
 fn unprotect(jobs: &mut [UnprotectRtp], now_ms: u64) {
+    if !pays(jobs.first().map(|job| job.session.kernels), jobs.len()) {
+        for job in jobs {
+            job.result = job.session.unprotect_rtp(job.packet, now_ms);
+        }
+        return;
+    }
     let mut opens: SmallVec<[CmOpen; GROUP]> = SmallVec::new();
     let mut expected: SmallVec<[_; GROUP]> = SmallVec::new();
     for job in jobs.iter_mut() {

@@ -1,8 +1,7 @@
 //! Session keys from a master key (RFC 3711 section 4.3, RFC 6188 section 3, RFC 7714 section 11).
 
-use packet_crypto::{Kernels, aes_cm_prf};
+use packet_crypto::{Blocks, Kernels, aes_cm_prf, wipe};
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::error::PolicyError;
 use crate::policy::MasterKey;
@@ -19,12 +18,20 @@ const LABEL_PAYLOAD: u8 = 0xfe;
 const LABEL_KEY_ID: u8 = 0xff;
 
 /// The keys of one packet kind: encryption key, authentication key, salt (RFC 3711 section 4.3).
-#[derive(Zeroize, ZeroizeOnDrop)]
 pub(crate) struct SessionKeys {
     cipher: [u8; 32],
     pub(crate) auth: [u8; 20],
     /// An AEAD's has 12 octets, and zeros behind.
     pub(crate) salt: [u8; 14],
+}
+
+impl Drop for SessionKeys {
+    #[inline]
+    fn drop(&mut self) {
+        wipe(&mut self.cipher);
+        wipe(&mut self.auth);
+        wipe(&mut self.salt);
+    }
 }
 
 impl SessionKeys {
@@ -97,8 +104,15 @@ pub(crate) struct Derived {
     pub(crate) rtp: SessionKeys,
     pub(crate) rtcp: SessionKeys,
     /// See [`PayloadKey`](crate::sender::PayloadKey).
-    pub(crate) payload: Zeroizing<[u8; 16]>,
+    pub(crate) payload: [u8; 16],
     pub(crate) id: KeyId,
+}
+
+impl Drop for Derived {
+    #[inline]
+    fn drop(&mut self) {
+        wipe(&mut self.payload);
+    }
 }
 
 impl Derived {
@@ -107,7 +121,7 @@ impl Derived {
         Derived {
             rtp: SessionKeys::UNSET,
             rtcp: SessionKeys::UNSET,
-            payload: Zeroizing::new([0; 16]),
+            payload: [0; 16],
             id: KeyId(0),
         }
     }
@@ -129,16 +143,17 @@ impl Derived {
                 at(salt_label, 0),
             ]
         };
-        let mut blocks = Zeroizing::new([0; 12]);
+        let mut stream = Blocks([0; 12]);
+        let blocks = &mut stream.0;
         blocks[..5].copy_from_slice(&kind(LABEL_RTP_CIPHER, LABEL_RTP_AUTH, LABEL_RTP_SALT));
         blocks[5..10].copy_from_slice(&kind(LABEL_RTCP_CIPHER, LABEL_RTCP_AUTH, LABEL_RTCP_SALT));
         blocks[10] = counter_block(salt, LABEL_PAYLOAD, 0);
         blocks[11] = counter_block(salt, LABEL_KEY_ID, 0);
-        aes_cm_prf(kernels, key.key(), &mut *blocks).map_err(|_| PolicyError::KeyLength)?;
+        aes_cm_prf(kernels, key.key(), blocks).map_err(|_| PolicyError::KeyLength)?;
         let (kinds, rest) = blocks.as_chunks::<5>();
         self.rtp.take(&kinds[0], key.salt().len());
         self.rtcp.take(&kinds[1], key.salt().len());
-        *self.payload = rest[0].to_le_bytes();
+        self.payload = rest[0].to_le_bytes();
         self.id = KeyId(rest[1] as u64);
         Ok(())
     }

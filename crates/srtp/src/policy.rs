@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use packet_crypto::wipe;
 
 use crate::error::PolicyError;
 use crate::suite::{Cipher, Suite};
@@ -11,11 +11,17 @@ use crate::suite::{Cipher, Suite};
 pub(crate) const MAX_KEY_SALT: usize = 46;
 
 /// A master key and its salt; zeroized when dropped, never printed.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone)]
 pub struct MasterKey {
     bytes: [u8; MAX_KEY_SALT],
     key_len: usize,
     len: usize,
+}
+
+impl Drop for MasterKey {
+    fn drop(&mut self) {
+        wipe(&mut self.bytes);
+    }
 }
 
 impl MasterKey {

@@ -58,7 +58,19 @@ impl SipTransport {
         !self.is_shut_down()
     }
 
-    /// The connection is gone (or never came). Tells everybody once, and begins the transport's end.
+    /// Begins the transport's end: nothing new goes by it. Those who wait for an answer on it are not told. `false`: it had begun.
+    pub fn shut_down(&self, thread: PjThread) -> bool {
+        if self.is_shut_down() {
+            return false;
+        }
+        let _held = self.hold(thread);
+        // SAFETY: `_held` keeps pjsip from destroying it; pjlib knows the thread.
+        unsafe { sys::pjsip_transport_shutdown(self.base()) };
+        true
+    }
+
+    /// The connection is gone (or never came). Tells everybody, also of one that is shut down and in use still, and begins the
+    /// transport's end.
     pub fn disconnected(
         &self,
         thread: PjThread,
@@ -66,10 +78,10 @@ impl SipTransport {
         local: SocketAddr,
         remote: SocketAddr,
     ) {
-        if self.is_shut_down() {
+        if self.is_destroyed() {
             return;
         }
-        let _held = self.hold(thread);
+        let held = self.hold(thread);
         let state = sys::PJSIP_TP_STATE_DISCONNECTED;
         tell(
             thread,
@@ -78,9 +90,7 @@ impl SipTransport {
             reason.raw(),
             &Facts::none(local, remote),
         );
-        if !self.is_shut_down() {
-            // SAFETY: `_held` keeps pjsip from destroying it; pjlib knows the thread.
-            unsafe { sys::pjsip_transport_shutdown(self.base()) };
-        }
+        self.shut_down(thread);
+        drop(held);
     }
 }

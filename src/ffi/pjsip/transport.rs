@@ -216,16 +216,14 @@ impl SipTransport {
 
     /// Whether pjsip is shutting it down or has destroyed it.
     pub(super) fn is_shut_down(&self) -> bool {
-        let is_set = |flag: *mut sys::pj_bool_t| {
-            // SAFETY: an aligned word of the structure, which this value's count keeps. pjsip sets it once, under locks that
-            // are not ours to take; read atomically, it is seen before or after that.
-            unsafe { AtomicI32::from_ptr(flag) }.load(Ordering::Acquire) != 0
-        };
-        // SAFETY: members of a live structure; only their addresses are taken.
-        unsafe {
-            is_set(&raw mut (*self.base()).is_shutdown)
-                || is_set(&raw mut (*self.base()).is_destroying)
-        }
+        // SAFETY: a flag of the structure, which this value's count keeps.
+        self.is_destroyed() || unsafe { is_set(&raw mut (*self.base()).is_shutdown) }
+    }
+
+    /// Whether pjsip has destroyed it, or is about to: it has no user.
+    pub fn is_destroyed(&self) -> bool {
+        // SAFETY: a flag of the structure, which this value's count keeps.
+        unsafe { is_set(&raw mut (*self.base()).is_destroying) }
     }
 
     /// Whether pjsip may use it, as one of `factory`'s. While the manager's lock is held it stays registered.
@@ -264,6 +262,15 @@ impl SipTransport {
         unsafe { sys::pjsip_transport_add_ref(self.base()) };
         Held(self, thread)
     }
+}
+
+/// # Safety
+///
+/// A flag of a transport's that lives during the call.
+unsafe fn is_set(flag: *mut sys::pj_bool_t) -> bool {
+    // SAFETY: an aligned word, by the caller. pjsip sets it once, under locks that are not ours to take; read atomically, it is seen
+    // before or after that.
+    unsafe { AtomicI32::from_ptr(flag) }.load(Ordering::Acquire) != 0
 }
 
 /// A pjsip reference, in a thread that pjlib knows.

@@ -35,8 +35,8 @@ impl<'thread> TransportState<'thread> {
     /// The state of transport `name`.
     pub fn of(_: &'thread SipThread, name: &str) -> Option<Self> {
         let name = c_text(name);
-        // SAFETY: the name lives during the call; NULL or a reference for us comes back.
         let state =
+            // SAFETY: the name lives during the call; NULL or a reference for us comes back.
             unsafe { Ao2::from_raw(sys::ast_sip_get_transport_state(name.as_ptr()).cast())? };
         Some(Self {
             state,

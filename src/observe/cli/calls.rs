@@ -25,6 +25,11 @@ pub fn look(live: &Live) -> (String, Option<Facts>) {
     }
 }
 
+/// The technology of the bridge that its channel is in, if it is in one.
+pub fn bridge(live: &Live) -> Option<String> {
+    of_channel(live, |channel| channel.bridge_technology()).flatten()
+}
+
 fn known<T: ToString>(fact: &Known<T>) -> String {
     fact.as_ref()
         .map_or_else(|_| "unknown".to_owned(), T::to_string)
@@ -86,6 +91,11 @@ pub fn show_call(console: &mut Console<'_>) -> Outcome {
             if live.is_outgoing { "out" } else { "in" }
         );
         console!(console, "Since: {}", when(live.since));
+        console!(
+            console,
+            "Bridge: {}",
+            bridge(&live).as_deref().unwrap_or("-")
+        );
         let facts = facts.ok_or("the channel is gone, or there is none yet");
         for field in fields().filter_map(Field::parse) {
             console!(console, "{}: {}", field.name(), field.value(&facts));

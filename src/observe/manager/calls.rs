@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use policy::facts::fields::{Field, names};
 
 use crate::ffi::manager::{Action, Fields, Privilege, Request};
-use crate::observe::cli::calls::look;
+use crate::observe::cli::calls::{bridge, look};
 use crate::observe::cli::reasons::when;
 use crate::proof;
 
@@ -40,7 +40,8 @@ impl Action for Calls {
                 .with("CallID", &live.call.call_id)
                 .with("Peer", &live.call.peer)
                 .with("Direction", if live.is_outgoing { "out" } else { "in" })
-                .with("Since", when(live.since));
+                .with("Since", when(live.since))
+                .with("Bridge", bridge(&live).unwrap_or_default());
             let facts = facts.ok_or("the channel is gone, or there is none yet");
             for field in names().filter_map(Field::parse) {
                 fields = fields.with(&camel(field.name()), field.value(&facts));

@@ -1,10 +1,10 @@
 //! Renewed files: read again when they have changed, all or nothing, without PJSIP.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use crate::config;
 use crate::ffi::pjsip::servant::in_sip_thread;
+use crate::ffi::pjsip::thread::PjThread;
 use crate::ffi::pjsip::transport_state::TransportState;
 
 use super::{Adopter, Inputs, TlsTransport, expiry, options, words};
@@ -25,6 +25,7 @@ impl Adopter {
                 .collect()
         };
         let mut late = Vec::new();
+        let mut look = options::Look::default();
         for (name, wanted, tried) in all {
             // A wrong word is not mended by a file.
             let Some(inputs) = options::inputs(&wanted) else {
@@ -33,7 +34,7 @@ impl Adopter {
             if tried.as_ref() == Some(&inputs) {
                 continue;
             }
-            if self.renew_from(&name, &wanted, inputs) {
+            if self.renew_from(&name, &wanted, inputs, &mut look) {
                 late.push(wanted);
             }
         }
@@ -49,6 +50,7 @@ impl Adopter {
         self.watch_files();
         expiry::set_own(self.certificates());
         drop(changing);
+        self.shut_down_changed(PjThread::here());
         // The words of a reload are in force only now, for a file was missing.
         for transport in late {
             in_sip_thread(|thread| {
@@ -60,9 +62,15 @@ impl Adopter {
     }
 
     /// `true`: its words have changed too.
-    fn renew_from(&self, name: &str, wanted: &TlsTransport, inputs: Inputs) -> bool {
+    fn renew_from(
+        &self,
+        name: &str,
+        wanted: &TlsTransport,
+        inputs: Inputs,
+        look: &mut options::Look,
+    ) -> bool {
         // Not under the lock: it reads files.
-        let loaded = options::profile(wanted, self.in_force(name).as_deref(), &mut BTreeSet::new());
+        let loaded = options::profile(wanted, self.in_force(name).as_deref(), look);
         let mut all = self.adopted.lock();
         let Some(adopted) = all.get_mut(name) else {
             return false;

@@ -16,7 +16,7 @@ pub(crate) use soft::SOFT;
 /// Every level that this build has, best first; the portable one, and behind it OpenSSL's, which is none of ours.
 pub(crate) fn levels() -> impl Iterator<Item = &'static Kernels> {
     #[cfg(target_arch = "x86_64")]
-    let native = x86_64::LEVELS;
+    let native = x86_64::levels();
     #[cfg(target_arch = "aarch64")]
     let native = [&aarch64::ARMV8];
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]

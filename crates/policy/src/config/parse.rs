@@ -126,9 +126,7 @@ pub fn parse(sections: &[Section]) -> Result<Config, Vec<Problem>> {
                 if let Some(binding) = binding {
                     demand = demand.and(&Demand::of_certificate(binding));
                 }
-                if !demand.is_nothing() {
-                    config.demands.insert(section.name.clone(), demand);
-                }
+                add_demand(&mut config, &section.name, &demand);
                 config.endpoints.insert(section.name.clone(), srtp);
             }
             Some(variable) if variable.value == "peer" => {
@@ -198,8 +196,8 @@ pub fn fallback(sections: &[Section], problems: &[Problem]) -> Config {
         let reason = problems
             .iter()
             .find(|problem| problem.section == section.name);
-        let is_profile = |variable: &Variable| variable.name == "type" && variable.value == TLS;
-        if section.variables.iter().any(is_profile) {
+        let kind = section.variables.iter().find(|it| it.name == "type");
+        if kind.is_some_and(|kind| kind.value == TLS) {
             add_broken(&mut config, section, reason);
             continue;
         }
@@ -212,14 +210,19 @@ pub fn fallback(sections: &[Section], problems: &[Problem]) -> Config {
                 Err(_) => continue,
             },
         };
-        if !demand.is_nothing() {
-            let before = config.demands.remove(&section.name).unwrap_or_default();
-            config
-                .demands
-                .insert(section.name.clone(), before.and(&demand));
-        }
+        add_demand(&mut config, &section.name, &demand);
     }
     config
+}
+
+/// This is demanded of an endpoint's calls as well, for there may be several sections of its name.
+fn add_demand(config: &mut Config, endpoint: &str, demand: &Demand) {
+    if !demand.is_nothing() {
+        let before = config.demands.remove(endpoint).unwrap_or_default();
+        config
+            .demands
+            .insert(endpoint.to_owned(), before.and(demand));
+    }
 }
 
 /// A profile as far as it can be read. The peers of one in which something is wrong get no connection: it may have demanded anything of

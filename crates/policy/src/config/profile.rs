@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sip_tls::select::{Destination, Selectors};
 use sip_tls::verify::PeerName;
-use sip_tls::{KeyPair, Pin, ProfileConfig, Sni, Version};
+use sip_tls::{KeyPair, Pin, ProfileConfig, Sni, Version, without_pin};
 use zeroize::Zeroizing;
 
 use super::parse::{Problem, boolean, each, names, number};
@@ -70,7 +70,7 @@ impl TlsProfile {
         let lines = section.variables.iter();
         profile.lines = lines
             .filter(|it| it.name != "password")
-            .map(|it| (it.name.clone(), it.value.clone()))
+            .map(|it| (it.name.clone(), without_pin(&it.value).into_owned()))
             .collect();
         let before = problems.len();
         each(section, problems, |variable| profile.set(variable));
@@ -84,7 +84,7 @@ impl TlsProfile {
 
     fn set(&mut self, variable: &Variable) -> Result<(), String> {
         let value = variable.value.as_str();
-        if value.is_empty() {
+        if names(value).is_empty() {
             return Err(
                 "it has no value; an option that is left out stands as in the transport".to_owned(),
             );
@@ -96,8 +96,8 @@ impl TlsProfile {
         let yes = || boolean(value).map(Some);
         match variable.name.as_str() {
             "type" => {}
-            "match" => self.selectors.destinations.extend(destinations(value)?),
-            "server_name" => self.selectors.server_names.extend(server_names(value)?),
+            "match" => destinations(value, &mut self.selectors.destinations)?,
+            "server_name" => server_names(value, &mut self.selectors.server_names)?,
             "cert_file" => self
                 .cert_files
                 .extend(names(value).into_iter().map(PathBuf::from)),
@@ -254,7 +254,7 @@ impl TlsProfile {
         config
     }
 
-    /// The lines of the section, for a list: option and value. A password is not among them.
+    /// The lines of the section, for a list: option and value. Neither a password nor the PIN of a token is among them.
     pub fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
         let lines = self.lines.iter();
         lines.map(|(option, value)| (option.as_str(), value.as_str()))
@@ -274,21 +274,32 @@ impl TlsProfile {
     }
 }
 
-fn destinations(value: &str) -> Result<Vec<Destination>, String> {
-    let words = names(value).into_iter();
-    words
-        .map(|word| Destination::parse(&word).map_err(|reason| format!("'{word}' {reason}")))
-        .collect()
+/// Adds every word that is one, whatever is wrong with others: those peers are the profile's.
+fn destinations(value: &str, all: &mut Vec<Destination>) -> Result<(), String> {
+    let mut result = Ok(());
+    for word in names(value) {
+        match Destination::parse(&word) {
+            Ok(destination) => all.push(destination),
+            Err(reason) => result = result.and(Err(format!("'{word}' {reason}"))),
+        }
+    }
+    result
 }
 
-fn server_names(value: &str) -> Result<Vec<Destination>, String> {
-    let words = destinations(value)?;
-    match words.iter().find(|it| matches!(it, Destination::Net(_))) {
-        Some(address) => Err(format!(
-            "'{address}' is an address, which no client sends as a server name; match has addresses"
-        )),
-        None => Ok(words),
+fn server_names(value: &str, all: &mut Vec<Destination>) -> Result<(), String> {
+    let mut words = Vec::new();
+    let mut result = destinations(value, &mut words);
+    for word in words {
+        match word {
+            Destination::Net(address) => {
+                result = result.and(Err(format!(
+                    "'{address}' is an address, which no client sends as a server name; match has addresses"
+                )));
+            }
+            name => all.push(name),
+        }
     }
+    result
 }
 
 fn version(value: &str) -> Result<Version, String> {

@@ -490,6 +490,17 @@ fn what_a_bad_file_demands() {
     }
     assert!(demand("free").is_nothing() && demand("another").is_nothing());
     assert!(config.has_demands());
+    // Several sections of one name add up.
+    let twice = [
+        section("twice", &["type = endpoint", "require_media = yes"]),
+        section("twice", &["type = endpoint", "require_signaling = yes"]),
+    ];
+    let both = parse(&twice).expect("it is good");
+    for one in &twice {
+        let alone = parse(std::slice::from_ref(one)).expect("it is good");
+        let demanded = alone.demand_of("twice");
+        assert!(!demanded.is_nothing() && both.demand_of("twice").covers(demanded));
+    }
     // Of a file that cannot be read at all nobody knows.
     let config = Config::unknown("it cannot be read");
     assert!(!config.demand_of("another").is_nothing());

@@ -1,5 +1,6 @@
 //! Sections with `type = tls`.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use sip_tls::verify::PeerName;
@@ -7,6 +8,10 @@ use sip_tls::{Method, ProfileConfig, Sni, Version};
 
 use super::tests::section;
 use super::*;
+
+fn address(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
 
 const WHOSE: &str = "match = sip.example.com";
 
@@ -241,7 +246,8 @@ fn a_broken_match_may_be_anybodys() {
             "bad",
             &[
                 "type = tls",
-                "match = b.example, 192.0.2.1/24",
+                "match = b.example, 192.0.2.1/24, 192.0.2.0/24",
+                "server_name = 192.0.2.1, sbc.example",
                 "pin = SHA256:00",
             ],
         ),
@@ -257,6 +263,39 @@ fn a_broken_match_may_be_anybodys() {
     for name in ["b.example", "c.example", "192.0.2.1"] {
         assert_eq!(chosen(name), Some("bad"), "{name}");
     }
+    // Of whom it is known that they are its peers, those that connect are.
+    let selectors = &config.profiles[1].selectors;
+    assert!(selectors.incoming(address("192.0.2.9")).is_some());
+    assert!(selectors.incoming(address("192.0.3.9")).is_none());
+    assert!(selectors.asked("sbc.example").is_some());
+    assert!(selectors.asked("c.example").is_none());
+}
+
+/// A line of nothing but commas is no line: pins that are none would let everybody be the peer.
+#[test]
+fn an_empty_list_is_no_value() {
+    for option in ["pin", "verify_name", "match", "server_name", "cert_file"] {
+        let line = format!("{option} = , ,");
+        let profile = section("one", &["type = tls", "match = a.example", &line]);
+        let problems = parse(&[profile]).expect_err(option);
+        assert!(problems[0].to_string().contains("no value"), "{option}");
+    }
+}
+
+/// A section is what its first `type` says, at a first load with problems elsewhere too.
+#[test]
+fn an_endpoint_with_two_types_stays_one() {
+    let sections = [
+        section("general", &["cdr = maybe"]),
+        section(
+            "trunk",
+            &["type = endpoint", "require_media = yes", "type = tls"],
+        ),
+    ];
+    let problems = parse(&sections).expect_err("one is bad");
+    let config = fallback(&sections, &problems);
+    assert!(!config.demand_of("trunk").is_nothing());
+    assert!(config.profiles.is_empty());
 }
 
 /// What keeps peers out is in force though something else in the file is wrong, at a first start too.
@@ -273,4 +312,28 @@ fn good_lines_of_tls_stay() {
     let config = fallback(&sections, &problems);
     assert_eq!(config.limits.acl.as_deref(), Some("phones"));
     assert_eq!(config.leave_alone, ["old"]);
+}
+
+/// Keys in tokens stand in a list as files do, and a list of the lines shows no PIN.
+#[test]
+fn keys_in_tokens() {
+    let (rsa, ec) = (
+        "pkcs11:token=x;object=rsa?pin-value=1234",
+        "pkcs11:token=x;object=ec?pin-source=file:/etc/pin",
+    );
+    let text = format!("priv_key_file = {rsa}, {ec}");
+    let lines = ["cert_file = rsa.pem, ec.pem", &text];
+    let config = over(&ProfileConfig::default(), &lines);
+    assert_eq!(config.priv_key_file.as_deref(), Some(Path::new(rsa)));
+    assert_eq!(
+        config.more_certificates[0].priv_key_file.as_deref(),
+        Some(Path::new(ec))
+    );
+    let read = profiles(&[&[WHOSE], &lines[..]].concat()).expect("it is good");
+    let shown: Vec<_> = read[0].lines().collect();
+    let told = text.replace("1234", "...");
+    assert!(
+        shown.contains(&("priv_key_file", told.trim_start_matches("priv_key_file = "))),
+        "{shown:?}"
+    );
 }

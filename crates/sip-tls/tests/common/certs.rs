@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use openssl::asn1::{Asn1Object, Asn1OctetString, Asn1Time};
 use openssl::bn::BigNum;
+use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
@@ -128,7 +129,8 @@ impl Cert {
         let key = if spec.rsa {
             PKey::from_rsa(Rsa::generate(spec.bits).unwrap()).unwrap()
         } else {
-            PKey::ec_gen("prime256v1").unwrap()
+            let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+            PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
         };
         let mut builder = X509::builder().unwrap();
         builder.set_version(if spec.v1 { 0 } else { 2 }).unwrap();

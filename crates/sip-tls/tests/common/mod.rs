@@ -19,6 +19,11 @@ use sip_tls::*;
 
 pub use certs::{Cert, Dir, Spec};
 
+/// Before it there are no tickets with a message, so none of TLS 1.3, and nobody tells the group of an exchange.
+pub fn is_openssl_3() -> bool {
+    openssl::version::number() >= 0x3000_0000
+}
+
 /// A limit that only a hang reaches.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -57,6 +62,10 @@ pub const LITTER: &[u8] =
 pub const PANIC: &[u8] =
     b"OPTIONS sip:panic@example.com SIP/2.0\r\nVia: SIP/2.0/TLS x\r\nContent-Length: 0\r\n\r\n";
 
+/// The recorder waits at this message until [`Recorder::held`] is free.
+pub const HOLD: &[u8] =
+    b"OPTIONS sip:hold@example.com SIP/2.0\r\nVia: SIP/2.0/TLS x\r\nContent-Length: 0\r\n\r\n";
+
 /// Sends every callback into a channel. Answers each request with 200 if told to.
 pub struct Recorder {
     events: Mutex<Sender<Event>>,
@@ -67,6 +76,7 @@ pub struct Recorder {
     pub failing_starts: AtomicUsize,
     /// The next `closed` panics.
     pub panic_when_closed: Arc<AtomicBool>,
+    pub held: Arc<Mutex<()>>,
 }
 
 impl Recorder {
@@ -107,6 +117,11 @@ impl Host for Recorder {
                 conn.send(OK, token).unwrap();
             }
             panic!("the host was told to");
+        }
+        if message == HOLD {
+            self.tell(Event::Message(conn.clone(), message.to_vec()));
+            drop(self.held.lock().unwrap());
+            return;
         }
         if message == LITTER {
             let mut context = SslContext::builder(SslMethod::tls()).unwrap();
@@ -186,6 +201,7 @@ impl Engine {
             refuse: false,
             failing_starts: AtomicUsize::new(0),
             panic_when_closed: Arc::default(),
+            held: Arc::default(),
         };
         tune(&mut recorder);
         let (pool, loops) = Pool::new(Arc::new(recorder), config).unwrap();

@@ -58,8 +58,8 @@ fn child(library: &str, cert: &str, key: &str, tidy: bool) {
         // SAFETY: The handle is from dlopen.
         let symbol = unsafe { libc::dlsym(handle, c"probe".as_ptr()) };
         assert!(!symbol.is_null());
-        // SAFETY: `probe` in probe.rs has this type.
         let probe: extern "C" fn(*const c_char, *const c_char, c_int) -> c_int =
+            // SAFETY: `probe` in probe.rs has this type.
             unsafe { std::mem::transmute(symbol) };
         // On a thread that ends before, and on this one, which does not.
         let arguments = (cert.clone(), key.clone());

@@ -54,9 +54,8 @@ impl Host for Loopback {
 
 fn path(text: *const c_char) -> PathBuf {
     // SAFETY: `main.rs` passes strings that live during the call.
-    PathBuf::from(OsStr::from_bytes(
-        unsafe { CStr::from_ptr(text) }.to_bytes(),
-    ))
+    let text = unsafe { CStr::from_ptr(text) };
+    PathBuf::from(OsStr::from_bytes(text.to_bytes()))
 }
 
 /// Calls itself over TLS on the calling thread. The number of messages that arrived, or less than 0.

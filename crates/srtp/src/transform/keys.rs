@@ -1,7 +1,7 @@
 //! Session keys as the kernels want them, and the initialization vectors that their salts give.
 
 use packet_crypto::{AesCmHmacSha1, AesGcm, Kernels, KeyLength};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::error::PolicyError;
 use crate::kdf::SessionKeys;
@@ -12,9 +12,11 @@ pub(super) struct Salt(u128);
 
 impl Salt {
     fn set(&mut self, octets: &[u8; 14]) {
-        let mut block = Zeroizing::new([0; 16]);
-        block[..14].copy_from_slice(octets);
-        self.0 = u128::from_be_bytes(*block);
+        let (front, _) = octets.split_first_chunk().expect("fourteen octets");
+        let (_, back) = octets.split_last_chunk().expect("fourteen octets");
+        // The two overlap.
+        let (front, back) = (u64::from_be_bytes(*front), u64::from_be_bytes(*back));
+        self.0 = u128::from(front) << 64 | u128::from(back << 16);
     }
 }
 

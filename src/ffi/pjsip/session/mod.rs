@@ -48,10 +48,10 @@ pub fn later(rtp: RtpInstance<'_>, run: fn(&Session<'_>)) -> bool {
     let session = find(is_of(rtp), |session, _| unsafe {
         Ao2::share(session.as_ptr().cast())
     });
-    // SAFETY: a session.
-    session
-        .flatten()
-        .is_some_and(|session| unsafe { task::push(session, run) })
+    session.flatten().is_some_and(|session| {
+        // SAFETY: the object is a session: it was shared from one above.
+        unsafe { task::push(session, run) }
+    })
 }
 
 /// Whether a media line is the one of `rtp`.
@@ -73,10 +73,10 @@ pub fn later_of(key: SessionKey, run: fn(&Session<'_>)) -> bool {
     let session = in_serializer(key, |session| unsafe {
         Ao2::share(session.as_ptr().cast())
     });
-    // SAFETY: a session.
-    session
-        .flatten()
-        .is_some_and(|session| unsafe { task::push(session, run) })
+    session.flatten().is_some_and(|session| {
+        // SAFETY: the object is a session: it was shared from one above.
+        unsafe { task::push(session, run) }
+    })
 }
 
 /// What `look` finds in a session, asked from within its serializer; `None` elsewhere.

@@ -34,8 +34,8 @@ pub fn later_by_channel(channel_id: &str, run: fn(&Session<'_>)) -> bool {
 
 /// The session of a PJSIP channel.
 fn session_of_channel(channel_id: &CStr) -> Option<Ao2> {
-    // SAFETY: a text that stays during the call; the channel comes back with a reference of ours.
     let channel =
+        // SAFETY: a text that stays during the call; NULL, or the channel with a reference for us, comes back.
         unsafe { Ao2::from_raw(sys::ast_channel_get_by_name(channel_id.as_ptr()).cast()) };
     let channel = channel?;
     let raw = channel.as_ptr().cast();

@@ -67,9 +67,10 @@ impl SipTransport {
         };
         // First: from the registration on another thread may find it and destroy it.
         transport.raw().registered.store(true, Ordering::Release);
-        // SAFETY: whole. The manager lives as long as the endpoint.
-        let registered =
-            Status::check(unsafe { sys::pjsip_transport_register((*base).tpmgr, base) });
+        // SAFETY: the structure is whole, with its locks and the counts above. `set_up` gave it its manager, which lives as long as
+        // pjsip's endpoint.
+        let status = unsafe { sys::pjsip_transport_register((*base).tpmgr, base) };
+        let registered = Status::check(status);
         if let Err(status) = registered {
             // SAFETY: pjsip did not take it; `transport` has a count of its own.
             unsafe { give_back_pjsips_count(raw.as_ptr()) };

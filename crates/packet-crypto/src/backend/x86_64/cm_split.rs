@@ -1,61 +1,13 @@
 //! AES-CM with HMAC-SHA1 for CPUs without SHA extensions: AES-NI first, then SHA-1 over the result. SHA-1 in integer
-//! code is so much the longer part that fusing the two gains nothing.
+//! registers is so much the longer part that fusing the two gains nothing.
 
 use super::aes::{Counter, vector};
 use super::bytes::copy_clear;
 use super::ctr::add;
-use crate::backend::soft::sha1;
-use crate::key::{Block, HmacKey, Span};
+use super::sha1_scalar;
+use crate::key::{Block, Span};
 use crate::table::CmKey;
 use crate::tag;
-
-/// Encrypts and authenticates.
-///
-/// # Safety
-/// `span` keeps its promise.
-#[inline]
-#[target_feature(enable = "sse2,ssse3,aes")]
-pub(super) unsafe fn seal<const R: usize>(
-    key: &CmKey,
-    iv: Block,
-    span: Span,
-    trailer: [u8; 4],
-) -> [u8; 20] {
-    // SAFETY: the packet is as `span` says, and initialised once `ctr` wrote it.
-    unsafe {
-        ctr::<R>(key, iv, span);
-        sha1::hmac(
-            &key.hmac,
-            core::slice::from_raw_parts(span.dst, span.len),
-            trailer,
-            sha1::compress,
-        )
-    }
-}
-
-/// Authenticates, then decrypts.
-///
-/// # Safety
-/// `span` is in place and keeps its promise; `tag` has 1 to 20 bytes.
-#[inline]
-#[target_feature(enable = "sse2,ssse3,aes")]
-pub(super) unsafe fn open<const R: usize>(
-    key: &CmKey,
-    iv: Block,
-    span: Span,
-    trailer: [u8; 4],
-    tag: &[u8],
-) -> bool {
-    // SAFETY: the packet is as `span` says.
-    let packet = unsafe { core::slice::from_raw_parts(span.src, span.len) };
-    let mac = sha1::hmac(&key.hmac, packet, trailer, sha1::compress);
-    let good = tag::matches(&mac, tag);
-    if good {
-        // SAFETY: the span is the one that the caller gives; the slice of it, `packet`, is not used any more.
-        unsafe { ctr::<R>(key, iv, span) };
-    }
-    good
-}
 
 /// Counter mode alone; copies the clear bytes.
 ///
@@ -87,6 +39,44 @@ pub(super) unsafe fn ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
     }
 }
 
-pub(super) fn hmac_key(key: &[u8; 20]) -> HmacKey {
-    sha1::hmac_key(key, sha1::compress)
+/// Encrypts and authenticates.
+///
+/// # Safety
+/// `span` keeps its promise.
+#[inline]
+#[target_feature(enable = "sse2,ssse3,aes")]
+pub(super) unsafe fn seal<const R: usize>(
+    key: &CmKey,
+    iv: Block,
+    span: Span,
+    trailer: [u8; 4],
+) -> [u8; 20] {
+    // SAFETY: the packet is as `span` says, and all of `dst` is initialised once `ctr` wrote it.
+    unsafe {
+        ctr::<R>(key, iv, span);
+        sha1_scalar::hmac(&key.hmac, span.dst, span.len, trailer)
+    }
+}
+
+/// Authenticates, then decrypts.
+///
+/// # Safety
+/// `span` is in place and keeps its promise; `tag` has 1 to 20 bytes.
+#[inline]
+#[target_feature(enable = "sse2,ssse3,aes")]
+pub(super) unsafe fn open<const R: usize>(
+    key: &CmKey,
+    iv: Block,
+    span: Span,
+    trailer: [u8; 4],
+    tag: &[u8],
+) -> bool {
+    // SAFETY: the packet is as `span` says.
+    let mac = unsafe { sha1_scalar::hmac(&key.hmac, span.src, span.len, trailer) };
+    let good = tag::matches(&mac, tag);
+    if good {
+        // SAFETY: the span is the one that the caller gives.
+        unsafe { ctr::<R>(key, iv, span) };
+    }
+    good
 }

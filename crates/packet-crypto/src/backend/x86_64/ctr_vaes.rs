@@ -38,21 +38,24 @@ impl Counters {
         ))
     }
 
-    /// The key stream for `V` vectors from vector `n` on.
+    /// The key stream for `V` vectors from vector `n` on. Between the rounds `meanwhile` is called with 0 to 3, so that
+    /// both are under way together.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vaes")]
     pub fn stream<const R: usize, const V: usize>(
         self,
         keys: &RoundKeys,
         n: usize,
+        mut meanwhile: impl FnMut(usize),
     ) -> [__m512i; V] {
         let swap = _mm512_broadcast_i32x4(_mm_setr_epi8(
             0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 14, 13, 12,
         ));
-        let mut blocks = [self.0; V];
-        for (i, b) in blocks.iter_mut().enumerate() {
-            let ahead = _mm512_maskz_set1_epi32(0x8888, 4 * (n + i) as i32);
-            *b = _mm512_shuffle_epi8(_mm512_add_epi32(self.0, ahead), swap);
+        let base = _mm512_add_epi32(self.0, _mm512_maskz_set1_epi32(0x8888, 4 * n as i32));
+        let mut blocks = [base; V];
+        for (b, i) in blocks.iter_mut().zip(0..) {
+            let ahead = _mm512_maskz_set1_epi32(0x8888, 4 * i);
+            *b = _mm512_shuffle_epi8(_mm512_add_epi32(base, ahead), swap);
         }
         let first = round_key(keys, 0);
         for b in &mut blocks {
@@ -62,6 +65,9 @@ impl Counters {
             let key = round_key(keys, i);
             for b in &mut blocks {
                 *b = _mm512_aesenc_epi128(*b, key);
+            }
+            if i % 2 == 0 && i <= 8 {
+                meanwhile(i / 2 - 1);
             }
         }
         let last = round_key(keys, R - 1);
@@ -98,7 +104,7 @@ pub(super) unsafe fn ctr<const R: usize>(key: &CmKey, iv: Block, span: Span) {
     let counters = Counters::from_iv(iv);
     let mut n = 0;
     while clear + 64 * n < len {
-        for (i, k) in (n..).zip(counters.stream::<R, 3>(&key.keys, n)) {
+        for (i, k) in (n..).zip(counters.stream::<R, 3>(&key.keys, n, |_| ())) {
             let at = clear + 64 * i;
             let mask = match len.saturating_sub(at) {
                 left @ 0..64 => !(u64::MAX << left),

@@ -3,17 +3,23 @@
 //! The sequence that GHASH takes (the last block of associated data, the ciphertext, the lengths) is laid into vectors
 //! so that the lengths are in the last lane of the last vector; what is left over is in front, where zeros change
 //! nothing. The powers of H then always lie in whole vectors. The key stream is laid the same way: the lane of the
-//! associated data is the one of E(J0), so that the mask of the tag is made without a block more.
+//! associated data is the one of E(J0), so that the mask of the tag is made without a block more. Groups of four vectors
+//! come first, what is left over is the last group.
 
 use core::arch::x86_64::*;
+use core::num::NonZero;
 
 use super::bytes::copy_clear;
 use super::ctr_vaes::Counters;
-use super::gcm_ni::{associated, associated_blocks, to_bytes};
-use super::ghash::{Hash, lengths};
+use super::gcm_ni::{associated, to_bytes};
+use super::ghash::lengths;
+use super::ghash_vaes::{GROUP, Sum, in_lane, matches, swap4};
 use super::sha1_ni::swap;
-use crate::key::{Block, HashKeys, Span};
+use crate::key::{Block, Span};
 use crate::table::GcmKey;
+
+/// Bytes of data in the longest packet that is one group: it has a block of associated data and one of lengths, too.
+const SHORT: usize = 16 * (4 * GROUP - 2);
 
 /// Where the lanes of a packet are.
 #[derive(Clone, Copy)]
@@ -44,67 +50,6 @@ impl Layout {
     }
 }
 
-/// The hash of `V` vectors (swapped, with what came before already added): multiplied by the last `4 V` powers of H.
-#[inline]
-#[target_feature(enable = "avx512f,vpclmulqdq")]
-fn hash<const V: usize>(keys: &HashKeys, x: [__m512i; V]) -> __m128i {
-    let zero = _mm512_setzero_si512();
-    let (mut low, mut middle, mut high) = (zero, zero, zero);
-    let powers = keys[16 - 4 * V..].as_chunks::<4>().0;
-    for (x, powers) in x.into_iter().zip(powers) {
-        // SAFETY: four powers are 64 readable bytes.
-        let h = unsafe { _mm512_loadu_si512(powers.as_ptr().cast()) };
-        low = _mm512_xor_si512(low, _mm512_clmulepi64_epi128::<0x00>(x, h));
-        high = _mm512_xor_si512(high, _mm512_clmulepi64_epi128::<0x11>(x, h));
-        middle = xor3(
-            middle,
-            _mm512_clmulepi64_epi128::<0x01>(x, h),
-            _mm512_clmulepi64_epi128::<0x10>(x, h),
-        );
-    }
-    // As `ghash::Sum::reduce`, in every lane.
-    let q = _mm512_set1_epi64(0xc200_0000_0000_0000u64 as i64);
-    let t = _mm512_clmulepi64_epi128::<0x00>(low, q);
-    let middle = xor3(middle, _mm512_shuffle_epi32::<0x4e>(low), t);
-    let t = _mm512_clmulepi64_epi128::<0x00>(middle, q);
-    let y = xor3(high, _mm512_shuffle_epi32::<0x4e>(middle), t);
-    let y = _mm256_xor_si256(_mm512_castsi512_si256(y), _mm512_extracti64x4_epi64::<1>(y));
-    _mm_xor_si128(_mm256_castsi256_si128(y), _mm256_extracti128_si256::<1>(y))
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn xor3(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
-    _mm512_ternarylogic_epi64::<0x96>(a, b, c)
-}
-
-/// Reverses the bytes of every block.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn swap4(v: __m512i) -> __m512i {
-    let order = _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(order))
-}
-
-/// `block` in lane `lane`, zeros elsewhere.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn in_lane(lane: usize, block: __m128i) -> __m512i {
-    _mm512_maskz_broadcast_i32x4(0xf << (4 * lane), block)
-}
-
-/// `tag::matches` in registers, in as constant a time: a call would have every vector under way stored and loaded again.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn matches(mac: __m128i, tag: &[u8]) -> bool {
-    debug_assert!((1..=16).contains(&tag.len()));
-    let mask = !(u64::MAX << tag.len());
-    // SAFETY: the mask leaves out what is behind the tag; masked bytes are not accessed.
-    let theirs = unsafe { _mm512_maskz_loadu_epi8(mask, tag.as_ptr().cast()) };
-    // One mask of 64 bits for all bytes, and one branch on whether it is zero.
-    _mm512_mask_cmpneq_epi8_mask(mask, _mm512_castsi128_si512(mac), theirs) == 0
-}
-
 /// A packet under way.
 struct Packet<'a, const R: usize> {
     key: &'a GcmKey,
@@ -113,16 +58,43 @@ struct Packet<'a, const R: usize> {
     /// Where lane 0 of vector 0 would be.
     src: *const u8,
     dst: *mut u8,
+    /// What is hashed first: the last block of associated data with the hash of those before it, swapped.
+    before: __m128i,
     /// The block of lengths, swapped.
     lengths: __m128i,
 }
 
+/// The key stream, or the ciphertext, of a whole group.
+type Stream = [__m512i; GROUP];
+
+/// Whole groups that were sealed.
+struct Sealed {
+    /// The last group, which is not hashed yet.
+    last: Stream,
+    /// The hash of what is before it.
+    before: __m128i,
+    /// The first vector of key stream.
+    first: __m512i,
+}
+
 impl<const R: usize> Packet<'_, R> {
-    /// Which bytes of vector `n` are data.
+    /// How many vectors are in whole groups, which are never all.
     #[inline]
-    fn mask(&self, n: usize) -> u64 {
-        let first = if n == 0 { self.layout.first } else { u64::MAX };
-        let last = if n + 1 == self.layout.vectors {
+    fn whole(&self) -> Option<NonZero<usize>> {
+        NonZero::new((self.layout.vectors - 1) / GROUP * GROUP)
+    }
+
+    /// Which bytes of vector `n` are data, whatever is behind the packet.
+    #[inline]
+    fn first(&self, n: usize) -> u64 {
+        if n == 0 { self.layout.first } else { u64::MAX }
+    }
+
+    /// Which bytes of vector `i` are data, of the last `V` ones behind the first `whole`.
+    #[inline]
+    fn mask<const V: usize>(&self, whole: usize, i: usize) -> u64 {
+        let first = if i == 0 { self.first(whole) } else { u64::MAX };
+        let last = if i + 1 == V {
             self.layout.last
         } else {
             u64::MAX
@@ -130,72 +102,64 @@ impl<const R: usize> Packet<'_, R> {
         first & last
     }
 
-    /// The data bytes of vector `n`, zeros elsewhere.
+    /// The bytes of vector `n` that are in the mask, zeros elsewhere.
     ///
     /// # Safety
-    /// `src` is where the packet is.
+    /// `src` is where the packet is, of which the mask has data alone.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    unsafe fn load(&self, n: usize) -> __m512i {
+    unsafe fn load(&self, n: usize, mask: u64) -> __m512i {
         // SAFETY: the mask leaves out what is not the packet's data; masked bytes are not accessed.
-        unsafe { _mm512_maskz_loadu_epi8(self.mask(n), self.src.wrapping_add(64 * n).cast()) }
+        unsafe { _mm512_maskz_loadu_epi8(mask, self.src.wrapping_add(64 * n).cast()) }
     }
 
     /// # Safety
-    /// `dst` is where the packet goes.
+    /// `dst` is where the packet goes, of which the mask has data alone.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    unsafe fn store(&self, n: usize, v: __m512i) {
+    unsafe fn store(&self, n: usize, mask: u64, v: __m512i) {
         // SAFETY: the mask leaves out what is not the packet's data; masked bytes are not written.
-        unsafe { _mm512_mask_storeu_epi8(self.dst.wrapping_add(64 * n).cast(), self.mask(n), v) };
+        unsafe { _mm512_mask_storeu_epi8(self.dst.wrapping_add(64 * n).cast(), mask, v) };
     }
 
-    /// Hashes the `V` vectors of ciphertext from vector `n` on. `before` goes into lane `lane` of the first.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-    fn absorb<const V: usize>(
-        &self,
-        n: usize,
-        ciphertext: [__m512i; V],
-        lane: usize,
-        before: __m128i,
-    ) -> __m128i {
-        let mut x = ciphertext;
-        for x in &mut x {
-            *x = swap4(*x);
-        }
-        x[0] = _mm512_xor_si512(x[0], in_lane(lane, before));
-        if n + V == self.layout.vectors {
-            x[V - 1] = _mm512_xor_si512(x[V - 1], in_lane(3, self.lengths));
-        }
-        hash(&self.key.hash_keys, x)
-    }
-
-    /// Encrypts and hashes `V` vectors from vector `n` on. Returns the hash and the first vector of key stream.
+    /// The first whole group of vectors from `n` on.
     ///
     /// # Safety
-    /// `src` and `dst` are the packet's.
+    /// `src` is where the packet is, which has those vectors and one behind.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
-    unsafe fn seal<const V: usize>(
-        &self,
-        n: usize,
-        lane: usize,
-        before: __m128i,
-    ) -> (__m128i, __m512i) {
-        let stream = self.counters.stream::<R, V>(&self.key.keys, n);
-        let mut x = stream;
-        for (i, x) in x.iter_mut().enumerate() {
-            // SAFETY: both places are the packet's, as the caller promises, and the vector is one of the packet's.
-            unsafe {
-                *x = _mm512_xor_si512(*x, self.load(n + i));
-                self.store(n + i, *x);
-            }
+    #[target_feature(enable = "avx512f,avx512bw")]
+    unsafe fn load_group(&self, n: usize) -> [__m512i; GROUP] {
+        // SAFETY: a vector that is neither the first nor the last is data altogether.
+        unsafe {
+            [
+                self.load(n, self.first(n)),
+                self.load(n + 1, u64::MAX),
+                self.load(n + 2, u64::MAX),
+                self.load(n + 3, u64::MAX),
+            ]
         }
-        // What is not data must be zero for the hash; only the outer vectors have such bytes.
-        x[0] = _mm512_maskz_mov_epi8(self.mask(n), x[0]);
-        x[V - 1] = _mm512_maskz_mov_epi8(self.mask(n + V - 1), x[V - 1]);
-        (self.absorb(n, x, lane, before), stream[0])
+    }
+
+    /// # Safety
+    /// As for [`Self::load_group`], of the destination.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    unsafe fn store_group(&self, n: usize, v: [__m512i; GROUP]) {
+        // SAFETY: a vector that is neither the first nor the last is data altogether.
+        unsafe {
+            self.store(n, self.first(n), v[0]);
+            self.store(n + 1, u64::MAX, v[1]);
+            self.store(n + 2, u64::MAX, v[2]);
+            self.store(n + 3, u64::MAX, v[3]);
+        }
+    }
+
+    /// Adds what was hashed before vector `n`, the first of a group, to it.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn join(&self, n: usize, x: __m512i, before: __m128i) -> __m512i {
+        let lane = if n == 0 { self.layout.front } else { 0 };
+        _mm512_xor_si512(x, in_lane(lane, before))
     }
 
     /// The mask of the tag, E(J0), out of the first vector of key stream.
@@ -208,76 +172,192 @@ impl<const R: usize> Packet<'_, R> {
         ))
     }
 
-    /// Seals the whole packet, of which the first group has `V` vectors.
+    /// Hashes a group of ciphertext that begins with vector `n`, a vector a call: `i` is 0 to 3. The group's first vector
+    /// comes last: what was hashed before the group is the last to be known.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+    fn hash(&self, sum: &mut Sum, n: usize, ciphertext: &Stream, before: __m128i, i: usize) {
+        let i = (i + 1) % GROUP;
+        let x = swap4(ciphertext[i]);
+        let x = if i == 0 { self.join(n, x, before) } else { x };
+        sum.add(&self.key.hash_keys, GROUP - i, x);
+    }
+
+    /// Encrypts the first `whole` vectors and hashes them but for the last group: each group is hashed while the next one
+    /// is encrypted.
+    ///
+    /// # Safety
+    /// `src` and `dst` are the packet's, and there is a vector more.
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
+    unsafe fn seal_groups(&self, whole: usize) -> Sealed {
+        let stream = self.counters.stream::<R, GROUP>(&self.key.keys, 0, |_| ());
+        // SAFETY: these vectors are the packet's, as the caller promises, and none is the last.
+        let mut last = unsafe {
+            let sealed = add(self.load_group(0), stream);
+            self.store_group(0, sealed);
+            sealed
+        };
+        last[0] = _mm512_maskz_mov_epi8(self.layout.first, last[0]);
+        let mut before = self.before;
+        for n in (GROUP..whole).step_by(GROUP) {
+            let mut sum = Sum::zero();
+            let hash = |i| self.hash(&mut sum, n - GROUP, &last, before, i);
+            let stream = self.counters.stream::<R, GROUP>(&self.key.keys, n, hash);
+            before = sum.reduce();
+            // SAFETY: as above.
+            last = unsafe {
+                let sealed = add(self.load_group(n), stream);
+                self.store_group(n, sealed);
+                sealed
+            };
+        }
+        Sealed {
+            last,
+            before,
+            first: stream[0],
+        }
+    }
+
+    /// Hashes the ciphertext of the first `whole` vectors.
+    ///
+    /// # Safety
+    /// `src` is the packet's, and there is a vector more.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+    unsafe fn hash_groups(&self, whole: usize) -> __m128i {
+        let mut before = self.before;
+        for n in (0..whole).step_by(GROUP) {
+            // SAFETY: these vectors are the packet's, as the caller promises, and none is the last.
+            let ciphertext = unsafe { self.load_group(n) };
+            let mut sum = Sum::zero();
+            for i in 0..GROUP {
+                self.hash(&mut sum, n, &ciphertext, before, i);
+            }
+            before = sum.reduce();
+        }
+        before
+    }
+
+    /// Decrypts the first `whole` vectors. (To make their key stream while they are hashed, and keep it, takes longer: so
+    /// much is stored and loaded.)
+    ///
+    /// # Safety
+    /// `src` and `dst` are the packet's, and there is a vector more.
+    #[inline(never)]
+    #[target_feature(enable = "avx512f,avx512bw,vaes")]
+    unsafe fn open_groups(&self, whole: usize) {
+        for n in (0..whole).step_by(GROUP) {
+            let stream = self.counters.stream::<R, GROUP>(&self.key.keys, n, |_| ());
+            // SAFETY: these vectors are the packet's, as the caller promises, and none is the last.
+            unsafe { self.store_group(n, add(self.load_group(n), stream)) };
+        }
+    }
+
+    /// The hash in wire order, of the last `V` vectors, of which `x` has data alone, behind the first `whole`, whose hash
+    /// is `before`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+    fn finish<const V: usize>(&self, whole: usize, x: [__m512i; V], before: __m128i) -> __m128i {
+        let mut sum = Sum::zero();
+        for (i, x) in x.into_iter().enumerate().rev() {
+            let mut x = swap4(x);
+            if i + 1 == V {
+                x = _mm512_xor_si512(x, in_lane(3, self.lengths));
+            }
+            if i == 0 {
+                x = self.join(whole, x, before);
+            }
+            sum.add(&self.key.hash_keys, V - i, x);
+        }
+        swap(sum.reduce())
+    }
+
+    /// Seals the packet, of which `V` vectors are behind the first `whole`.
     ///
     /// # Safety
     /// `src` and `dst` are the packet's.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
-    unsafe fn seal_all<const V: usize>(&self, before: __m128i) -> [u8; 16] {
-        // SAFETY: `src` and `dst` are the packet's, as the caller promises; it has at least the `V` vectors of its first group.
-        let (mut y, stream) = unsafe { self.seal::<V>(0, self.layout.front, before) };
-        let mut n = V;
-        while n < self.layout.vectors {
-            // SAFETY: `src` and `dst` are the packet's, as the caller promises; behind the first group it has whole groups of 4.
-            (y, _) = unsafe { self.seal::<4>(n, 0, y) };
-            n += 4;
+    unsafe fn seal<const V: usize>(&self, whole: Option<NonZero<usize>>) -> [u8; 16] {
+        let (n, stream, before, first);
+        if let Some(whole) = whole {
+            n = whole.get();
+            // SAFETY: `src` and `dst` are the packet's, as the caller promises; `V` vectors are more.
+            let sealed = unsafe { self.seal_groups(n) };
+            let mut sum = Sum::zero();
+            let hash = |i| self.hash(&mut sum, n - GROUP, &sealed.last, sealed.before, i);
+            stream = self.counters.stream::<R, V>(&self.key.keys, n, hash);
+            (before, first) = (sum.reduce(), sealed.first);
+        } else {
+            n = 0;
+            stream = self.counters.stream::<R, V>(&self.key.keys, 0, |_| ());
+            (before, first) = (self.before, stream[0]);
         }
-        to_bytes(_mm_xor_si128(swap(y), self.tag_mask(stream)))
+        let mut x = stream;
+        for (i, x) in x.iter_mut().enumerate() {
+            let mask = self.mask::<V>(n, i);
+            // SAFETY: both places are the packet's, as the caller promises, and the vector is one of the packet's.
+            unsafe {
+                *x = _mm512_xor_si512(*x, self.load(n + i, mask));
+                self.store(n + i, mask, *x);
+            }
+            // What is not data must be zero for the hash.
+            *x = _mm512_maskz_mov_epi8(mask, *x);
+        }
+        let hash = self.finish(n, x, before);
+        to_bytes(_mm_xor_si128(hash, self.tag_mask(first)))
     }
 
-    /// Checks and opens the whole packet, of which the first group has `V` vectors.
+    /// Checks and opens the packet, of which `V` vectors are behind the first `whole`.
     ///
     /// # Safety
     /// `src` and `dst` are the packet's, in place; `tag` has 1 to 16 bytes.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
-    unsafe fn open_all<const V: usize>(&self, before: __m128i, tag: &[u8]) -> bool {
-        // The key stream of the first group is made ahead and stays in registers.
-        let stream = self.counters.stream::<R, V>(&self.key.keys, 0);
+    unsafe fn open<const V: usize>(&self, whole: Option<NonZero<usize>>, tag: &[u8]) -> bool {
+        let n = whole.map_or(0, NonZero::get);
+        // This key stream stays in registers.
+        let stream = self.counters.stream::<R, V>(&self.key.keys, n, |_| ());
+        let (before, first);
+        if whole.is_some() {
+            // SAFETY: `src` is the packet's, as the caller promises; `V` vectors are more.
+            before = unsafe { self.hash_groups(n) };
+            [first] = self.counters.stream::<R, 1>(&self.key.keys, 0, |_| ());
+        } else {
+            (before, first) = (self.before, stream[0]);
+        }
         let mut ciphertext = stream;
         for (i, c) in ciphertext.iter_mut().enumerate() {
-            // SAFETY: `src` is the packet's, as the caller promises; it has at least the `V` vectors of its first group.
-            *c = unsafe { self.load(i) };
+            // SAFETY: `src` is the packet's, as the caller promises, and the vector is one of the packet's.
+            *c = unsafe { self.load(n + i, self.mask::<V>(n, i)) };
         }
-        let mut y = self.absorb(0, ciphertext, self.layout.front, before);
-        let mut n = V;
-        while n < self.layout.vectors {
-            // SAFETY: `src` is the packet's, as the caller promises; behind the first group it has whole groups of 4.
-            let more = unsafe {
-                [
-                    self.load(n),
-                    self.load(n + 1),
-                    self.load(n + 2),
-                    self.load(n + 3),
-                ]
-            };
-            y = self.absorb(n, more, 0, y);
-            n += 4;
-        }
-        let mac = _mm_xor_si128(swap(y), self.tag_mask(stream[0]));
-        if !matches(mac, tag) {
+        let hash = self.finish(n, ciphertext, before);
+        if !matches(_mm_xor_si128(hash, self.tag_mask(first)), tag) {
             return false;
         }
         for (i, (c, k)) in ciphertext.into_iter().zip(stream).enumerate() {
-            // SAFETY: `dst` is the packet's, as the caller promises; it has at least the `V` vectors of its first group.
-            unsafe { self.store(i, _mm512_xor_si512(c, k)) };
+            // SAFETY: `dst` is the packet's, as the caller promises, and the vector is one of the packet's.
+            unsafe { self.store(n + i, self.mask::<V>(n, i), _mm512_xor_si512(c, k)) };
         }
-        let mut n = V;
-        while n < self.layout.vectors {
-            let stream = self.counters.stream::<R, 4>(&self.key.keys, n);
-            for (i, k) in (n..).zip(stream) {
-                // SAFETY: `src` and `dst` are the packet's, as the caller promises; vector `i` is one of its.
-                unsafe { self.store(i, _mm512_xor_si512(self.load(i), k)) };
-            }
-            n += 4;
+        if whole.is_some() {
+            // SAFETY: as above.
+            unsafe { self.open_groups(n) };
         }
         true
     }
 }
 
-/// Sets a packet up; also gives what is to be hashed first: the last block of associated data with the hash of those
-/// before it, swapped.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn add(mut a: [__m512i; GROUP], b: [__m512i; GROUP]) -> [__m512i; GROUP] {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = _mm512_xor_si512(*a, b);
+    }
+    a
+}
+
+/// Sets a packet up.
 ///
 /// # Safety
 /// `span` keeps its promise.
@@ -288,28 +368,25 @@ unsafe fn packet<'a, const R: usize>(
     nonce: Block,
     span: Span,
     trailer: &[u8],
-) -> (Packet<'a, R>, __m128i) {
+) -> Packet<'a, R> {
     let Span {
         src,
         dst,
         len,
         clear,
     } = span;
-    let mut hash = Hash::new(&key.hash_keys, associated_blocks(clear, trailer) - 1);
-    // SAFETY: the packet is `len` bytes at `src`.
-    let last = unsafe { associated(&mut hash, src, clear, len, trailer) };
-    let before = _mm_xor_si128(swap(last), hash.value());
     let layout = Layout::new(len - clear);
     let lead = 16 * (layout.front + 1);
-    let packet = Packet {
+    Packet {
         key,
         layout,
         counters: Counters::new(nonce, layout.front),
         src: src.wrapping_add(clear).wrapping_sub(lead),
         dst: dst.wrapping_add(clear).wrapping_sub(lead),
+        // SAFETY: the packet is as `span` says.
+        before: unsafe { associated(&key.hash_keys, span, trailer) },
         lengths: lengths(clear + trailer.len(), len - clear),
-    };
-    (packet, before)
+    }
 }
 
 /// Encrypts and authenticates.
@@ -327,13 +404,42 @@ pub(super) unsafe fn seal<const R: usize>(
     // SAFETY: all ask for the span that the caller gives; the data is written after the clear bytes, behind which
     // `copy_clear` may write.
     unsafe {
-        let (packet, before) = packet::<R>(key, nonce, span, trailer);
+        if span.len - span.clear > SHORT {
+            return seal_long::<R>(key, nonce, span, trailer);
+        }
+        let packet = packet::<R>(key, nonce, span, trailer);
         copy_clear(span);
-        match packet.layout.vectors % 4 {
-            1 => packet.seal_all::<1>(before),
-            2 => packet.seal_all::<2>(before),
-            3 => packet.seal_all::<3>(before),
-            _ => packet.seal_all::<4>(before),
+        match packet.layout.vectors {
+            1 => packet.seal::<1>(None),
+            2 => packet.seal::<2>(None),
+            3 => packet.seal::<3>(None),
+            _ => packet.seal::<4>(None),
+        }
+    }
+}
+
+/// As [`seal`], for more than one group.
+///
+/// # Safety
+/// As for [`seal`], and the packet has whole groups.
+#[inline(never)]
+#[target_feature(enable = "ssse3,pclmulqdq,avx512f,avx512bw,vaes,vpclmulqdq")]
+unsafe fn seal_long<const R: usize>(
+    key: &GcmKey,
+    nonce: Block,
+    span: Span,
+    trailer: &[u8],
+) -> [u8; 16] {
+    // SAFETY: as in `seal`.
+    unsafe {
+        let packet = packet::<R>(key, nonce, span, trailer);
+        copy_clear(span);
+        let whole = packet.whole();
+        match packet.layout.vectors % GROUP {
+            1 => packet.seal::<1>(whole),
+            2 => packet.seal::<2>(whole),
+            3 => packet.seal::<3>(whole),
+            _ => packet.seal::<4>(whole),
         }
     }
 }
@@ -353,12 +459,41 @@ pub(super) unsafe fn open<const R: usize>(
 ) -> bool {
     // SAFETY: both ask for the span that the caller gives, in place, and for its tag of 1 to 16 bytes.
     unsafe {
-        let (packet, before) = packet::<R>(key, nonce, span, trailer);
-        match packet.layout.vectors % 4 {
-            1 => packet.open_all::<1>(before, tag),
-            2 => packet.open_all::<2>(before, tag),
-            3 => packet.open_all::<3>(before, tag),
-            _ => packet.open_all::<4>(before, tag),
+        if span.len - span.clear > SHORT {
+            return open_long::<R>(key, nonce, span, trailer, tag);
+        }
+        let packet = packet::<R>(key, nonce, span, trailer);
+        match packet.layout.vectors {
+            1 => packet.open::<1>(None, tag),
+            2 => packet.open::<2>(None, tag),
+            3 => packet.open::<3>(None, tag),
+            _ => packet.open::<4>(None, tag),
+        }
+    }
+}
+
+/// As [`open`], for more than one group.
+///
+/// # Safety
+/// As for [`open`], and the packet has whole groups.
+#[inline(never)]
+#[target_feature(enable = "ssse3,pclmulqdq,avx512f,avx512bw,vaes,vpclmulqdq")]
+unsafe fn open_long<const R: usize>(
+    key: &GcmKey,
+    nonce: Block,
+    span: Span,
+    trailer: &[u8],
+    tag: &[u8],
+) -> bool {
+    // SAFETY: as in `open`.
+    unsafe {
+        let packet = packet::<R>(key, nonce, span, trailer);
+        let whole = packet.whole();
+        match packet.layout.vectors % GROUP {
+            1 => packet.open::<1>(whole, tag),
+            2 => packet.open::<2>(whole, tag),
+            3 => packet.open::<3>(whole, tag),
+            _ => packet.open::<4>(whole, tag),
         }
     }
 }

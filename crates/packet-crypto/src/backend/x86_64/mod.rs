@@ -5,15 +5,20 @@ mod bytes;
 mod cm_sha_ni;
 mod cm_split;
 mod cm_vaes;
+mod cm_wide;
 mod ctr;
 mod ctr_vaes;
 mod gcm_ni;
 mod gcm_vaes;
+mod gcm_vaes256;
 mod ghash;
+mod ghash_vaes;
 mod poly;
 #[cfg(feature = "batch")]
 mod sha1_lanes;
 mod sha1_ni;
+mod sha1_scalar;
+mod vaes256;
 
 use crate::table::Kernels;
 #[cfg(feature = "batch")]
@@ -152,6 +157,25 @@ level!(
     cm: cm_vaes, hmac_key: sha1_ni::hmac_key_vl, gcm: gcm_vaes, ctr: ctr_vaes, lanes: SIXTEEN,
 );
 
+// The same CPU features. The level above does without SHA-NI's instructions for the message schedule, which are microcode
+// on Intel's CPUs; on AMD's they are quick, and vectors of 64 bytes close no port to SHA-1.
+level!(
+    zen,
+    "x86_64 AES-NI+SHA-NI+VAES-AVX512, AMD",
+    [
+        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "avx512f", "avx512vl", "avx512bw", "avx512vbmi", "vaes", "vpclmulqdq"
+    ],
+    cm: cm_wide, hmac_key: sha1_ni::hmac_key_quick, gcm: gcm_vaes, ctr: ctr_vaes, lanes: SIXTEEN,
+);
+
+// VAES is not AVX-512: Zen 3 and Alder Lake have it in vectors of 32 bytes alone.
+level!(
+    vaes_avx2,
+    "x86_64 AES-NI+SHA-NI+VAES-AVX2",
+    ["sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "vaes", "vpclmulqdq"],
+    cm: cm_sha_ni, hmac_key: sha1_ni::hmac_key, gcm: gcm_vaes256, ctr: cm_split, lanes: EIGHT,
+);
+
 level!(
     sha_ni_avx2,
     "x86_64 AES-NI+SHA-NI+AVX2",
@@ -170,7 +194,14 @@ level!(
     avx2,
     "x86_64 AES-NI+AVX2",
     ["sse2", "ssse3", "aes", "pclmulqdq", "avx2"],
-    cm: cm_split, hmac_key: cm_split::hmac_key, gcm: gcm_ni, ctr: cm_split, lanes: EIGHT,
+    cm: cm_split, hmac_key: sha1_scalar::hmac_key, gcm: gcm_ni, ctr: cm_split, lanes: EIGHT_WITHOUT_SHA_NI,
+);
+
+level!(
+    sse,
+    "x86_64 AES-NI",
+    ["sse2", "ssse3", "aes", "pclmulqdq"],
+    cm: cm_split, hmac_key: sha1_scalar::hmac_key, gcm: gcm_ni, ctr: cm_split, lanes: None,
 );
 
 /// Sixteen lanes take as long as about five packets one after the other, measured with SHA-NI.
@@ -181,7 +212,15 @@ const SIXTEEN: Option<Lanes> = Some(Lanes {
     hmac: sha1_lanes::sixteen::hmac,
 });
 
-/// Eight lanes take as long as four packets with SHA-NI, two without.
+/// Eight lanes take as long as two packets without SHA-NI.
+#[cfg(feature = "batch")]
+const EIGHT_WITHOUT_SHA_NI: Option<Lanes> = Some(Lanes {
+    width: 8,
+    least: 3,
+    hmac: sha1_lanes::eight::hmac,
+});
+
+/// Eight lanes take as long as four packets with SHA-NI.
 #[cfg(feature = "batch")]
 const EIGHT: Option<Lanes> = Some(Lanes {
     width: 8,
@@ -189,10 +228,26 @@ const EIGHT: Option<Lanes> = Some(Lanes {
     hmac: sha1_lanes::eight::hmac,
 });
 
-/// Best first.
-pub(super) static LEVELS: [&Kernels; 4] = [
-    &avx512::KERNELS,
-    &sha_ni_avx2::KERNELS,
-    &sha_ni::KERNELS,
-    &avx2::KERNELS,
-];
+/// Best first. Which of two levels with the same instructions is the quicker depends on who made the CPU.
+pub(super) fn levels() -> impl Iterator<Item = &'static Kernels> {
+    static REST: [&Kernels; 5] = [
+        &vaes_avx2::KERNELS,
+        &sha_ni_avx2::KERNELS,
+        &sha_ni::KERNELS,
+        &avx2::KERNELS,
+        &sse::KERNELS,
+    ];
+    let widest = if made_by_amd() {
+        [&zen::KERNELS, &avx512::KERNELS]
+    } else {
+        [&avx512::KERNELS, &zen::KERNELS]
+    };
+    widest.into_iter().chain(REST)
+}
+
+/// Whether the CPU is AMD's, or of its design.
+fn made_by_amd() -> bool {
+    let leaf = core::arch::x86_64::__cpuid(0);
+    let vendor = [leaf.ebx, leaf.edx, leaf.ecx].map(u32::to_le_bytes);
+    matches!(vendor.as_flattened(), b"AuthenticAMD" | b"HygonGenuine")
+}

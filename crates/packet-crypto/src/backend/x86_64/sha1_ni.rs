@@ -83,9 +83,9 @@ impl State {
 /// M. Locktyukhin ("Improving the performance of the Secure Hash Algorithm"): `W[t] = (W[t-6] ^ W[t-16] ^ W[t-28] ^
 /// W[t-32]) <<< 2`, four words at a time with plain vector instructions.
 macro_rules! rounds {
-    ($f:literal, [$($i:literal)+], $lanes:ident, $next_e:ident, $msg2:ident, $late:ident) => { $(
+    ($f:literal, [$($i:literal)+], $lanes:ident, $next_e:ident, $msg2:ident, $late:ident from $from:literal) => { $(
         for Lane { w, abcd, old } in &mut $lanes {
-            if $i >= 8 {
+            if $i >= $from {
                 w[$i] = $late([w[$i - 4], w[$i - 7], w[$i - 8]], [w[$i - 2], w[$i - 1]]);
             } else if $i >= 4 {
                 let x = _mm_xor_si128(_mm_sha1msg1_epu32(w[$i - 4], w[$i - 3]), w[$i - 2]);
@@ -108,7 +108,7 @@ struct Lane {
 }
 
 macro_rules! compress {
-    ($name:ident, $several:ident, $hmac_key:ident, [$($feature:tt),+], $next_e:ident, $msg2:ident, $late:ident) => {
+    ($name:ident, $several:ident, $hmac_key:ident, [$($feature:tt),+], $next_e:ident, $msg2:ident, $late:ident from $from:literal) => {
         impl State {
             #[inline]
             #[target_feature($(enable = $feature),+)]
@@ -132,10 +132,10 @@ macro_rules! compress {
                         Lane { w, abcd, old: state.abcd }
                     },
                 );
-                rounds!(0, [1 2 3 4], lanes, $next_e, $msg2, $late);
-                rounds!(1, [5 6 7 8 9], lanes, $next_e, $msg2, $late);
-                rounds!(2, [10 11 12 13 14], lanes, $next_e, $msg2, $late);
-                rounds!(3, [15 16 17 18 19], lanes, $next_e, $msg2, $late);
+                rounds!(0, [1 2 3 4], lanes, $next_e, $msg2, $late from $from);
+                rounds!(1, [5 6 7 8 9], lanes, $next_e, $msg2, $late from $from);
+                rounds!(2, [10 11 12 13 14], lanes, $next_e, $msg2, $late from $from);
+                rounds!(3, [15 16 17 18 19], lanes, $next_e, $msg2, $late from $from);
                 let mut states = states;
                 for (state, lane) in states.iter_mut().zip(&lanes) {
                     state.abcd = _mm_add_epi32(lane.abcd, state.abcd);
@@ -161,7 +161,16 @@ compress!(
     ["sse2", "ssse3", "sha"],
     _mm_sha1nexte_epu32,
     _mm_sha1msg2_epu32,
-    late_words
+    late_words from 8
+);
+compress!(
+    compress_quick,
+    compress_several_quick,
+    hmac_key_quick,
+    ["sse2", "ssse3", "sha"],
+    _mm_sha1nexte_epu32,
+    _mm_sha1msg2_epu32,
+    late_words from 20
 );
 compress!(
     compress_vl,
@@ -170,7 +179,7 @@ compress!(
     ["sse2", "ssse3", "sha", "avx512f", "avx512bw", "avx512vl"],
     next_e,
     msg2,
-    late_words_vl
+    late_words_vl from 8
 );
 
 /// Words of the schedule from round 32 on, from those 16, 28 and 32 rounds before, and the last two vectors.

@@ -1,0 +1,370 @@
+//! Keys that are in no file of ours: URIs that a provider of OpenSSL's opens, for a token (RFC 7512) or a TPM.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// What opens the keys of a kind of URI.
+#[derive(Debug, PartialEq, Eq)]
+pub struct KeyProvider {
+    /// The scheme of its URIs.
+    pub scheme: &'static str,
+    /// The label of a PEM file (RFC 7468) of its own that stands for a key.
+    pub pem_label: &'static str,
+    /// The module's name in OpenSSL's configuration.
+    pub name: &'static str,
+    /// The package that brings it, by Debian's name.
+    pub package: &'static str,
+    /// What it takes to be in force.
+    pub needs: &'static str,
+}
+
+/// `pkcs11:token=...`, RFC 7512
+pub(crate) const PKCS11: &KeyProvider = &KeyProvider {
+    scheme: "pkcs11",
+    pem_label: "PKCS#11 PROVIDER URI",
+    name: "pkcs11",
+    package: "pkcs11-provider",
+    needs: "pkcs11-module-path",
+};
+/// `handle:0x81000001`, a persistent handle of a TPM 2.0
+pub(crate) const TPM2: &KeyProvider = &KeyProvider {
+    scheme: "handle",
+    pem_label: "TSS2 PRIVATE KEY",
+    name: "tpm2",
+    package: "tpm2-openssl",
+    needs: "TPM",
+};
+
+/// The attributes of RFC 7512 2.3 that say which token is meant, of which one is needed: a PIN is tried on each token that fits.
+const WHICH: [&str; 4] = ["token", "serial", "slot-id", "slot-description"];
+/// Those that say something of the token and nothing of the key.
+const OF_TOKENS: [&str; 4] = [
+    "manufacturer",
+    "model",
+    "slot-manufacturer",
+    "library-description",
+];
+
+/// The URI of a key. It is shown without the PIN that it may have.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyUri(String);
+
+impl KeyUri {
+    /// What stands where a file's name may stand, if it is such a URI.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<KeyUri> {
+        let text = path.to_str()?;
+        let has = |it: &KeyProvider| {
+            text.strip_prefix(it.scheme)
+                .is_some_and(|rest| rest.starts_with(':'))
+        };
+        (has(PKCS11) || has(TPM2)).then(|| KeyUri(text.to_owned()))
+    }
+
+    /// What opens it.
+    pub(crate) fn provider(&self) -> &'static KeyProvider {
+        if self.is_of_tpm() { TPM2 } else { PKCS11 }
+    }
+
+    fn is_of_tpm(&self) -> bool {
+        self.0.starts_with("handle:")
+    }
+
+    /// The URI of private keys alone.
+    pub(crate) fn of_private_keys(&self) -> String {
+        let has_type = self.attributes().any(|(name, _)| name == "type");
+        if self.is_of_tpm() || has_type {
+            return self.0.clone();
+        }
+        match self.0.split_once('?') {
+            Some((path, query)) => format!("{path};type=private?{query}"),
+            None => format!("{};type=private", self.0),
+        }
+    }
+
+    /// Its attributes: those of the path, and those of the query behind a `?`.
+    fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        let (_, rest) = self.0.split_once(':').unwrap_or_default();
+        let words = rest.split([';', '?', '&']);
+        words.map(|word| word.split_once('=').unwrap_or((word, "")))
+    }
+
+    /// What is wrong with it, as far as it can be told without a token.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        if self.is_of_tpm() {
+            return None;
+        }
+        if !self.attributes().any(|(name, _)| WHICH.contains(&name)) {
+            return Some(
+                "it names no token (token=, serial=, slot-id= or slot-description=), so that the PIN would be tried on each",
+            );
+        }
+        let mut sources = self.attributes().filter(|(name, _)| *name == "pin-source");
+        sources
+            .any(|(_, value)| value.starts_with('|') || value.starts_with("%7C"))
+            .then_some("pin-source= names a program; it can name a file alone")
+    }
+
+    /// Whether it brings a PIN with it.
+    pub(crate) fn has_pin(&self) -> bool {
+        let mut all = self.attributes();
+        all.any(|(name, _)| name == "pin-source" || name == "pin-value")
+    }
+
+    /// The file of its PIN.
+    pub(crate) fn pin_file(&self) -> Option<PathBuf> {
+        let mut all = self.attributes();
+        let (_, value) = all.find(|(name, _)| *name == "pin-source")?;
+        let octets = unescaped(value);
+        let path = octets.strip_prefix(b"file:").unwrap_or(&octets);
+        // `file:///etc/pin`, RFC 8089
+        let path = path.strip_prefix(b"//").unwrap_or(path);
+        Some(PathBuf::from(OsStr::from_bytes(path)))
+    }
+
+    /// The URI of all that its token has, without a PIN. `None`: it is no token's.
+    pub(crate) fn of_token(&self) -> Option<String> {
+        if self.is_of_tpm() {
+            return None;
+        }
+        let all = self.attributes();
+        let kept = all.filter(|(name, _)| WHICH.contains(name) || OF_TOKENS.contains(name));
+        let kept: Vec<String> = kept
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        Some(format!("pkcs11:{}", kept.join(";")))
+    }
+}
+
+impl fmt::Display for KeyUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&without_pin(&self.0))
+    }
+}
+
+impl fmt::Debug for KeyUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A text, maybe with URIs of keys in it, as it may be shown: without their PINs.
+#[must_use]
+pub fn without_pin(text: &str) -> Cow<'_, str> {
+    const PIN: &str = "pin-value=";
+    if !text.contains(PIN) {
+        return Cow::Borrowed(text);
+    }
+    let mut parts = text.split(PIN);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        shown += PIN;
+        shown += "...";
+        // A comma ends a URI in a list.
+        let end = part.find([';', '&', ',']).unwrap_or(part.len());
+        shown += &part[end..];
+    }
+    Cow::Owned(shown)
+}
+
+/// The name of a key's file or its URI, as it may be shown.
+pub(crate) fn shown(key: &Path) -> PathBuf {
+    match KeyUri::of(key) {
+        Some(uri) => PathBuf::from(uri.to_string()),
+        None => key.to_owned(),
+    }
+}
+
+/// Octets written as `%2F` (RFC 3986 2.1).
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut octets = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let digits = behind.get(..2).and_then(|it| std::str::from_utf8(it).ok());
+        match digits.and_then(|it| u8::from_str_radix(it, 16).ok()) {
+            Some(octet) if *first == b'%' => {
+                octets.push(octet);
+                rest = &behind[2..];
+            }
+            _ => {
+                octets.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    octets
+}
+
+/// The URI in a file of the provider's: `PKCS#11 PROVIDER URI` in PEM form, whose content is a SEQUENCE of what it is and the URI
+/// (DER, X.690).
+pub(crate) fn in_der(der: &[u8]) -> Option<KeyUri> {
+    const SEQUENCE: u8 = 0x30;
+    let (SEQUENCE, content, []) = value(der)? else {
+        return None;
+    };
+    let (_, _what, rest) = value(content)?;
+    let (_, uri, []) = value(rest)? else {
+        return None;
+    };
+    KeyUri::of(Path::new(std::str::from_utf8(uri).ok()?))
+}
+
+/// The tag, the content and what is behind it.
+fn value(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = der.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81 => rest
+            .split_first()
+            .map(|(length, rest)| (usize::from(*length), rest))?,
+        0x82 => rest
+            .split_first_chunk::<2>()
+            .map(|(length, rest)| (usize::from(u16::from_be_bytes(*length)), rest))?,
+        _ => return None,
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> KeyUri {
+        KeyUri::of(Path::new(text)).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    #[test]
+    fn files_and_uris() {
+        for file in [
+            "/etc/asterisk/keys/privkey.pem",
+            "pkcs11.pem",
+            "keys/pkcs11:x",
+            "PKCS11:token=x",
+            "",
+        ] {
+            assert_eq!(KeyUri::of(Path::new(file)), None, "{file}");
+        }
+        assert_eq!(uri("pkcs11:token=x").provider(), PKCS11);
+        assert_eq!(uri("handle:0x81000001").provider(), TPM2);
+    }
+
+    #[test]
+    fn a_token_is_named() {
+        for good in [
+            "pkcs11:token=x",
+            "pkcs11:object=k;serial=1",
+            "pkcs11:slot-id=3?pin-value=1",
+            "handle:0x81000001",
+        ] {
+            assert_eq!(uri(good).problem(), None, "{good}");
+        }
+        for (bad, why) in [
+            ("pkcs11:", "names no token"),
+            ("pkcs11:object=k;type=private?pin-value=1", "names no token"),
+            (
+                "pkcs11:token=x?pin-source=|/bin/pin",
+                "pin-source= names a program",
+            ),
+        ] {
+            let problem = uri(bad).problem().unwrap_or_else(|| panic!("{bad}"));
+            assert!(problem.contains(why), "{bad}: {problem}");
+        }
+    }
+
+    #[test]
+    fn the_file_of_the_pin() {
+        for (text, file) in [
+            ("pkcs11:token=x?pin-source=file:/etc/pin", Some("/etc/pin")),
+            (
+                "pkcs11:token=x?pin-source=file:///etc/pin",
+                Some("/etc/pin"),
+            ),
+            (
+                "pkcs11:token=x;pin-source=/etc/a%20b;object=y",
+                Some("/etc/a b"),
+            ),
+            (
+                "pkcs11:token=x?module-name=a&pin-source=/100%",
+                Some("/100%"),
+            ),
+            ("pkcs11:token=pin-source?pin-value=1", None),
+        ] {
+            assert_eq!(uri(text).pin_file(), file.map(PathBuf::from), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pin_is_not_shown() {
+        for (text, told) in [
+            (
+                "pkcs11:token=x?pin-value=1234",
+                "pkcs11:token=x?pin-value=...",
+            ),
+            (
+                "pkcs11:token=x;pin-value=1234;object=y",
+                "pkcs11:token=x;pin-value=...;object=y",
+            ),
+            (
+                "pkcs11:token=x?pin-value=12&max=1, pkcs11:token=y?pin-value=34, k.pem",
+                "pkcs11:token=x?pin-value=...&max=1, pkcs11:token=y?pin-value=..., k.pem",
+            ),
+        ] {
+            assert_eq!(without_pin(text), told);
+        }
+        let secret = uri("pkcs11:token=x?pin-value=1234");
+        assert!(!format!("{secret} {secret:?}").contains("1234"));
+        assert_eq!(without_pin("/etc/key.pem"), "/etc/key.pem");
+    }
+
+    #[test]
+    fn private_keys_alone() {
+        for (text, opened) in [
+            ("pkcs11:token=x", "pkcs11:token=x;type=private"),
+            (
+                "pkcs11:token=x?pin-value=1",
+                "pkcs11:token=x;type=private?pin-value=1",
+            ),
+            ("pkcs11:type=private;token=x", "pkcs11:type=private;token=x"),
+            ("handle:0x81000001", "handle:0x81000001"),
+        ] {
+            assert_eq!(uri(text).of_private_keys(), opened);
+        }
+    }
+
+    #[test]
+    fn the_token_alone() {
+        assert_eq!(
+            uri("pkcs11:token=x;model=m;object=y;id=%01;type=private?pin-value=1").of_token(),
+            Some("pkcs11:token=x;model=m".to_owned())
+        );
+        assert_eq!(uri("handle:0x81000001").of_token(), None);
+    }
+
+    #[test]
+    fn uris_in_files() {
+        let text = b"pkcs11:token=x";
+        let content = [
+            &[0x1a, 2][..],
+            b"v1",
+            &[0x0c, u8::try_from(text.len()).expect("short")],
+            text,
+        ];
+        let content = content.concat();
+        let length = u8::try_from(content.len()).expect("short");
+        let short = [&[0x30, length][..], &content].concat();
+        let long = [&[0x30, 0x82, 0, length][..], &content].concat();
+        assert_eq!(in_der(&short), Some(uri("pkcs11:token=x")));
+        assert_eq!(in_der(&long), Some(uri("pkcs11:token=x")));
+        for end in 0..short.len() {
+            assert_eq!(in_der(&short[..end]), None, "{end}");
+        }
+        assert_eq!(in_der(&[&short[..], b"x"].concat()), None);
+        let file = [&[0x30, 9, 0x1a, 2][..], b"v1", &[0x0c, 3], b"abc"].concat();
+        assert_eq!(in_der(&file), None);
+    }
+}
