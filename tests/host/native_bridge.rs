@@ -183,7 +183,11 @@ fn no_index_is_used_twice() {
         hang_up(&ours, left, right);
 
         // In the core it sends most of a turn of its sequence numbers: nobody can tell which turn it is in when it comes back.
-        let (mut left, mut right) = call(&ours, &lab, kind, Way::Native);
+        let mut left = Leg::new(&lab, Place::Left, true);
+        let mut right = Leg::new(&lab, Place::Right, from_encrypted);
+        right.media.sequence = 40_000;
+        left.call(&mut right, "");
+        talk(&ours, &mut left, &mut right, Way::Native);
         let recorded = channel(&ours, "PJSIP/left-");
         ours.cli(&format!(
             "mixmonitor start {recorded} /srv/ours/rec/mixed.wav"
