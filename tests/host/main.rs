@@ -32,6 +32,7 @@ mod native_bridge;
 mod native_call;
 mod native_fallback;
 mod native_peers;
+mod native_statistics;
 mod no_pjsip;
 mod other_modules;
 mod panic;
