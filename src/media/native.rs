@@ -37,6 +37,8 @@ impl Bridging for Ours {
         };
         let may_be = session.may_pass_others() && is_alone(channel, rtp);
         if may_be {
+            // It may never receive, which is when they are asked for otherwise.
+            session.refresh_names(rtp);
             session.passing().begin(channel);
         }
         may_be

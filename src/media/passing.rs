@@ -4,7 +4,7 @@
 //! for long, or its SSRC is the one that Asterisk sends with), `crates/srtp` refuses them. The leg is given back to the core then, which
 //! counts for itself.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use log::Level;
 
@@ -18,16 +18,18 @@ use crate::limited;
 use super::session::LiveSession;
 use super::{calls, registry};
 
-/// A leg goes back to the core after so many RTP packets in a row that could not be encrypted: a few come late, or twice.
-const TO_THE_CORE: u32 = 10;
-/// It gets another SSRC after so many more, which are the core's.
-const NEW_SSRC: u32 = 100;
+/// Something is done for a leg after so many RTP packets in a row that could not be encrypted: a few come late, or twice.
+const MANY: u32 = 10;
+/// And after so many more, a second of audio, when that did not help.
+const MORE: u32 = 50;
 
-/// What is to be done for a leg whose packets are refused.
-#[derive(Clone, Copy)]
+/// What is done for a leg whose packets are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Remedy {
-    Core = 1,
-    NewSsrc = 2,
+    /// The core has it again.
+    Core,
+    /// The core's packets are refused as well: they get another SSRC.
+    NewSsrc,
 }
 
 /// Of a session: its leg in native bridges.
@@ -37,8 +39,8 @@ pub struct Passing {
     channel: Mutex<Option<String>>,
     /// RTP packets in a row that could not be encrypted.
     refused: AtomicU32,
-    /// A [`Remedy`], or 0.
-    due: AtomicU8,
+    /// A remedy is.
+    due: AtomicBool,
     /// No native bridge any more.
     over: AtomicBool,
 }
@@ -71,23 +73,25 @@ impl Passing {
     #[cold]
     pub fn refused(&self) {
         let refused = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
-        let remedy = match refused.checked_sub(TO_THE_CORE) {
-            Some(0) => Remedy::Core,
-            Some(more) if more % NEW_SSRC == 0 => Remedy::NewSsrc,
-            _ => return,
-        };
-        self.due.store(remedy as u8, Ordering::Relaxed);
-        DUE.store(true, Ordering::Release);
+        if refused
+            .checked_sub(MANY)
+            .is_some_and(|more| more.is_multiple_of(MORE))
+        {
+            self.due.store(true, Ordering::Relaxed);
+            DUE.store(true, Ordering::Release);
+        }
     }
 
-    /// What is due, and the channel that was let into a native bridge.
+    /// What is due, and the channel that was let into a native bridge, which it is not again.
     fn take(&self) -> Option<(Remedy, String)> {
-        let remedy = match self.due.swap(0, Ordering::Relaxed) {
-            1 => Remedy::Core,
-            2 => Remedy::NewSsrc,
-            _ => return None,
-        };
-        Some((remedy, self.channel.lock().clone()?))
+        if !self.due.swap(false, Ordering::Relaxed) {
+            return None;
+        }
+        let channel = self.channel.lock().clone()?;
+        match self.over.swap(true, Ordering::Relaxed) {
+            false => Some((Remedy::Core, channel)),
+            true => Some((Remedy::NewSsrc, channel)),
+        }
     }
 }
 
@@ -104,7 +108,6 @@ pub fn look() {
 }
 
 fn remedy_for(session: &LiveSession, remedy: Remedy, channel: &str) {
-    session.passing().over.store(true, Ordering::Relaxed);
     let found = OwnedChannel::find(channel);
     let Some(channel) = found.as_ref().and_then(OwnedChannel::get) else {
         return;
@@ -118,7 +121,7 @@ fn remedy_for(session: &LiveSession, remedy: Remedy, channel: &str) {
                 "native bridge left",
                 &names.peer,
                 format_args!(
-                    "{TO_THE_CORE} packets in a row of the call's other leg could not be encrypted for {names}: under the SSRC that they \
+                    "{MANY} packets in a row of the call's other leg could not be encrypted for {names}: under the SSRC that they \
                      have, packets with their sequence numbers were sent before, or may have been, or that leg has had too many SSRCs. \
                      The call goes on through Asterisk's core, not by the native bridge; nobody has to change anything"
                 ),
@@ -149,37 +152,37 @@ fn remedy_for(session: &LiveSession, remedy: Remedy, channel: &str) {
 mod tests {
     use super::*;
 
+    fn due(passing: &Passing) -> Option<Remedy> {
+        passing.take().map(|(remedy, _)| remedy)
+    }
+
+    /// So many are refused in a row, the last of which has this remedy.
+    fn refuse(passing: &Passing, count: u32, remedy: Option<Remedy>) {
+        for _ in 1..count {
+            passing.refused();
+            assert_eq!(due(passing), None);
+        }
+        passing.refused();
+        assert_eq!(due(passing), remedy);
+        assert_eq!(due(passing), None);
+    }
+
     #[test]
     fn a_few_refusals_are_nothing_and_many_need_a_remedy() {
         let passing = Passing::default();
         *passing.channel.lock() = Some("1.1".to_owned());
-        let due = |passing: &Passing| passing.take().map(|(remedy, _)| remedy as u8);
-        for _ in 1..TO_THE_CORE {
-            passing.refused();
-            assert_eq!(due(&passing), None);
-        }
+        refuse(&passing, MANY - 1, None);
         passing.sent();
-        for _ in 1..TO_THE_CORE {
-            passing.refused();
-            assert_eq!(due(&passing), None);
-        }
-        passing.refused();
-        assert_eq!(due(&passing), Some(Remedy::Core as u8));
-        assert_eq!(due(&passing), None);
-        for _ in 1..NEW_SSRC {
-            passing.refused();
-            assert_eq!(due(&passing), None);
-        }
-        passing.refused();
-        assert_eq!(due(&passing), Some(Remedy::NewSsrc as u8));
+        refuse(&passing, MANY - 1, None);
+        refuse(&passing, 1, Some(Remedy::Core));
+        refuse(&passing, MORE, Some(Remedy::NewSsrc));
+        passing.sent();
+        refuse(&passing, MANY, Some(Remedy::NewSsrc));
     }
 
     #[test]
     fn a_leg_that_was_in_no_native_bridge_needs_none() {
         let passing = Passing::default();
-        for _ in 0..TO_THE_CORE {
-            passing.refused();
-        }
-        assert!(passing.take().is_none());
+        refuse(&passing, MANY + MORE, None);
     }
 }

@@ -407,7 +407,9 @@ impl Session {
         drop(inner);
         match sealed {
             Ok(length) => {
-                self.passing.sent();
+                if kind == Kind::Rtp {
+                    self.passing.sent();
+                }
                 Some(length)
             }
             Err(reason) => {

@@ -1,11 +1,19 @@
 //! The aarch64 level: Armv8 cryptography extensions.
 
+mod blocks;
+mod cm;
+mod gcm;
+
 use core::arch::aarch64::*;
 
-use super::generic::{Engine, Level};
+use super::generic::{Engine, Level, in_place};
 use crate::table::Kernels;
 
-pub(super) static ARMV8: Kernels = Level::<Armv8>::KERNELS;
+pub(super) static ARMV8: Kernels = Kernels {
+    cm: [cm::fns::<11>(), cm::fns::<13>(), cm::fns::<15>()],
+    gcm: [gcm::fns::<11>(), gcm::fns::<15>()],
+    ..Level::<Armv8>::KERNELS
+};
 
 /// This CPU has AES (with PMULL) and SHA-1.
 #[derive(Clone, Copy)]
@@ -133,22 +141,22 @@ fn compress(state: &mut [u32; 5], block: &[u8; 64]) {
         .fold(0, |acc, &w| (acc << 32) | u128::from(w));
     let first = vreinterpretq_u32_p128(first);
     let (mut abcd, mut e) = (first, e);
-    for group in 0..20 {
-        let i = group % 4;
-        if group >= 4 {
-            let part = vsha1su0q_u32(w[i], w[(i + 1) % 4], w[(i + 2) % 4]);
-            w[i] = vsha1su1q_u32(part, w[(i + 3) % 4]);
-        }
-        let next = vsha1h_u32(vgetq_lane_u32::<0>(abcd));
-        let k = [0x5a82_7999, 0x6ed9_eba1, 0x8f1b_bcdc, 0xca62_c1d6][group / 5];
-        let sum = vaddq_u32(w[i], vdupq_n_u32(k));
-        abcd = match group / 5 {
-            0 => vsha1cq_u32(abcd, e, sum),
-            2 => vsha1mq_u32(abcd, e, sum),
-            _ => vsha1pq_u32(abcd, e, sum),
-        };
-        e = next;
+    // Written out, so that every index is a constant and the schedule stays in registers.
+    macro_rules! groups {
+        ($rounds:ident, $k:literal, $($group:literal)+) => {$(
+            if $group >= 4 {
+                let part = vsha1su0q_u32(w[$group % 4], w[($group + 1) % 4], w[($group + 2) % 4]);
+                w[$group % 4] = vsha1su1q_u32(part, w[($group + 3) % 4]);
+            }
+            let next = vsha1h_u32(vgetq_lane_u32::<0>(abcd));
+            abcd = $rounds(abcd, e, vaddq_u32(w[$group % 4], vdupq_n_u32($k)));
+            e = next;
+        )+};
     }
+    groups!(vsha1cq_u32, 0x5a82_7999, 0 1 2 3 4);
+    groups!(vsha1pq_u32, 0x6ed9_eba1, 5 6 7 8 9);
+    groups!(vsha1mq_u32, 0x8f1b_bcdc, 10 11 12 13 14);
+    groups!(vsha1pq_u32, 0xca62_c1d6, 15 16 17 18 19);
     let abcd = vreinterpretq_p128_u32(vaddq_u32(abcd, first));
     let words = core::array::from_fn::<u32, 4, _>(|i| (abcd >> (32 * i)) as u32);
     state[..4].copy_from_slice(&words);

@@ -68,6 +68,34 @@ pub(super) fn encrypt<const R: usize, const N: usize>(
     blocks
 }
 
+/// Encrypts eight blocks. Between the rounds, so that both are under way together, `meanwhile` is called with 0 to 7.
+#[inline]
+#[target_feature(enable = "sse2,aes")]
+pub(super) fn encrypt_while<const R: usize>(
+    keys: &RoundKeys,
+    mut blocks: [__m128i; 8],
+    mut meanwhile: impl FnMut(usize),
+) -> [__m128i; 8] {
+    let first = round_key(keys, 0);
+    for b in &mut blocks {
+        *b = _mm_xor_si128(*b, first);
+    }
+    for i in 1..R - 1 {
+        let key = round_key(keys, i);
+        for b in &mut blocks {
+            *b = _mm_aesenc_si128(*b, key);
+        }
+        if i <= 8 {
+            meanwhile(i - 1);
+        }
+    }
+    let last = round_key(keys, R - 1);
+    for b in &mut blocks {
+        *b = _mm_aesenclast_si128(*b, last);
+    }
+    blocks
+}
+
 /// A counter block whose last word is in the CPU's byte order, so that it can be counted with an addition.
 #[derive(Clone, Copy)]
 pub(super) struct Counter {

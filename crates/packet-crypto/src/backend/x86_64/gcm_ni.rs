@@ -2,14 +2,17 @@
 
 use core::arch::x86_64::*;
 
-use super::aes::{Counter, encrypt, vector};
+use super::aes::{Counter, encrypt, encrypt_while, load, vector};
 use super::bytes::{copy_clear, first, load_first, load_last, shift, store_last};
 use super::ctr;
-use super::ghash::{self, Hash};
+use super::ghash::{self, Hash, Sum, one_of_eight};
 use super::sha1_ni::swap;
 use crate::key::{Block, HashKeys, RoundKeys, Span};
 use crate::table::GcmKey;
 use crate::tag;
+
+/// Bytes of eight blocks: a group.
+const GROUP: usize = 128;
 
 /// The counter of the nonce's blocks: number 0 masks the tag, number 1 begins the key stream (SP 800-38D, 7.1).
 #[inline]
@@ -80,6 +83,45 @@ fn blocks(span: Span) -> usize {
     1 + (span.len - span.clear).div_ceil(16) + 1
 }
 
+/// Encrypts and hashes so many groups of eight blocks: each is hashed while the next one is encrypted. `y` is what was
+/// hashed before. Returns the hash.
+///
+/// # Safety
+/// At least one group, all readable at `src` and writable at `dst`, which are the same place or do not overlap.
+#[inline(never)]
+#[target_feature(enable = "sse2,ssse3,aes,pclmulqdq")]
+unsafe fn seal_groups<const R: usize>(
+    key: &GcmKey,
+    counter: Counter,
+    src: *const u8,
+    dst: *mut u8,
+    groups: usize,
+    mut y: __m128i,
+) -> __m128i {
+    let mut stream = encrypt::<R, 8>(&key.keys, counter.several(1));
+    for group in 0..groups {
+        let at = GROUP * group;
+        for (i, k) in stream.iter().enumerate() {
+            // SAFETY: the block is one of the group's.
+            unsafe {
+                let v = _mm_loadu_si128(src.add(at + 16 * i).cast());
+                _mm_storeu_si128(dst.add(at + 16 * i).cast(), _mm_xor_si128(v, *k));
+            }
+        }
+        let mut sum = Sum::zero();
+        // SAFETY: the group was written just now.
+        let hash = |i| unsafe { one_of_eight(&mut sum, &key.hash_keys, dst.add(at), y, i) };
+        if group + 1 < groups {
+            let next = counter.several(1 + 8 * (group as i32 + 1));
+            stream = encrypt_while::<R>(&key.keys, next, hash);
+        } else {
+            (0..8).for_each(hash);
+        }
+        y = sum.reduce();
+    }
+    y
+}
+
 /// Encrypts and authenticates.
 ///
 /// # Safety
@@ -99,22 +141,36 @@ pub(super) unsafe fn seal<const R: usize>(
         clear,
     } = span;
     let counter = counter(nonce);
-    let mut hash = Hash::new(&key.hash_keys, blocks(span));
     // SAFETY: `span` keeps its promise.
-    unsafe {
-        hash.swapped(associated(&key.hash_keys, span, trailer));
+    let header = unsafe {
+        let header = associated(&key.hash_keys, span, trailer);
         copy_clear(span);
-    }
-    // The block that masks the tag is made in the first group.
-    let mut mask = _mm_setzero_si128();
+        header
+    };
     let mut at = clear;
-    let mut previous = _mm_setzero_si128();
-    if clear >= 16 {
-        // SAFETY: `clear` bytes are written at `dst`.
-        previous = unsafe { _mm_loadu_si128(dst.add(clear - 16).cast()) };
-    }
     let mut n = 0;
-    loop {
+    let mut mask = _mm_setzero_si128();
+    let mut hash;
+    let groups = (len - clear) / GROUP;
+    if groups > 0 {
+        let y = ghash::multiply(header, load(&key.hash_keys[15]));
+        // SAFETY: so many groups are the packet's data.
+        let y = unsafe { seal_groups::<R>(key, counter, src.add(at), dst.add(at), groups, y) };
+        at += GROUP * groups;
+        n = 1 + 8 * groups as i32;
+        [mask] = encrypt::<R, 1>(&key.keys, [counter.at(0)]);
+        hash = Hash::behind(&key.hash_keys, y, 1 + (len - at).div_ceil(16));
+    } else {
+        hash = Hash::new(&key.hash_keys, blocks(span));
+        hash.swapped(header);
+    }
+    // The block that masks the tag is otherwise made with the first ones.
+    let mut previous = _mm_setzero_si128();
+    if at >= 16 {
+        // SAFETY: `at` bytes are written at `dst`.
+        previous = unsafe { _mm_loadu_si128(dst.add(at - 16).cast()) };
+    }
+    while n == 0 || at < len {
         let stream = encrypt::<R, 4>(&key.keys, counter.several(n));
         for (i, k) in stream.into_iter().enumerate() {
             if n == 0 && i == 0 {
@@ -145,9 +201,6 @@ pub(super) unsafe fn seal<const R: usize>(
             }
         }
         n += 4;
-        if at == len {
-            break;
-        }
     }
     let tag = _mm_xor_si128(hash.finish(clear + trailer.len(), len - clear), mask);
     to_bytes(tag)
@@ -205,10 +258,27 @@ pub(super) unsafe fn open<const R: usize>(
     } = span;
     let counter = counter(nonce);
     let [mask] = encrypt::<R, 1>(&key.keys, [counter.at(0)]);
-    let mut hash = Hash::new(&key.hash_keys, blocks(span));
     // SAFETY: `span` keeps its promise.
-    hash.swapped(unsafe { associated(&key.hash_keys, span, trailer) });
+    let header = unsafe { associated(&key.hash_keys, span, trailer) };
     let mut at = clear;
+    let mut hash;
+    let groups = (len - clear) / GROUP;
+    if groups > 0 {
+        let mut y = ghash::multiply(header, load(&key.hash_keys[15]));
+        for _ in 0..groups {
+            let mut sum = Sum::zero();
+            for i in 0..8 {
+                // SAFETY: so many groups are the packet's data.
+                unsafe { one_of_eight(&mut sum, &key.hash_keys, src.add(at), y, i) };
+            }
+            y = sum.reduce();
+            at += GROUP;
+        }
+        hash = Hash::behind(&key.hash_keys, y, 1 + (len - at).div_ceil(16));
+    } else {
+        hash = Hash::new(&key.hash_keys, blocks(span));
+        hash.swapped(header);
+    }
     while len - at >= 16 {
         // SAFETY: 16 more bytes are inside the packet.
         hash.block(unsafe { _mm_loadu_si128(src.add(at).cast()) });

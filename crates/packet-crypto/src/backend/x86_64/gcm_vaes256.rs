@@ -484,9 +484,13 @@ unsafe fn packet<'a, const R: usize>(
 /// `span` keeps its promise, and `len < 16`.
 #[cold]
 unsafe fn short(span: Span, end: &mut [u8; 32]) -> Span {
-    let at = end[32 - span.len..].as_mut_ptr();
-    // SAFETY: so many bytes are readable at `src`, as the caller promises.
-    unsafe { at.copy_from_nonoverlapping(span.src, span.len) };
+    // SAFETY: so many bytes are readable at `src`, as the caller promises, fewer than 16. The pointer is one to all of
+    // `end`, whose bytes in front are loaded and stored with the packet's.
+    let at = unsafe {
+        let at = end.as_mut_ptr().add(32 - span.len);
+        at.copy_from_nonoverlapping(span.src, span.len);
+        at
+    };
     Span {
         src: at,
         dst: at,

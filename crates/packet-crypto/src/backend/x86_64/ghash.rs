@@ -54,6 +54,27 @@ impl Sum {
     }
 }
 
+/// Adds block `i` of eight (in wire order, from `at` on) to their sum; `y` is what was hashed before them. The first
+/// block is the last to be called for: what is before it is the last to be known.
+///
+/// # Safety
+/// 128 bytes at `at` are readable, and `i < 8`.
+#[inline]
+#[target_feature(enable = "sse2,ssse3,pclmulqdq")]
+pub(super) unsafe fn one_of_eight(
+    sum: &mut Sum,
+    keys: &HashKeys,
+    at: *const u8,
+    y: __m128i,
+    i: usize,
+) {
+    let i = (i + 1) % 8;
+    // SAFETY: it is one of the eight blocks.
+    let x = swap(unsafe { _mm_loadu_si128(at.add(16 * i).cast()) });
+    let x = if i == 0 { _mm_xor_si128(x, y) } else { x };
+    sum.add(x, load(&keys[8 + i]));
+}
+
 /// The block of lengths (given in bytes), swapped.
 #[inline]
 #[target_feature(enable = "sse2")]
@@ -112,6 +133,16 @@ impl<'a> Hash<'a> {
             y: _mm_setzero_si128(),
             sum: Sum::zero(),
             left: blocks,
+        }
+    }
+
+    /// As [`Self::new`], behind blocks whose hash is `y`.
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    pub fn behind(keys: &'a HashKeys, y: __m128i, blocks: usize) -> Self {
+        Self {
+            y,
+            ..Self::new(keys, blocks)
         }
     }
 
