@@ -44,7 +44,8 @@ enum Wanted {
 use Kind::{All, NoShaNi, ShaNi, Vaes};
 use Wanted::{Bound, Times};
 
-/// The beginning of a group's name, whose time it is about, of which CPUs, what is wanted.
+/// The beginning of a group's name, whose time it is about, of which CPUs, what is wanted. A batch is never slower than its packets
+/// one by one, but for what two measurements of the same differ by.
 #[rustfmt::skip]
 const TARGETS: &[(&str, &str, Kind, Wanted)] = &[
     ("AES_CM_128_HMAC_SHA1_80, 12 + 20 bytes, protect", OURS, ShaNi, Bound(CHAIN_2, 1.05)),
@@ -68,8 +69,8 @@ const TARGETS: &[(&str, &str, Kind, Wanted)] = &[
     ("AEAD_AES_128_GCM, 12 + 20 bytes, unprotect", OURS, Vaes, Times(OPENSSL, 14.0)),
     ("AEAD_AES_128_GCM, 12 + 1200 bytes, protect", OURS, Vaes, Times(OPENSSL, 3.8)),
     ("AEAD_AES_128_GCM, 12 + 1200 bytes, unprotect", OURS, Vaes, Times(OPENSSL, 3.8)),
-    ("AES_CM_128_HMAC_SHA1_80, 12 + 160 bytes, 16 sessions", OURS, All, Times(ONE_BY_ONE, 1.0)),
-    ("AES_CM_128_HMAC_SHA1_80, 16 sessions, 12 + 160 bytes, unprotect", OURS, All, Times(ONE_BY_ONE, 1.0)),
+    ("AES_CM_128_HMAC_SHA1_80, 12 + 160 bytes, 16 sessions", OURS, All, Times(ONE_BY_ONE, 0.97)),
+    ("AES_CM_128_HMAC_SHA1_80, 16 sessions, 12 + 160 bytes, unprotect", OURS, All, Times(ONE_BY_ONE, 0.97)),
     ("AES_CM_128_HMAC_SHA1_80, 12 + 160 bytes, 10000 live", OURS, ShaNi, Times(OPENSSL, 5.5)),
     ("AES_CM_128_HMAC_SHA1_80, 12 + 160 bytes, 10000 live", OURS_BATCH, ShaNi, Times(OPENSSL, 9.0)),
     ("AES_CM_128_HMAC_SHA1_80, 12 + 160 bytes, 10000 live", OURS_BATCH, All, Times(OURS, 1.0)),
