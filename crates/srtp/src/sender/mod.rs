@@ -78,11 +78,13 @@ pub(crate) struct Sender {
     last: Option<(u32, u32)>,
     /// The host sends lost packets again: more of the latest ones are told from others.
     keeps: bool,
+    /// `own` is known.
+    has_own: bool,
     /// The SSRC that is the host's own, where a policy is for any.
-    own: Option<u32>,
+    own: u32,
+    keys_set: u32,
     active: Few<Active>,
     records: Few<KeyRecord>,
-    keys_set: u32,
     staged: Box<[Staged]>,
 }
 
@@ -135,13 +137,18 @@ impl Sender {
 
     /// See [`Session::set_own_source`](crate::Session::set_own_source).
     pub(crate) fn set_own(&mut self, ssrc: u32) {
-        self.own = Some(ssrc);
+        (self.has_own, self.own) = (true, ssrc);
+    }
+
+    #[inline]
+    fn own(&self) -> Option<u32> {
+        self.has_own.then_some(self.own)
     }
 
     /// Lets the policy of `from` protect `to` instead.
     pub(crate) fn change_source(&mut self, from: u32, to: u32) {
-        if self.own == Some(from) {
-            self.own = Some(to);
+        if self.own() == Some(from) {
+            self.own = to;
         }
         if from == to
             || !self
@@ -247,7 +254,7 @@ impl Sender {
             true if header.extended => Again::SamePayload(kernels, &src[header.len..]),
             true => Again::SamePacket,
         };
-        let most = active.most_sources(header.ssrc, self.own);
+        let most = active.most_sources(header.ssrc, self.own());
         let record = &mut self.records.as_mut_slice()[active.record];
         let place = record.place((header.ssrc, most), header.seq, again)?;
         self.last = Some((active.record as u32, header.ssrc));
@@ -273,7 +280,7 @@ impl Sender {
         if dst.len() < src.len() + trailer {
             return Err(ProtectError::BufferTooSmall);
         }
-        let most = active.most_sources(ssrc, self.own);
+        let most = active.most_sources(ssrc, self.own());
         let index = self.records[active.record].next_rtcp((ssrc, most))?;
         Ok(transform.seal_rtcp(kernels, ssrc, index, src, dst, mki))
     }
