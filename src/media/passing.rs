@@ -4,9 +4,10 @@
 //! for long, or its SSRC is the one that Asterisk sends with), `crates/srtp` refuses them. The leg is given back to the core then, which
 //! counts for itself.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use log::Level;
+use policy::passing::{MANY, Refused};
 
 #[cfg(feature = "pjsip")]
 use crate::ffi::channel::Channel;
@@ -18,34 +19,25 @@ use crate::limited;
 use super::session::LiveSession;
 use super::{calls, registry};
 
-/// Something is done for a leg after so many RTP packets in a row that could not be encrypted: a few come late, or twice.
-const MANY: u32 = 10;
-/// And after so many more, a second of audio, when that did not help.
-const MORE: u32 = 50;
-
-/// What is done for a leg whose packets are refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Remedy {
-    /// The core has it again.
-    Core,
-    /// The core's packets are refused as well: they get another SSRC.
-    NewSsrc,
-}
-
 /// Of a session: its leg in native bridges.
 #[derive(Default)]
 pub struct Passing {
     /// The unique id of the channel that was let into one.
     channel: Mutex<Option<String>>,
-    /// RTP packets in a row that could not be encrypted.
-    refused: AtomicU32,
-    /// A remedy is.
+    /// RTP packets that could not be encrypted.
+    refused: Refused,
+    /// Something is to be done.
     due: AtomicBool,
+    /// Something was done before, or it was the core's packets that were refused.
+    again: AtomicBool,
     /// No native bridge any more.
     over: AtomicBool,
 }
 
-/// A remedy is due for some session.
+/// The technology of native bridges.
+pub const NATIVE: &str = "native_rtp";
+
+/// Something is to be done.due for some session.
 static DUE: AtomicBool = AtomicBool::new(false);
 
 impl Passing {
@@ -64,34 +56,24 @@ impl Passing {
     /// An RTP packet was encrypted.
     #[inline]
     pub fn sent(&self) {
-        if self.refused.load(Ordering::Relaxed) != 0 {
-            self.refused.store(0, Ordering::Relaxed);
-        }
+        self.refused.passed();
     }
 
     /// One was not, for its index or its SSRC.
     #[cold]
     pub fn refused(&self) {
-        let refused = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
-        if refused
-            .checked_sub(MANY)
-            .is_some_and(|more| more.is_multiple_of(MORE))
-        {
+        if self.refused.are_enough(self.again.load(Ordering::Relaxed)) {
             self.due.store(true, Ordering::Relaxed);
             DUE.store(true, Ordering::Release);
         }
     }
 
-    /// What is due, and the channel that was let into a native bridge, which it is not again.
-    fn take(&self) -> Option<(Remedy, String)> {
+    /// The channel that was let into a native bridge, if something is to be done.
+    fn take(&self) -> Option<String> {
         if !self.due.swap(false, Ordering::Relaxed) {
             return None;
         }
-        let channel = self.channel.lock().clone()?;
-        match self.over.swap(true, Ordering::Relaxed) {
-            false => Some((Remedy::Core, channel)),
-            true => Some((Remedy::NewSsrc, channel)),
-        }
+        self.channel.lock().clone()
     }
 }
 
@@ -101,88 +83,50 @@ pub fn look() {
         return;
     }
     for session in registry::live() {
-        if let Some((remedy, channel)) = session.passing().take() {
-            remedy_for(&session, remedy, &channel);
+        if let Some(channel) = session.passing().take() {
+            remedy(&session, &channel);
         }
     }
 }
 
-fn remedy_for(session: &LiveSession, remedy: Remedy, channel: &str) {
+/// The core has the leg again. If it has, and its packets are refused as well, and go on being refused, they get another SSRC.
+fn remedy(session: &LiveSession, channel: &str) {
     let found = OwnedChannel::find(channel);
     let Some(channel) = found.as_ref().and_then(OwnedChannel::get) else {
         return;
     };
+    let passing = session.passing();
+    let is_second = passing.again.swap(true, Ordering::Relaxed);
     let names = session.names();
-    match remedy {
-        Remedy::Core => {
-            channel.bridge_anew();
-            limited::log(
-                Level::Warn,
-                "native bridge left",
-                &names.peer,
-                format_args!(
-                    "{MANY} packets in a row of the call's other leg could not be encrypted for {names}: under the SSRC that they \
-                     have, packets with their sequence numbers were sent before, or may have been, or that leg has had too many SSRCs. \
-                     The call goes on through Asterisk's core, not by the native bridge; nobody has to change anything"
-                ),
-            );
-        }
-        Remedy::NewSsrc => {
-            for stream in calls::media_of(channel) {
-                if let Some(rtp) = stream.rtp.get()
-                    && is_session_of(session, rtp)
-                {
-                    rtp.change_source();
-                }
+    if channel.bridge_technology().as_deref() == Some(NATIVE) {
+        passing.over.store(true, Ordering::Relaxed);
+        channel.bridge_anew();
+        limited::log(
+            Level::Warn,
+            "native bridge left",
+            &names.peer,
+            format_args!(
+                "{MANY} packets of the call's other leg could not be encrypted for {names}: under the SSRC that they \
+                 have, packets with their sequence numbers were sent before, or may have been, or that leg has had too many SSRCs. \
+                 The call goes on through Asterisk's core, not by the native bridge; nobody has to change anything"
+            ),
+        );
+    } else if is_second {
+        for stream in calls::media_of(channel) {
+            if let Some(rtp) = stream.rtp.get()
+                && is_session_of(session, rtp)
+            {
+                rtp.change_source();
             }
-            limited::log(
-                Level::Warn,
-                "SSRC changed",
-                &names.peer,
-                format_args!(
-                    "packets for {names} could not be encrypted under the SSRC that Asterisk sends with, as the call's other leg had used it: \
-                     Asterisk sends with another one from now on"
-                ),
-            );
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn due(passing: &Passing) -> Option<Remedy> {
-        passing.take().map(|(remedy, _)| remedy)
-    }
-
-    /// So many are refused in a row, the last of which has this remedy.
-    fn refuse(passing: &Passing, count: u32, remedy: Option<Remedy>) {
-        for _ in 1..count {
-            passing.refused();
-            assert_eq!(due(passing), None);
-        }
-        passing.refused();
-        assert_eq!(due(passing), remedy);
-        assert_eq!(due(passing), None);
-    }
-
-    #[test]
-    fn a_few_refusals_are_nothing_and_many_need_a_remedy() {
-        let passing = Passing::default();
-        *passing.channel.lock() = Some("1.1".to_owned());
-        refuse(&passing, MANY - 1, None);
-        passing.sent();
-        refuse(&passing, MANY - 1, None);
-        refuse(&passing, 1, Some(Remedy::Core));
-        refuse(&passing, MORE, Some(Remedy::NewSsrc));
-        passing.sent();
-        refuse(&passing, MANY, Some(Remedy::NewSsrc));
-    }
-
-    #[test]
-    fn a_leg_that_was_in_no_native_bridge_needs_none() {
-        let passing = Passing::default();
-        refuse(&passing, MANY + MORE, None);
+        limited::log(
+            Level::Warn,
+            "SSRC changed",
+            &names.peer,
+            format_args!(
+                "packets for {names} could not be encrypted under the SSRC that Asterisk sends with, as the call's other leg may have used it: \
+                 Asterisk sends with another one from now on"
+            ),
+        );
     }
 }

@@ -254,7 +254,8 @@ impl Session {
         let ssrc = builder.ssrc().map_or(LocalSsrc::Any, LocalSsrc::Specific);
         // A stream bundled on this transport, which has an instance of its own that cannot be asked: Asterisk bundles for
         // browsers alone.
-        let is_bundled = builder.ssrc().is_some_and(|ssrc| ssrc != rtp.ssrc());
+        let own = rtp.ssrc();
+        let is_bundled = builder.ssrc().is_some_and(|ssrc| ssrc != own);
         self.negotiate(rtp, |inner, _| {
             if is_bundled {
                 inner.keep_sent();
@@ -262,7 +263,7 @@ impl Session {
             let policies = builder.build()?;
             self.history.local(&policies);
             if ssrc == LocalSsrc::Any {
-                inner.set_own_source(rtp.ssrc());
+                inner.set_own_source(own);
             }
             inner.set_local(ssrc, &policies[0])
         })

@@ -10,7 +10,7 @@ use crate::srtp_call::{self, Bridged, PBX, PORT, SDES};
 
 const NATIVE: &str = "native_rtp";
 const CORE: &str = "simple_bridge";
-const LEFT: &str = "packets in a row of the call's other leg could not be encrypted";
+const LEFT: &str = "packets of the call's other leg could not be encrypted";
 const CHANGED: &str = "Asterisk sends with another one from now on";
 
 fn wait_for_bridge(pbx: &Asterisk<'_>, technology: &str) {

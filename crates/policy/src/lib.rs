@@ -13,11 +13,13 @@
 //! - [`modules`]: what `modules.conf` says of the module
 //! - [`offer`]: why the peer's offer was refused
 //! - [`offered`]: which response refuses an offer in a call
+//! - [`passing`]: when too many packets of another leg's are refused in a native bridge
 //! - [`pjsip_conf`]: what `pjsip.conf` says of a transport's TLS
 //! - [`reasons`]: why handshakes, calls and messages fail, as one table of codes
 //! - [`record`]: the latest refusals, and how often each reason occurred
 //! - [`refusal`]: why an `a=crypto` line or an answer is refused
 //! - [`rtp_conf`]: what `rtp.conf` asks of an SRTP engine
+//! - [`unheard`]: when a peer that is not heard is told of
 
 #![forbid(unsafe_code)]
 
@@ -34,9 +36,11 @@ pub mod message;
 pub mod modules;
 pub mod offer;
 pub mod offered;
+pub mod passing;
 pub mod pjsip_conf;
 pub mod reasons;
 pub mod record;
 pub mod refusal;
 pub mod rtp_conf;
 pub mod security;
+pub mod unheard;
