@@ -182,6 +182,8 @@ pub struct MediaStream {
     pub carrier: Option<OwnedRtp>,
     /// It was declined, or is there no more.
     pub is_removed: bool,
+    /// Asterisk sends packets of its own while it is silent (`rtp_keepalive`).
+    pub keeps_alive: bool,
 }
 
 impl MediaStream {
@@ -192,6 +194,7 @@ impl MediaStream {
             rtp,
             carrier: None,
             is_removed: false,
+            keeps_alive: false,
         }
     }
 }

@@ -10,21 +10,49 @@ use crate::ffi::channel::Channel;
 use crate::ffi::exchange::Exchange;
 use crate::ffi::glue::{self, Bridging};
 use crate::ffi::late::Pjsip;
+use crate::ffi::pjsip::digits::{self, Digits};
 use crate::ffi::rtp::{OwnedRtp, RtpInstance};
 use crate::ffi::srtp::{Owner, owner};
 
+use super::passing::NATIVE;
 use super::session::Session;
 use super::{calls, registry};
 
-/// That chan_pjsip's answer to native bridges is ours; dropping it gives it back.
-pub type Registration = Exchange;
+/// That chan_pjsip's answer to native bridges is ours, and its digits come by here; dropping it gives both back.
+#[derive(Debug)]
+pub struct Registration {
+    _bridge: Exchange,
+    _digits: Exchange,
+}
 
-/// Answers native bridges for chan_pjsip. `None`: PJSIP's channels have no glue.
+/// Answers native bridges for chan_pjsip. `None`: PJSIP's channels have no glue, or send no digits.
 pub fn register(pjsip: Pjsip) -> Option<Registration> {
-    glue::bridge::<Ours>(pjsip)
+    let digits = digits::watch::<Ours>(pjsip)?;
+    Some(Registration {
+        _bridge: glue::bridge::<Ours>(pjsip)?,
+        _digits: digits,
+    })
 }
 
 struct Ours;
+
+/// In a native bridge `res_rtp_asterisk` takes the other leg's SSRC for its own, and would send a digit with that SSRC and its own sequence numbers:
+/// two packets might have one index, so that the digit or what the other leg sends behind it would be refused. The digit has an SSRC for
+/// itself; the other leg sends nothing meanwhile.
+impl Digits for Ours {
+    fn begins(channel: Channel<'_>) {
+        let is_ours = |rtp: RtpInstance<'_>| rtp.srtp_session().and_then(registry::at).is_some();
+        let streams = calls::media_of(channel);
+        let mut ours = streams
+            .iter()
+            .filter(|stream| stream.kind == "audio" && !stream.is_removed)
+            .filter_map(|stream| stream.rtp.get().filter(|rtp| is_ours(*rtp)))
+            .peekable();
+        if ours.peek().is_some() && channel.bridge_technology().as_deref() == Some(NATIVE) {
+            ours.for_each(RtpInstance::change_source);
+        }
+    }
+}
 
 impl Bridging for Ours {
     fn may_be_native(channel: Channel<'_>, rtp: RtpInstance<'_>) -> bool {
@@ -55,6 +83,8 @@ fn is_alone(channel: Channel<'_>, rtp: RtpInstance<'_>) -> bool {
     let is_it = |own: &OwnedRtp| own.get().is_some_and(|own| own.address() == rtp.address());
     stream.kind == "audio"
         && stream.carrier.is_none()
+        // Those packets have Asterisk's own sequence numbers under the other leg's SSRC.
+        && !stream.keeps_alive
         && is_it(&stream.rtp)
         && !rtp.has_extensions()
         && !rtp.retransmits()

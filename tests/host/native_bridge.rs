@@ -244,6 +244,18 @@ fn digits() {
         let pressed: Vec<_> = right.others.iter().map(digit).collect();
         assert!(pressed.iter().all(|digit| *digit == Some(5)), "{pressed:?}");
         assert!(pressed.len() >= 3, "{pressed:?}");
+
+        // One that Asterisk makes itself, whose sequence numbers are its own: behind the other leg's or ahead of them.
+        for ahead in [0, 30_000] {
+            left.media.sequence = left.media.sequence.wrapping_add(ahead);
+            left.pass(&mut right, 10, Way::Native);
+            let to = channel(&ours, &format!("PJSIP/{}-", right.name));
+            ours.cli(&format!(
+                "channel originate Local/idle@default application SendDTMF 7,,100,{to}"
+            ));
+            left.until(&mut right, "a digit", |heard| digit(heard) == Some(7));
+            talk(&ours, &mut left, &mut right, Way::Native);
+        }
         hang_up(&ours, left, right);
 
         let [mut left, mut right] = pair();

@@ -70,11 +70,13 @@ pub fn with_endpoints(setup: Setup) -> Setup {
         .pjsip(UDP)
         .also_modules(&[
             "app_chanspy",
+            "app_senddtmf",
             "bridge_builtin_features",
             "res_pjsip_refer",
             "res_pjsip_dtmf_info",
         ])
         .dialplan("exten => spy,1,Answer()\n same => n,ChanSpy(PJSIP/,q)")
+        .dialplan("exten => idle,1,Answer()\n same => n,Wait(600)")
         .file("features.conf", "[featuremap]\ndisconnect = *0\n");
     for (place, _) in PLACES {
         for encrypted in [true, false] {

@@ -9,6 +9,7 @@
 
 mod address;
 mod cert;
+pub mod digits;
 pub mod endpoint;
 pub mod factory;
 pub mod gate;

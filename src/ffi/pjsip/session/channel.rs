@@ -86,6 +86,7 @@ pub(super) unsafe fn in_force(session: *mut sys::ast_sip_session) -> Vec<MediaSt
                 rtp: OwnedRtp::share(media.rtp)?,
                 carrier: first.and_then(|first| OwnedRtp::share(first.rtp)),
                 is_removed: *is_removed,
+                keeps_alive: media.keepalive_sched_id >= 0,
             })
         }
     });
