@@ -103,7 +103,8 @@ impl Gate for Gatekeeper {
                 call.answer.clone_from(&media);
             }
         }
-        if is_offer {
+        // What describes nothing takes no offer's place: it may be the refreshment of a session whose offer is still under way.
+        if is_offer && !media.is_empty() {
             call.offered = Offered::by(octets, media.clone());
         }
         if call.demand.is_nothing() {
