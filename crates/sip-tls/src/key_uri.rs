@@ -141,7 +141,7 @@ impl KeyUri {
 
 impl fmt::Display for KeyUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&without_pin(&self.0))
+        f.write_str(&hide(&self.0, &[';', '&']))
     }
 }
 
@@ -154,6 +154,12 @@ impl fmt::Debug for KeyUri {
 /// A text, maybe with URIs of keys in it, as it may be shown: without their PINs.
 #[must_use]
 pub fn without_pin(text: &str) -> Cow<'_, str> {
+    // A comma ends a URI in a list.
+    hide(text, &[';', '&', ','])
+}
+
+/// Without PINs, each of which goes to the next of `ends`.
+fn hide<'a>(text: &'a str, ends: &[char]) -> Cow<'a, str> {
     const PIN: &str = "pin-value=";
     if !text.contains(PIN) {
         return Cow::Borrowed(text);
@@ -163,8 +169,7 @@ pub fn without_pin(text: &str) -> Cow<'_, str> {
     for part in parts {
         shown += PIN;
         shown += "...";
-        // A comma ends a URI in a list.
-        let end = part.find([';', '&', ',']).unwrap_or(part.len());
+        let end = part.find(ends).unwrap_or(part.len());
         shown += &part[end..];
     }
     Cow::Owned(shown)
@@ -316,6 +321,9 @@ mod tests {
         ] {
             assert_eq!(without_pin(text), told);
         }
+        // Alone it ends at no comma: a PIN may have one.
+        let secret = uri("pkcs11:token=x?pin-value=12,34&max=1");
+        assert_eq!(secret.to_string(), "pkcs11:token=x?pin-value=...&max=1");
         let secret = uri("pkcs11:token=x?pin-value=1234");
         assert!(!format!("{secret} {secret:?}").contains("1234"));
         assert_eq!(without_pin("/etc/key.pem"), "/etc/key.pem");
