@@ -75,21 +75,24 @@ pub(super) fn hmac_key(key: &[u8; 20]) -> HmacKey {
         for (b, k) in block.iter_mut().zip(key) {
             *b ^= k;
         }
+        let mut schedule = Schedule(MaybeUninit::uninit());
         // SAFETY: 64 readable bytes.
-        unsafe { compress(state, block.as_ptr()) };
+        unsafe { compress(state, block.as_ptr(), &mut schedule) };
+        // The key can be read off it.
+        // SAFETY: `compress` has written all words.
+        crate::wipe::wipe(unsafe { schedule.0.assume_init_mut() });
     }
     let [inner, outer] = states;
     HmacKey { inner, outer }
 }
 
-/// One block.
+/// One block. All of the schedule is written.
 ///
 /// # Safety
 /// 64 bytes at `block` are readable.
 #[inline(never)]
 #[target_feature(enable = "sse2,ssse3")]
-unsafe fn compress(state: &mut [u32; 5], block: *const u8) {
-    let mut schedule = Schedule(MaybeUninit::uninit());
+unsafe fn compress(state: &mut [u32; 5], block: *const u8, schedule: &mut Schedule) {
     let store: *mut u32 = schedule.0.as_mut_ptr().cast();
     let load = same(store);
     let mut w = [_mm_setzero_si128(); 25];
@@ -156,6 +159,7 @@ pub(super) unsafe fn hmac(
     end[outer - 8..outer].copy_from_slice(&bits.to_be_bytes());
     end[outer + 62..outer + 64].copy_from_slice(&((64u16 + 20) * 8).to_be_bytes());
     let mut state = key.inner;
+    let mut schedule = Schedule(MaybeUninit::uninit());
     for n in 0..=inner {
         if n == inner {
             // In whole vectors: they are loaded again at once, and a load of what was stored in pieces waits.
@@ -174,7 +178,7 @@ pub(super) unsafe fn hmac(
             end.as_ptr().wrapping_add(64 * (n - whole))
         };
         // SAFETY: a whole block of the packet, or one of the up to three of `end`.
-        unsafe { compress(&mut state, block) };
+        unsafe { compress(&mut state, block, &mut schedule) };
     }
     digest(state)
 }
