@@ -207,8 +207,8 @@ impl Adopter {
             let count = connections::shut_down_changed(&name, &profile, thread);
             if count > 0 {
                 log::info!(
-                    "transport '{name}': {count} connections were made under another profile, or other options of it, than their peers have \
-                     now: nothing new goes by them, and the next request opens another"
+                    "transport '{name}': {count} connections were made under another profile, other options of it, or other CAs or revocation lists, \
+                     than their peers have now: nothing new goes by them, and the next request opens another"
                 );
             }
         }

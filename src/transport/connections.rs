@@ -121,6 +121,13 @@ pub struct TlsCarrier {
 }
 
 impl TlsCarrier {
+    /// Ends the connection; pjsip hears of it.
+    fn hang_up(&self) {
+        if let Some(conn) = self.conn.get() {
+            conn.close(Close::Graceful);
+        }
+    }
+
     fn new(about: About) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
@@ -310,9 +317,7 @@ impl Carrier for TlsCarrier {
 
     fn close(&self) {
         ends::forget(self.id);
-        if let Some(conn) = self.conn.get() {
-            conn.close(Close::Graceful);
-        }
+        self.hang_up();
     }
 
     fn tls(&self) -> Option<Arc<TlsInfo>> {
@@ -417,7 +422,7 @@ impl Which<'_> {
 pub fn close(which: Which<'_>) -> usize {
     let open = open();
     let closed = open.iter().filter(|carrier| which.is(carrier));
-    closed.map(|carrier| carrier.close()).count()
+    closed.map(|carrier| carrier.hang_up()).count()
 }
 
 /// The connections, the oldest first.
