@@ -208,13 +208,11 @@ fn queues_and_idle_time_are_those_of_the_file() {
     let waited_for_phone = waited(&ours, &local.to_string());
     drop(phone);
     println!("{waited_for_carrier} octets wait for the carrier, {waited_for_phone} for the phone");
-    // The next message, with its header, does not fit.
+    // The next message, with its header, does not fit. Some of what waited may have left before the line was written.
     for (waited, queue) in [(waited_for_carrier, TRUNK_QUEUE), (waited_for_phone, QUEUE)] {
-        assert!(
-            (queue - BODY - 2000..=queue).contains(&waited),
-            "{waited} of {queue}"
-        );
+        assert!((BODY..=queue).contains(&waited), "{waited} of {queue}");
     }
+    assert!(waited_for_carrier > QUEUE, "{waited_for_carrier}");
 
     wait_until_idle(&ours);
     unload(&ours);
