@@ -89,7 +89,9 @@ fn main() {
     let seconds = setting("SECONDS", 5);
     let (phones, calls) = (setting("PHONES", 1000), setting("CALLS", 50));
     // The servers inherit it.
-    host_harness::process::raise_file_limit(u64::from(connections.max(phones) + calls * 16 + 2048));
+    // Ours keeps some back for media and the console.
+    let most = connections.max(phones);
+    host_harness::process::raise_file_limit(u64::from(most + most / 8 + calls * 16 + 2048));
     let cores = Cores::share();
 
     let (mut rows, missing, kernel) = {
