@@ -466,21 +466,26 @@ pub fn revocation_list(
     );
     let conf = pki.dir.write(&format!("{name}.cnf"), section.as_bytes());
     let out = dir.join(format!("{name}.crl"));
-    let made = std::process::Command::new("openssl")
-        .args(["ca", "-gencrl", "-config"])
-        .arg(&conf)
-        .arg("-keyfile")
-        .arg(dir.join("ca.key"))
-        .arg("-cert")
-        .arg(dir.join("ca.pem"))
-        .arg("-out")
-        .arg(&out)
-        .output()
-        .unwrap();
+    make(
+        std::process::Command::new("openssl")
+            .args(["ca", "-gencrl", "-config"])
+            .arg(&conf)
+            .arg("-keyfile")
+            .arg(dir.join("ca.key"))
+            .arg("-cert")
+            .arg(dir.join("ca.pem"))
+            .arg("-out")
+            .arg(&out),
+    );
+    out
+}
+
+/// Runs a command that must succeed.
+pub fn make(command: &mut std::process::Command) {
+    let made = command.output().unwrap();
     assert!(
         made.status.success(),
         "{}",
         String::from_utf8_lossy(&made.stderr)
     );
-    out
 }

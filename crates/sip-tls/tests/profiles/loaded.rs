@@ -15,25 +15,20 @@ fn of_public_ca(pki: &Pki) -> PathBuf {
         "public.cnf",
         b"[req]\ndistinguished_name=d\nx509_extensions=e\n[d]\n[e]\nauthorityInfoAccess=caIssuers;URI:http://ca.example/i.der\n",
     );
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-subj", "/CN=x", "-newkey", "ec", "-nodes"])
-        .args(["-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2"])
-        .arg("-config")
-        .arg(conf)
-        .arg("-CA")
-        .arg(dir.join("ca.pem"))
-        .arg("-CAkey")
-        .arg(dir.join("ca.key"))
-        .arg("-keyout")
-        .arg(dir.join("public.key"))
-        .arg("-out")
-        .arg(&out)
-        .output()
-        .unwrap();
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
+    make(
+        Command::new("openssl")
+            .args(["req", "-x509", "-subj", "/CN=x", "-newkey", "ec", "-nodes"])
+            .args(["-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2"])
+            .arg("-config")
+            .arg(conf)
+            .arg("-CA")
+            .arg(dir.join("ca.pem"))
+            .arg("-CAkey")
+            .arg(dir.join("ca.key"))
+            .arg("-keyout")
+            .arg(dir.join("public.key"))
+            .arg("-out")
+            .arg(&out),
     );
     out
 }
