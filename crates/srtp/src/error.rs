@@ -43,7 +43,8 @@ pub enum ProtectError {
     /// This packet index was used before, and not for the same packet (or under an AEAD):
     /// encrypting would use a key stream twice (RFC 3711 section 9.1, RFC 7714 section 8.4).
     ReusedIndex,
-    /// The packet is so late that nobody knows whether its index was used.
+    /// The packet is so late that nobody knows whether its index was used; or its sequence number is so far ahead that a receiver would
+    /// take it for one that is late.
     IndexTooOld,
     /// All indexes of this key are used up (RFC 3711 section 9.2): a new key is due.
     KeyExhausted,
@@ -60,7 +61,7 @@ impl fmt::Display for ProtectError {
             ProtectError::NoKey => "no local key for this SSRC",
             ProtectError::ReusedIndex => "the packet index was already used for other data",
             ProtectError::IndexTooOld => {
-                "the packet is too late to be encrypted safely"
+                "the packet is too late, or too far ahead, to be encrypted safely"
             }
             ProtectError::KeyExhausted => "the local key has no packet index left",
             ProtectError::TooManySources => "too many SSRCs under one local key",

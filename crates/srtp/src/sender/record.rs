@@ -20,6 +20,10 @@ pub(super) const KNOWN: usize = 64;
 /// has asked for older ones (`MAXIMUM_RTP_SEND_BUFFER_SIZE`).
 const KEPT: usize = 512;
 
+/// How far ahead of the highest index the next one may be. What is half a turn ahead and more a receiver takes for an earlier one (RFC 3711
+/// appendix A), also in the first turn, where it finds none, and hears nothing of the SSRC any more; and it may not have got the last packets.
+const FARTHEST: u64 = 0x7000;
+
 /// Everything sent under one master key. It outlives the key's use: should the key come back,
 /// no index is used twice.
 #[repr(C)]
@@ -266,14 +270,19 @@ fn new_stream<'a>(
 }
 
 /// The index of a packet to send. What lies just before index 0 was sent before the stream's
-/// first packet, by a reordering network in front of us, and has no index.
+/// first packet, by a reordering network in front of us, and has no index; nor has what would lie
+/// [too far](FARTHEST) ahead.
 #[inline]
 fn next_index(highest: u64, seq: u16) -> Result<u64, ProtectError> {
     let behind = u64::from((highest as u16).wrapping_sub(seq));
     if behind > highest && behind < WINDOW {
         return Err(ProtectError::IndexTooOld);
     }
-    guess(highest, seq).ok_or(ProtectError::KeyExhausted)
+    let index = guess(highest, seq).ok_or(ProtectError::KeyExhausted)?;
+    if index > highest + FARTHEST {
+        return Err(ProtectError::IndexTooOld);
+    }
+    Ok(index)
 }
 
 #[cfg(test)]

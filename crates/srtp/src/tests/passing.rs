@@ -1,6 +1,7 @@
 //! Another leg's packets that leave under our key with its own SSRCs and sequence numbers, as in a native bridge.
 
 use super::*;
+use crate::index::guess;
 use crate::{MAX_LOCAL_SOURCES, MAX_PASSING_SOURCES};
 
 const OWN: u32 = 1;
@@ -209,4 +210,51 @@ fn reports_go_on_behind_many_others() {
         assert_eq!(tell(&mut s, ssrc), 0);
     }
     assert_eq!(tell(&mut s, OWN), 2);
+}
+
+/// The index that a receiver has of a packet by RFC 3711 appendix A as it stands, as libre does; `None`: the packet is lost.
+fn by_the_rfc(highest: u64, seq: u16) -> Option<u64> {
+    let (roc, last, seq) = (highest >> 16, (highest & 0xffff) as i64, i64::from(seq));
+    let roc = if last < 0x8000 && seq - last > 0x8000 {
+        roc.checked_sub(1)?
+    } else {
+        roc + u64::from(last >= 0x8000 && last - 0x8000 > seq)
+    };
+    Some(roc << 16 | seq as u64)
+}
+
+/// A leg that was natively bridged, in the core for more than half a turn, and is back: what leaves is heard by whoever follows the RFC and has lost
+/// the last minute; what is not does not leave.
+#[test]
+fn a_jump_is_one_that_receivers_follow() {
+    let mut passed = 0;
+    for suite in [CM, GCM] {
+        for (before, after) in [
+            (2000_u16, 40_000_u16),
+            (10, 60_000),
+            (0x7000, 0xf100),
+            (0, 0x7000),
+            (0, 0x7001),
+            (0x9000, 0x0000),
+            (0x9000, 0x0001),
+        ] {
+            let (mut s, _) = bridge(&policy(suite, 1));
+            protect(&mut s, &rtp_from(FAR, before, b"x")).unwrap();
+            let jumped = protect(&mut s, &rtp_from(FAR, after, b"x"));
+            let ahead = after.wrapping_sub(before);
+            if ahead > 0x7000 {
+                assert_eq!(jumped, Err(ProtectError::IndexTooOld), "{before} {after}");
+                continue;
+            }
+            jumped.unwrap();
+            passed += 1;
+            let index = u64::from(before) + u64::from(ahead);
+            for lost in [0, 0x800] {
+                let highest = u64::from(before).saturating_sub(lost);
+                assert_eq!(by_the_rfc(highest, after), Some(index), "{before} {after}");
+                assert_eq!(guess(highest, after), Some(index), "{before} {after}");
+            }
+        }
+    }
+    assert_eq!(passed, 4);
 }
