@@ -332,7 +332,7 @@ check: fmt clippy deny
 
 # Whether every workspace is formatted.
 fmt:
-	@for manifest in Cargo.toml benches/Cargo.toml benches/instructions/Cargo.toml fuzz/Cargo.toml; do \
+	@for manifest in Cargo.toml benches/Cargo.toml benches/instructions/Cargo.toml fuzz/Cargo.toml tests/constant-time/Cargo.toml; do \
 		$(CARGO) fmt --all --check --manifest-path $$manifest || exit 1; \
 	done
 
@@ -346,8 +346,9 @@ clippy: headers
 # What may be linked, and from where it comes: deny.toml.
 CARGO_DENY := build/tools/bin/cargo-deny
 
+# Its own release profile has LTO of everything at once, for seconds of its run.
 $(CARGO_DENY):
-	@$(CARGO) install --quiet --locked --root build/tools cargo-deny@0.20.2 --no-default-features
+	@CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --quiet --locked --debug --root build/tools cargo-deny@0.20.2 --no-default-features
 
 deny: $(CARGO_DENY)
 	@$(CARGO_DENY) --locked check bans licenses sources
@@ -367,6 +368,13 @@ UPDATE ?=
 instructions: PREREQS += valgrind
 instructions: prereqs
 	@$(CARGO) run --quiet --release --locked --manifest-path benches/instructions/Cargo.toml $(if $(UPDATE),update)
+
+# That no branch, address or division of the kernels depends on a key or on what is encrypted: levels that valgrind can run by valgrind, the
+# others step by step on this CPU. Some seconds, or two minutes where a hypervisor takes the steps.
+.PHONY: constant-time
+constant-time: PREREQS += valgrind
+constant-time: prereqs
+	@$(CARGO) run --quiet --release --locked --manifest-path tests/constant-time/Cargo.toml
 
 # The tests of packet-crypto and srtp for aarch64, under qemu-user; the module built for it.
 test-aarch64: headers
