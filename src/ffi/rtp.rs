@@ -184,6 +184,8 @@ pub struct MediaStream {
     pub is_removed: bool,
     /// Asterisk sends packets of its own while it is silent (`rtp_keepalive`).
     pub keeps_alive: bool,
+    /// chan_pjsip listens to it in Asterisk's core, for digits in the audio (`dtmf_mode`) or the tone of a fax (`fax_detect`).
+    pub is_listened_to: bool,
 }
 
 impl MediaStream {
@@ -195,6 +197,7 @@ impl MediaStream {
             carrier: None,
             is_removed: false,
             keeps_alive: false,
+            is_listened_to: false,
         }
     }
 }

@@ -63,7 +63,9 @@ impl Bridging for Ours {
         let Some(session) = rtp.srtp_session().and_then(registry::at) else {
             return false;
         };
-        let may_be = session.may_pass_others() && is_alone(channel, rtp);
+        let may_be = session.may_pass_others()
+            && is_alone(channel, rtp)
+            && channel.all_others(|other| !is_listened_to(other));
         if may_be {
             // It may never receive, which is when they are asked for otherwise.
             session.refresh_names(rtp);
@@ -85,9 +87,18 @@ fn is_alone(channel: Channel<'_>, rtp: RtpInstance<'_>) -> bool {
         && stream.carrier.is_none()
         // Those packets have Asterisk's own sequence numbers under the other leg's SSRC.
         && !stream.keeps_alive
+        && !stream.is_listened_to
         && is_it(&stream.rtp)
         && !rtp.has_extensions()
         && !rtp.retransmits()
+}
+
+/// Whether chan_pjsip listens to what comes from a channel, which it does in the core. A leg in clear may be native for chan_pjsip all the
+/// same, which was the core's as long as the other leg's encryption kept both there.
+fn is_listened_to(channel: Channel<'_>) -> bool {
+    calls::media_of(channel)
+        .iter()
+        .any(|stream| stream.is_listened_to)
 }
 
 impl Session {
