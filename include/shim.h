@@ -139,6 +139,10 @@ int ct_write_both_sides(struct ast_channel *channel, const char *option);
 void ct_channel_lock(struct ast_channel *channel);
 void ct_channel_unlock(struct ast_channel *channel);
 
+/* ao2_lock/unlock: macros. */
+void ct_rtp_lock(struct ast_rtp_instance *instance);
+void ct_rtp_unlock(struct ast_rtp_instance *instance);
+
 /* Whether the channel was made by an originate, and not by a call: a macro over ast_channel_flags. */
 int ct_channel_is_originated(struct ast_channel *channel);
 

@@ -164,10 +164,41 @@ impl OwnedRtp {
         unsafe { Ao2::share(instance.cast()) }.map(Self)
     }
 
+    /// Locks it: a recursive lock, of this thread.
+    pub fn lock(self) -> LockedRtp {
+        // SAFETY: alive by our reference, which the value keeps.
+        unsafe { sys::ct_rtp_lock(self.0.as_ptr().cast()) };
+        LockedRtp {
+            rtp: self,
+            _of_this_thread: PhantomData,
+        }
+    }
+
     /// The instance.
     pub fn get(&self) -> Option<RtpInstance<'_>> {
         // SAFETY: our reference keeps it while `self` is borrowed.
         unsafe { RtpInstance::from_raw(self.0.as_ptr().cast()) }
+    }
+}
+
+/// An instance that is locked until this is dropped. Of the thread that locked it.
+#[derive(Debug)]
+pub struct LockedRtp {
+    rtp: OwnedRtp,
+    _of_this_thread: PhantomData<*const ()>,
+}
+
+impl LockedRtp {
+    /// The instance.
+    pub fn get(&self) -> Option<RtpInstance<'_>> {
+        self.rtp.get()
+    }
+}
+
+impl Drop for LockedRtp {
+    fn drop(&mut self) {
+        // SAFETY: alive by the reference, and locked by `lock`, on this thread.
+        unsafe { sys::ct_rtp_unlock(self.rtp.0.as_ptr().cast()) };
     }
 }
 
