@@ -113,6 +113,7 @@ impl Session {
         self.history().source() == KeySource::Sdes
             && !self.is_broken()
             && !self.is_forbidden()
+            && !self.is_spent()
             && !self.passing().is_over()
             && self.stats().local_suite.is_some()
     }

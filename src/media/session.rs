@@ -224,6 +224,12 @@ impl Session {
         self.forbidden.load(Ordering::Relaxed)
     }
 
+    /// The key that it sends with has reached its lifetime, under `strict_lifetime`.
+    #[cfg(feature = "pjsip")]
+    pub fn is_spent(&self) -> bool {
+        self.spent[0].load(Ordering::Relaxed)
+    }
+
     /// A panic broke it: it drops every packet, and its counters are gone.
     pub fn is_broken(&self) -> bool {
         self.inner.is_poisoned()
