@@ -64,7 +64,10 @@ const KINDS: &[Kind] = &[
         lines: OPTIMISTIC,
         ..kind("not-taken", Encryption::Sdes, Keys::None, Way::Core)
     },
-    kind("dtls", Encryption::Dtls, Keys::Dtls, Way::Core),
+    Kind {
+        profile: Some("UDP/TLS/RTP/SAVP"),
+        ..kind("dtls", Encryption::Dtls, Keys::Dtls, Way::Core)
+    },
     kind("web", Encryption::Web, Keys::Dtls, Way::Core),
     kind("plain", Encryption::Plain, Keys::None, Way::Native),
     // Its packets would go from phone to phone, if the other one had no keys.
