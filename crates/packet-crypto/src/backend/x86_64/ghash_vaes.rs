@@ -234,13 +234,6 @@ pub(super) fn swap4(v: __m512i) -> __m512i {
     _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(order))
 }
 
-/// `block` in lane `lane`, zeros elsewhere.
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(super) fn in_lane(lane: usize, block: __m128i) -> __m512i {
-    _mm512_maskz_broadcast_i32x4(0xf << (4 * lane), block)
-}
-
 /// `tag::matches` in registers, in as constant a time: a call would have every vector under way stored and loaded again.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
