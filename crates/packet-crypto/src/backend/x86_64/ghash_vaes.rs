@@ -140,7 +140,7 @@ impl<'a> Hash<'a> {
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
     pub(super) fn pair(&mut self, ciphertext: &[__m512i; PAIR], i: usize) {
         let group: &[__m512i; GROUP] = &ciphertext.as_chunks().0[i / 2];
-        if i % 2 == 0 {
+        if i.is_multiple_of(2) {
             let x = [swap4(group[1]), swap4(group[2])];
             let h = [stride(self.keys, 3), stride(self.keys, 2)];
             self.sum.add_two(x, h);
