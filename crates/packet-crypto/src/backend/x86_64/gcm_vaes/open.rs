@@ -43,13 +43,15 @@ impl<const R: usize> Packet<'_, R> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
     pub unsafe fn open<const V: usize, const LONG: bool>(&self, whole: usize, tag: &[u8]) -> bool {
-        let stream = self.stream::<V>(whole, |_| ());
         let mut before = self.before;
+        if LONG && whole > 0 {
+            // SAFETY: `src` is the packet's, as the caller promises; `V` vectors are more.
+            before = unsafe { self.hash_groups(whole) };
+        }
+        let stream = self.stream::<V>(whole, |_| ());
         let mut tag_mask = stream[0];
         if LONG && whole > 0 {
             [tag_mask] = self.stream::<1>(0, |_| ());
-            // SAFETY: `src` is the packet's, as the caller promises; `V` vectors are more.
-            before = unsafe { self.hash_groups(whole) };
         }
         let mut ciphertext = stream;
         for (i, c) in ciphertext.iter_mut().enumerate() {
