@@ -36,7 +36,7 @@ impl<const R: usize> Packet<'_, R> {
         }
     }
 
-    /// Checks and opens the packet, of which `V` vectors are behind the first `whole`: none, unless `LONG`.
+    /// Checks and opens the packet, of which `V` vectors are behind the first `whole`: these are none, unless `LONG`.
     ///
     /// # Safety
     /// `src` and `dst` are the packet's, in place; `tag` has 1 to 16 bytes.
@@ -44,13 +44,13 @@ impl<const R: usize> Packet<'_, R> {
     #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
     pub unsafe fn open<const V: usize, const LONG: bool>(&self, whole: usize, tag: &[u8]) -> bool {
         let mut before = self.before;
-        if LONG && whole > 0 {
+        if LONG {
             // SAFETY: `src` is the packet's, as the caller promises; `V` vectors are more.
             before = unsafe { self.hash_groups(whole) };
         }
         let stream = self.stream::<V>(whole, |_| ());
         let mut tag_mask = stream[0];
-        if LONG && whole > 0 {
+        if LONG {
             [tag_mask] = self.stream::<1>(0, |_| ());
         }
         let mut ciphertext = stream;
@@ -69,7 +69,7 @@ impl<const R: usize> Packet<'_, R> {
             // SAFETY: `dst` is the packet's, as the caller promises, and the vector is one of the packet's.
             unsafe { self.store(whole + i, mask, _mm512_xor_si512(c, k)) };
         }
-        if LONG && whole > 0 {
+        if LONG {
             // SAFETY: as above.
             unsafe { self.open_pairs(whole) };
         }
