@@ -220,11 +220,12 @@ demo: module
 # The test build of the module is made first: cargo leaves the last one in target/release. The batch path of the crates
 # is tested here and is not in the module.
 BATCH := --features packet-crypto/batch,srtp/batch
+TEST_BUILD := --workspace $(BATCH)
 
 # GnuTLS and NSS are servers and clients of crates/check/tests.
 test: PREREQS += gnutls-bin libnss3-tools python3
 test: test-module module
-	@RUST_TEST_THREADS=3 CARGO="$(CARGO)" tests/run.sh --workspace $(BATCH)
+	@RUST_TEST_THREADS=4 CARGO="$(CARGO)" tests/run.sh $(TEST_BUILD)
 
 # 200 renewals of a certificate under 50 calls and 500 connections: five minutes.
 soak-reload: test-module module
