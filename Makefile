@@ -337,12 +337,12 @@ fmt:
 		$(CARGO) fmt --all --check --manifest-path $$manifest || exit 1; \
 	done
 
-# Lints, of which each is an error: as the module is built, as its test build is, and with the batch path.
+# Lints, of which each is an error: as the module is built, as its test build is with the batch path beside it, and the SRTP half alone.
+# Of the whole workspace each time: of a part cargo would choose other features for what is beneath, and compile that again.
 clippy: headers
 	@$(CARGO) clippy --workspace --all-targets -- -D warnings
-	@$(CARGO) clippy -p res_ciphertrunk --features test-hooks -- -D warnings
+	@$(CARGO) clippy --workspace --all-targets $(BATCH),res_ciphertrunk/test-hooks -- -D warnings
 	@$(CARGO) clippy -p res_ciphertrunk --no-default-features -- -D warnings
-	@$(CARGO) clippy -p packet-crypto -p srtp --all-targets $(BATCH) -- -D warnings
 
 # What may be linked, and from where it comes: deny.toml.
 CARGO_DENY := build/tools/bin/cargo-deny
