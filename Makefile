@@ -250,11 +250,12 @@ TESTS ?=
 
 # ASTERISK=16: in bullseye's, whose module has no PJSIP half, because the archive no longer has pjproject's source for it.
 test-host:
-	@$(MAKE) --no-print-directory ASTERISK= ASTERISK_SRC= root
 ifeq ($(ASTERISK),16)
+	@$(MAKE) --no-print-directory ASTERISK= ASTERISK_SRC= headers
 	@$(MAKE) --no-print-directory ASTERISK_SRC= root
-	@PJSIP=no tests/on-host.sh --root $(ROOT)-16 $(TESTS)
+	@PJSIP=no TEST_BUILD="$(TEST_BUILD)" tests/on-host.sh --root $(ROOT)-16 $(TESTS)
 else
+	@$(MAKE) --no-print-directory ASTERISK= ASTERISK_SRC= root
 	@tests/on-host.sh "$(ASTERISK_SRC)" "$(ASTERISK_PREFIX)" $(TESTS)
 endif
 
