@@ -323,7 +323,7 @@ bench-tls: module
 
 # --- Gates ------------------------------------------------------------------------------------------------------------
 
-.PHONY: gates fmt clippy deny check-benches check-fuzz instructions test-aarch64 test-aarch64-asterisk loom
+.PHONY: gates fmt clippy deny check-benches check-fuzz instructions root-aarch64 test-aarch64 test-aarch64-asterisk loom
 
 # What is asked of a change beside its tests, as CI runs it: each says its name and its seconds.
 gates:
@@ -372,11 +372,16 @@ instructions: prereqs
 	@$(CARGO) run --quiet --release --locked --manifest-path benches/instructions/Cargo.toml $(if $(UPDATE),update)
 
 # The tests of packet-crypto and srtp for aarch64, under qemu-user; the module built for it.
-test-aarch64: headers
-	@CARGO="$(CARGO)" tests/aarch64.sh build/aarch64
+test-aarch64: headers root-aarch64
+	@CARGO="$(CARGO)" tests/aarch64.sh test build/aarch64
+
+# The root that has a compiler for it.
+root-aarch64: prereqs
+	@tests/aarch64.sh root build/aarch64
 
 # That module in Debian's Asterisk for aarch64, under qemu-user, with an encrypted call.
-test-aarch64-asterisk: test-aarch64
+test-aarch64-asterisk: headers
+	@CARGO="$(CARGO)" tests/aarch64.sh module build/aarch64
 	@tests/aarch64-asterisk.sh build/aarch64-asterisk build/aarch64
 
 # The hand-over between SIP threads in every order of steps that its model has.
