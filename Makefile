@@ -19,7 +19,12 @@ CHECK := build/ciphertrunk-check
 PREREQS := mmdebstrap debian-archive-keyring util-linux \
 	dpkg-dev xz-utils patch libsrtp2-dev
 
-.PHONY: all prereqs root headers module matrix test-module demo test soak-reload test-host test-16 test-vicidial bench bench-calls fuzz miri check clean
+# GnuTLS and NSS are servers and clients of crates/check/tests.
+PREREQS_TEST := gnutls-bin libnss3-tools python3
+PREREQS_BENCHES := libipsec-mb-dev
+PREREQS_INSTRUCTIONS := valgrind
+
+.PHONY: all prereqs prereqs-all root headers module matrix test-module demo test soak-reload test-host test-16 test-vicidial bench bench-calls fuzz miri check clean
 
 # The module: build/res_ciphertrunk.so.
 all: module
@@ -43,6 +48,10 @@ ifeq ($(ASTERISK_SRC),)
 else
 	@asterisk-headers/prereqs.sh build
 endif
+
+# The same for `make test` and all gates at once.
+prereqs-all: PREREQS += $(PREREQS_TEST) $(PREREQS_BENCHES) $(PREREQS_INSTRUCTIONS)
+prereqs-all: prereqs
 
 # A throw-away Debian with Asterisk 22 and the peers of the tests; with ASTERISK=16 bullseye's Asterisk 16 beside it.
 ASTERISK ?= 22
@@ -222,8 +231,7 @@ demo: module
 BATCH := --features packet-crypto/batch,srtp/batch
 TEST_BUILD := --workspace $(BATCH)
 
-# GnuTLS and NSS are servers and clients of crates/check/tests.
-test: PREREQS += gnutls-bin libnss3-tools python3
+test: PREREQS += $(PREREQS_TEST)
 test: test-module module
 	@RUST_TEST_THREADS=4 CARGO="$(CARGO)" tests/run.sh $(TEST_BUILD)
 
@@ -269,7 +277,7 @@ test-16:
 # LEVEL names the one to be measured (a name that this CPU does not have gives the list).
 BENCH_CPU ?= $(shell expr $$(nproc) - 1)
 
-bench: PREREQS += libipsec-mb-dev
+bench: PREREQS += $(PREREQS_BENCHES)
 bench: prereqs
 	@$(CARGO) build --quiet --release --manifest-path benches/Cargo.toml
 	@BENCH_LEVEL="$(LEVEL)" taskset -c $(BENCH_CPU) $(or $(CARGO_TARGET_DIR),benches/target)/release/media-bench build/bench/srtp.json
@@ -325,9 +333,12 @@ bench-tls: module
 
 .PHONY: gates fmt clippy deny check-benches check-fuzz instructions root-aarch64 test-aarch64 test-aarch64-asterisk loom
 
-# What is asked of a change beside its tests, as CI runs it: each says its name and its seconds.
+# What is asked of a change beside its tests, as CI runs it, beside them: each says its name and its seconds. Those that compile where
+# `make test` does, one at a time, come behind the others.
+GATES := fmt check-benches check-fuzz test-aarch64 instructions clippy matrix test-16 deny
+
 gates:
-	@.ci/gates.sh fmt deny clippy matrix check-benches check-fuzz instructions test-aarch64
+	@.ci/gates.sh $(GATES)
 
 # The quick gates: fmt, clippy, deny.
 check: fmt clippy deny
@@ -355,19 +366,19 @@ $(CARGO_DENY):
 deny: $(CARGO_DENY)
 	@$(CARGO_DENY) --locked check bans licenses sources
 
-# Whether benches/ compiles, lints included.
 # That the fuzz targets compile: with their sanitizer they take three minutes, and run by `make fuzz`.
 check-fuzz: prereqs
 	@$(CARGO) clippy --quiet --locked --manifest-path fuzz/Cargo.toml --bins -- -D warnings
 
-check-benches: PREREQS += libipsec-mb-dev
+# Whether benches/ compiles, lints included.
+check-benches: PREREQS += $(PREREQS_BENCHES)
 check-benches: prereqs
 	@$(CARGO) clippy --locked --manifest-path benches/Cargo.toml -- -D warnings
 
 # Instructions per packet, compared with benches/instructions/baseline.txt; UPDATE=1 writes that anew.
 UPDATE ?=
 
-instructions: PREREQS += valgrind
+instructions: PREREQS += $(PREREQS_INSTRUCTIONS)
 instructions: prereqs
 	@$(CARGO) run --quiet --release --locked --manifest-path benches/instructions/Cargo.toml $(if $(UPDATE),update)
 
