@@ -345,7 +345,7 @@ check: fmt clippy deny
 
 # Whether every workspace is formatted.
 fmt:
-	@for manifest in Cargo.toml benches/Cargo.toml benches/instructions/Cargo.toml fuzz/Cargo.toml; do \
+	@for manifest in Cargo.toml benches/Cargo.toml benches/instructions/Cargo.toml fuzz/Cargo.toml tests/constant-time/Cargo.toml; do \
 		$(CARGO) fmt --all --check --manifest-path $$manifest || exit 1; \
 	done
 
@@ -381,6 +381,13 @@ UPDATE ?=
 instructions: PREREQS += $(PREREQS_INSTRUCTIONS)
 instructions: prereqs
 	@$(CARGO) run --quiet --release --locked --manifest-path benches/instructions/Cargo.toml $(if $(UPDATE),update)
+
+# That no branch, address or division of the kernels depends on a key or on what is encrypted: levels that valgrind can run by valgrind, the
+# others step by step on this CPU. Some seconds, or two minutes where a hypervisor takes the steps.
+.PHONY: constant-time
+constant-time: PREREQS += valgrind
+constant-time: prereqs
+	@$(CARGO) run --quiet --release --locked --manifest-path tests/constant-time/Cargo.toml
 
 # The tests of packet-crypto and srtp for aarch64, under qemu-user; the module built for it.
 test-aarch64: headers root-aarch64
