@@ -9,6 +9,7 @@ set -u
 said=build/gates
 mkdir -p "$said"
 failed=
+began=$(date +%s)
 for gate in "$@"; do
     start=$(date +%s)
     if make --no-print-directory "$gate" >"$said/$gate" 2>&1; then
@@ -25,3 +26,4 @@ done
     echo "gates: FAILED:$failed" >&2
     exit 1
 }
+echo "gates: all passed, $(($(date +%s) - began)) s"
