@@ -346,8 +346,9 @@ clippy: headers
 # What may be linked, and from where it comes: deny.toml.
 CARGO_DENY := build/tools/bin/cargo-deny
 
+# Its own release profile has LTO of everything at once, for seconds of its run.
 $(CARGO_DENY):
-	@$(CARGO) install --quiet --locked --root build/tools cargo-deny@0.20.2 --no-default-features
+	@CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --quiet --locked --debug --root build/tools cargo-deny@0.20.2 --no-default-features
 
 deny: $(CARGO_DENY)
 	@$(CARGO_DENY) --locked check bans licenses sources

@@ -2,7 +2,8 @@
 //!
 //! Where these are such that their indexes have been used under that key, or may have been (the other leg comes back after it sent elsewhere
 //! for long, or its SSRC is the one that Asterisk sends with), `crates/srtp` refuses them. The leg is given back to the core then, which
-//! counts for itself.
+//! counts for itself. So it is where the session sends nothing at all any more (`strict_lifetime`, a panic): Asterisk's native bridge writes a
+//! WARNING for each packet that is refused, and its core none.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,6 +27,8 @@ pub struct Passing {
     channel: Mutex<Option<String>>,
     /// RTP packets that could not be encrypted.
     refused: Refused,
+    /// Some of them for their index or their SSRC.
+    by_index: AtomicBool,
     /// Something is to be done.
     due: AtomicBool,
     /// Something was done before, or it was the core's packets that were refused.
@@ -37,7 +40,7 @@ pub struct Passing {
 /// The technology of native bridges.
 pub const NATIVE: &str = "native_rtp";
 
-/// Something is to be done.due for some session.
+/// Something is to be done for some session.
 static DUE: AtomicBool = AtomicBool::new(false);
 
 impl Passing {
@@ -59,21 +62,28 @@ impl Passing {
         self.refused.passed();
     }
 
-    /// One was not, for its index or its SSRC.
+    /// One was not: for its index or its SSRC, or because the session sends nothing any more.
     #[cold]
-    pub fn refused(&self) {
+    pub fn refused(&self, by_index: bool) {
+        if by_index {
+            self.by_index.store(true, Ordering::Relaxed);
+        } else if self.over.load(Ordering::Relaxed) {
+            // The core has it, and makes no difference to it.
+            return;
+        }
         if self.refused.are_enough(self.again.load(Ordering::Relaxed)) {
             self.due.store(true, Ordering::Relaxed);
             DUE.store(true, Ordering::Release);
         }
     }
 
-    /// The channel that was let into a native bridge, if something is to be done.
-    fn take(&self) -> Option<String> {
+    /// The channel that was let into a native bridge, if something is to be done; and whether for the packets' indexes.
+    fn take(&self) -> Option<(String, bool)> {
         if !self.due.swap(false, Ordering::Relaxed) {
             return None;
         }
-        self.channel.lock().clone()
+        let by_index = self.by_index.swap(false, Ordering::Relaxed);
+        Some((self.channel.lock().clone()?, by_index))
     }
 }
 
@@ -83,31 +93,39 @@ pub fn look() {
         return;
     }
     for session in registry::live() {
-        if let Some(channel) = session.passing().take() {
-            remedy(&session, &channel);
+        if let Some((channel, by_index)) = session.passing().take() {
+            remedy(&session, &channel, by_index);
         }
     }
 }
 
 /// The core has the leg again. If it has, and its packets are refused as well, and go on being refused, they get another SSRC.
-fn remedy(session: &LiveSession, channel: &str) {
+fn remedy(session: &LiveSession, channel: &str, by_index: bool) {
     let found = OwnedChannel::find(channel);
     let Some(channel) = found.as_ref().and_then(OwnedChannel::get) else {
         return;
     };
     let passing = session.passing();
-    let is_second = passing.again.swap(true, Ordering::Relaxed);
-    let names = session.names();
-    if channel.bridge_technology().as_deref() == Some(NATIVE) {
+    let is_native = channel.bridge_technology().as_deref() == Some(NATIVE);
+    if is_native {
         passing.over.store(true, Ordering::Relaxed);
         channel.bridge_anew();
+    }
+    if !by_index {
+        // Why nothing is sent was said.
+        return;
+    }
+    let is_second = passing.again.swap(true, Ordering::Relaxed);
+    let names = session.names();
+    if is_native {
         limited::log(
             Level::Warn,
             "native bridge left",
             &names.peer,
             format_args!(
-                "{MANY} packets of the call's other leg could not be encrypted for {names}: under the SSRC that they \
-                 have, packets with their sequence numbers were sent before, or may have been, or that leg has had too many SSRCs. \
+                "{MANY} packets of the call's other leg could not be encrypted for {names} (of each Asterisk says \"RTP Transmission \
+                 error\"): under the SSRC that they have, packets with their sequence numbers were sent before, or may have been (that leg \
+                 began anew, or its network delivers packets twice), or that leg has had too many SSRCs. \
                  The call goes on through Asterisk's core, not by the native bridge; nobody has to change anything"
             ),
         );

@@ -397,9 +397,13 @@ impl Session {
     /// Encrypts `packet` into `out`; the length there. `None`: it must not be sent.
     pub fn protect(&self, kind: Kind, packet: &[u8], out: &mut [u8]) -> Option<usize> {
         if self.drops(&self.spent[0]) {
+            self.not_sent(kind, false);
             return None;
         }
-        let mut inner = self.inner.lock().ok()?;
+        let Ok(mut inner) = self.inner.lock() else {
+            self.not_sent(kind, false);
+            return None;
+        };
         test_hooks::panic_if_armed(test_hooks::PROTECT);
         let sealed = match kind {
             Kind::Rtp => inner.protect_rtp(packet, out),
@@ -414,16 +418,13 @@ impl Session {
                 Some(length)
             }
             Err(reason) => {
-                if kind == Kind::Rtp
-                    && matches!(
-                        reason,
-                        ProtectError::ReusedIndex
-                            | ProtectError::IndexTooOld
-                            | ProtectError::TooManySources
-                    )
-                {
-                    self.passing.refused();
-                }
+                let by_index = matches!(
+                    reason,
+                    ProtectError::ReusedIndex
+                        | ProtectError::IndexTooOld
+                        | ProtectError::TooManySources
+                );
+                self.not_sent(kind, by_index);
                 // Counted in the session; a line each would be a line a packet. The names as they are: with bundled streams
                 // this thread holds another instance's lock, beside which this one's must not be taken. They are copied, so
                 // only for a line that somebody reads.
@@ -432,6 +433,14 @@ impl Session {
                 }
                 None
             }
+        }
+    }
+
+    /// A packet was refused: for its index or its SSRC, or because nothing is sent any more.
+    #[cold]
+    fn not_sent(&self, kind: Kind, by_index: bool) {
+        if kind == Kind::Rtp {
+            self.passing.refused(by_index);
         }
     }
 

@@ -100,7 +100,8 @@ impl AesCmHmacSha1 {
     }
 
     /// Compares `tag` in constant time with the beginning of HMAC-SHA1 of `packet || trailer` and decrypts
-    /// `packet[clear..]` only if it is the same. On failure `packet` is byte for byte what it was.
+    /// `packet[clear..]` if it is the same. On failure `packet` is byte for byte what it was. (Meanwhile a level may have
+    /// decrypted it, and encrypted it again.)
     ///
     /// A tag has 4 to 20 bytes; any other length fails.
     ///

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub const MANY: u32 = 10;
 /// And after so many more, a second of audio, when that did not help.
 const MORE: u32 = 50;
-/// As many that pass make one forgotten that did not: where many packets come twice, Asterisk writes a line for each that is refused in a native
-/// bridge, and none in its core.
-const FORGET: u32 = 16;
+/// As many that pass, 10 s of audio, make one forgotten that did not. Asterisk writes a WARNING for each that is refused in a native bridge,
+/// and none in its core: where more come twice than that, the core has the call.
+const FORGET: u32 = 500;
 
 /// RTP packets that could not be encrypted, each counted as [`FORGET`] that could.
 #[derive(Debug, Default)]
@@ -59,11 +59,12 @@ mod tests {
         }
     }
 
-    /// Each packet comes twice, and the second one is refused; one of twenty is nothing.
+    /// Each packet comes twice, and the second one is refused; or one of twenty does, which are two lines a second; one in ten seconds is nothing.
     #[test]
     fn good_ones_in_between_do_not_hide_many() {
         assert_eq!(after(&Refused::default(), 1, false), Some(MANY + 1));
-        assert_eq!(after(&Refused::default(), 20, false), None);
+        assert_eq!(after(&Refused::default(), 20, false), Some(MANY + 1));
+        assert_eq!(after(&Refused::default(), FORGET, false), None);
     }
 
     #[test]

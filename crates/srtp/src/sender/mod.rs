@@ -3,6 +3,7 @@
 #[cfg(feature = "batch")]
 mod batch;
 mod fingerprint;
+mod next;
 mod placed;
 mod record;
 

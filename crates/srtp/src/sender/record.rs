@@ -7,6 +7,7 @@ use crate::error::ProtectError;
 use crate::index::{RTCP_INDEXES, RTP_INDEXES, guess};
 use crate::kdf::KeyId;
 use crate::replay::{Seen, WINDOW, Window};
+use crate::rtp::FixedHeader;
 use crate::stats::KeyUsage;
 
 use super::fingerprint::{Fingerprint, PayloadKey};
@@ -94,6 +95,27 @@ pub(super) enum Again<'a> {
     SamePacket,
     /// One with this payload, whatever its header.
     SamePayload(&'static Kernels, &'a [u8]),
+}
+
+/// The index behind a stream's highest one. Nothing has changed yet.
+pub(super) struct Next<'a> {
+    index: u64,
+    window: &'a mut Window,
+    fingerprints: &'a mut [Fingerprint; KNOWN],
+    packets: &'a mut u64,
+}
+
+impl<'a> Next<'a> {
+    /// Its index counts as used; and where the packet's fingerprint is kept, which an AEAD has none of.
+    #[inline(always)]
+    pub(super) fn take(self) -> (u64, &'a mut Fingerprint) {
+        self.window.take_next();
+        *self.packets += 1;
+        (
+            self.index,
+            &mut self.fingerprints[self.index as usize % KNOWN],
+        )
+    }
 }
 
 impl RtpPlace<'_> {
@@ -189,6 +211,28 @@ impl KeyRecord {
             slot,
             fingerprint,
             packets,
+        })
+    }
+
+    /// The index of a packet if that is the one behind its stream's highest one, and nothing stands against its use.
+    #[inline(always)]
+    pub(super) fn next(&mut self, header: FixedHeader) -> Option<Next<'_>> {
+        let stream = match self.streams.as_mut_slice() {
+            [first, ..] if first.ssrc == header.ssrc => first,
+            [_, others @ ..] => others.iter_mut().find(|s| s.ssrc == header.ssrc)?,
+            [] => return None,
+        };
+        let window = stream.rtp.as_mut()?;
+        let index = window.next(header.seq)?;
+        // Neither is beyond its last number: that is a power of two.
+        if (index | self.packets.rtp) >= RTP_INDEXES || stream.kept.is_some() {
+            return None;
+        }
+        Some(Next {
+            index,
+            window,
+            fingerprints: &mut stream.fingerprints,
+            packets: &mut self.packets.rtp,
         })
     }
 

@@ -1,12 +1,14 @@
 //! The x86-64 levels.
 
 mod aes;
+mod aes_vaes;
 mod bytes;
 mod cm_sha_ni;
 mod cm_split;
 mod cm_vaes;
 mod cm_wide;
 mod ctr;
+#[cfg(feature = "batch")]
 mod ctr_vaes;
 mod gcm_ni;
 mod gcm_vaes;
