@@ -79,7 +79,7 @@ const ALL: bool = !cfg!(debug_assertions);
 
 /// Every length of a few vectors of the widest level, then each remainder a few times.
 fn lengths() -> impl Iterator<Item = usize> {
-    (0..200).chain((200..2100).step_by(if ALL { 1 } else { 31 }))
+    (0..150).chain((150..2100).step_by(if ALL { 1 } else { 61 }))
 }
 
 /// All choices, or one of them, which depends on the length.
@@ -208,10 +208,11 @@ fn packets() {
 /// As long as a datagram, and longer.
 #[test]
 fn big_packets() {
-    const LENGTHS: [usize; 6] = [4096, 9001, 16_384, 32_768 + 15, 65_535, 70_000];
+    const LENGTHS: [usize; 4] = [4096, 9001, 65_535, 70_000];
+    let lengths = LENGTHS.into_iter().skip(if ALL { 0 } else { 2 });
     let mut places = Places::new(70_000);
     for k in levels() {
-        for (n, len) in LENGTHS.into_iter().enumerate() {
+        for (n, len) in lengths.clone().enumerate() {
             println!("{}, {len} bytes", k.name());
             aes_cm(k, KEYS_CM[n % 3], len, &mut places);
             aes_gcm(k, KEYS_GCM[n % 2], len, &mut places);
@@ -251,30 +252,25 @@ fn hashes_and_keys() {
 /// That the fences are there: a process that reads a byte behind the end, or before the beginning, is ended by SIGSEGV.
 #[test]
 fn outside_of_the_fences() {
-    use std::os::unix::process::ExitStatusExt;
-    use std::process::Command;
-
-    const WHERE: &str = "PAGE_ENDS_READ_AT";
     let mut place = Fenced::new(1);
+    place.put(At::End, &[7]);
     let len = place.len as isize;
-    place.put(At::End, &[1]);
-    if let Ok(offset) = std::env::var(WHERE) {
-        let offset: isize = offset.parse().unwrap();
-        // SAFETY: none: it is to fail, or reads what was written.
-        let read = unsafe { place.start.offset(offset).read_volatile() };
-        std::process::exit(i32::from(read));
-    }
-    for (offset, signal) in [
-        (-1, Some(libc::SIGSEGV)),
-        (len, Some(libc::SIGSEGV)),
-        (len - 1, None),
-    ] {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "outside_of_the_fences", "--test-threads=1"])
-            .env(WHERE, offset.to_string())
-            .output()
-            .unwrap();
-        assert_eq!(output.status.signal(), signal, "at {offset}");
-        assert!(signal.is_some() || output.status.code() == Some(1));
+    let outside = (true, libc::SIGSEGV);
+    for (offset, ended) in [(-1, outside), (len, outside), (len - 1, (false, 7))] {
+        // SAFETY: the child reads a byte and ends: nothing that another thread of the parent may be at.
+        let child = unsafe { libc::fork() };
+        assert!(child >= 0, "fork");
+        if child == 0 {
+            // SAFETY: the last byte of the three is readable; to read one of the others is to end the process.
+            unsafe { libc::_exit(place.start.offset(offset).read_volatile().into()) };
+        }
+        let mut status = 0;
+        // SAFETY: the child is this process's, and `status` is written.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        let got = match libc::WIFSIGNALED(status) {
+            true => (true, libc::WTERMSIG(status)),
+            false => (false, libc::WEXITSTATUS(status)),
+        };
+        assert_eq!(got, ended, "at {offset}");
     }
 }
