@@ -249,6 +249,47 @@ fn hashes_and_keys() {
     }
 }
 
+/// Tags of every length: whole ones open, and each bit of them counts.
+#[test]
+fn tags() {
+    let (mut place, plain) = (Fenced::new(64), bytes(40));
+    for k in levels() {
+        println!("{}", k.name());
+        let cm = AesCmHmacSha1::new(k, &bytes(16), &[5; 20]).unwrap();
+        let gcm = AesGcm::new(k, &bytes(16)).unwrap();
+        let mut packet = plain.clone();
+        let tag = cm.seal_in_place(&IV, 12, &mut packet, &[0; 4]);
+        let sealed = packet.clone();
+        for len in 4..=20 {
+            for bit in 0..8 * len {
+                let tag = place.put(At::End, &tag[..len]);
+                tag[bit / 8] ^= 1 << (bit % 8);
+                let opened = cm.open_in_place(&IV, 12, &mut packet, &[0; 4], tag);
+                assert!(opened.is_err() && packet == sealed, "{len}, bit {bit}");
+            }
+            let tag = place.put(At::End, &tag[..len]);
+            let opened = cm.open_in_place(&IV, 12, &mut packet, &[0; 4], tag);
+            assert!(opened.is_ok() && packet == plain, "{len}");
+            packet.copy_from_slice(&sealed);
+        }
+        let mut packet = plain.clone();
+        let tag = gcm.seal_in_place(&[7; 12], 12, &mut packet, &[]);
+        let sealed = packet.clone();
+        for len in [8, 16] {
+            for bit in 0..8 * len {
+                let tag = place.put(At::End, &tag[..len]);
+                tag[bit / 8] ^= 1 << (bit % 8);
+                let opened = gcm.open_in_place(&[7; 12], 12, &mut packet, &[], tag);
+                assert!(opened.is_err() && packet == sealed, "{len}, bit {bit}");
+            }
+            let tag = place.put(At::End, &tag[..len]);
+            let opened = gcm.open_in_place(&[7; 12], 12, &mut packet, &[], tag);
+            assert!(opened.is_ok() && packet == plain, "{len}");
+            packet.copy_from_slice(&sealed);
+        }
+    }
+}
+
 /// That the fences are there: a process that reads a byte behind the end, or before the beginning, is ended by SIGSEGV.
 #[test]
 fn outside_of_the_fences() {
