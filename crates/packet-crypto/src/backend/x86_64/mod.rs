@@ -154,7 +154,7 @@ level!(
     avx512,
     "x86_64 AES-NI+SHA-NI+VAES-AVX512",
     [
-        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "avx512f", "avx512vl", "avx512bw", "avx512vbmi", "vaes", "vpclmulqdq"
+        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "bmi2", "avx2", "avx512f", "avx512vl", "avx512bw", "avx512vbmi", "vaes", "vpclmulqdq"
     ],
     cm: cm_vaes, hmac_key: sha1_ni::hmac_key_vl, gcm: gcm_vaes, ctr: ctr_vaes, lanes: SIXTEEN,
 );
@@ -165,7 +165,7 @@ level!(
     zen,
     "x86_64 AES-NI+SHA-NI+VAES-AVX512, AMD",
     [
-        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "avx512f", "avx512vl", "avx512bw", "avx512vbmi", "vaes", "vpclmulqdq"
+        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "bmi2", "avx2", "avx512f", "avx512vl", "avx512bw", "avx512vbmi", "vaes", "vpclmulqdq"
     ],
     cm: cm_wide, hmac_key: sha1_ni::hmac_key_quick, gcm: gcm_vaes, ctr: ctr_vaes, lanes: SIXTEEN,
 );
