@@ -57,6 +57,5 @@ pub fn look() {
 /// lifetime, and a new offer changes none of them.
 fn is_due(session: &LiveSession, aged: Aged) -> bool {
     let is_old = |age: Option<KeyAge>| age.is_some_and(|age| age >= KeyAge::Old);
-    is_old(aged.local)
-        || (is_old(aged.sources) && session.history().source() == KeySource::Sdes)
+    is_old(aged.local) || (is_old(aged.sources) && session.history().source() == KeySource::Sdes)
 }

@@ -53,7 +53,7 @@ fn start<'lab>(lab: &'lab Lab, conf: &str) -> Calls<'lab> {
             .file(
                 "cdr_custom.conf",
                 "[mappings]\nproof.csv => ${CSV_QUOTE(${CDR(channel)})},${CSV_QUOTE(${CDR(dstchannel)})},${CSV_QUOTE(${CDR(ciphertrunk)})},${CSV_QUOTE(${CDR(ciphertrunk_peer)})}\n\
-                 functions.csv => ${CSV_QUOTE(${CIPHERTRUNK(word)})}\n",
+                 functions.csv => ${CSV_QUOTE(${CIPHERTRUNK(why.transport)})}\n",
             )
             .file("cel.conf", "[general]\nenable = yes\nevents = USER_DEFINED\n")
             .file(
@@ -175,7 +175,9 @@ fn both_legs_of_a_call_and_a_plain_hop() {
     // The function itself is asked of a channel that is made for the record, without a technology: it has no call.
     let functions = records(ours, "log/cdr-custom/functions.csv", 2);
     assert!(
-        functions.iter().all(|line| line[0] == "plain"),
+        functions
+            .iter()
+            .all(|line| line[0] == "the channel is not PJSIP's"),
         "{functions:?}"
     );
 

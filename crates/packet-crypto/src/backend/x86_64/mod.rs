@@ -37,7 +37,7 @@ macro_rules! level {
     ) => {
         mod $module {
             use super::*;
-            use crate::table::{CmFns, CmKey, GcmFns, GcmKey};
+            use crate::table::{CmFns, CmKey, GcmFns, GcmKey, Mac};
             use crate::key::{Block, HashKeys, HmacKey, PolyKey, RoundKeys, Span};
 
             pub(super) static KERNELS: Kernels = Kernels {
@@ -98,10 +98,10 @@ macro_rules! level {
             #[target_feature($(enable = $feature),+)]
             unsafe fn cm_seal<const R: usize>(
                 key: &CmKey, iv: Block, span: Span, trailer: [u8; 4],
-            ) -> [u8; 20] {
+            ) -> Mac {
                 // SAFETY: the caller keeps what `CmFns` states, and that is all this asks; that the level has the CPU
                 // features of the function is checked by the compiler.
-                unsafe { $cm::seal::<R>(key, iv, span, trailer) }
+                Mac(unsafe { $cm::seal::<R>(key, iv, span, trailer) })
             }
 
             /// # Safety
