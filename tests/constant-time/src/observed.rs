@@ -20,6 +20,8 @@ pub enum Kind {
     Condition,
     /// An address.
     Address,
+    /// A mask that says which bytes of a vector are loaded or stored.
+    Mask,
     /// An operand of a division, which takes longer for some values.
     Division,
 }
@@ -41,6 +43,8 @@ struct Decoded {
     computes: Vec<usize>,
     /// Flags that it branches on.
     branches_on: Vec<usize>,
+    /// A mask of its memory operand: 1 to 7.
+    mask: Option<usize>,
     /// Registers that must be the same: a divisor and dividend, or a branch's own count.
     operands: Vec<(Kind, Register)>,
 }
@@ -92,6 +96,9 @@ impl Observer {
                 let register = |r: Register, _, _| Some(register(step, r));
                 let address = memory.virtual_address(0, register);
                 seen(n, Kind::Address, address.expect("given for each register"));
+            }
+            if let Some(mask) = decoded.mask {
+                seen(n, Kind::Mask, step.mask(mask));
             }
             for (kind, operand) in &decoded.operands {
                 seen(n, *kind, register(step, *operand));
@@ -160,7 +167,9 @@ fn decode(ip: u64, info: &mut InstructionInfoFactory, features: &mut BTreeSet<St
     if conditional && branches_on.is_empty() {
         operands.push((Kind::Condition, Register::RCX));
     }
+    let mask = instruction.has_op_mask() && !memory.is_empty();
     Decoded {
+        mask: mask.then(|| instruction.op_mask().number()),
         memory,
         computes: of(computed(&instruction)),
         branches_on,

@@ -1,5 +1,6 @@
 //! What must be found: leaks of each kind.
 
+use std::arch::x86_64::_mm512_maskz_loadu_epi8;
 use std::hint::{black_box, select_unpredictable};
 use std::num::NonZeroU32;
 
@@ -16,6 +17,11 @@ pub struct Leak {
 }
 
 impl Leak {
+    /// Whether this CPU can leak so.
+    pub fn usable(&self) -> bool {
+        self.shown_as != "Mask" || is_x86_feature_detected!("avx512bw")
+    }
+
     /// Leaks a secret.
     pub fn run(&self, w: &mut dyn Watch) {
         let mut secret = [0; 4];
@@ -25,7 +31,7 @@ impl Leak {
     }
 }
 
-pub const LEAKS: [Leak; 5] = [
+pub const LEAKS: [Leak; 6] = [
     Leak {
         name: "a branch on a secret",
         shown_as: "Condition",
@@ -62,6 +68,12 @@ pub const LEAKS: [Leak; 5] = [
         },
     },
     Leak {
+        name: "a load masked by a secret",
+        shown_as: "Mask",
+        for_memcheck: false,
+        work: masked,
+    },
+    Leak {
         name: "a division by a secret",
         shown_as: "Division",
         for_memcheck: false,
@@ -70,6 +82,18 @@ pub const LEAKS: [Leak; 5] = [
         },
     },
 ];
+
+fn masked(secret: u32) {
+    // SAFETY: the CPU has AVX-512: `Leak::usable`.
+    unsafe { load(u64::from(secret)) };
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn load(mask: u64) {
+        static TABLE: [i8; 64] = [7; 64];
+        // SAFETY: 64 readable bytes.
+        black_box(unsafe { _mm512_maskz_loadu_epi8(mask, black_box(TABLE.as_ptr())) });
+    }
+}
 
 #[inline(never)]
 fn here() {

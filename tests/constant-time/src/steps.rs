@@ -6,14 +6,24 @@ use std::mem::MaybeUninit;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
-/// The registers before an instruction, in the order of `REG_R8` and so on of `ucontext.h`.
+/// The registers before an instruction.
 #[derive(Clone, Copy)]
-pub struct Step([libc::greg_t; 23]);
+pub struct Step {
+    /// In the order of `REG_R8` and so on of `ucontext.h`.
+    general: [libc::greg_t; 23],
+    /// k0 to k7.
+    masks: [u64; 8],
+}
 
 impl Step {
     /// One of `REG_R8` to `REG_EFL`.
     pub fn register(&self, register: c_int) -> u64 {
-        self.0[register as usize].cast_unsigned()
+        self.general[register as usize].cast_unsigned()
+    }
+
+    /// One of AVX-512's masks, k0 to k7.
+    pub fn mask(&self, n: usize) -> u64 {
+        self.masks[n]
     }
 
     /// Where the instruction is.
@@ -30,6 +40,13 @@ impl Step {
 /// Where the handler writes the next step, and how many there is room for.
 static NEXT: AtomicPtr<Step> = AtomicPtr::new(null_mut());
 static ROOM: AtomicUsize = AtomicUsize::new(0);
+
+/// Where the masks are in what XSAVE writes (Intel's manual, volume 1, chapter 13); 0 without AVX-512.
+static MASKS: AtomicUsize = AtomicUsize::new(0);
+
+/// Of XSAVE: the bit of the masks, and where it says which states are not as they are at first, and so were written.
+const OPMASK: u32 = 5;
+const XSTATE_BV: usize = 512;
 
 /// Instructions that one piece of work may have.
 const MOST: usize = 1 << 20;
@@ -48,6 +65,10 @@ impl Stepper {
         // SAFETY: `on_trap` is of the type that SA_SIGINFO asks for, and calls nothing that a signal handler may not.
         let status = unsafe { libc::sigaction(libc::SIGTRAP, &action, null_mut()) };
         assert_eq!(status, 0, "sigaction");
+        if is_x86_feature_detected!("avx512f") {
+            let component = std::arch::x86_64::__cpuid_count(0xd, OPMASK);
+            MASKS.store(component.ebx as usize, Relaxed);
+        }
         Self {
             steps: Vec::with_capacity(MOST),
         }
@@ -83,11 +104,21 @@ extern "C" fn on_trap(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
         return;
     }
     let next = NEXT.load(Relaxed);
-    // SAFETY: with SA_SIGINFO the third argument is the interrupted thread's context. There is room for a step at `next`, which
-    // lies in the vector of a `Stepper` that is borrowed for as long as it steps.
+    // SAFETY: with SA_SIGINFO the third argument is the interrupted thread's context, whose `fpregs` is what XSAVE wrote: where
+    // there is AVX-512, the masks with it, if they are not all zero. There is room for a step at `next`, which lies in the
+    // vector of a `Stepper` that is borrowed for as long as it steps.
     unsafe {
-        let context = context.cast::<libc::ucontext_t>();
-        next.write(Step((*context).uc_mcontext.gregs));
+        let context = &(*context.cast::<libc::ucontext_t>()).uc_mcontext;
+        let xsave = context.fpregs.cast::<u8>();
+        let mut masks = [0; 8];
+        let at = MASKS.load(Relaxed);
+        if at != 0 && xsave.add(XSTATE_BV).cast::<u64>().read_unaligned() & 1 << OPMASK != 0 {
+            masks = xsave.add(at).cast::<[u64; 8]>().read_unaligned();
+        }
+        next.write(Step {
+            general: context.gregs,
+            masks,
+        });
         NEXT.store(next.add(1), Relaxed);
     }
     ROOM.store(room - 1, Relaxed);

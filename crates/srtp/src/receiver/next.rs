@@ -25,7 +25,10 @@ impl Receiver {
             [key] if key.mki.is_none() => key,
             _ => return None,
         };
-        let record = self.records.as_mut_slice().get_mut(key.record)?;
+        let record = match self.records.as_mut_slice() {
+            [only] => only,
+            several => several.get_mut(key.record)?,
+        };
         let (index, next) = record.next(header)?;
         let (opened, len) = match key.transform.usual()? {
             Usual::Cm(keys) => {

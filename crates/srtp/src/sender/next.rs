@@ -13,14 +13,17 @@ impl Sender {
     pub(crate) fn protect_next(&mut self, src: &[u8], dst: &mut [u8]) -> Option<usize> {
         let header = FixedHeader::parse(src)?;
         let active = first_active(&self.active, header.ssrc)?;
-        let record = self.records.as_mut_slice().get_mut(active.record)?;
+        let record = match self.records.as_mut_slice() {
+            [only] => only,
+            several => several.get_mut(active.record)?,
+        };
         let len = match active.transform.usual()? {
             Usual::Cm(keys) => {
                 let room = keys.room(dst, src.len())?;
                 let next = record.next(header)?;
                 let (index, sent) = next.take();
-                let (len, mac) = keys.seal(header, index, src, room);
-                *sent = Fingerprint::of_tag(&mac);
+                let (len, front) = keys.seal(header, index, src, room);
+                *sent = Fingerprint::of_front(front);
                 len
             }
             Usual::Gcm(keys) => {

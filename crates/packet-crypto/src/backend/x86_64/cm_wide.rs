@@ -40,7 +40,10 @@ fn swap_last() -> __m128i {
 /// The first `n` bytes of 64.
 #[inline]
 fn first(n: usize) -> u64 {
-    if n < 64 { !(u64::MAX << n) } else { u64::MAX }
+    match n {
+        0..64 => !(u64::MAX << n),
+        _ => u64::MAX,
+    }
 }
 
 /// Four words of a block of the message, first word highest, from each 16 bytes.
@@ -141,8 +144,8 @@ unsafe fn run<const R: usize, const OPEN: bool>(
     } = span;
     let mut stream = Stream::new(&key.keys, iv, clear % 64);
     let begin = clear / 64;
-    // Block `n` of the message.
-    let mut block = |n: usize| {
+    // The packet's bytes in block `n` under the key stream, and stored; zeros behind them.
+    let mut change = |n: usize| {
         let at = 64 * n;
         if at + 64 <= len {
             let k = match n < begin {
@@ -151,46 +154,69 @@ unsafe fn run<const R: usize, const OPEN: bool>(
             };
             // SAFETY: block `n` is wholly inside the packet.
             unsafe {
-                let data = _mm512_loadu_si512(src.add(at).cast());
-                let other = _mm512_xor_si512(data, k);
+                let other = _mm512_xor_si512(k, _mm512_loadu_si512(src.add(at).cast()));
                 _mm512_storeu_si512(dst.add(at).cast(), other);
-                return words(if OPEN { data } else { other });
+                return other;
             }
+        }
+        if at >= len {
+            return _mm512_setzero_si512();
+        }
+        let k = stream.step::<R>();
+        let mask = first(len - at);
+        // SAFETY: the mask leaves out what is behind the packet; masked bytes are not accessed.
+        unsafe {
+            let data = _mm512_maskz_loadu_epi8(mask, src.add(at).cast());
+            let other = _mm512_maskz_mov_epi8(mask, _mm512_xor_si512(data, k));
+            _mm512_mask_storeu_epi8(dst.add(at).cast(), mask, other);
+            other
+        }
+    };
+    // Block `n` of the message, of which `bytes` are the packet's.
+    let message = |n: usize, bytes: __m512i| {
+        let at = 64 * n;
+        if at + 64 <= len {
+            return words(bytes);
         }
         let left = len as isize - at as isize;
-        let mut block = end_of_message(left, trailer);
-        if left > 0 {
-            let k = stream.step::<R>();
-            let mask = u64::MAX >> (64 - left);
-            // SAFETY: the mask leaves out what is behind the packet; masked bytes are not accessed.
-            unsafe {
-                let data = _mm512_maskz_loadu_epi8(mask, src.add(at).cast());
-                let other = _mm512_xor_si512(data, k);
-                _mm512_mask_storeu_epi8(dst.add(at).cast(), mask, other);
-                let sealed = match OPEN {
-                    true => data,
-                    false => _mm512_maskz_mov_epi8(mask, other),
-                };
-                block = _mm512_or_si512(block, sealed);
-            }
-        }
-        let mut words = words(block);
+        let mut words = words(_mm512_or_si512(bytes, end_of_message(left, trailer)));
         if left <= LAST {
             words[3] = _mm_or_si128(words[3], length(64 + len + 4));
         }
         words
     };
+    let received = |n: usize| {
+        let at = 64 * n;
+        let mask = match at + 64 <= len {
+            true => u64::MAX,
+            false => first(len.saturating_sub(at)),
+        };
+        // SAFETY: the mask leaves out what is behind the packet; masked bytes are not accessed.
+        unsafe { _mm512_maskz_loadu_epi8(mask, src.wrapping_add(at).cast()) }
+    };
     let mut state = State::load(&key.hmac.inner);
+    let inner = blocks(len);
+    let mut block = [_mm_setzero_si128(); 4];
+    let mut n = 0;
     // A block's message is made before the block in front of it is hashed: hashing fills the CPU's queues with
     // instructions that wait for each other, and what comes behind them would start too late to be hidden.
-    let mut message = [_mm_setzero_si128(); 4];
-    let inner = blocks(len);
-    for n in 0..=inner {
-        let next = if n < inner { block(n) } else { message };
-        if n > 0 {
-            state = state.compress_quick(message);
+    loop {
+        let mut next = block;
+        if n < inner {
+            next = message(n, if OPEN { received(n) } else { change(n) });
         }
-        message = next;
+        if n > 0 {
+            state = state.compress_quick(block);
+            if OPEN {
+                // Nothing waits for this.
+                change(n - 1);
+            }
+        }
+        if n == inner {
+            break;
+        }
+        block = next;
+        n += 1;
     }
     State::load(&key.hmac.outer).compress_quick(state.outer_block())
 }

@@ -20,24 +20,52 @@ use crate::table::GcmKey;
 /// Bytes of data in the longest packet that is done at once: it has a block of associated data and one of lengths, too.
 const SHORT: usize = 16 * (4 * LAST - 2);
 
+/// Whether it is a packet as most are, for which no function is called. Not only does that take fewer instructions: the CPU looks
+/// a number of them ahead, as far as into the next packet.
+#[inline]
+fn usual(span: Span, trailer: &[u8]) -> bool {
+    span.clear <= 16 && span.len >= 16 && trailer.is_empty()
+}
+
 /// Encrypts and authenticates.
 ///
 /// # Safety
 /// `span` keeps its promise.
 #[inline]
-#[target_feature(enable = "ssse3,pclmulqdq,avx512f,avx512bw,vaes,vpclmulqdq")]
+#[target_feature(enable = "ssse3,pclmulqdq,bmi2,avx512f,avx512bw,vaes,vpclmulqdq")]
 pub(super) unsafe fn seal<const R: usize>(
     key: &GcmKey,
     nonce: Block,
     span: Span,
     trailer: &[u8],
 ) -> [u8; 16] {
-    // SAFETY: all ask for the span that the caller gives; the data is written after the clear bytes, behind which
-    // `copy_clear` may write.
+    // SAFETY: all ask for what the caller promises.
     unsafe {
         if span.len - span.clear > SHORT {
             return seal_long::<R>(key, nonce, span, trailer);
         }
+        if !usual(span, trailer) {
+            return seal_unusual::<R>(key, nonce, span, trailer);
+        }
+        seal_short::<R>(key, nonce, span, trailer)
+    }
+}
+
+/// As [`seal`], for a packet that is done at once.
+///
+/// # Safety
+/// As for [`seal`], and there are at most [`SHORT`] bytes of data.
+#[inline]
+#[target_feature(enable = "ssse3,pclmulqdq,bmi2,avx512f,avx512bw,vaes,vpclmulqdq")]
+unsafe fn seal_short<const R: usize>(
+    key: &GcmKey,
+    nonce: Block,
+    span: Span,
+    trailer: &[u8],
+) -> [u8; 16] {
+    // SAFETY: all ask for what the caller promises; the data is written after the clear bytes, behind which
+    // `copy_clear` may write.
+    unsafe {
         let packet = Packet::<R>::new(key, nonce, span, trailer);
         copy_clear(span);
         match packet.vectors {
@@ -54,19 +82,33 @@ pub(super) unsafe fn seal<const R: usize>(
     }
 }
 
+/// # Safety
+/// As for [`seal_short`].
+#[inline(never)]
+#[target_feature(enable = "ssse3,pclmulqdq,bmi2,avx512f,avx512bw,vaes,vpclmulqdq")]
+unsafe fn seal_unusual<const R: usize>(
+    key: &GcmKey,
+    nonce: Block,
+    span: Span,
+    trailer: &[u8],
+) -> [u8; 16] {
+    // SAFETY: it asks for what the caller promises.
+    unsafe { seal_short::<R>(key, nonce, span, trailer) }
+}
+
 /// As [`seal`], for whole pairs of groups and more.
 ///
 /// # Safety
-/// As for [`seal`], and the packet has a whole pair.
+/// As for [`seal`], and there are more than [`SHORT`] bytes of data.
 #[inline(never)]
-#[target_feature(enable = "ssse3,pclmulqdq,avx512f,avx512bw,vaes,vpclmulqdq")]
+#[target_feature(enable = "ssse3,pclmulqdq,bmi2,avx512f,avx512bw,vaes,vpclmulqdq")]
 unsafe fn seal_long<const R: usize>(
     key: &GcmKey,
     nonce: Block,
     span: Span,
     trailer: &[u8],
 ) -> [u8; 16] {
-    // SAFETY: as in `seal`.
+    // SAFETY: as in `seal_short`; the packet has whole pairs.
     unsafe {
         let packet = Packet::<R>::new(key, nonce, span, trailer);
         copy_clear(span);
@@ -89,7 +131,7 @@ unsafe fn seal_long<const R: usize>(
 /// # Safety
 /// `span` is in place and keeps its promise; `tag` has 1 to 16 bytes.
 #[inline]
-#[target_feature(enable = "ssse3,pclmulqdq,avx512f,avx512bw,vaes,vpclmulqdq")]
+#[target_feature(enable = "ssse3,pclmulqdq,bmi2,avx512f,avx512bw,vaes,vpclmulqdq")]
 pub(super) unsafe fn open<const R: usize>(
     key: &GcmKey,
     nonce: Block,
@@ -97,11 +139,33 @@ pub(super) unsafe fn open<const R: usize>(
     trailer: &[u8],
     tag: &[u8],
 ) -> bool {
-    // SAFETY: both ask for the span that the caller gives, in place, and for its tag of 1 to 16 bytes.
+    // SAFETY: all ask for what the caller promises.
     unsafe {
         if span.len - span.clear > SHORT {
             return open_long::<R>(key, nonce, span, trailer, tag);
         }
+        if !usual(span, trailer) {
+            return open_unusual::<R>(key, nonce, span, trailer, tag);
+        }
+        open_short::<R>(key, nonce, span, trailer, tag)
+    }
+}
+
+/// As [`open`], for a packet that is done at once.
+///
+/// # Safety
+/// As for [`open`], and there are at most [`SHORT`] bytes of data.
+#[inline]
+#[target_feature(enable = "ssse3,pclmulqdq,bmi2,avx512f,avx512bw,vaes,vpclmulqdq")]
+unsafe fn open_short<const R: usize>(
+    key: &GcmKey,
+    nonce: Block,
+    span: Span,
+    trailer: &[u8],
+    tag: &[u8],
+) -> bool {
+    // SAFETY: all ask for what the caller promises.
+    unsafe {
         let packet = Packet::<R>::new(key, nonce, span, trailer);
         match packet.vectors {
             1 => packet.open::<1, false>(0, tag),
@@ -117,12 +181,27 @@ pub(super) unsafe fn open<const R: usize>(
     }
 }
 
+/// # Safety
+/// As for [`open_short`].
+#[inline(never)]
+#[target_feature(enable = "ssse3,pclmulqdq,bmi2,avx512f,avx512bw,vaes,vpclmulqdq")]
+unsafe fn open_unusual<const R: usize>(
+    key: &GcmKey,
+    nonce: Block,
+    span: Span,
+    trailer: &[u8],
+    tag: &[u8],
+) -> bool {
+    // SAFETY: it asks for what the caller promises.
+    unsafe { open_short::<R>(key, nonce, span, trailer, tag) }
+}
+
 /// As [`open`], for whole pairs of groups and more.
 ///
 /// # Safety
-/// As for [`open`], and the packet has a whole pair.
+/// As for [`open`], and there are more than [`SHORT`] bytes of data.
 #[inline(never)]
-#[target_feature(enable = "ssse3,pclmulqdq,avx512f,avx512bw,vaes,vpclmulqdq")]
+#[target_feature(enable = "ssse3,pclmulqdq,bmi2,avx512f,avx512bw,vaes,vpclmulqdq")]
 unsafe fn open_long<const R: usize>(
     key: &GcmKey,
     nonce: Block,
@@ -130,7 +209,7 @@ unsafe fn open_long<const R: usize>(
     trailer: &[u8],
     tag: &[u8],
 ) -> bool {
-    // SAFETY: as in `open`.
+    // SAFETY: as in `open_short`; the packet has whole pairs.
     unsafe {
         let packet = Packet::<R>::new(key, nonce, span, trailer);
         let whole = packet.whole();

@@ -140,7 +140,7 @@ impl<'a> Hash<'a> {
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
     pub(super) fn pair(&mut self, ciphertext: &[__m512i; PAIR], i: usize) {
         let group: &[__m512i; GROUP] = &ciphertext.as_chunks().0[i / 2];
-        if i % 2 == 0 {
+        if i.is_multiple_of(2) {
             let x = [swap4(group[1]), swap4(group[2])];
             let h = [stride(self.keys, 3), stride(self.keys, 2)];
             self.sum.add_two(x, h);
@@ -232,13 +232,6 @@ fn xor3(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
 pub(super) fn swap4(v: __m512i) -> __m512i {
     let order = _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(order))
-}
-
-/// `block` in lane `lane`, zeros elsewhere.
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(super) fn in_lane(lane: usize, block: __m128i) -> __m512i {
-    _mm512_maskz_broadcast_i32x4(0xf << (4 * lane), block)
 }
 
 /// `tag::matches` in registers, in as constant a time: a call would have every vector under way stored and loaded again.

@@ -6,7 +6,7 @@ use super::super::aes::vector;
 use super::super::aes_vaes::{round_key, rounds};
 use super::super::gcm_ni::associated;
 use super::super::ghash::lengths;
-use super::super::ghash_vaes::{GROUP, PAIR, Sum, in_lane, powers, stride, swap4};
+use super::super::ghash_vaes::{GROUP, PAIR, Sum, powers, stride, swap4};
 use super::super::sha1_ni::swap;
 use crate::key::{Block, Span};
 use crate::table::GcmKey;
@@ -55,7 +55,7 @@ impl<'a, const R: usize> Packet<'a, R> {
     /// # Safety
     /// `span` keeps its promise.
     #[inline]
-    #[target_feature(enable = "ssse3,pclmulqdq,avx512f")]
+    #[target_feature(enable = "ssse3,pclmulqdq,bmi2,avx512f")]
     pub unsafe fn new(key: &'a GcmKey, nonce: Block, span: Span, trailer: &[u8]) -> Self {
         let Span {
             src,
@@ -68,25 +68,30 @@ impl<'a, const R: usize> Packet<'a, R> {
         let vectors = lanes.div_ceil(4);
         let empty = 4 * vectors - lanes;
         // From the vector before the last on: at most 112, as the lengths are behind.
-        let end = 128 + 16 + data - 64 * vectors;
-        let data_or_before = !(u128::MAX << end);
+        let end = (128 + 16 + data - 64 * vectors) as u32;
         let nonce = _mm512_broadcast_i32x4(vector(nonce));
         Self {
             key,
             vectors,
             empty,
-            ends: [data_or_before as u64, (data_or_before >> 64) as u64],
+            ends: [
+                _bzhi_u64(u64::MAX, end),
+                _bzhi_u64(u64::MAX, end.saturating_sub(64)),
+            ],
             counters: _mm512_xor_si512(nonce, round_key(&key.keys, 0)),
             src: src.wrapping_add(clear).wrapping_sub(16),
             dst: dst.wrapping_add(clear).wrapping_sub(16),
             // SAFETY: the packet is as `span` says.
             before: _mm512_zextsi128_si512(unsafe { associated(&key.hash_keys, span, trailer) }),
-            lengths: in_lane(3 - empty, lengths(clear + trailer.len(), data)),
+            lengths: _mm512_maskz_broadcast_i32x4(
+                0xf000 >> (4 * empty as u32),
+                lengths(clear + trailer.len(), data),
+            ),
         }
     }
 
     /// How many vectors are in whole pairs. Two to [`LAST`] are behind: the last two may be less than whole, and each lane
-    /// of the hash needs a power.
+    /// of the hash needs a power. For packets of more than [`LAST`] vectors.
     #[inline]
     pub fn whole(&self) -> usize {
         (self.vectors - 2) / PAIR * PAIR
@@ -98,16 +103,21 @@ impl<'a, const R: usize> Packet<'a, R> {
         if n == 0 { FIRST } else { u64::MAX }
     }
 
-    /// Which bytes of vector `i` are data, of the last `V` ones, behind whole pairs if `LONG`.
+    /// Which bytes of vector `i` are data or before it, of the last `V` ones.
     #[inline]
-    pub fn mask_of_last<const V: usize, const LONG: bool>(&self, i: usize) -> u64 {
-        let first = if LONG { u64::MAX } else { Self::mask(i) };
-        let end = match V - i {
+    pub fn end<const V: usize>(&self, i: usize) -> u64 {
+        match V - i {
             1 => self.ends[1],
             2 => self.ends[0],
             _ => u64::MAX,
-        };
-        first & end
+        }
+    }
+
+    /// Which bytes of vector `i` are data, of the last `V` ones, behind the first `whole`.
+    #[inline]
+    pub fn mask_of_last<const V: usize>(&self, whole: usize, i: usize) -> u64 {
+        let first = if i == 0 { Self::mask(whole) } else { u64::MAX };
+        first & self.end::<V>(i)
     }
 
     /// The bytes of vector `n` that are in the mask, zeros elsewhere.
@@ -188,48 +198,48 @@ impl<'a, const R: usize> Packet<'a, R> {
         rounds::<R, V>(&self.key.keys, blocks, meanwhile)
     }
 
-    /// The hash in wire order, of the last `V` vectors, of which `x` has data alone, with `before` what is before them.
+    /// The hash in wire order, of the last `V` vectors, of which `x` has data alone, with `before` what is before them. If
+    /// that is but the associated data, its lane may have anything in `x`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-    pub fn finish<const V: usize>(&self, x: [__m512i; V], before: __m512i) -> __m128i {
+    pub fn finish<const V: usize, const LONG: bool>(
+        &self,
+        x: [__m512i; V],
+        before: __m512i,
+    ) -> __m128i {
+        let mut x = x.map(|x| swap4(x));
+        x[0] = if LONG {
+            _mm512_xor_si512(x[0], before)
+        } else {
+            _mm512_mask_mov_epi64(x[0], 0b11, before)
+        };
+        x[V - 1] = _mm512_xor_si512(x[V - 1], self.lengths);
         // Of groups, the first may be a short one.
         let first = (V - 1) % GROUP + 1;
-        let mut y = before;
         if first < V {
-            y = self.strides(&x[..first], y);
+            let y = self.strides(&x[..first]);
+            x[first] = _mm512_xor_si512(x[first], y);
         }
         if first + GROUP < V {
-            y = self.strides(&x[first..first + GROUP], y);
+            let y = self.strides(&x[first..first + GROUP]);
+            x[first + GROUP] = _mm512_xor_si512(x[first + GROUP], y);
         }
         let last = &x[V.saturating_sub(GROUP)..];
         let mut sum = Sum::zero();
         for (i, x) in last.iter().enumerate().rev() {
-            let mut block = swap4(*x);
-            if i + 1 == last.len() {
-                block = _mm512_xor_si512(block, self.lengths);
-            }
-            if i == 0 {
-                block = _mm512_xor_si512(block, y);
-            }
             // SAFETY: there are at most four vectors in a group, and at most three lanes are empty.
-            sum.add(block, unsafe {
-                powers(self.key, last.len() - i, self.empty)
-            });
+            sum.add(*x, unsafe { powers(self.key, last.len() - i, self.empty) });
         }
         swap(sum.total())
     }
 
-    /// The hash of a group of ciphertext that is not the last one, side by side in its lanes.
+    /// The hash of a group, swapped, that is not the last one, side by side in its lanes.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-    fn strides(&self, group: &[__m512i], before: __m512i) -> __m512i {
+    #[target_feature(enable = "avx512f,vpclmulqdq")]
+    fn strides(&self, group: &[__m512i]) -> __m512i {
         let mut sum = Sum::zero();
         for (i, x) in group.iter().enumerate().rev() {
-            let mut block = swap4(*x);
-            if i == 0 {
-                block = _mm512_xor_si512(block, before);
-            }
-            sum.add(block, stride(&self.key.hash_keys, group.len() - i));
+            sum.add(*x, stride(&self.key.hash_keys, group.len() - i));
         }
         sum.reduce()
     }

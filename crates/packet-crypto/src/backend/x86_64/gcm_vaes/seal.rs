@@ -41,35 +41,37 @@ impl<const R: usize> Packet<'_, R> {
         }
     }
 
-    /// Seals the packet, of which `V` vectors are behind the first `whole`, if `LONG`.
+    /// Seals the packet, of which `V` vectors are behind the first `whole`: these are none, unless `LONG`.
     ///
     /// # Safety
     /// `src` and `dst` are the packet's.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
     pub unsafe fn seal<const V: usize, const LONG: bool>(&self, whole: usize) -> [u8; 16] {
-        let (stream, before, tag_mask);
+        let mut before = self.before;
+        let mut x;
+        let tag_mask;
         if LONG {
             // SAFETY: `src` and `dst` are the packet's, as the caller promises; `V` vectors are more.
             let sealed = unsafe { self.seal_pairs(whole) };
             let mut hash = Hash::new(&self.key.hash_keys, sealed.before);
-            stream = self.stream::<V>(whole, |i| hash.pair(&sealed.last, i));
+            x = self.stream::<V>(whole, |i| hash.pair(&sealed.last, i));
             (before, tag_mask) = (hash.y, sealed.mask);
         } else {
-            stream = self.stream::<V>(0, |_| ());
-            (before, tag_mask) = (self.before, _mm512_castsi512_si128(stream[0]));
+            x = self.stream::<V>(0, |_| ());
+            tag_mask = _mm512_castsi512_si128(x[0]);
         }
-        let mut x = stream;
         for (i, x) in x.iter_mut().enumerate() {
-            let mask = self.mask_of_last::<V, LONG>(i);
+            let mask = self.mask_of_last::<V>(whole, i);
             // SAFETY: both places are the packet's, as the caller promises, and the vector is one of the packet's.
             unsafe {
                 *x = _mm512_xor_si512(*x, self.load(whole + i, mask));
                 self.store(whole + i, mask, *x);
             }
             // What is not data must be zero for the hash.
-            *x = _mm512_maskz_mov_epi8(mask, *x);
+            let hashed = if LONG { mask } else { self.end::<V>(i) };
+            *x = _mm512_maskz_mov_epi8(hashed, *x);
         }
-        to_bytes(_mm_xor_si128(self.finish(x, before), tag_mask))
+        to_bytes(_mm_xor_si128(self.finish::<V, LONG>(x, before), tag_mask))
     }
 }
