@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use log::Level;
-use policy::passing::{MANY, Refused};
+use policy::passing::{Enough, MANY, Refused};
 
 #[cfg(feature = "pjsip")]
 use crate::ffi::channel::Channel;
@@ -29,10 +29,10 @@ pub struct Passing {
     refused: Refused,
     /// Some of them for their index or their SSRC.
     by_index: AtomicBool,
+    /// None gets through any more.
+    in_row: AtomicBool,
     /// Something is to be done.
     due: AtomicBool,
-    /// Something was done before, or it was the core's packets that were refused.
-    again: AtomicBool,
     /// No native bridge any more.
     over: AtomicBool,
 }
@@ -71,20 +71,40 @@ impl Passing {
             // The core has it, and makes no difference to it.
             return;
         }
-        if self.refused.are_enough(self.again.load(Ordering::Relaxed)) {
-            self.due.store(true, Ordering::Relaxed);
-            DUE.store(true, Ordering::Release);
+        match self.refused.refused() {
+            Some(Enough::Row) => self.in_row.store(true, Ordering::Relaxed),
+            // The core has it, or is about to; where packets come twice, it does not help to send them with another SSRC.
+            Some(Enough::Many) if self.over.load(Ordering::Relaxed) => return,
+            Some(Enough::Many) => {}
+            None => return,
         }
+        self.due.store(true, Ordering::Relaxed);
+        DUE.store(true, Ordering::Release);
     }
 
-    /// The channel that was let into a native bridge, if something is to be done; and whether for the packets' indexes.
-    fn take(&self) -> Option<(String, bool)> {
+    /// What is to be done, if anything is, for the channel that was let into a native bridge.
+    fn take(&self) -> Option<Due> {
         if !self.due.swap(false, Ordering::Relaxed) {
             return None;
         }
-        let by_index = self.by_index.swap(false, Ordering::Relaxed);
-        Some((self.channel.lock().clone()?, by_index))
+        let [by_index, in_row] =
+            [&self.by_index, &self.in_row].map(|flag| flag.swap(false, Ordering::Relaxed));
+        Some(Due {
+            channel: self.channel.lock().clone()?,
+            by_index,
+            in_row,
+        })
     }
+}
+
+/// Packets were refused.
+struct Due {
+    /// The unique id of the channel that was let into a native bridge.
+    channel: String,
+    /// For their index or their SSRC.
+    by_index: bool,
+    /// None got through for a second.
+    in_row: bool,
 }
 
 /// Does what is due. The watch asks: a media thread holds the lock of an instance, behind which none of a channel's may be taken.
@@ -93,29 +113,27 @@ pub fn look() {
         return;
     }
     for session in registry::live() {
-        if let Some((channel, by_index)) = session.passing().take() {
-            remedy(&session, &channel, by_index);
+        if let Some(due) = session.passing().take() {
+            remedy(&session, &due);
         }
     }
 }
 
-/// The core has the leg again. If it has, and its packets are refused as well, and go on being refused, they get another SSRC.
-fn remedy(session: &LiveSession, channel: &str, by_index: bool) {
-    let found = OwnedChannel::find(channel);
+/// The core has the leg again. If it has, and none of its own packets gets through for a second, they get another SSRC.
+fn remedy(session: &LiveSession, due: &Due) {
+    let found = OwnedChannel::find(&due.channel);
     let Some(channel) = found.as_ref().and_then(OwnedChannel::get) else {
         return;
     };
-    let passing = session.passing();
     let is_native = channel.bridge_technology().as_deref() == Some(NATIVE);
     if is_native {
-        passing.over.store(true, Ordering::Relaxed);
+        session.passing().over.store(true, Ordering::Relaxed);
         channel.bridge_anew();
     }
-    if !by_index {
+    if !due.by_index {
         // Why nothing is sent was said.
         return;
     }
-    let is_second = passing.again.swap(true, Ordering::Relaxed);
     let names = session.names();
     if is_native {
         limited::log(
@@ -129,7 +147,7 @@ fn remedy(session: &LiveSession, channel: &str, by_index: bool) {
                  The call goes on through Asterisk's core, not by the native bridge; nobody has to change anything"
             ),
         );
-    } else if is_second {
+    } else if due.in_row {
         for stream in calls::media_of(channel) {
             if let Some(rtp) = stream.rtp.get()
                 && is_session_of(session, rtp)

@@ -75,14 +75,18 @@ struct Ages {
     /// `strict_lifetime`: what a key that has reached its lifetime protects is dropped.
     strict: bool,
     local: KeyAge,
+    /// Of the key that we send with, by the SSRCs that Asterisk has had under it.
+    sources: KeyAge,
     remote: KeyAge,
 }
 
 /// What a look at the ages has found: those that have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Aged {
-    /// Of the key that we send with.
+    /// Of the key that we send with, by its lifetime.
     pub local: Option<KeyAge>,
+    /// Of the same, by the SSRCs that Asterisk has had under it.
+    pub sources: Option<KeyAge>,
     /// Of the peer's.
     pub remote: Option<KeyAge>,
 }
@@ -224,6 +228,12 @@ impl Session {
         self.forbidden.load(Ordering::Relaxed)
     }
 
+    /// The key that it sends with has reached its lifetime, under `strict_lifetime`.
+    #[cfg(feature = "pjsip")]
+    pub fn is_spent(&self) -> bool {
+        self.spent[0].load(Ordering::Relaxed)
+    }
+
     /// A panic broke it: it drops every packet, and its counters are gone.
     pub fn is_broken(&self) -> bool {
         self.inner.is_poisoned()
@@ -360,7 +370,8 @@ impl Session {
 
     /// The age of the key that we send with.
     pub fn local_age(&self) -> KeyAge {
-        self.ages.lock().local
+        let ages = self.ages.lock();
+        ages.local.max(ages.sources)
     }
 
     /// Looks at the ages of the keys; those that have changed.
@@ -373,6 +384,7 @@ impl Session {
         };
         let mut ages = self.ages.lock();
         let local = KeyAge::of(usage(stats.local_key), ages.lifetimes.local);
+        let sources = KeyAge::of_sources(stats.local_sources + test_hooks::extra_sources());
         let remote = KeyAge::of(usage(stats.remote_key), ages.lifetimes.remote);
         if ages.strict {
             for (spent, age) in self.spent.iter().zip([local, remote]) {
@@ -381,9 +393,10 @@ impl Session {
         }
         let changed = Aged {
             local: (local != ages.local).then_some(local),
+            sources: (sources != ages.sources).then_some(sources),
             remote: (remote != ages.remote).then_some(remote),
         };
-        (ages.local, ages.remote) = (local, remote);
+        (ages.local, ages.sources, ages.remote) = (local, sources, remote);
         changed
     }
 

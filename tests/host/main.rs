@@ -5,6 +5,7 @@ mod world;
 
 mod ami;
 mod answers;
+mod as_vicidial;
 mod chan_sip;
 mod chan_sip_calls;
 mod chan_sip_proof;
@@ -99,4 +100,3 @@ mod tls_words;
 mod tls_world;
 mod token_keys;
 mod unload;
-mod vicidial;

@@ -56,6 +56,15 @@ const KINDS: &[Kind] = &[
         lines: "rtp_keepalive = 1\n",
         ..kind("keepalive", Encryption::Sdes, Keys::Sdes(AES_80), Way::Core)
     },
+    // chan_pjsip listens for a fax in the core. The right leg is the same as ever: only the encryption kept a plain one there in stock.
+    Kind {
+        lines: "fax_detect = yes\n",
+        ..kind("fax", Encryption::Sdes, Keys::Sdes(AES_80), Way::Core)
+    },
+    Kind {
+        lines: "fax_detect = yes\n",
+        ..kind("plain-fax", Encryption::Plain, Keys::None, Way::Core)
+    },
     Kind {
         lines: OPTIMISTIC,
         ..kind("taken", Encryption::Sdes, Keys::Sdes(AES_80), Way::Native)
