@@ -34,6 +34,14 @@ impl Window {
         }
     }
 
+    /// With every index up to the highest one used.
+    pub(crate) fn used_up_to(highest: u64) -> Self {
+        Window {
+            highest,
+            used: (NonZero::<u64>::MAX, u64::MAX),
+        }
+    }
+
     #[inline]
     fn used(&self) -> u128 {
         u128::from(self.used.1) << 64 | u128::from(self.used.0.get())

@@ -64,8 +64,9 @@ impl Session {
     }
 
     /// The SSRC that is the host's own, where a policy for [any](LocalSsrc::Any) also protects those that pass through from another leg
-    /// of the call. Of the latter there may be [`MAX_PASSING_SOURCES`](crate::MAX_PASSING_SOURCES) under a key, so that there is always
-    /// room for the own one. [`change_source`](Self::change_source) changes it too.
+    /// of the call. Of the latter there may be [`MAX_PASSING_SOURCES`](crate::MAX_PASSING_SOURCES) under a key, beside
+    /// [`MAX_LOCAL_SOURCES`](crate::MAX_LOCAL_SOURCES) own ones. Those that were said to be own before stay it;
+    /// [`change_source`](Self::change_source) says it too.
     pub fn set_own_source(&mut self, ssrc: u32) {
         self.sender.set_own(ssrc);
     }
@@ -199,6 +200,7 @@ impl Session {
             remote_suite: remote.map(|(suite, _)| suite),
             local_key: local.map(|(_, usage)| usage).unwrap_or_default(),
             remote_key: remote.map(|(_, usage)| usage).unwrap_or_default(),
+            local_sources: self.sender.own_sources(),
             local_roc: self.sender.roc(),
             remote_roc: self.receiver.roc(),
         }

@@ -78,7 +78,7 @@ const LAST: isize = 64 - 4 - 1 - 8;
 /// How many SHA-1 blocks a packet of `len` bytes, its trailer, the end bit and the length take.
 #[inline]
 fn blocks(len: usize) -> usize {
-    (len + 4 + 1 + 8 + 63) / 64
+    (len + 4 + 1 + 8).div_ceil(64)
 }
 
 /// The key stream, laid along the packet.
