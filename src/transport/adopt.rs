@@ -24,7 +24,7 @@ use crate::ffi::sync::Mutex;
 use crate::observe::refusals::{self, Who};
 
 use super::endpoint::{Endpoint, State};
-use super::engine::{ListenerData, Sip};
+use super::events::{ListenerData, Sip};
 use super::options::Loaded;
 use super::words::{self, Written};
 use super::{connections, expiry, factories, options};

@@ -17,7 +17,7 @@ use crate::limited;
 use crate::observe::refusals::{self, Who};
 
 use super::connections::{self, About, Open, TlsCarrier};
-use super::engine::{Connection, ListenerData, Sip};
+use super::events::{Connection, ListenerData, Sip};
 
 /// One transport's address, options and certificate.
 pub struct Endpoint {
