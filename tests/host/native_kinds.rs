@@ -196,7 +196,8 @@ fn what_stays_in_the_core() {
     }
 }
 
-/// A leg of chan_sip's, plain or encrypted, and one of PJSIP's with SDES.
+/// A leg of chan_sip's, plain or encrypted, and one of PJSIP's with SDES. chan_sip always says that its packets have 20 ms, PJSIP only with
+/// `use_ptime`: without it Asterisk takes the packets of such two legs for different ones, encrypted or not.
 #[test]
 fn beside_chan_sip() {
     const SIP: &str = "127.0.0.11";
@@ -215,17 +216,29 @@ fn beside_chan_sip() {
     let setup = Setup::ours("ours", OURS)
         .pjsip(UDP)
         .pjsip(&pjsip::trunk("right", RIGHT, Encryption::Sdes))
-        .dialplan("exten => right,1,Dial(PJSIP/right)\n")
+        .pjsip(
+            &pjsip::trunk("timed", &address(2), Encryption::Sdes)
+                .replace("direct_media", "use_ptime = yes\ndirect_media"),
+        )
+        .dialplan("exten => right,1,Dial(PJSIP/right)\nexten => timed,1,Dial(PJSIP/timed)\n")
         .also_modules(&["chan_sip"])
         .file("sip.conf", &sip);
     let ours = Asterisk::start(&lab, &setup);
-    for (n, way) in [Way::Native, Way::Core].into_iter().enumerate() {
-        println!("a leg of chan_sip's: {way:?}");
-        let key = (way == Way::Core).then(|| Key::new(AES_80, 50));
-        let mut left = Leg::beside(&lab, SIP, "left", &address(n), key);
-        let mut right = Leg::at(&lab, "right", RIGHT, Some(Key::new(AES_80, 51)));
+    for (encrypted, right, host, way) in [
+        (false, "right", RIGHT, Way::Core),
+        (false, "timed", &address(2), Way::Native),
+        (true, "timed", &address(2), Way::Core),
+    ] {
+        println!("a leg of chan_sip's, encrypted: {encrypted}, to {right}");
+        let key = encrypted.then(|| Key::new(AES_80, 50));
+        let mut left = Leg::beside(&lab, SIP, "left", &address(usize::from(encrypted)), key);
+        let mut right = Leg::at(&lab, right, host, Some(Key::new(AES_80, 51)));
         left.media.ssrc = 0x0a00_0000;
         right.media.ssrc = 0x0b00_0000;
+        for leg in [&mut left, &mut right] {
+            leg.says.digits = true;
+            leg.says.direction = Some("ptime:20");
+        }
         left.call(&mut right, "");
         talk(&ours, &mut left, &mut right, way);
         hang_up(&ours, left, right);

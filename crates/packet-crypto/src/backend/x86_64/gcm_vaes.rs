@@ -20,11 +20,11 @@ use crate::table::GcmKey;
 /// Bytes of data in the longest packet that is done at once: it has a block of associated data and one of lengths, too.
 const SHORT: usize = 16 * (4 * LAST - 2);
 
-/// Whether it is a packet as most are: done at once, with no function called. Not only does that take fewer instructions:
-/// the CPU looks a number of them ahead, as far as into the next packet.
+/// Whether it is a packet as most are, for which no function is called. Not only does that take fewer instructions: the CPU looks
+/// a number of them ahead, as far as into the next packet.
 #[inline]
 fn usual(span: Span, trailer: &[u8]) -> bool {
-    span.len - span.clear <= SHORT && span.clear <= 16 && span.len >= 16 && trailer.is_empty()
+    span.clear <= 16 && span.len >= 16 && trailer.is_empty()
 }
 
 /// Encrypts and authenticates.
@@ -39,12 +39,33 @@ pub(super) unsafe fn seal<const R: usize>(
     span: Span,
     trailer: &[u8],
 ) -> [u8; 16] {
-    // SAFETY: all ask for the span that the caller gives; the data is written after the clear bytes, behind which
+    // SAFETY: all ask for what the caller promises.
+    unsafe {
+        if span.len - span.clear > SHORT {
+            return seal_long::<R>(key, nonce, span, trailer);
+        }
+        if !usual(span, trailer) {
+            return seal_unusual::<R>(key, nonce, span, trailer);
+        }
+        seal_short::<R>(key, nonce, span, trailer)
+    }
+}
+
+/// As [`seal`], for a packet that is done at once.
+///
+/// # Safety
+/// As for [`seal`], and there are at most [`SHORT`] bytes of data.
+#[inline]
+#[target_feature(enable = "ssse3,pclmulqdq,bmi2,avx512f,avx512bw,vaes,vpclmulqdq")]
+unsafe fn seal_short<const R: usize>(
+    key: &GcmKey,
+    nonce: Block,
+    span: Span,
+    trailer: &[u8],
+) -> [u8; 16] {
+    // SAFETY: all ask for what the caller promises; the data is written after the clear bytes, behind which
     // `copy_clear` may write.
     unsafe {
-        if !usual(span, trailer) {
-            return seal_any::<R>(key, nonce, span, trailer);
-        }
         let packet = Packet::<R>::new(key, nonce, span, trailer);
         copy_clear(span);
         match packet.vectors {
@@ -61,25 +82,38 @@ pub(super) unsafe fn seal<const R: usize>(
     }
 }
 
-/// As [`seal`], for any packet.
-///
 /// # Safety
-/// As for [`seal`].
+/// As for [`seal_short`].
 #[inline(never)]
 #[target_feature(enable = "ssse3,pclmulqdq,bmi2,avx512f,avx512bw,vaes,vpclmulqdq")]
-unsafe fn seal_any<const R: usize>(
+unsafe fn seal_unusual<const R: usize>(
     key: &GcmKey,
     nonce: Block,
     span: Span,
     trailer: &[u8],
 ) -> [u8; 16] {
-    // SAFETY: as in `seal`.
+    // SAFETY: it asks for what the caller promises.
+    unsafe { seal_short::<R>(key, nonce, span, trailer) }
+}
+
+/// As [`seal`], for whole pairs of groups and more.
+///
+/// # Safety
+/// As for [`seal`], and there are more than [`SHORT`] bytes of data.
+#[inline(never)]
+#[target_feature(enable = "ssse3,pclmulqdq,bmi2,avx512f,avx512bw,vaes,vpclmulqdq")]
+unsafe fn seal_long<const R: usize>(
+    key: &GcmKey,
+    nonce: Block,
+    span: Span,
+    trailer: &[u8],
+) -> [u8; 16] {
+    // SAFETY: as in `seal_short`; the packet has whole pairs.
     unsafe {
         let packet = Packet::<R>::new(key, nonce, span, trailer);
         copy_clear(span);
         let whole = packet.whole();
         match packet.vectors - whole {
-            1 => packet.seal::<1, true>(whole),
             2 => packet.seal::<2, true>(whole),
             3 => packet.seal::<3, true>(whole),
             4 => packet.seal::<4, true>(whole),
@@ -105,11 +139,33 @@ pub(super) unsafe fn open<const R: usize>(
     trailer: &[u8],
     tag: &[u8],
 ) -> bool {
-    // SAFETY: both ask for the span that the caller gives, in place, and for its tag of 1 to 16 bytes.
+    // SAFETY: all ask for what the caller promises.
     unsafe {
-        if !usual(span, trailer) {
-            return open_any::<R>(key, nonce, span, trailer, tag);
+        if span.len - span.clear > SHORT {
+            return open_long::<R>(key, nonce, span, trailer, tag);
         }
+        if !usual(span, trailer) {
+            return open_unusual::<R>(key, nonce, span, trailer, tag);
+        }
+        open_short::<R>(key, nonce, span, trailer, tag)
+    }
+}
+
+/// As [`open`], for a packet that is done at once.
+///
+/// # Safety
+/// As for [`open`], and there are at most [`SHORT`] bytes of data.
+#[inline]
+#[target_feature(enable = "ssse3,pclmulqdq,bmi2,avx512f,avx512bw,vaes,vpclmulqdq")]
+unsafe fn open_short<const R: usize>(
+    key: &GcmKey,
+    nonce: Block,
+    span: Span,
+    trailer: &[u8],
+    tag: &[u8],
+) -> bool {
+    // SAFETY: all ask for what the caller promises.
+    unsafe {
         let packet = Packet::<R>::new(key, nonce, span, trailer);
         match packet.vectors {
             1 => packet.open::<1, false>(0, tag),
@@ -125,25 +181,39 @@ pub(super) unsafe fn open<const R: usize>(
     }
 }
 
-/// As [`open`], for any packet.
-///
 /// # Safety
-/// As for [`open`].
+/// As for [`open_short`].
 #[inline(never)]
 #[target_feature(enable = "ssse3,pclmulqdq,bmi2,avx512f,avx512bw,vaes,vpclmulqdq")]
-unsafe fn open_any<const R: usize>(
+unsafe fn open_unusual<const R: usize>(
     key: &GcmKey,
     nonce: Block,
     span: Span,
     trailer: &[u8],
     tag: &[u8],
 ) -> bool {
-    // SAFETY: as in `open`.
+    // SAFETY: it asks for what the caller promises.
+    unsafe { open_short::<R>(key, nonce, span, trailer, tag) }
+}
+
+/// As [`open`], for whole pairs of groups and more.
+///
+/// # Safety
+/// As for [`open`], and there are more than [`SHORT`] bytes of data.
+#[inline(never)]
+#[target_feature(enable = "ssse3,pclmulqdq,bmi2,avx512f,avx512bw,vaes,vpclmulqdq")]
+unsafe fn open_long<const R: usize>(
+    key: &GcmKey,
+    nonce: Block,
+    span: Span,
+    trailer: &[u8],
+    tag: &[u8],
+) -> bool {
+    // SAFETY: as in `open_short`; the packet has whole pairs.
     unsafe {
         let packet = Packet::<R>::new(key, nonce, span, trailer);
         let whole = packet.whole();
         match packet.vectors - whole {
-            1 => packet.open::<1, true>(whole, tag),
             2 => packet.open::<2, true>(whole, tag),
             3 => packet.open::<3, true>(whole, tag),
             4 => packet.open::<4, true>(whole, tag),

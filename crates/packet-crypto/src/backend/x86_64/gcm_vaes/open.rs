@@ -7,20 +7,21 @@ use super::super::ghash_vaes::{Alone, GROUP, PAIR, matches};
 use super::packet::Packet;
 
 impl<const R: usize> Packet<'_, R> {
-    /// Hashes the first `whole` vectors.
+    /// The hash of the first `whole` vectors, and the mask of the tag.
     ///
     /// # Safety
     /// `src` is the packet's, and there are two vectors more.
     #[inline(never)]
-    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-    unsafe fn hash_groups(&self, whole: usize) -> __m512i {
+    #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
+    unsafe fn hash_groups(&self, whole: usize) -> (__m512i, __m512i) {
+        let [mask] = self.stream::<1>(0, |_| ());
         let alone = Alone::new(&self.key.hash_keys);
         let mut y = self.before;
         for n in (0..whole).step_by(GROUP) {
             // SAFETY: these vectors are the packet's, as the caller promises, and none of the last two.
             y = alone.group(unsafe { self.load_whole(n) }, y);
         }
-        y
+        (y, mask)
     }
 
     /// Decrypts the first `whole` vectors.
@@ -36,20 +37,21 @@ impl<const R: usize> Packet<'_, R> {
         }
     }
 
-    /// Checks and opens the packet, of which `V` vectors are behind the first `whole`: none, unless `LONG`.
+    /// Checks and opens the packet, of which `V` vectors are behind the first `whole`: these are none, unless `LONG`.
     ///
     /// # Safety
     /// `src` and `dst` are the packet's, in place; `tag` has 1 to 16 bytes.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
     pub unsafe fn open<const V: usize, const LONG: bool>(&self, whole: usize, tag: &[u8]) -> bool {
-        let stream = self.stream::<V>(whole, |_| ());
-        let mut before = self.before;
-        let mut tag_mask = stream[0];
-        if LONG && whole > 0 {
-            [tag_mask] = self.stream::<1>(0, |_| ());
+        let (before, tag_mask, stream);
+        if LONG {
             // SAFETY: `src` is the packet's, as the caller promises; `V` vectors are more.
-            before = unsafe { self.hash_groups(whole) };
+            (before, tag_mask) = unsafe { self.hash_groups(whole) };
+            stream = self.stream::<V>(whole, |_| ());
+        } else {
+            stream = self.stream::<V>(0, |_| ());
+            (before, tag_mask) = (self.before, stream[0]);
         }
         let mut ciphertext = stream;
         for (i, c) in ciphertext.iter_mut().enumerate() {
@@ -67,7 +69,7 @@ impl<const R: usize> Packet<'_, R> {
             // SAFETY: `dst` is the packet's, as the caller promises, and the vector is one of the packet's.
             unsafe { self.store(whole + i, mask, _mm512_xor_si512(c, k)) };
         }
-        if LONG && whole > 0 {
+        if LONG {
             // SAFETY: as above.
             unsafe { self.open_pairs(whole) };
         }

@@ -91,10 +91,10 @@ impl<'a, const R: usize> Packet<'a, R> {
     }
 
     /// How many vectors are in whole pairs. Two to [`LAST`] are behind: the last two may be less than whole, and each lane
-    /// of the hash needs a power.
+    /// of the hash needs a power. For packets of more than [`LAST`] vectors.
     #[inline]
     pub fn whole(&self) -> usize {
-        self.vectors.saturating_sub(2) / PAIR * PAIR
+        (self.vectors - 2) / PAIR * PAIR
     }
 
     /// Which bytes of vector `n` are data, when it is in a whole pair.

@@ -41,7 +41,7 @@ impl<const R: usize> Packet<'_, R> {
         }
     }
 
-    /// Seals the packet, of which `V` vectors are behind the first `whole`: none, unless `LONG`.
+    /// Seals the packet, of which `V` vectors are behind the first `whole`: these are none, unless `LONG`.
     ///
     /// # Safety
     /// `src` and `dst` are the packet's.
@@ -51,7 +51,7 @@ impl<const R: usize> Packet<'_, R> {
         let mut before = self.before;
         let mut x;
         let tag_mask;
-        if LONG && whole > 0 {
+        if LONG {
             // SAFETY: `src` and `dst` are the packet's, as the caller promises; `V` vectors are more.
             let sealed = unsafe { self.seal_pairs(whole) };
             let mut hash = Hash::new(&self.key.hash_keys, sealed.before);
