@@ -6,6 +6,8 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 /// What opens the keys of a kind of URI.
 #[derive(Debug, PartialEq, Eq)]
 pub struct KeyProvider {
@@ -47,6 +49,9 @@ const OF_TOKENS: [&str; 4] = [
     "slot-manufacturer",
     "library-description",
 ];
+
+/// Those of RFC 7512 2.4 that bring a PIN.
+const PINS: [&str; 2] = ["pin-source", "pin-value"];
 
 /// The URI of a key. It is shown without the PIN that it may have.
 #[derive(Clone, PartialEq, Eq)]
@@ -111,7 +116,7 @@ impl KeyUri {
     /// Whether it brings a PIN with it.
     pub(crate) fn has_pin(&self) -> bool {
         let mut all = self.attributes();
-        all.any(|(name, _)| name == "pin-source" || name == "pin-value")
+        all.any(|(name, _)| PINS.contains(&name))
     }
 
     /// The file of its PIN.
@@ -125,23 +130,40 @@ impl KeyUri {
         Some(PathBuf::from(OsStr::from_bytes(path)))
     }
 
+    /// The attributes that say which token it is. `None`: it is no token's.
+    fn token(&self) -> Option<impl Iterator<Item = (&str, &str)>> {
+        let all = self.attributes();
+        (!self.is_of_tpm())
+            .then(|| all.filter(|(name, _)| WHICH.contains(name) || OF_TOKENS.contains(name)))
+    }
+
     /// The URI of all that its token has, without a PIN. `None`: it is no token's.
     pub(crate) fn of_token(&self) -> Option<String> {
-        if self.is_of_tpm() {
-            return None;
-        }
-        let all = self.attributes();
-        let kept = all.filter(|(name, _)| WHICH.contains(name) || OF_TOKENS.contains(name));
-        let kept: Vec<String> = kept
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let kept = self.token()?.map(|(name, value)| format!("{name}={value}"));
+        let kept: Vec<String> = kept.collect();
         Some(format!("pkcs11:{}", kept.join(";")))
+    }
+
+    /// Whether the other one names the same token, in the same words, and brings the same PIN with it, or none either: who has not got in
+    /// with the one does not get in with the other. `false` of a TPM's keys, each of which has a password of its own.
+    pub(crate) fn has_login_of(&self, other: &KeyUri) -> bool {
+        fn login(uri: &KeyUri) -> Option<Vec<(&str, Zeroizing<Vec<u8>>)>> {
+            let pin = uri.attributes().filter(|(name, _)| PINS.contains(name));
+            let words = uri.token()?.chain(pin);
+            let mut words: Vec<_> = words
+                .map(|(name, value)| (name, Zeroizing::new(unescaped(value))))
+                .collect();
+            words.sort_by(|a, b| (a.0, a.1.as_slice()).cmp(&(b.0, b.1.as_slice())));
+            Some(words)
+        }
+        let own = login(self);
+        own.is_some() && own == login(other)
     }
 }
 
 impl fmt::Display for KeyUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hide(&self.0, &[';', '&']))
+        f.write_str(&without_pin(&self.0))
     }
 }
 
@@ -151,11 +173,16 @@ impl fmt::Debug for KeyUri {
     }
 }
 
-/// A text, maybe with URIs of keys in it, as it may be shown: without their PINs.
+/// What names a key, a file or a URI, as it may be shown: without a PIN.
 #[must_use]
-pub fn without_pin(text: &str) -> Cow<'_, str> {
-    // A comma ends a URI in a list.
-    hide(text, &[';', '&', ','])
+pub fn without_pin(name: &str) -> Cow<'_, str> {
+    hide(name, &[';', '&'])
+}
+
+/// The same of a list of names, in which a comma ends each.
+#[must_use]
+pub fn without_pins(list: &str) -> Cow<'_, str> {
+    hide(list, &[';', '&', ','])
 }
 
 /// Without PINs, each of which goes to the next of `ends`.
@@ -177,8 +204,9 @@ fn hide<'a>(text: &'a str, ends: &[char]) -> Cow<'a, str> {
 
 /// The name of a key's file or its URI, as it may be shown.
 pub(crate) fn shown(key: &Path) -> PathBuf {
-    match KeyUri::of(key) {
-        Some(uri) => PathBuf::from(uri.to_string()),
+    // Also where it is no URI for a slip of the pen.
+    match key.to_str() {
+        Some(name) => PathBuf::from(without_pin(name).into_owned()),
         None => key.to_owned(),
     }
 }
@@ -304,6 +332,28 @@ mod tests {
     }
 
     #[test]
+    fn the_same_login() {
+        let own = uri("pkcs11:token=a%20b;serial=1;object=x?pin-value=1");
+        for same in [
+            "pkcs11:serial=1;object=y;token=a b;type=private?pin-value=1",
+            "pkcs11:token=a%20b;serial=1?module-name=m&pin-value=%31",
+        ] {
+            assert!(own.has_login_of(&uri(same)), "{same}");
+        }
+        for other in [
+            "pkcs11:token=a%20b;serial=2;object=x?pin-value=1",
+            "pkcs11:token=a%20b;object=x?pin-value=1",
+            "pkcs11:token=a%20b;serial=1;object=x?pin-value=2",
+            "pkcs11:token=a%20b;serial=1;object=x?pin-source=1",
+            "pkcs11:token=a%20b;serial=1;object=x",
+        ] {
+            assert!(!own.has_login_of(&uri(other)), "{other}");
+        }
+        let key = uri("handle:0x81000001");
+        assert!(!key.has_login_of(&key));
+    }
+
+    #[test]
     fn a_pin_is_not_shown() {
         for (text, told) in [
             (
@@ -319,7 +369,7 @@ mod tests {
                 "pkcs11:token=x?pin-value=...&max=1, pkcs11:token=y?pin-value=..., k.pem",
             ),
         ] {
-            assert_eq!(without_pin(text), told);
+            assert_eq!(without_pins(text), told);
         }
         // Alone it ends at no comma: a PIN may have one.
         let secret = uri("pkcs11:token=x?pin-value=12,34&max=1");
@@ -327,6 +377,9 @@ mod tests {
         let secret = uri("pkcs11:token=x?pin-value=1234");
         assert!(!format!("{secret} {secret:?}").contains("1234"));
         assert_eq!(without_pin("/etc/key.pem"), "/etc/key.pem");
+        // What is no URI by its first letter alone is shown as carefully.
+        let slip = Path::new("Pkcs11:token=x?pin-value=12,34");
+        assert_eq!(shown(slip), Path::new("Pkcs11:token=x?pin-value=..."));
     }
 
     #[test]

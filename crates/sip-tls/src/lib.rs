@@ -75,7 +75,7 @@ pub use files::{Files, Watcher};
 pub use host::{Host, ListenerEvent, LoopError, LoopFailure, TlsInfo};
 pub use inputs::Inputs;
 pub use io::IoLoop;
-pub use key_uri::{KeyProvider, KeyUri, without_pin};
+pub use key_uri::{KeyProvider, KeyUri, without_pin, without_pins};
 pub use limits::{Limits, Rate, Usage};
 pub use listener::{Listener, ListenerConfig};
 pub use method::{Method, UnknownMethod, Version};
