@@ -15,9 +15,11 @@ use crate::world::{CARRIER, CARRIER_TONE, OURS};
 
 const PLAIN: &str = "127.0.0.21";
 
-/// Calls to a carrier with TLS and SRTP (`secure`) and to one without (`plain`); a hangup handler that says what it reads.
-const DIALPLAN: &str = "exten => secure,1,Set(CHANNEL(hangup_handler_push)=proof,s,1)\n same => n,Dial(PJSIP/say@carrier)\n\
+/// Calls to a carrier with TLS and SRTP (`secure`) and to one without (`plain`); hangup handlers that say what they read. Asterisk runs the
+/// carrier leg's when it hangs that leg up, for no dialplan runs on it.
+const DIALPLAN: &str = "exten => secure,1,Set(CHANNEL(hangup_handler_push)=proof,s,1)\n same => n,Dial(PJSIP/say@carrier,,b(dialled^s^1))\n\
      exten => plain,1,Set(CHANNEL(hangup_handler_push)=proof,s,1)\n same => n,Dial(PJSIP/say@plain)\n\n\
+     [dialled]\nexten => s,1,Set(CHANNEL(hangup_handler_push)=proof,s,1)\n same => n,Return()\n\
      [proof]\nexten => s,1,Verbose(0,AT THE END ${CHANNEL(name)} ${CIPHERTRUNK(summary)} ${CIPHERTRUNK(verified_name)} \
      ${CIPHERTRUNK(why.bridged.word)})\n same => n,Return()\n";
 
@@ -139,8 +141,20 @@ fn both_legs_of_a_call_and_a_plain_hop() {
     let leg = channel(ours, "PJSIP/alice-");
     assert_eq!(ask(ours, "bridged.word", &leg), "encrypted");
     assert_eq!(ask(ours, "bridged.verified", &leg), "no");
+    ours.cli("ciphertrunk test fault hangup-reads");
     calls.phone.hang_up();
     ours.wait_for_channels(0);
+    // Behind its hangup a channel is chan_pjsip's to take apart, which locks nothing for it: no session and no stream of it is read any more.
+    for (when, had) in [
+        ("before", "a session true, streams 1, by the glue 1"),
+        ("behind", "a session false, streams 0, by the glue 0"),
+    ] {
+        let lines = ours.all_log_lines(&format!("{when} the hangup of PJSIP/"));
+        assert!(
+            lines.len() == 1 && lines[0].contains(had),
+            "{when}: {lines:#?}"
+        );
+    }
     let cdr = records(ours, CDR, 1);
     let [caller, callee, own, peer] = &cdr[0][..] else {
         panic!("{cdr:?}");
@@ -194,6 +208,9 @@ fn both_legs_of_a_call_and_a_plain_hop() {
         assert_encrypted(line);
         assert!(line.contains(why), "{line}");
     }
+    let lines = ours.all_log_lines("app_verbose.c: AT THE END PJSIP/carrier-");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_encrypted(&lines[0]);
 }
 
 /// Asterisk hangs the dialled leg up on a thread of its own, before the end of the caller's record or behind it.
