@@ -34,8 +34,8 @@ unsafe extern "C" fn get_rtp_info<B: Bridging>(
     channel: *mut sys::ast_channel,
     instance: *mut *mut sys::ast_rtp_instance,
 ) -> sys::ast_rtp_glue_result {
-    // Nobody unloads the module while this runs.
-    let _module = ModuleRef::enter();
+    // Nobody unloads the module while this runs, not an unload either that has put the other function back meanwhile.
+    let _module = ModuleRef::take();
     let original = ORIGINAL.get();
     if original.is_null() {
         return sys::AST_RTP_GLUE_RESULT_FORBID;

@@ -26,8 +26,8 @@ type Hangup = unsafe extern "C" fn(*mut sys::ast_channel) -> c_int;
 static ORIGINAL: Original = Original::new();
 
 unsafe extern "C" fn hangup<W: Witness>(channel: *mut sys::ast_channel) -> c_int {
-    // Nobody unloads the module while this runs.
-    let _module = ModuleRef::enter();
+    // Nobody unloads the module while this runs, not an unload either that has put the other function back meanwhile.
+    let _module = ModuleRef::take();
     let is_read = fault::fires("hangup-reads");
     guard((), || {
         // SAFETY: Asterisk hands a channel of chan_pjsip's, which lives and is locked during the call; chan_pjsip's own function is called
