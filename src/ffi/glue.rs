@@ -1,5 +1,7 @@
 //! What a channel technology answers to Asterisk's native RTP bridge (`ast_rtp_glue`): whether the RTP of a channel may pass from one
-//! instance to the other without the core. chan_pjsip forbids it as soon as `media_encryption` is set.
+//! instance to the other without the core. chan_pjsip forbids it as soon as `media_encryption` is set; from 16 to 23 that is its one reason once
+//! it has given the instance, for the others (no session, no audio, T.38) come before it. A chan_pjsip that was changed to have another one
+//! there cannot be told from these: who has keys has `media_encryption` set as well.
 //!
 //! Its function in the glue is [exchanged](Exchange) for one of ours, which calls it. No second glue stands beside it: a bridge keeps the
 //! address of the glue that it found, longer than we may be there.
