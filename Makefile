@@ -19,7 +19,12 @@ CHECK := build/ciphertrunk-check
 PREREQS := mmdebstrap debian-archive-keyring util-linux \
 	dpkg-dev xz-utils patch libsrtp2-dev
 
-.PHONY: all prereqs root headers module matrix test-module demo test soak-reload test-host test-16 test-vicidial bench bench-calls fuzz miri check clean
+# GnuTLS and NSS are servers and clients of crates/check/tests.
+PREREQS_TEST := gnutls-bin libnss3-tools python3
+PREREQS_BENCHES := libipsec-mb-dev
+PREREQS_INSTRUCTIONS := valgrind
+
+.PHONY: all prereqs prereqs-all root headers module matrix test-module demo test soak-reload test-host test-16 test-vicidial bench bench-calls fuzz miri check clean
 
 # The module: build/res_ciphertrunk.so.
 all: module
@@ -43,6 +48,10 @@ ifeq ($(ASTERISK_SRC),)
 else
 	@asterisk-headers/prereqs.sh build
 endif
+
+# The same for `make test` and all gates at once.
+prereqs-all: PREREQS += $(PREREQS_TEST) $(PREREQS_BENCHES) $(PREREQS_INSTRUCTIONS)
+prereqs-all: prereqs
 
 # A throw-away Debian with Asterisk 22 and the peers of the tests; with ASTERISK=16 bullseye's Asterisk 16 beside it.
 ASTERISK ?= 22
@@ -220,11 +229,11 @@ demo: module
 # The test build of the module is made first: cargo leaves the last one in target/release. The batch path of the crates
 # is tested here and is not in the module.
 BATCH := --features packet-crypto/batch,srtp/batch
+TEST_BUILD := --workspace $(BATCH)
 
-# GnuTLS and NSS are servers and clients of crates/check/tests.
-test: PREREQS += gnutls-bin libnss3-tools python3
+test: PREREQS += $(PREREQS_TEST)
 test: test-module module
-	@RUST_TEST_THREADS=3 CARGO="$(CARGO)" tests/run.sh --workspace $(BATCH)
+	@RUST_TEST_THREADS=4 CARGO="$(CARGO)" tests/run.sh $(TEST_BUILD)
 
 # 200 renewals of a certificate under 50 calls and 500 connections: five minutes.
 soak-reload: test-module module
@@ -249,11 +258,12 @@ TESTS ?=
 
 # ASTERISK=16: in bullseye's, whose module has no PJSIP half, because the archive no longer has pjproject's source for it.
 test-host:
-	@$(MAKE) --no-print-directory ASTERISK= ASTERISK_SRC= root
 ifeq ($(ASTERISK),16)
+	@$(MAKE) --no-print-directory ASTERISK= ASTERISK_SRC= headers
 	@$(MAKE) --no-print-directory ASTERISK_SRC= root
-	@PJSIP=no tests/on-host.sh --root $(ROOT)-16 $(TESTS)
+	@PJSIP=no TEST_BUILD="$(TEST_BUILD)" tests/on-host.sh --root $(ROOT)-16 $(TESTS)
 else
+	@$(MAKE) --no-print-directory ASTERISK= ASTERISK_SRC= root
 	@tests/on-host.sh "$(ASTERISK_SRC)" "$(ASTERISK_PREFIX)" $(TESTS)
 endif
 
@@ -267,7 +277,7 @@ test-16:
 # LEVEL names the one to be measured (a name that this CPU does not have gives the list).
 BENCH_CPU ?= $(shell expr $$(nproc) - 1)
 
-bench: PREREQS += libipsec-mb-dev
+bench: PREREQS += $(PREREQS_BENCHES)
 bench: prereqs
 	@$(CARGO) build --quiet --release --manifest-path benches/Cargo.toml
 	@BENCH_LEVEL="$(LEVEL)" taskset -c $(BENCH_CPU) $(or $(CARGO_TARGET_DIR),benches/target)/release/media-bench build/bench/srtp.json
@@ -321,59 +331,75 @@ bench-tls: module
 
 # --- Gates ------------------------------------------------------------------------------------------------------------
 
-.PHONY: gates fmt clippy deny check-benches check-fuzz instructions test-aarch64 test-aarch64-asterisk loom
+.PHONY: gates fmt clippy deny check-benches check-fuzz instructions root-aarch64 test-aarch64 test-aarch64-asterisk loom
 
-# What is asked of a change beside its tests, as CI runs it: each says its name and its seconds.
+# What is asked of a change beside its tests, as CI runs it, beside them: each says its name and its seconds. Those that compile where
+# `make test` does, one at a time, come behind the others.
+GATES := fmt check-benches check-fuzz test-aarch64 instructions clippy matrix test-16 deny
+
 gates:
-	@.ci/gates.sh fmt deny clippy matrix check-benches check-fuzz instructions test-aarch64
+	@.ci/gates.sh $(GATES)
 
 # The quick gates: fmt, clippy, deny.
 check: fmt clippy deny
 
 # Whether every workspace is formatted.
 fmt:
-	@for manifest in Cargo.toml benches/Cargo.toml benches/instructions/Cargo.toml fuzz/Cargo.toml; do \
+	@for manifest in Cargo.toml benches/Cargo.toml benches/instructions/Cargo.toml fuzz/Cargo.toml tests/constant-time/Cargo.toml; do \
 		$(CARGO) fmt --all --check --manifest-path $$manifest || exit 1; \
 	done
 
-# Lints, of which each is an error: as the module is built, as its test build is, and with the batch path.
+# Lints, of which each is an error: as the module is built, as its test build is with the batch path beside it, and the SRTP half alone.
+# Of the whole workspace each time: of a part cargo would choose other features for what is beneath, and compile that again.
 clippy: headers
 	@$(CARGO) clippy --workspace --all-targets -- -D warnings
-	@$(CARGO) clippy -p res_ciphertrunk --features test-hooks -- -D warnings
+	@$(CARGO) clippy --workspace --all-targets $(BATCH),res_ciphertrunk/test-hooks -- -D warnings
 	@$(CARGO) clippy -p res_ciphertrunk --no-default-features -- -D warnings
-	@$(CARGO) clippy -p packet-crypto -p srtp --all-targets $(BATCH) -- -D warnings
 
 # What may be linked, and from where it comes: deny.toml.
 CARGO_DENY := build/tools/bin/cargo-deny
 
+# Its own release profile has LTO of everything at once, for seconds of its run.
 $(CARGO_DENY):
-	@$(CARGO) install --quiet --locked --root build/tools cargo-deny@0.20.2 --no-default-features
+	@CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --quiet --locked --debug --root build/tools cargo-deny@0.20.2 --no-default-features
 
 deny: $(CARGO_DENY)
 	@$(CARGO_DENY) --locked check bans licenses sources
 
-# Whether benches/ compiles, lints included.
 # That the fuzz targets compile: with their sanitizer they take three minutes, and run by `make fuzz`.
 check-fuzz: prereqs
 	@$(CARGO) clippy --quiet --locked --manifest-path fuzz/Cargo.toml --bins -- -D warnings
 
-check-benches: PREREQS += libipsec-mb-dev
+# Whether benches/ compiles, lints included.
+check-benches: PREREQS += $(PREREQS_BENCHES)
 check-benches: prereqs
 	@$(CARGO) clippy --locked --manifest-path benches/Cargo.toml -- -D warnings
 
 # Instructions per packet, compared with benches/instructions/baseline.txt; UPDATE=1 writes that anew.
 UPDATE ?=
 
-instructions: PREREQS += valgrind
+instructions: PREREQS += $(PREREQS_INSTRUCTIONS)
 instructions: prereqs
 	@$(CARGO) run --quiet --release --locked --manifest-path benches/instructions/Cargo.toml $(if $(UPDATE),update)
 
+# That no branch, address or division of the kernels depends on a key or on what is encrypted: levels that valgrind can run by valgrind, the
+# others step by step on this CPU. Some seconds, or two minutes where a hypervisor takes the steps.
+.PHONY: constant-time
+constant-time: PREREQS += valgrind
+constant-time: prereqs
+	@$(CARGO) run --quiet --release --locked --manifest-path tests/constant-time/Cargo.toml
+
 # The tests of packet-crypto and srtp for aarch64, under qemu-user; the module built for it.
-test-aarch64: headers
-	@CARGO="$(CARGO)" tests/aarch64.sh build/aarch64
+test-aarch64: headers root-aarch64
+	@CARGO="$(CARGO)" tests/aarch64.sh test build/aarch64
+
+# The root that has a compiler for it.
+root-aarch64: prereqs
+	@tests/aarch64.sh root build/aarch64
 
 # That module in Debian's Asterisk for aarch64, under qemu-user, with an encrypted call.
-test-aarch64-asterisk: test-aarch64
+test-aarch64-asterisk: headers
+	@CARGO="$(CARGO)" tests/aarch64.sh module build/aarch64
 	@tests/aarch64-asterisk.sh build/aarch64-asterisk build/aarch64
 
 # The hand-over between SIP threads in every order of steps that its model has.

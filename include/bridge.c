@@ -21,6 +21,36 @@ void ct_bridge_each(struct ast_bridge *bridge, void (*each)(struct ast_channel *
 	}
 }
 
+int ct_channel_each_other(struct ast_channel *channel, void (*each)(struct ast_channel *other, void *data), void *data)
+{
+	struct ast_bridge *bridge;
+	struct ast_bridge_channel *bridge_channel;
+	int res = 0;
+
+	bridge = ast_channel_get_bridge(channel);
+	if (!bridge) {
+		return 0;
+	}
+	if (ast_bridge_trylock(bridge)) {
+		ao2_ref(bridge, -1);
+		return -1;
+	}
+	AST_LIST_TRAVERSE(&bridge->channels, bridge_channel, entry) {
+		if (bridge_channel->chan == channel) {
+			continue;
+		}
+		if (ast_channel_trylock(bridge_channel->chan)) {
+			res = -1;
+			break;
+		}
+		each(bridge_channel->chan, data);
+		ast_channel_unlock(bridge_channel->chan);
+	}
+	ast_bridge_unlock(bridge);
+	ao2_ref(bridge, -1);
+	return res;
+}
+
 void **ct_bridge_private(struct ast_bridge *bridge)
 {
 	return &bridge->tech_pvt;

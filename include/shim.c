@@ -146,6 +146,16 @@ void ct_channel_unlock(struct ast_channel *channel)
 	ast_channel_unlock(channel);
 }
 
+void ct_rtp_lock(struct ast_rtp_instance *instance)
+{
+	ao2_lock(instance);
+}
+
+void ct_rtp_unlock(struct ast_rtp_instance *instance)
+{
+	ao2_unlock(instance);
+}
+
 int ct_channel_is_originated(struct ast_channel *channel)
 {
 	return ast_test_flag(ast_channel_flags(channel), AST_FLAG_ORIGINATED) ? 1 : 0;

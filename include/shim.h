@@ -139,11 +139,19 @@ int ct_write_both_sides(struct ast_channel *channel, const char *option);
 void ct_channel_lock(struct ast_channel *channel);
 void ct_channel_unlock(struct ast_channel *channel);
 
+/* ao2_lock/unlock: macros. */
+void ct_rtp_lock(struct ast_rtp_instance *instance);
+void ct_rtp_unlock(struct ast_rtp_instance *instance);
+
 /* Whether the channel was made by an originate, and not by a call: a macro over ast_channel_flags. */
 int ct_channel_is_originated(struct ast_channel *channel);
 
 /* include/bridge.c: calls `each` with every channel of a bridge, which is locked, or nobody else's yet. */
 void ct_bridge_each(struct ast_bridge *bridge, void (*each)(struct ast_channel *channel, void *data), void *data);
+
+/* Calls `each` with every other channel, locked, of the bridge that the channel is in, which is locked. -1: another thread has the
+ * bridge, or one of them, and not all were had. Waits for nobody: bridges are locked before their channels. */
+int ct_channel_each_other(struct ast_channel *channel, void (*each)(struct ast_channel *other, void *data), void *data);
 
 /* Where a bridge keeps what its technology has for it. Likewise. */
 void **ct_bridge_private(struct ast_bridge *bridge);

@@ -19,6 +19,8 @@
 #include "asterisk/channel.h"
 #include "asterisk/pbx.h"
 #include "asterisk/stasis_channels.h"
+/* Not in what 16 includes of its own accord. */
+#include "asterisk/stream.h"
 
 #ifdef CT_PJSIP
 #include "late.h"

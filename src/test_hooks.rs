@@ -27,15 +27,24 @@ pub fn extra_packets() -> u64 {
 
 #[cfg(not(feature = "test-hooks"))]
 #[inline(always)]
+/// SSRCs by which keys look fuller: none, in a build for use.
+pub fn extra_sources() -> usize {
+    0
+}
+
+#[cfg(not(feature = "test-hooks"))]
+#[inline(always)]
 /// Nothing, in a build for use.
 pub fn session_begins(_rtp: RtpInstance<'_>) {}
 
 #[cfg(feature = "test-hooks")]
-pub use armed::{extra_packets, retransmit, session_begins, set_extra_packets};
+pub use armed::{
+    extra_packets, extra_sources, retransmit, session_begins, set_extra_packets, set_extra_sources,
+};
 
 #[cfg(feature = "test-hooks")]
 mod armed {
-    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
     use super::RtpInstance;
 
@@ -49,6 +58,18 @@ mod armed {
     /// See [`set_extra_packets`].
     pub fn extra_packets() -> u64 {
         EXTRA_PACKETS.load(Ordering::Relaxed)
+    }
+
+    static EXTRA_SOURCES: AtomicUsize = AtomicUsize::new(0);
+
+    /// Keys look as if Asterisk had sent with so many SSRCs more.
+    pub fn set_extra_sources(sources: usize) {
+        EXTRA_SOURCES.store(sources, Ordering::Relaxed);
+    }
+
+    /// See [`set_extra_sources`].
+    pub fn extra_sources() -> usize {
+        EXTRA_SOURCES.load(Ordering::Relaxed)
     }
 
     static RETRANSMIT: AtomicBool = AtomicBool::new(false);

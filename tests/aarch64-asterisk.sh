@@ -12,7 +12,7 @@ if [ "${1-}" != --inside ]; then
     [ "$(id -u)" -eq 0 ] || { echo "aarch64-asterisk: it needs root. Run: sudo $0 $*" >&2; exit 1; }
     dir=$1
     module=$2/target/aarch64-unknown-linux-gnu/release/libres_ciphertrunk.so
-    [ -f "$module" ] || { echo "aarch64-asterisk: there is no $module: run make test-aarch64 first" >&2; exit 1; }
+    [ -f "$module" ] || { echo "aarch64-asterisk: there is no $module: run tests/aarch64.sh module $2 first" >&2; exit 1; }
     recipe="forky asterisk asterisk-modules"
     if [ "$(cat "$dir/.recipe" 2>/dev/null)" != "$recipe" ]; then
         rm -rf "$dir" "$dir.new"

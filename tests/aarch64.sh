@@ -1,8 +1,10 @@
 #!/bin/sh
 # The tests of crates/packet-crypto and crates/srtp, built for aarch64 and run under qemu-user; and the module, built for aarch64
-# (build/aarch64/target/...) and looked at: tests/aarch64-module.sh.
+# and looked at: tests/aarch64-module.sh.
 #
-#   aarch64.sh DIR
+#   aarch64.sh root DIR      makes DIR alone
+#   aarch64.sh test DIR      the tests and the module, of one profile, which is the quicker one to compile
+#   aarch64.sh module DIR    the module as it is installed: DIR/target/aarch64-unknown-linux-gnu/release
 #
 # Headers are those in asterisk-headers/fetched: a Debian's Asterisk has the same on both, and pjproject's configuration differs in
 # the machine's name alone, for both are little-endian with 64-bit pointers.
@@ -14,7 +16,7 @@
 # ROOT_MIRROR= names another Debian mirror than mmdebstrap's default.
 set -eu
 
-dir=$1
+task=$1 dir=$2
 suite=forky
 packages="rustc cargo libstd-rust-dev:arm64 gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev:arm64 qemu-user \
 libclang-dev pkgconf libssl-dev:arm64"
@@ -23,7 +25,7 @@ recipe="$suite $packages"
 wanted() { [ "$(cat "$dir/.recipe" 2>/dev/null)" = "$recipe" ]; }
 
 if [ "$(id -u)" -ne 0 ]; then
-    echo "aarch64.sh: making and entering a root needs root. Run: sudo $0 $dir" >&2
+    echo "aarch64.sh: making and entering a root needs root. Run: sudo $0 $task $dir" >&2
     exit 1
 fi
 
@@ -47,6 +49,7 @@ if ! wanted; then
     mv "$new" "$dir"
     trap - EXIT
 fi
+[ "$task" != root ] || exit 0
 echo "aarch64.sh: $(chroot "$dir" rustc --version), $(chroot "$dir" qemu-aarch64 --version | head -n 1)"
 
 # Fetched out here, where the machine's own settings for the registry are.
@@ -62,12 +65,16 @@ run='
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=qemu-aarch64
     export CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0
-    # The module first: its dependencies are then built without that flag once.
     # Where libssl-dev:arm64 puts its headers and libraries.
     export OPENSSL_INCLUDE_DIR=/usr/include OPENSSL_LIB_DIR=/usr/lib/aarch64-linux-gnu
-    cargo build --quiet --locked --release -p res_ciphertrunk
-    tests/aarch64-module.sh /target/aarch64-unknown-linux-gnu/release/libres_ciphertrunk.so
+    if [ "$1" = module ]; then
+        cargo build --quiet --locked --release -p res_ciphertrunk
+        exec tests/aarch64-module.sh /target/aarch64-unknown-linux-gnu/release/libres_ciphertrunk.so
+    fi
+    # The module with that flag too, which is none of its own: what both depend on is compiled once.
     export RUSTFLAGS="--cfg without_libsrtp"
+    cargo build --quiet --locked -p res_ciphertrunk
+    tests/aarch64-module.sh /target/aarch64-unknown-linux-gnu/debug/libres_ciphertrunk.so
     exec cargo test --locked --no-fail-fast -p packet-crypto -p srtp --features packet-crypto/batch,srtp/batch
 '
 exec unshare --mount --propagation private sh -euc '
@@ -76,5 +83,5 @@ exec unshare --mount --propagation private sh -euc '
     mount --bind "$3" "$2/cargo"
     mount -t proc proc "$2/proc"
     mount --rbind /dev "$2/dev"
-    exec chroot "$2" /bin/sh -euc "$4"
-' sh "$PWD" "$dir" "${CARGO_HOME:-$HOME/.cargo}" "$run"
+    exec chroot "$2" /bin/sh -euc "$4" sh "$5"
+' sh "$PWD" "$dir" "${CARGO_HOME:-$HOME/.cargo}" "$run" "$task"

@@ -6,7 +6,7 @@
 #                                         --prefix; /usr, /usr/local)
 #   on-host.sh --root ROOT [TEST...]      another throw-away root, with its own compilers (make root ASTERISK=16)
 #
-# PJSIP=no: the module without its half for PJSIP.
+# PJSIP=no: the module without its half for PJSIP. TEST_BUILD=: cargo's options for the tests of `make test`.
 set -eu
 
 [ $# -ge 2 ] && [ -n "$1" ] && [ -n "$2" ] ||
@@ -62,24 +62,32 @@ build() {
 build "$folder/test" --features test-hooks
 build "$folder"
 
-features=
-[ "${PJSIP:-yes}" = yes ] || features=--no-default-features
-rm -f build/host/skipped
+# The tests are the same for every Asterisk, and get what they are told of this one when they run. Beside the root of `make test` they
+# are built as for that, with its headers (build.rs asks for some), so that nothing is compiled twice.
+tests=
+[ "${PJSIP:-yes}" = yes ] || tests=--no-default-features
+runner="['env', 'CIPHERTRUNK_HEADERS=$CIPHERTRUNK_HEADERS']"
+if [ "$kind" = --root ]; then
+    tests=${TEST_BUILD:---workspace}
+    unset CIPHERTRUNK_HEADERS
+fi
+rm -f "$folder/host/skipped"
 said=$folder/said
 echo 0 >"$folder/status"
 # shellcheck disable=SC2086
 {
-    RUST_TEST_THREADS=${RUST_TEST_THREADS:-2} ${CARGO:-cargo} test --quiet $features --no-fail-fast --test host -- "$@" 2>&1 ||
+    RUST_TEST_THREADS=${RUST_TEST_THREADS:-2} ${CARGO:-cargo} --config "target.'cfg(all())'.runner = $runner" \
+        test --quiet $tests --no-fail-fast --test host -- "$@" 2>&1 ||
         echo $? >"$folder/status"
 } | tee "$said"
 
 # A test that this Asterisk cannot have returns at once, and cargo counts it as passed. One of which a part was run is named with
 # that part in parentheses, and has passed.
 skipped=0
-if [ -s build/host/skipped ]; then
+if [ -s "$folder/host/skipped" ]; then
     echo "Not run, because Asterisk $version in $place cannot have them:"
-    sort -u build/host/skipped | sed 's/^/    /'
-    skipped=$(sort -u build/host/skipped | grep -vc ' (' || true)
+    sort -u "$folder/host/skipped" | sed 's/^/    /'
+    skipped=$(sort -u "$folder/host/skipped" | grep -vc ' (' || true)
 fi
 counts=$(sed -n 's/^test result: .* \([0-9]*\) passed; \([0-9]*\) failed.*/\1 \2/p' "$said")
 [ -z "$counts" ] || echo "test-host: Asterisk $version: $((${counts% *} - skipped)) passed, ${counts#* } failed, $skipped skipped"

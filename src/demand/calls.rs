@@ -1,160 +1,20 @@
 //! The calls of PJSIP's of which something is demanded, and all that have come: a demand for both legs may be made later.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use policy::config::Srtp;
-use policy::demand::{Demand, DescribedMedia, Link, Unmet};
-use policy::message::{self, CSeq, Tag};
-use policy::offered::Offered;
+use policy::demand::{Demand, DescribedMedia, Unmet};
+use policy::message::{self, Tag};
 use srtp::{SessionParams, Suite};
 
 use super::gatekeeper::{judge, judge_media, link, status_of};
-use super::told::{count, report_of, take_back_reason, tell_all};
+use super::told::{report_of, take_back_reason, tell_all};
+use super::watched::{CALLS, Watched};
 use crate::config;
 use crate::ffi::call::{Call, SessionKey};
 use crate::ffi::channel::{Channel, OwnedChannel};
-use crate::ffi::sync::Mutex;
 use crate::media::calls::{Incoming, Session, channel_of, key_of};
 use crate::observe::refusals::Who;
 use crate::proof;
 
-/// One call.
-#[derive(Debug)]
-pub(super) struct Watched {
-    key: SessionKey,
-    pub(super) endpoint: String,
-    /// For the log.
-    pub(super) call_id: String,
-    /// Its channel's unique id, once it has one.
-    channel: Option<String>,
-    pub(super) demand: Demand,
-    /// The suite of the keys that a DTLS handshake has brought.
-    dtls: Option<Suite>,
-    /// What the peer's first INVITE came over, and offered.
-    came: Option<(Link, Vec<DescribedMedia>)>,
-    /// The latest descriptions: this side's, and the peer's answer to it.
-    pub(super) sent: Vec<DescribedMedia>,
-    pub(super) answer: Vec<DescribedMedia>,
-    /// A description of the peer's has come.
-    pub(super) is_described: bool,
-    /// What was refused last.
-    pub(super) unmet: Option<Unmet>,
-    /// It is being hung up for that.
-    hung_up: bool,
-    /// The latest request of the peer's that was refused in the call.
-    pub(super) refused: Option<CSeq>,
-    /// What the peer's latest request in the call offers, until it is answered.
-    pub(super) offered: Offered,
-    /// The same of one that was refused with this status, until that is [told](refused_offer).
-    refused_offer: Option<(u16, Vec<DescribedMedia>)>,
-    /// Where the peer forwards it, the demand does not follow.
-    pub(super) stays: bool,
-    /// A certain name or certificate is demanded of its peer, and it is counted in [`BOUND`].
-    is_bound: bool,
-}
-
-impl Watched {
-    fn new(facts: &Call, demand: Demand) -> Self {
-        Self {
-            key: facts.key,
-            endpoint: facts.endpoint.clone(),
-            call_id: facts.call_id.clone(),
-            channel: None,
-            is_bound: false,
-            demand,
-            dtls: None,
-            came: None,
-            sent: Vec::new(),
-            answer: Vec::new(),
-            is_described: false,
-            unmet: None,
-            hung_up: false,
-            refused: None,
-            offered: Offered::default(),
-            refused_offer: None,
-            stays: false,
-        }
-    }
-
-    /// Demands more of it.
-    fn demand_more(&mut self, more: &Demand) {
-        self.demand = std::mem::take(&mut self.demand).and(more);
-        self.count_bound();
-    }
-
-    /// This response leaves. Names the session where it refuses an offer in the call, of which nobody has told.
-    pub(super) fn answers(&mut self, response: &[u8]) -> Option<SessionKey> {
-        let refused = self.offered.refused_by(response)?;
-        let which = message::cseq(response);
-        if self.refused == which {
-            return None;
-        }
-        self.refused = which;
-        self.refused_offer = Some(refused);
-        Some(self.key)
-    }
-
-    fn count_bound(&mut self) {
-        if !self.is_bound && self.demand.is_of_handshake() {
-            self.is_bound = true;
-            BOUND.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// It lacks something, and is [to end](look).
-    pub(super) fn lacks(&mut self, unmet: Unmet) {
-        if self.unmet.is_none() {
-            count(&unmet);
-        }
-        self.unmet = Some(unmet);
-    }
-}
-
-/// The calls. One whose dialog has no tag of this side cannot be told from others, and is not among them; pjsip gives each its tag.
-pub(super) struct Calls {
-    by_tag: BTreeMap<Tag, Watched>,
-    tags: BTreeMap<SessionKey, Tag>,
-}
-
-impl Calls {
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_tag.is_empty()
-    }
-
-    /// By the tag of this side in the dialog.
-    pub(super) fn get_mut(&mut self, tag: &Tag) -> Option<&mut Watched> {
-        self.by_tag.get_mut(tag)
-    }
-
-    /// By its session.
-    fn of(&mut self, key: SessionKey) -> Option<&mut Watched> {
-        self.by_tag.get_mut(self.tags.get(&key)?)
-    }
-
-    fn insert(&mut self, tag: Tag, mut call: Watched) {
-        call.count_bound();
-        self.tags.insert(call.key, tag.clone());
-        self.by_tag.insert(tag, call);
-    }
-
-    fn remove(&mut self, key: SessionKey) {
-        let call = self
-            .tags
-            .remove(&key)
-            .and_then(|tag| self.by_tag.remove(&tag));
-        if call.is_some_and(|call| call.is_bound) {
-            BOUND.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-pub(super) static CALLS: Mutex<Calls> = Mutex::new(Calls {
-    by_tag: BTreeMap::new(),
-    tags: BTreeMap::new(),
-});
-/// How many of them are bound to a name or certificate.
-pub(super) static BOUND: AtomicUsize = AtomicUsize::new(0);
 /// A DTLS handshake has brought keys of this suite for a stream of the channel with this unique id. `false`: nothing of it may go, and
 /// the call is [hung up](look).
 pub fn permits_dtls(channel: &str, suite: Suite) -> bool {

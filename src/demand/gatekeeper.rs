@@ -8,8 +8,8 @@ use policy::message::{self, Tag};
 use policy::offered::Offered;
 use sip_tls::TlsInfo;
 
-use super::calls::{BOUND, CALLS, Calls, Watched};
 use super::told::{report, report_unsent};
+use super::watched::{BOUND, CALLS, Calls, Watched};
 use crate::ffi::pjsip::gate::{Comes, Gate, Outgoing, Over, redirects};
 use crate::media::calls::{Incoming, look_at_refused_offer};
 use crate::proof;

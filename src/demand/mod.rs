@@ -13,6 +13,7 @@ mod gatekeeper;
 mod secure;
 mod together;
 mod told;
+mod watched;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,10 +1,11 @@
 //! Channels of Asterisk's, of any technology.
 
-use std::ffi::{CStr, CString, c_int};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use super::ao2::Ao2;
+use super::guard::guard;
 use super::rtp::{MediaStream, OwnedRtp};
 use super::{c_text, sys, text};
 
@@ -199,6 +200,31 @@ impl<'a> Channel<'a> {
         // SAFETY: alive; the function locks it and the bridge. What comes back has a reference, which is ours.
         unsafe { Ao2::from_raw(sys::ast_channel_bridge_peer(self.as_ptr()).cast()) }
             .map(OwnedChannel)
+    }
+
+    /// Whether `ask` says yes of each other channel of its bridge, if there are any. `false` also where another thread has the bridge, or one
+    /// of them: nothing is waited for, and whoever looks for a bridge's best technology has them all.
+    pub fn all_others(self, ask: fn(Channel<'_>) -> bool) -> bool {
+        struct Asked {
+            ask: fn(Channel<'_>) -> bool,
+            all: bool,
+        }
+        unsafe extern "C" fn each(other: *mut sys::ast_channel, asked: *mut c_void) {
+            guard((), || {
+                // SAFETY: the value below, which nobody else has meanwhile; the bridge keeps its channels while it is locked.
+                unsafe {
+                    let asked = &mut *asked.cast::<Asked>();
+                    asked.all &= Channel::from_raw(other).is_some_and(asked.ask);
+                }
+            });
+        }
+        let mut asked = Asked { ask, all: true };
+        let _locked = self.lock();
+        // SAFETY: alive and locked; `each` is called during the call alone.
+        let status = unsafe {
+            sys::ct_channel_each_other(self.as_ptr(), Some(each), (&raw mut asked).cast())
+        };
+        status == 0 && asked.all
     }
 
     /// The technology of the bridge that it is in, e.g. `native_rtp`; `None`: it is in none.

@@ -3,8 +3,11 @@
 use std::ffi::{c_int, c_void};
 use std::{mem, ptr};
 
+use openssl::hash::{MessageDigest, hash};
+
 /// Whether algorithms are had from a FIPS provider alone, unless somebody asks otherwise: OpenSSL's configuration, or the system's FIPS
-/// mode, says so for the whole process. OpenSSL 1.1.1 has no providers.
+/// mode, says so for the whole process, and there is one: where it is missing, or fails its own test, there is no algorithm.
+/// OpenSSL 1.1.1 has no providers.
 pub fn is_fips() -> bool {
     // SAFETY: a search by name in the libraries that are loaded; what is found is not kept.
     let found = unsafe {
@@ -19,7 +22,8 @@ pub fn is_fips() -> bool {
     // SAFETY: OpenSSL 3's declaration in evp.h: `int EVP_default_properties_is_fips_enabled(OSSL_LIB_CTX *libctx)`.
     let is_enabled: unsafe extern "C" fn(*mut c_void) -> c_int = unsafe { mem::transmute(found) };
     // SAFETY: NULL is the default library context.
-    unsafe { is_enabled(ptr::null_mut()) == 1 }
+    let is_asked_for = unsafe { is_enabled(ptr::null_mut()) == 1 };
+    is_asked_for && hash(MessageDigest::sha256(), &[]).is_ok()
 }
 
 /// OpenSSL may keep pointers into this library (its "ex data"); dropping it takes them back.

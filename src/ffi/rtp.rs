@@ -164,10 +164,41 @@ impl OwnedRtp {
         unsafe { Ao2::share(instance.cast()) }.map(Self)
     }
 
+    /// Locks it: a recursive lock, of this thread.
+    pub fn lock(self) -> LockedRtp {
+        // SAFETY: alive by our reference, which the value keeps.
+        unsafe { sys::ct_rtp_lock(self.0.as_ptr().cast()) };
+        LockedRtp {
+            rtp: self,
+            _of_this_thread: PhantomData,
+        }
+    }
+
     /// The instance.
     pub fn get(&self) -> Option<RtpInstance<'_>> {
         // SAFETY: our reference keeps it while `self` is borrowed.
         unsafe { RtpInstance::from_raw(self.0.as_ptr().cast()) }
+    }
+}
+
+/// An instance that is locked until this is dropped. Of the thread that locked it.
+#[derive(Debug)]
+pub struct LockedRtp {
+    rtp: OwnedRtp,
+    _of_this_thread: PhantomData<*const ()>,
+}
+
+impl LockedRtp {
+    /// The instance.
+    pub fn get(&self) -> Option<RtpInstance<'_>> {
+        self.rtp.get()
+    }
+}
+
+impl Drop for LockedRtp {
+    fn drop(&mut self) {
+        // SAFETY: alive by the reference, and locked by `lock`, on this thread.
+        unsafe { sys::ct_rtp_unlock(self.rtp.0.as_ptr().cast()) };
     }
 }
 
@@ -184,6 +215,8 @@ pub struct MediaStream {
     pub is_removed: bool,
     /// Asterisk sends packets of its own while it is silent (`rtp_keepalive`).
     pub keeps_alive: bool,
+    /// chan_pjsip listens to it in Asterisk's core, for digits in the audio (`dtmf_mode`) or the tone of a fax (`fax_detect`).
+    pub is_listened_to: bool,
 }
 
 impl MediaStream {
@@ -195,6 +228,7 @@ impl MediaStream {
             carrier: None,
             is_removed: false,
             keeps_alive: false,
+            is_listened_to: false,
         }
     }
 }

@@ -5,8 +5,11 @@
 
 use std::time::Duration;
 
+use policy::facts::KeySource;
+use srtp::MAX_LOCAL_SOURCES;
 use srtp::sdes::KeyAge;
 
+use super::session::{Aged, LiveSession};
 use super::{calls, registry};
 
 /// How often they are looked at.
@@ -21,9 +24,16 @@ pub fn look() {
             // No message of Asterisk's brings the answer in the ACK of a re-INVITE that had no offer.
             calls::look_at_answer_of(&names.channel);
         }
-        if aged.local.is_some_and(|age| age >= KeyAge::Old) && !calls::offer_again(&names.channel) {
+        if is_due(&session, aged) && !calls::offer_again(&names.channel) {
             log::warn!(
                 "the local SRTP key of {names} is old, and the channel cannot offer a new one"
+            );
+        }
+        if aged.sources == Some(KeyAge::Spent) {
+            log::warn!(
+                "Asterisk has sent with {MAX_LOCAL_SOURCES} SSRCs to {names}, and there is room for none more under that SRTP key, in place \
+                 of which there came no new one. It takes another SSRC whenever the call comes to a bridge or leaves one: nothing \
+                 more is heard there then, until the call is made anew"
             );
         }
         if aged.local == Some(KeyAge::Spent) {
@@ -41,4 +51,11 @@ pub fn look() {
             _ => {}
         }
     }
+}
+
+/// Whether a new key for us is due: the one in force nears its lifetime, or the end of its room for Asterisk's SSRCs. The keys of DTLS-SRTP have no
+/// lifetime, and a new offer changes none of them.
+fn is_due(session: &LiveSession, aged: Aged) -> bool {
+    let is_old = |age: Option<KeyAge>| age.is_some_and(|age| age >= KeyAge::Old);
+    is_old(aged.local) || (is_old(aged.sources) && session.history().source() == KeySource::Sdes)
 }

@@ -11,7 +11,7 @@ use crate::ffi::exchange::Exchange;
 use crate::ffi::glue::{self, Bridging};
 use crate::ffi::late::Pjsip;
 use crate::ffi::pjsip::digits::{self, Digits};
-use crate::ffi::rtp::{OwnedRtp, RtpInstance};
+use crate::ffi::rtp::{LockedRtp, OwnedRtp, RtpInstance};
 use crate::ffi::srtp::{Owner, owner};
 
 use super::passing::NATIVE;
@@ -38,19 +38,24 @@ struct Ours;
 
 /// In a native bridge `res_rtp_asterisk` takes the other leg's SSRC for its own, and would send a digit with that SSRC and its own sequence numbers:
 /// two packets might have one index, so that the digit or what the other leg sends behind it would be refused. The digit has an SSRC for
-/// itself; the other leg sends nothing meanwhile.
+/// itself, and the instance's lock is held until it has begun: a packet of the other leg's in between would bring its SSRC back. Behind that it
+/// sends nothing until the digit's end. chan_pjsip's function locks nothing but that instance.
 impl Digits for Ours {
-    fn begins(channel: Channel<'_>) {
+    type Kept = Option<LockedRtp>;
+
+    fn begins(channel: Channel<'_>) -> Self::Kept {
         let is_ours = |rtp: RtpInstance<'_>| rtp.srtp_session().and_then(registry::at).is_some();
-        let streams = calls::media_of(channel);
-        let mut ours = streams
-            .iter()
-            .filter(|stream| stream.kind == "audio" && !stream.is_removed)
-            .filter_map(|stream| stream.rtp.get().filter(|rtp| is_ours(*rtp)))
-            .peekable();
-        if ours.peek().is_some() && channel.bridge_technology().as_deref() == Some(NATIVE) {
-            ours.for_each(RtpInstance::change_source);
+        let mut streams = calls::media_of(channel).into_iter();
+        // The one that digits are sent by.
+        let audio = streams.find(|stream| stream.kind == "audio" && !stream.is_removed)?;
+        if !audio.rtp.get().is_some_and(is_ours)
+            || channel.bridge_technology().as_deref() != Some(NATIVE)
+        {
+            return None;
         }
+        let locked = audio.rtp.lock();
+        locked.get().inspect(|rtp| rtp.change_source())?;
+        Some(locked)
     }
 }
 
@@ -63,7 +68,9 @@ impl Bridging for Ours {
         let Some(session) = rtp.srtp_session().and_then(registry::at) else {
             return false;
         };
-        let may_be = session.may_pass_others() && is_alone(channel, rtp);
+        let may_be = session.may_pass_others()
+            && is_alone(channel, rtp)
+            && channel.all_others(|other| !is_listened_to(other));
         if may_be {
             // It may never receive, which is when they are asked for otherwise.
             session.refresh_names(rtp);
@@ -85,9 +92,18 @@ fn is_alone(channel: Channel<'_>, rtp: RtpInstance<'_>) -> bool {
         && stream.carrier.is_none()
         // Those packets have Asterisk's own sequence numbers under the other leg's SSRC.
         && !stream.keeps_alive
+        && !stream.is_listened_to
         && is_it(&stream.rtp)
         && !rtp.has_extensions()
         && !rtp.retransmits()
+}
+
+/// Whether chan_pjsip listens to what comes from a channel, which it does in the core. A leg in clear may be native for chan_pjsip all the
+/// same, which was the core's as long as the other leg's encryption kept both there.
+fn is_listened_to(channel: Channel<'_>) -> bool {
+    calls::media_of(channel)
+        .iter()
+        .any(|stream| stream.is_listened_to)
 }
 
 impl Session {
@@ -97,6 +113,7 @@ impl Session {
         self.history().source() == KeySource::Sdes
             && !self.is_broken()
             && !self.is_forbidden()
+            && !self.is_spent()
             && !self.passing().is_over()
             && self.stats().local_suite.is_some()
     }

@@ -2,12 +2,13 @@
 //!
 //! Where these are such that their indexes have been used under that key, or may have been (the other leg comes back after it sent elsewhere
 //! for long, or its SSRC is the one that Asterisk sends with), `crates/srtp` refuses them. The leg is given back to the core then, which
-//! counts for itself.
+//! counts for itself. So it is where the session sends nothing at all any more (`strict_lifetime`, a panic): Asterisk's native bridge writes a
+//! WARNING for each packet that is refused, and its core none.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use log::Level;
-use policy::passing::{MANY, Refused};
+use policy::passing::{Enough, MANY, Refused};
 
 #[cfg(feature = "pjsip")]
 use crate::ffi::channel::Channel;
@@ -26,10 +27,12 @@ pub struct Passing {
     channel: Mutex<Option<String>>,
     /// RTP packets that could not be encrypted.
     refused: Refused,
+    /// Some of them for their index or their SSRC.
+    by_index: AtomicBool,
+    /// None gets through any more.
+    in_row: AtomicBool,
     /// Something is to be done.
     due: AtomicBool,
-    /// Something was done before, or it was the core's packets that were refused.
-    again: AtomicBool,
     /// No native bridge any more.
     over: AtomicBool,
 }
@@ -37,7 +40,7 @@ pub struct Passing {
 /// The technology of native bridges.
 pub const NATIVE: &str = "native_rtp";
 
-/// Something is to be done.due for some session.
+/// Something is to be done for some session.
 static DUE: AtomicBool = AtomicBool::new(false);
 
 impl Passing {
@@ -59,22 +62,49 @@ impl Passing {
         self.refused.passed();
     }
 
-    /// One was not, for its index or its SSRC.
+    /// One was not: for its index or its SSRC, or because the session sends nothing any more.
     #[cold]
-    pub fn refused(&self) {
-        if self.refused.are_enough(self.again.load(Ordering::Relaxed)) {
-            self.due.store(true, Ordering::Relaxed);
-            DUE.store(true, Ordering::Release);
+    pub fn refused(&self, by_index: bool) {
+        if by_index {
+            self.by_index.store(true, Ordering::Relaxed);
+        } else if self.over.load(Ordering::Relaxed) {
+            // The core has it, and makes no difference to it.
+            return;
         }
+        match self.refused.refused() {
+            Some(Enough::Row) => self.in_row.store(true, Ordering::Relaxed),
+            // The core has it, or is about to; where packets come twice, it does not help to send them with another SSRC.
+            Some(Enough::Many) if self.over.load(Ordering::Relaxed) => return,
+            Some(Enough::Many) => {}
+            None => return,
+        }
+        self.due.store(true, Ordering::Relaxed);
+        DUE.store(true, Ordering::Release);
     }
 
-    /// The channel that was let into a native bridge, if something is to be done.
-    fn take(&self) -> Option<String> {
+    /// What is to be done, if anything is, for the channel that was let into a native bridge.
+    fn take(&self) -> Option<Due> {
         if !self.due.swap(false, Ordering::Relaxed) {
             return None;
         }
-        self.channel.lock().clone()
+        let [by_index, in_row] =
+            [&self.by_index, &self.in_row].map(|flag| flag.swap(false, Ordering::Relaxed));
+        Some(Due {
+            channel: self.channel.lock().clone()?,
+            by_index,
+            in_row,
+        })
     }
+}
+
+/// Packets were refused.
+struct Due {
+    /// The unique id of the channel that was let into a native bridge.
+    channel: String,
+    /// For their index or their SSRC.
+    by_index: bool,
+    /// None got through for a second.
+    in_row: bool,
 }
 
 /// Does what is due. The watch asks: a media thread holds the lock of an instance, behind which none of a channel's may be taken.
@@ -83,35 +113,41 @@ pub fn look() {
         return;
     }
     for session in registry::live() {
-        if let Some(channel) = session.passing().take() {
-            remedy(&session, &channel);
+        if let Some(due) = session.passing().take() {
+            remedy(&session, &due);
         }
     }
 }
 
-/// The core has the leg again. If it has, and its packets are refused as well, and go on being refused, they get another SSRC.
-fn remedy(session: &LiveSession, channel: &str) {
-    let found = OwnedChannel::find(channel);
+/// The core has the leg again. If it has, and none of its own packets gets through for a second, they get another SSRC.
+fn remedy(session: &LiveSession, due: &Due) {
+    let found = OwnedChannel::find(&due.channel);
     let Some(channel) = found.as_ref().and_then(OwnedChannel::get) else {
         return;
     };
-    let passing = session.passing();
-    let is_second = passing.again.swap(true, Ordering::Relaxed);
-    let names = session.names();
-    if channel.bridge_technology().as_deref() == Some(NATIVE) {
-        passing.over.store(true, Ordering::Relaxed);
+    let is_native = channel.bridge_technology().as_deref() == Some(NATIVE);
+    if is_native {
+        session.passing().over.store(true, Ordering::Relaxed);
         channel.bridge_anew();
+    }
+    if !due.by_index {
+        // Why nothing is sent was said.
+        return;
+    }
+    let names = session.names();
+    if is_native {
         limited::log(
             Level::Warn,
             "native bridge left",
             &names.peer,
             format_args!(
-                "{MANY} packets of the call's other leg could not be encrypted for {names}: under the SSRC that they \
-                 have, packets with their sequence numbers were sent before, or may have been, or that leg has had too many SSRCs. \
+                "{MANY} packets of the call's other leg could not be encrypted for {names} (of each Asterisk says \"RTP Transmission \
+                 error\"): under the SSRC that they have, packets with their sequence numbers were sent before, or may have been (that leg \
+                 began anew, or its network delivers packets twice), or that leg has had too many SSRCs. \
                  The call goes on through Asterisk's core, not by the native bridge; nobody has to change anything"
             ),
         );
-    } else if is_second {
+    } else if due.in_row {
         for stream in calls::media_of(channel) {
             if let Some(rtp) = stream.rtp.get()
                 && is_session_of(session, rtp)

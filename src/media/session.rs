@@ -75,14 +75,18 @@ struct Ages {
     /// `strict_lifetime`: what a key that has reached its lifetime protects is dropped.
     strict: bool,
     local: KeyAge,
+    /// Of the key that we send with, by the SSRCs that Asterisk has had under it.
+    sources: KeyAge,
     remote: KeyAge,
 }
 
 /// What a look at the ages has found: those that have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Aged {
-    /// Of the key that we send with.
+    /// Of the key that we send with, by its lifetime.
     pub local: Option<KeyAge>,
+    /// Of the same, by the SSRCs that Asterisk has had under it.
+    pub sources: Option<KeyAge>,
     /// Of the peer's.
     pub remote: Option<KeyAge>,
 }
@@ -224,6 +228,12 @@ impl Session {
         self.forbidden.load(Ordering::Relaxed)
     }
 
+    /// The key that it sends with has reached its lifetime, under `strict_lifetime`.
+    #[cfg(feature = "pjsip")]
+    pub fn is_spent(&self) -> bool {
+        self.spent[0].load(Ordering::Relaxed)
+    }
+
     /// A panic broke it: it drops every packet, and its counters are gone.
     pub fn is_broken(&self) -> bool {
         self.inner.is_poisoned()
@@ -360,7 +370,8 @@ impl Session {
 
     /// The age of the key that we send with.
     pub fn local_age(&self) -> KeyAge {
-        self.ages.lock().local
+        let ages = self.ages.lock();
+        ages.local.max(ages.sources)
     }
 
     /// Looks at the ages of the keys; those that have changed.
@@ -373,6 +384,7 @@ impl Session {
         };
         let mut ages = self.ages.lock();
         let local = KeyAge::of(usage(stats.local_key), ages.lifetimes.local);
+        let sources = KeyAge::of_sources(stats.local_sources + test_hooks::extra_sources());
         let remote = KeyAge::of(usage(stats.remote_key), ages.lifetimes.remote);
         if ages.strict {
             for (spent, age) in self.spent.iter().zip([local, remote]) {
@@ -381,9 +393,10 @@ impl Session {
         }
         let changed = Aged {
             local: (local != ages.local).then_some(local),
+            sources: (sources != ages.sources).then_some(sources),
             remote: (remote != ages.remote).then_some(remote),
         };
-        (ages.local, ages.remote) = (local, remote);
+        (ages.local, ages.sources, ages.remote) = (local, sources, remote);
         changed
     }
 
@@ -397,9 +410,13 @@ impl Session {
     /// Encrypts `packet` into `out`; the length there. `None`: it must not be sent.
     pub fn protect(&self, kind: Kind, packet: &[u8], out: &mut [u8]) -> Option<usize> {
         if self.drops(&self.spent[0]) {
+            self.not_sent(kind, false);
             return None;
         }
-        let mut inner = self.inner.lock().ok()?;
+        let Ok(mut inner) = self.inner.lock() else {
+            self.not_sent(kind, false);
+            return None;
+        };
         test_hooks::panic_if_armed(test_hooks::PROTECT);
         let sealed = match kind {
             Kind::Rtp => inner.protect_rtp(packet, out),
@@ -414,16 +431,13 @@ impl Session {
                 Some(length)
             }
             Err(reason) => {
-                if kind == Kind::Rtp
-                    && matches!(
-                        reason,
-                        ProtectError::ReusedIndex
-                            | ProtectError::IndexTooOld
-                            | ProtectError::TooManySources
-                    )
-                {
-                    self.passing.refused();
-                }
+                let by_index = matches!(
+                    reason,
+                    ProtectError::ReusedIndex
+                        | ProtectError::IndexTooOld
+                        | ProtectError::TooManySources
+                );
+                self.not_sent(kind, by_index);
                 // Counted in the session; a line each would be a line a packet. The names as they are: with bundled streams
                 // this thread holds another instance's lock, beside which this one's must not be taken. They are copied, so
                 // only for a line that somebody reads.
@@ -432,6 +446,14 @@ impl Session {
                 }
                 None
             }
+        }
+    }
+
+    /// A packet was refused: for its index or its SSRC, or because nothing is sent any more.
+    #[cold]
+    fn not_sent(&self, kind: Kind, by_index: bool) {
+        if kind == Kind::Rtp {
+            self.passing.refused(by_index);
         }
     }
 

@@ -24,7 +24,7 @@ use crate::ffi::sync::Mutex;
 use crate::observe::refusals::{self, Who};
 
 use super::endpoint::{Endpoint, State};
-use super::engine::{ListenerData, Sip};
+use super::events::{ListenerData, Sip};
 use super::options::Loaded;
 use super::words::{self, Written};
 use super::{connections, expiry, factories, options};
@@ -90,6 +90,8 @@ pub struct Adopter {
     adopted: Mutex<BTreeMap<String, Adopted>>,
     /// The `protocol=tls` transports that are not ours, and why: as of the latest look.
     left: Mutex<BTreeMap<String, String>>,
+    /// Certificate and key of each transport as Asterisk has loaded them, whether they could be used or not: as of the latest look.
+    loaded_files: Mutex<Vec<(String, [Option<PathBuf>; 2])>>,
     /// The latest look could not put everything in force.
     failed: AtomicBool,
     /// Held while transports change hands.
@@ -106,6 +108,7 @@ impl Adopter {
             files,
             adopted: Mutex::default(),
             left: Mutex::default(),
+            loaded_files: Mutex::default(),
             failed: AtomicBool::new(false),
             changing: Mutex::default(),
         }
@@ -137,8 +140,9 @@ impl Adopter {
         let leave = &config.leave_alone;
         let mut look = options::Look::default();
         let written = Written::read();
-        for mut transport in tls_transports(thread) {
-            let transport = &mut transport;
+        let mut transports = tls_transports(thread);
+        *self.loaded_files.lock() = transports.iter().map(loaded_files).collect();
+        for transport in &mut transports {
             written.put_into(transport, self.wanted(&transport.name).as_ref());
             if leave.contains(&transport.name) {
                 let adopted = self.adopted.lock().remove(&transport.name);
@@ -428,21 +432,20 @@ fn give_back(thread: &SipThread, name: &str, factory: &FactoryRef, transport: &T
     }
 }
 
+/// What Asterisk compares at the next load: names and times of files, with what it has loaded, be that in force or not.
+fn loaded_files(transport: &TlsTransport) -> (String, [Option<PathBuf>; 2]) {
+    let file = |option| transport.option(option).map(PathBuf::from);
+    let files = [file("cert_file"), file("priv_key_file")];
+    (transport.name.clone(), files)
+}
+
 impl Observer for Adopter {
     fn loading(&self, thread: &SipThread) {
         let _changing = self.changing.lock();
-        let files: Vec<(String, [Option<PathBuf>; 2])> = {
-            let adopted = self.adopted.lock();
-            let pairs = adopted.iter();
-            pairs
-                .map(|(name, adopted)| {
-                    let file = |option| adopted.transport.option(option).map(PathBuf::from);
-                    (name.clone(), [file("cert_file"), file("priv_key_file")])
-                })
-                .collect()
-        };
+        let files = self.loaded_files.lock().clone();
         for (name, [certificate, key]) in files {
-            if let Some(state) = TransportState::of(thread, &name) {
+            let state = TransportState::of(thread, &name).filter(TransportState::is_ours);
+            if let Some(state) = state {
                 state.refresh_file_times(certificate.as_deref(), key.as_deref());
             }
         }

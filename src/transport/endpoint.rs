@@ -17,7 +17,7 @@ use crate::limited;
 use crate::observe::refusals::{self, Who};
 
 use super::connections::{self, About, Open, TlsCarrier};
-use super::engine::{Connection, ListenerData, Sip};
+use super::events::{Connection, ListenerData, Sip};
 
 /// One transport's address, options and certificate.
 pub struct Endpoint {
@@ -117,9 +117,10 @@ impl Connector for Endpoint {
             Status::TLS_CONNECT
         })?;
         // A carrier is called by its name, and its Contact has its address: pjsip takes that for another peer, whose certificate would have to
-        // have the address. Who is at the other end of the connection to it is known, where there is one such peer, of the same profile.
+        // have the address (before 2.14 that of the connection by which the dialog began). Who is at the other end of the connection to where
+        // the request goes is known, where there is one such peer, of the same profile.
         if in_dialog
-            && peer == PeerName::Ip(remote.ip())
+            && matches!(peer, PeerName::Ip(_))
             && let Some(sip) = connections::named_to(&self.name, profile.name(), remote, factory)
         {
             return Ok(sip);

@@ -2,7 +2,7 @@
 //!
 //! Stock's listener of each such transport is taken over after PJSIP has read its configuration, at start and after each
 //! reload ([`adopt`]); a factory in its place ([`factories`]) listens and connects ([`endpoint`]); connections live in a pool
-//! of I/O threads ([`engine`]); each is a `pjsip_transport` (`ffi::pjsip::transport`).
+//! of I/O threads ([`engine`], and what happens on them: [`events`]); each is a `pjsip_transport` (`ffi::pjsip::transport`).
 
 mod adopt;
 mod connections;
@@ -10,12 +10,14 @@ mod current;
 mod endpoint;
 mod ends;
 mod engine;
+mod events;
 pub mod expiry;
 mod factories;
 mod limits;
 pub mod options;
 mod status;
 pub mod tally;
+mod told;
 mod words;
 
 use std::sync::Arc;

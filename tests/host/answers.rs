@@ -9,6 +9,7 @@
 //! - An offer of the peer's in a response of its own: Asterisk sends no INVITE without an offer.
 
 use host_harness::asterisk::{Asterisk, Setup};
+use host_harness::host;
 use host_harness::lab::Lab;
 use host_harness::peer::srtp::{AES_32, AES_80, GCM_128};
 use host_harness::peer::{Description, Key, Media, Phone};
@@ -554,6 +555,12 @@ fn their_offer_in_an_update() {
 /// A PRACK has no refusal: what cannot be taken ends the call (RFC 6337 section 2.3).
 #[test]
 fn their_offer_in_the_prack() {
+    if host::pjproject().is_some_and(|version| version < (2, 14)) {
+        return host::skip(
+            "answers::their_offer_in_the_prack",
+            "this pjproject does not answer an offer in a PRACK",
+        );
+    }
     let rows = [
         (Good, Up),
         (More("|2^10"), Refused("lifetime-too-short")),

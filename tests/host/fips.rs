@@ -14,6 +14,13 @@ const NO_PROVIDER: &str = "OpenSSL's algorithms are not those of a FIPS provider
 
 /// OpenSSL's configuration with the provider as the default one; `None`: there is no provider here.
 fn provider(lab: &Lab) -> Option<String> {
+    if lab.host().is_of_this_machine() {
+        host::skip(
+            "fips::a_provider_encrypts",
+            "this Asterisk's OpenSSL is this machine's, and the provider is that of the root",
+        );
+        return None;
+    }
     let modules = lab.must_run("openssl", &["version", "-m"]);
     let folder = modules.split('"').nth(1).unwrap_or_default();
     let (module, installed) = (
@@ -31,14 +38,19 @@ fn provider(lab: &Lab) -> Option<String> {
         "openssl",
         &["fipsinstall", "-module", &module, "-out", &installed],
     );
+    Some(configuration(lab, &format!(".include {installed}\n")))
+}
+
+/// OpenSSL's configuration that has nothing but a FIPS provider, whose section `fips_sect` is in `included`.
+fn configuration(lab: &Lab, included: &str) -> String {
     lab.write(
         "fips.cnf",
         format!(
-            "openssl_conf = init\n.include {installed}\n[init]\nproviders = providers\nalg_section = algorithms\n\
+            "openssl_conf = init\n{included}[init]\nproviders = providers\nalg_section = algorithms\n\
              [providers]\nfips = fips_sect\nbase = base_sect\n[base_sect]\nactivate = 1\n[algorithms]\ndefault_properties = fips=yes\n"
         ),
     );
-    Some(format!("{}/fips.cnf", lab::FOLDER))
+    format!("{}/fips.cnf", lab::FOLDER)
 }
 
 #[test]
@@ -73,6 +85,22 @@ fn a_provider_encrypts() {
     assert_eq!(pbx.status("Kernel"), "system");
     assert_eq!(pbx.count("Panics caught"), 0);
     assert!(pbx.stop().success());
+}
+
+/// Named in OpenSSL's configuration, and not there: nothing encrypts, which is said as plainly as that there is none. The twin is above.
+#[test]
+fn a_provider_that_is_missing_is_none() {
+    let lab = Lab::new("fips/missing");
+    let conf = configuration(
+        &lab,
+        "[default]\n[fips_sect]\nmodule = /nowhere/fips.so\nactivate = 1\n",
+    );
+    let setup = with_endpoints(Setup::ours("pbx", PBX))
+        .file("ciphertrunk.conf", YES)
+        .environment("OPENSSL_CONF", &conf);
+    let failed = Asterisk::try_start(&lab, &setup).expect_err("it must not come up");
+    assert!(failed.log.contains(NO_PROVIDER), "{}", failed.log);
+    assert!(!failed.log.contains("panic at"), "{}", failed.log);
 }
 
 #[test]

@@ -22,7 +22,7 @@ as_root_and_as_asterisk!(
 
 const NAME: &str = "res_ciphertrunk.so";
 
-/// The steps of `src/module.rs`, in their order.
+/// The steps of `src/module/registrations.rs`, in their order.
 const STEPS: &[&str] = &[
     "load-probe",
     "load-self-test",

@@ -8,7 +8,7 @@ use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::lab::Lab;
 use host_harness::peer::sip::Answer;
 use host_harness::peer::srtp::AES_80;
-use host_harness::peer::{Description, Heard, Key, Media, Phone};
+use host_harness::peer::{Bundle, Description, Heard, Identity, Key, Media, Phone};
 use host_harness::pjsip::{self, Encryption, UDP};
 use host_harness::wait;
 
@@ -175,8 +175,10 @@ pub struct Leg {
     pub media: Media,
     /// What it says of itself, without a key.
     pub says: Description,
-    /// What it sends with; `None`: in clear.
+    /// What it sends with; `None`: in clear, or by `identity`.
     pub key: Option<Key>,
+    /// Of who has DTLS-SRTP. It calls, and is the handshake's client.
+    pub identity: Option<Identity>,
     /// What Asterisk sends with.
     pub theirs: Option<Key>,
     keystreams: Keystreams,
@@ -187,26 +189,50 @@ pub struct Leg {
 impl Leg {
     /// Without a call.
     pub fn new(lab: &Lab, place: Place, encrypted: bool) -> Self {
+        let key = encrypted.then(|| Key::new(AES_80, place as u8));
         let address = address(place, encrypted);
-        let mut media = Media::new(lab, &format!("{address}:{PORT}"));
-        media.ssrc = 0x0100_0000 * place as u32;
+        let mut leg = Self::at(lab, &name(place, encrypted), &address, key);
+        leg.media.ssrc = 0x0100_0000 * place as u32;
+        leg
+    }
+
+    /// The same of another endpoint.
+    pub fn at(lab: &Lab, name: &str, address: &str, key: Option<Key>) -> Self {
+        Self::beside(lab, OURS, name, address, key)
+    }
+
+    /// The same beside another address of Asterisk's.
+    pub fn beside(lab: &Lab, asterisk: &str, name: &str, address: &str, key: Option<Key>) -> Self {
         Self {
-            name: name(place, encrypted),
-            phone: Phone::new(lab, &address, OURS),
-            media,
+            name: name.to_owned(),
+            phone: Phone::new(lab, address, asterisk),
+            media: Media::new(lab, &format!("{address}:{PORT}")),
             says: Description::new(PORT, &[]),
-            key: encrypted.then(|| Key::new(AES_80, place as u8)),
+            key,
+            identity: None,
             theirs: None,
             keystreams: Keystreams::default(),
             others: Vec::new(),
-            address,
+            address: address.to_owned(),
         }
     }
 
     fn description(&self) -> Description {
-        let lines = self.key.iter().map(|key| key.line(1, ""));
+        let line = |key: &Key| match &key.mki {
+            Some(mki) => {
+                let number = mki.iter().fold(0, |n, octet| n << 8 | u64::from(*octet));
+                key.line(1, &format!("|{number}:{}", mki.len()))
+            }
+            None => key.line(1, ""),
+        };
+        let bundle = self.identity.as_ref().map(|identity| Bundle {
+            fingerprint: identity.fingerprint(),
+            ssrcs: [self.media.ssrc, 0],
+            abs_send_time: false,
+        });
         Description {
-            crypto: lines.collect(),
+            crypto: self.key.iter().map(line).collect(),
+            bundle,
             ..self.says.clone()
         }
     }
@@ -214,6 +240,9 @@ impl Leg {
     /// Begins to send and to receive as was agreed. Asterisk's key lives as long as the call.
     fn connect(&mut self, other: &Answer) {
         self.media.send_to(other.media());
+        if let Some(identity) = &self.identity {
+            self.theirs = Some(self.media.shake_hands(identity));
+        }
         let Some(key) = &self.key else { return };
         self.media.send_with(key, 0);
         let theirs = Key::of_line(&other.crypto()[0]);
@@ -243,6 +272,28 @@ impl Leg {
         });
         self.connect(&answer);
         called.connect(&offer);
+    }
+
+    /// Calls `called`, which is heard before it takes the call.
+    pub fn call_early(&mut self, called: &mut Self) {
+        let offer = self.description();
+        let extension = called.name.clone();
+        let answer = thread::scope(|scope| {
+            let calls = scope.spawn(|| self.phone.call(&extension, &offer));
+            let says = called.description();
+            let ringing = called.phone.ring(&says, "rings");
+            called.connect(&ringing.offer());
+            // Nobody tells the caller's key before the answer.
+            for _ in 0..10 {
+                let audio = called.media.audio();
+                called.media.send(&audio);
+            }
+            called.media.settle();
+            called.phone.take(&ringing);
+            calls.join().expect("an answer")
+        });
+        let answer = answer.unwrap_or_else(|status| panic!("{extension} was refused: {status}"));
+        self.connect(&answer);
     }
 
     /// Takes a call that `happens`.
@@ -275,9 +326,13 @@ impl Leg {
         }
     }
 
-    /// Offers a new key in the call and sends with it, from this sequence number on.
+    /// Offers a new key of the same kind in the call and sends with it, from this sequence number on.
     pub fn rekey(&mut self, number: u8) {
-        let key = Key::new(AES_80, number);
+        let before = self.key.as_ref().expect("a leg with SDES");
+        let key = Key {
+            mki: before.mki.clone(),
+            ..Key::new(before.suite, number)
+        };
         self.key = Some(key.clone());
         assert!(self.reinvite(), "Asterisk's key lives as long as the call");
         self.media.send_with(&key, 0);

@@ -1,5 +1,5 @@
-//! A native bridge between baresip and a stock Asterisk with libsrtp, with nothing of ours at either end: what each says is heard at the other,
-//! and nothing of it leaves in clear where it must not.
+//! Native bridges between baresip and a stock Asterisk with libsrtp, and between two of baresip, with nothing of ours at either end: what each
+//! says is heard at the other, and nothing of it leaves in clear where it must not.
 
 use host_harness::asterisk::{Asterisk, Setup};
 use host_harness::baresip::{Baresip, Media, Phone};
@@ -9,8 +9,8 @@ use host_harness::pjsip::{self, Encryption, UDP};
 
 use crate::native_call::{Way, wait_for_bridges};
 use crate::world::{
-    CARRIER, CARRIER_TONE, OURS, PHONE, PHONE_TONE, TONES, assert_encrypted, assert_nothing_failed,
-    assert_served_by_us,
+    CARRIER, CARRIER_TONE, OUR_TONE, OURS, PHONE, PHONE_TONE, TONES, assert_encrypted,
+    assert_nothing_failed, assert_served_by_us,
 };
 
 /// The calls of one Asterisk in the middle, `alice` to `carrier` or `clear`, which is the same one in clear.
@@ -21,10 +21,12 @@ fn calls(name: &str, setup: Setup, way: Way) {
     let middle = setup
         .pjsip(UDP)
         .pjsip(&pjsip::phone("alice", "secret", "udp", Encryption::Sdes))
+        .pjsip(&pjsip::phone("bob", "secret", "udp", Encryption::Sdes))
         .pjsip(&endpoint("carrier", Encryption::Sdes))
         .pjsip(&endpoint("clear", Encryption::Plain))
         .dialplan(
-            "exten => carrier,1,Dial(PJSIP/say@carrier)\nexten => clear,1,Dial(PJSIP/say@clear)\n",
+            "exten => carrier,1,Dial(PJSIP/say@carrier)\nexten => clear,1,Dial(PJSIP/say@clear)\n\
+             exten => bob,1,Dial(PJSIP/bob)\n",
         );
     let middle = Asterisk::start(&lab, &middle);
     let carrier = Setup::stock("carrier", CARRIER)
@@ -32,18 +34,7 @@ fn calls(name: &str, setup: Setup, way: Way) {
         .pjsip(&pjsip::optional_trunk("ours", OURS))
         .dialplan(&pjsip::say(CARRIER_TONE));
     let carrier = Asterisk::start(&lab, &carrier);
-    let mut alice = Baresip::start(
-        &lab,
-        &Phone {
-            name: "alice".to_owned(),
-            address: PHONE.to_owned(),
-            server: (format!("{OURS}:5060"), "udp".to_owned()),
-            password: Some("secret".to_owned()),
-            media: Media::Sdes,
-            tone: PHONE_TONE,
-            authority: None,
-        },
-    );
+    let mut alice = phone(&lab, "alice", PHONE, PHONE_TONE);
     for extension in ["carrier", "clear"] {
         let capture = Capture::start(&lab, extension);
         alice.call(&format!("sip:{extension}@{OURS}:5060"));
@@ -75,9 +66,38 @@ fn calls(name: &str, setup: Setup, way: Way) {
         assert!(wire.rtp_to(PHONE).len() > 20, "to the phone");
     }
     if is_ours {
+        // Two phones.
+        const BOB: &str = "127.0.0.31";
+        let bob = phone(&lab, "bob", BOB, OUR_TONE);
+        let capture = Capture::start(&lab, "bob");
+        alice.call(&format!("sip:bob@{OURS}:5060"));
+        bob.wait_for_tone(PHONE_TONE, 10);
+        alice.wait_for_tone(OUR_TONE, 10);
+        wait_for_bridges(&middle, 1, way);
+        alice.hang_up();
+        middle.wait_for_channels(0);
+        let wire = capture.stop();
+        assert_encrypted(&wire, OURS);
+        for end in [PHONE, BOB] {
+            let count = wire.rtp_to(end).len();
+            assert!(count > 20, "{count} packets to {end}");
+        }
         assert_served_by_us(&middle);
         assert_nothing_failed(&middle);
     }
+}
+
+fn phone(lab: &Lab, name: &str, address: &str, tone: f64) -> Baresip {
+    let phone = Phone {
+        name: name.to_owned(),
+        address: address.to_owned(),
+        server: (format!("{OURS}:5060"), "udp".to_owned()),
+        password: Some("secret".to_owned()),
+        media: Media::Sdes,
+        tone,
+        authority: None,
+    };
+    Baresip::start(lab, &phone)
 }
 
 #[test]

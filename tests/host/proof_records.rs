@@ -56,7 +56,8 @@ fn start<'lab>(lab: &'lab Lab, module: &'static str, conf: &str) -> Calls<'lab> 
             .file("cdr.conf", "[general]\nenable = yes\nunanswered = yes\n")
             .file(
                 "cdr_custom.conf",
-                "[mappings]\nproof.csv => ${CSV_QUOTE(${CDR(channel)})},${CSV_QUOTE(${CDR(dstchannel)})},${CSV_QUOTE(${CDR(ciphertrunk)})},${CSV_QUOTE(${CDR(ciphertrunk_peer)})}\n",
+                "[mappings]\nproof.csv => ${CSV_QUOTE(${CDR(channel)})},${CSV_QUOTE(${CDR(dstchannel)})},${CSV_QUOTE(${CDR(ciphertrunk)})},${CSV_QUOTE(${CDR(ciphertrunk_peer)})}\n\
+                 functions.csv => ${CSV_QUOTE(${CIPHERTRUNK(why.transport)})}\n",
             )
             .file("cel.conf", "[general]\nenable = yes\nevents = USER_DEFINED\n")
             .file(
@@ -187,6 +188,14 @@ fn both_legs_of_a_call_and_a_plain_hop() {
     let cdr = records(ours, CDR, 2);
     assert_encrypted(&cdr[1][2]);
     assert_plain(&cdr[1][3]);
+    // The function itself is asked of a channel that is made for the record, without a technology: it has no call.
+    let functions = records(ours, "log/cdr-custom/functions.csv", 2);
+    assert!(
+        functions
+            .iter()
+            .all(|line| line[0] == "the channel is not PJSIP's"),
+        "{functions:?}"
+    );
 
     // CEL has each leg once.
     let cel = records(ours, CEL, 4);

@@ -204,6 +204,12 @@ fn unload(asterisk: &Asterisk<'_>, module: &str) {
 #[test]
 fn more_than_encryption_is_not_had_over_iax2() {
     let lab = Lab::new("require/iax2");
+    if lab.host().lacks(
+        "require_elsewhere::more_than_encryption_is_not_had_over_iax2",
+        MODULES,
+    ) {
+        return;
+    }
     let _carrier = Asterisk::start(&lab, &carrier());
     let mut ours = Asterisk::start(&lab, &ours());
     for case in CASES {

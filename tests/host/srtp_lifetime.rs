@@ -8,7 +8,7 @@ use host_harness::lab::Lab;
 use host_harness::peer::srtp::AES_80;
 use host_harness::peer::{Description, Key};
 
-use crate::srtp_call::{self, Call, PBX, PORT};
+use crate::srtp_call::{self, Call, PBX, PORT, SDES};
 
 /// Longer than from one look at the keys to the next. Where nothing may come of a look, there is nothing to wait for: on a busy
 /// machine a later look makes the test weaker, and never fail.
@@ -16,6 +16,8 @@ const LOOK: Duration = Duration::from_millis(2600);
 /// What the log says of the peer's key at each of these ages.
 const NEARS: &str = "the peer's SRTP key nears the end of the lifetime";
 const BEHIND: &str = "the peer's SRTP key is behind the lifetime";
+/// What it says where a key has had all the SSRCs for which there is room.
+const FULL: &str = "Asterisk has sent with 4096 SSRCs";
 const NINE_TENTHS: &str = "943719";
 const ALL: &str = "1048576";
 /// The counter of what `strict_lifetime` drops.
@@ -61,6 +63,22 @@ fn a_new_key_is_offered_before_the_end() {
     assert_eq!(call.media.echoes(10), 10, "with the new key");
     sleep(LOOK);
     assert_eq!(call.media.echoes(10), 10, "and after the next look");
+    assert_eq!(pbx.all_log_lines(FULL).len(), 0);
+
+    // The same where Asterisk has had three quarters of the SSRCs for which there is room under a key, and where it has had all.
+    for sources in [3072, 4096] {
+        pbx.cli(&format!("ciphertrunk test sources {sources}"));
+        let answer = Description::new(PORT, &[key.line(1, "")]);
+        let offer = call.phone.answer(|_| {
+            pbx.cli("ciphertrunk test sources 0");
+            answer
+        });
+        assert!(!call.take(&offer.crypto()[0]), "a new key is offered");
+        assert_eq!(call.media.echoes(10), 10, "with the new key");
+    }
+    let full = pbx.all_log_lines(FULL);
+    assert_eq!(full.len(), 1, "{full:?}");
+    assert!(full[0].contains(SDES), "{full:?}");
     assert_eq!(pbx.count("Authentication failures"), 0);
 }
 

@@ -54,6 +54,19 @@ pub fn is_documented(asterisk: &Asterisk<'_>, part: &str) -> bool {
     is
 }
 
+/// Whether this Asterisk sends no RTP before the handshake of DTLS-SRTP has ended, as 20 and later ("Don't send RTP if DTLS hasn't
+/// finished yet"). If not, `part` of a test is noted as skipped.
+pub fn waits_for_dtls(asterisk: &Asterisk<'_>, part: &str) -> bool {
+    let version = asterisk.cli("core show version");
+    let waits = !["Asterisk 16.", "Asterisk 18."]
+        .iter()
+        .any(|branch| version.starts_with(branch));
+    if !waits {
+        host_harness::host::skip(part, "this Asterisk sends before the handshake has ended");
+    }
+    waits
+}
+
 /// Our Asterisk, which says its tone to whoever calls `say`, and an endpoint `carrier` of it.
 pub fn ours(user: User, encryption: Encryption) -> Setup {
     Setup::ours("ours", OURS)

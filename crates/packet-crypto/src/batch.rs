@@ -214,6 +214,7 @@ impl AesCmHmacSha1 {
                         None => {
                             job.tag =
                                 (key.fns.seal)(key, u128::from_le_bytes(job.iv), *span, job.trailer)
+                                    .0
                         }
                         Some(_) => (key.fns.ctr)(key, u128::from_le_bytes(job.iv), *span),
                     }

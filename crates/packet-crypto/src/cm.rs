@@ -67,7 +67,7 @@ impl AesCmHmacSha1 {
     /// # Panics
     /// When `clear > src.len()` or `dst.len() < src.len()`.
     #[must_use = "without its tag the packet cannot be authenticated"]
-    #[inline]
+    #[inline(always)]
     pub fn seal(
         &self,
         iv: &[u8; 16],
@@ -78,7 +78,7 @@ impl AesCmHmacSha1 {
     ) -> [u8; 20] {
         let span = Span::copy(clear, src, dst);
         // SAFETY: this CPU runs the level (`new` had its `Kernels`); `span` was made from two slices.
-        unsafe { (self.key.fns.seal)(&self.key, u128::from_le_bytes(*iv), span, *trailer) }
+        unsafe { (self.key.fns.seal)(&self.key, u128::from_le_bytes(*iv), span, *trailer) }.0
     }
 
     /// As [`Self::seal`], in place. An unauthenticated packet is also decrypted by this, leaving the tag unused:
@@ -96,11 +96,12 @@ impl AesCmHmacSha1 {
     ) -> [u8; 20] {
         let span = Span::in_place(clear, packet);
         // SAFETY: this CPU runs the level (`new` had its `Kernels`); `span` was made from a slice.
-        unsafe { (self.key.fns.seal)(&self.key, u128::from_le_bytes(*iv), span, *trailer) }
+        unsafe { (self.key.fns.seal)(&self.key, u128::from_le_bytes(*iv), span, *trailer) }.0
     }
 
     /// Compares `tag` in constant time with the beginning of HMAC-SHA1 of `packet || trailer` and decrypts
-    /// `packet[clear..]` only if it is the same. On failure `packet` is byte for byte what it was.
+    /// `packet[clear..]` if it is the same. On failure `packet` is byte for byte what it was. (Meanwhile a level may have
+    /// decrypted it, and encrypted it again.)
     ///
     /// A tag has 4 to 20 bytes; any other length fails.
     ///

@@ -3,13 +3,18 @@
 use crate::key::{Block, HashKeys, HmacKey, PolyKey, RoundKeys, Span};
 use crate::wipe::wipe;
 
-pub(crate) type CmSealFn = unsafe fn(&CmKey, iv: Block, Span, trailer: [u8; 4]) -> [u8; 20];
+pub(crate) type CmSealFn = unsafe fn(&CmKey, iv: Block, Span, trailer: [u8; 4]) -> Mac;
 pub(crate) type CmOpenFn = unsafe fn(&CmKey, iv: Block, Span, trailer: [u8; 4], tag: &[u8]) -> bool;
 pub(crate) type GcmSealFn = unsafe fn(&GcmKey, nonce: Block, Span, trailer: &[u8]) -> [u8; 16];
 pub(crate) type GcmOpenFn =
     unsafe fn(&GcmKey, nonce: Block, Span, trailer: &[u8], tag: &[u8]) -> bool;
 
 pub(crate) type PolyHashFn = unsafe fn(&PolyKey, data: &[u8]) -> u64;
+
+/// An HMAC-SHA1. What a kernel stores here its caller loads at once, and a store of sixteen bytes that lies across two cache
+/// lines would keep that load waiting: hence the alignment.
+#[repr(C, align(16))]
+pub(crate) struct Mac(pub [u8; 20]);
 
 /// What a level does for AES-CM with HMAC-SHA1 under one key size.
 ///

@@ -5,7 +5,7 @@ use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslVersion, cipher_
 use crate::error::{ConfigOption, Fault, ProfileError, Warning};
 use crate::method::Version;
 use crate::ossl_ext::ciphers_of;
-use crate::profile::ProfileConfig;
+use crate::profile_config::ProfileConfig;
 
 /// The two lists, as OpenSSL takes them.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::code::Code;
 use crate::head;
-use crate::reason::{Code, Reason};
+use crate::reason::Reason;
 use crate::sync::{Mutex, MutexGuard};
 use crate::waker::Waker;
 

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::code::Code;
 use crate::conn::{Ending, PING, PONG};
 use crate::core::Core;
 use crate::counters::add;
@@ -10,7 +11,7 @@ use crate::frame::{FrameError, Item};
 use crate::host::Host;
 use crate::link::{Edge, Phase, Step};
 use crate::reactor::{Entry, Reactor};
-use crate::reason::{Code, Reason};
+use crate::reason::Reason;
 
 /// TLS records that a connection may read before the others have their turn.
 const READS: usize = 4;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
+use crate::code::Code;
 use crate::conn::{Conn, Shared};
 use crate::counters::Counters;
 use crate::gate::{Gate, Pass};
@@ -16,7 +17,7 @@ use crate::host::Host;
 use crate::limits::Limits;
 use crate::listener;
 use crate::profile::Profile;
-use crate::reason::{Code, Reason};
+use crate::reason::Reason;
 use crate::socket::SocketOptions;
 use crate::sync::{Latch, Mutex};
 use crate::verify::PeerName;

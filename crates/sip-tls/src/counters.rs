@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::reason::Code;
+use crate::code::Code;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {

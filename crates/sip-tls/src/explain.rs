@@ -7,10 +7,11 @@ use std::sync::Arc;
 use openssl::ssl::{Error, ErrorCode};
 use openssl_sys as ffi;
 
+use crate::code::{Code, Stage};
 use crate::offending::Offending;
 use crate::ossl_ext::{ERR_LIB_SSL, ssl_r};
 use crate::proxy;
-use crate::reason::{Code, HelloVersion, Reason, Stage};
+use crate::reason::{HelloVersion, Reason};
 use crate::verify::CertFault;
 
 /// How far the handshake was.

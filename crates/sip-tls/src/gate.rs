@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::code::Code;
 use crate::limits::{Accounts, Limits, Owner, Usage};
-use crate::reason::Code;
 use crate::sync::Mutex;
 
 #[derive(Debug, Default)]

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use mio::{Interest, Token};
 
+use crate::code::Code;
 use crate::host::Host;
 use crate::listener;
 use crate::proxy::{self, Client, Parsed};
 use crate::reactor::{Reactor, Share, Timer};
-use crate::reason::Code;
 
 /// Set in the tokens of greetings.
 pub(crate) const GREETING: usize = 1 << 61;

@@ -9,7 +9,7 @@ use openssl::sha::{Sha256, sha256};
 
 use crate::key_uri::KeyUri;
 use crate::own::KeyPair;
-use crate::profile::ProfileConfig;
+use crate::profile_config::ProfileConfig;
 
 /// A digest of a profile's options and of what their files hold. Two that are equal make the same profile.
 #[derive(Debug, Clone, PartialEq, Eq)]

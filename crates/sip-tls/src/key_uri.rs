@@ -147,7 +147,8 @@ impl KeyUri {
     /// Whether the other one names the same token, in the same words, and brings the same PIN with it, or none either: who has not got in
     /// with the one does not get in with the other. `false` of a TPM's keys, each of which has a password of its own.
     pub(crate) fn has_login_of(&self, other: &KeyUri) -> bool {
-        fn login(uri: &KeyUri) -> Option<Vec<(&str, Zeroizing<Vec<u8>>)>> {
+        type Word<'a> = (&'a str, Zeroizing<Vec<u8>>);
+        fn login(uri: &KeyUri) -> Option<Vec<Word<'_>>> {
             let pin = uri.attributes().filter(|(name, _)| PINS.contains(name));
             let words = uri.token()?.chain(pin);
             let mut words: Vec<_> = words

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crate::code::Code;
 use crate::network::{Network, Source};
-use crate::reason::Code;
 
 /// Sources without a connection of which it is known when they may come again. Beyond it those are forgotten that may come soonest.
 const MAX_ABSENT: usize = 4096;

@@ -10,12 +10,13 @@ use openssl::error::ErrorStack;
 use openssl::ssl::{Error, ErrorCode, NameType, ShutdownState, Ssl, SslStream, SslVersion};
 
 use crate::cert_info::CertInfo;
+use crate::code::Code;
 use crate::conn::{Out, Shared};
 use crate::explain::{Evidence, Progress, explain};
 use crate::frame::Framer;
 use crate::host::TlsInfo;
 use crate::ossl_ext::{negotiated_group, queue_ticket, renegotiations};
-use crate::reason::{Code, Reason};
+use crate::reason::Reason;
 use crate::sessions;
 use crate::socket::Sock;
 use crate::verify::{CertFault, Verifier};

@@ -15,7 +15,7 @@ use crate::error::{ConfigOption, Fault, ProfileError};
 use crate::key_uri::{self, KeyUri};
 use crate::ossl_ext::{is_too_weak, use_certificate};
 use crate::pem::{self, Held};
-use crate::profile::ProfileConfig;
+use crate::profile_config::ProfileConfig;
 
 /// The files of a certificate.
 #[derive(Clone, PartialEq, Eq)]

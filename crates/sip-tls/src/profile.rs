@@ -1,171 +1,34 @@
-//! A transport's TLS options, and the OpenSSL contexts made of them.
+//! A transport's TLS options, loaded: what its connections are made with.
 
-use std::ffi::{CString, c_long};
+use std::ffi::CString;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use openssl::error::ErrorStack;
-use openssl::ex_data::Index;
 use openssl::ssl::{
-    Ssl, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslMode, SslOptions, SslRef,
-    SslSessionCacheMode, SslVerifyMode, SslVersion,
+    Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslRef, SslVerifyMode, SslVersion,
 };
 use openssl::stack::Stack;
-use openssl::x509::X509;
-use openssl::x509::store::X509Lookup;
-use zeroize::Zeroizing;
 
 use crate::cert_info::CertInfo;
 use crate::chain::{self, OwnCertificate};
 use crate::cipher::CipherLists;
+use crate::code::Code;
+use crate::context::{context, text, trusted};
 use crate::error::{ConfigOption, Fault, ProfileError, Warning};
-use crate::key_uri;
-use crate::method::{Method, Version};
+use crate::key_log::{KeyOwner, set_key_owner};
+use crate::method::Method;
 use crate::named::{self, Named, NotLoaded};
-use crate::ossl_ext::{set_automatic_dh, set_groups, set_max_cert_list};
+use crate::ossl_ext::{set_automatic_dh, set_groups};
 use crate::ossl_tickets::set_ticket_keys;
-use crate::own::{self, KeyPair, Own};
-use crate::pem;
+use crate::own::{self, Own};
+use crate::profile_config::{ProfileConfig, Sni};
 use crate::questions::{about_old_tls, questions};
-use crate::reason::Code;
-use crate::rules::{Pin, Rules};
+use crate::rules::Rules;
 use crate::sessions::{self, Sessions};
 use crate::tickets::TicketKeys;
-use crate::token::TokenKeys;
-use crate::unreadable::Unreadable;
 use crate::verify::{PeerName, Verifier};
-
-/// Takes lines in the format of `SSLKEYLOGFILE`, without the line's end, on the connection's I/O thread. Whoever has them can read the traffic.
-pub type KeyLog = Arc<dyn Fn(&KeyOwner, &str) + Send + Sync>;
-
-/// The connection that a line of a [`KeyLog`] is of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyOwner {
-    /// The peer's end.
-    pub remote: SocketAddr,
-    /// The name that was asked for; `None`: the peer has connected to us.
-    pub wanted: Option<PeerName>,
-}
-
-/// Where a connection keeps its [`KeyOwner`]. `None`: OpenSSL has no room for it, and no keys are written.
-static OWNER: LazyLock<Option<Index<Ssl, KeyOwner>>> = LazyLock::new(|| Ssl::new_ex_index().ok());
-
-/// The longest certificate chain, in octets, that is taken from a peer. OpenSSL keeps a peer's chain as long as its connection lives,
-/// so this is what a client can make us hold per connection. OpenSSL's own limit is 100 KiB. Four certificates with RSA 4096 have about
-/// 8 KiB, four with ML-DSA-87 (FIPS 204) about 30.
-pub const MAX_CERTIFICATES: usize = 32 * 1024;
-
-/// What is sent to a server as the name that we want (SNI, RFC 6066 3).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Sni {
-    /// The name that was asked for, if it is one and no address.
-    #[default]
-    Asked,
-    /// Nothing.
-    Off,
-    /// This name.
-    Name(String),
-}
-
-/// A transport's TLS options, by PJSIP's words, and what a profile of `ciphertrunk.conf` has beside them.
-#[derive(Clone, Default)]
-pub struct ProfileConfig {
-    /// The profile's name; `None`: it is the transport's own.
-    pub name: Option<Arc<str>>,
-    /// Whose it is. Sessions of transports with different names are not resumed in each other, also where they have the same ticket keys.
-    pub transport: String,
-    /// The keys of session tickets; without it they are made, and change by themselves.
-    pub ticket_keys: Option<PathBuf>,
-    /// Our certificate in PEM form, followed by its chain.
-    pub cert_file: Option<PathBuf>,
-    /// Its key, a file or a [`KeyUri`](crate::KeyUri); without it the key is looked for in `cert_file`.
-    pub priv_key_file: Option<PathBuf>,
-    /// Further ones, of other types of key: a client gets the one that it can use.
-    pub more_certificates: Vec<KeyPair>,
-    /// What we present to servers, if it is not the same.
-    pub client_certificate: Option<KeyPair>,
-    /// Opens the keys that are encrypted, and tokens whose URI has no PIN.
-    pub password: Option<Zeroizing<String>>,
-    /// Asks tokens. Profiles with the same one ask each token once.
-    pub token_keys: TokenKeys,
-    /// Trusted CAs in one file.
-    pub ca_list_file: Option<PathBuf>,
-    /// Trusted CAs in a directory prepared by `openssl rehash`; read during handshakes, so a CA can be added at any time.
-    pub ca_list_path: Option<PathBuf>,
-    /// Revocation lists in PEM form. With it the peer's own certificate must be of a CA that has one there, and not be revoked.
-    pub crl_file: Option<PathBuf>,
-    /// The lowest version.
-    pub method: Method,
-    /// The highest version; `None` is the newest.
-    pub max_version: Option<Version>,
-    /// Cipher names; none means the system's default, without static RSA and CBC with SHA-1.
-    pub cipher: Option<String>,
-    /// The suites of TLS 1.3, in the place of those in `cipher`.
-    pub ciphersuites: Option<String>,
-    /// Groups for the key exchange, by OpenSSL's names, with colons between; none means its default.
-    pub groups: Option<String>,
-    /// Algorithms of signatures, by OpenSSL's names, with colons between; none means its default.
-    pub signature_algorithms: Option<String>,
-    /// OpenSSL's, in the place of one in `cipher`.
-    pub security_level: Option<u32>,
-    /// A server whose certificate or name is not good is refused.
-    pub verify_server: bool,
-    /// A client's certificate is asked for, and refused if it is not good.
-    pub verify_client: bool,
-    /// A client without a certificate is refused.
-    pub require_client_cert: bool,
-    /// `*.example.com` in a server's certificate stands for `sip.example.com`.
-    pub allow_wildcard_certs: bool,
-    /// A server's certificate is to be for one of these, in the place of the name that was asked for.
-    pub verify_names: Vec<PeerName>,
-    /// A certificate for TLS clients will do for a server and the other way round (extended key usage).
-    pub any_eku: bool,
-    /// The peer's certificate or key is one of these, whatever is verified of it.
-    pub pins: Vec<Pin>,
-    /// What we send to a server as its name.
-    pub sni: Sni,
-    /// Where the sessions' keys go. Off unless set.
-    pub key_log: Option<KeyLog>,
-}
-
-impl fmt::Debug for ProfileConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProfileConfig")
-            .field("name", &self.name)
-            .field("cert_file", &self.cert_file)
-            .field(
-                "priv_key_file",
-                &self.priv_key_file.as_deref().map(key_uri::shown),
-            )
-            .field("more_certificates", &self.more_certificates)
-            .field("client_certificate", &self.client_certificate)
-            .field("password", &self.password.as_ref().map(|_| "..."))
-            .field("ca_list_file", &self.ca_list_file)
-            .field("ca_list_path", &self.ca_list_path)
-            .field("crl_file", &self.crl_file)
-            .field("method", &self.method)
-            .field("max_version", &self.max_version)
-            .field("cipher", &self.cipher)
-            .field("ciphersuites", &self.ciphersuites)
-            .field("groups", &self.groups)
-            .field("signature_algorithms", &self.signature_algorithms)
-            .field("security_level", &self.security_level)
-            .field("verify_server", &self.verify_server)
-            .field("verify_client", &self.verify_client)
-            .field("require_client_cert", &self.require_client_cert)
-            .field("allow_wildcard_certs", &self.allow_wildcard_certs)
-            .field("verify_names", &self.verify_names)
-            .field("any_eku", &self.any_eku)
-            .field("pins", &self.pins)
-            .field("sni", &self.sni)
-            .field("transport", &self.transport)
-            .field("ticket_keys", &self.ticket_keys)
-            .field("key_log", &self.key_log.is_some())
-            .finish()
-    }
-}
 
 /// Options that have been read, checked and loaded. Shared by the connections that were made under it; they keep it when a reload
 /// brings another.
@@ -533,130 +396,6 @@ impl Profile {
             let wanted = wanted.cloned();
             set_key_owner(ssl, KeyOwner { remote, wanted });
         }
-    }
-}
-
-/// A text as OpenSSL takes it.
-fn text(option: ConfigOption, text: Option<&str>) -> Result<Option<CString>, ProfileError> {
-    let text = text.map(CString::new).transpose();
-    text.map_err(|_| ProfileError::new(option, None, Fault::UnknownWord("a NUL".to_owned())))
-}
-
-/// The certificates of `ca_list_file`.
-fn trusted(config: &ProfileConfig) -> Result<Vec<X509>, ProfileError> {
-    match &config.ca_list_file {
-        Some(file) => pem::certificates(ConfigOption::CaListFile, file),
-        None => Ok(Vec::new()),
-    }
-}
-
-/// A context with these options, before it is finished, that presents `own`.
-fn context(
-    method: SslMethod,
-    config: &ProfileConfig,
-    ciphers: &CipherLists,
-    trusted: &[X509],
-    own: &[Own],
-) -> Result<SslContextBuilder, ProfileError> {
-    let level = config.security_level.or(ciphers.security_level());
-    let mut context = SslContext::builder(method)?;
-    common(&mut context, config, level)?;
-    ciphers.apply(&mut context)?;
-    ciphers.leave_out_old(&mut context, config.method.floor(level))?;
-    trust(&mut context, config, trusted)?;
-    for own in own {
-        own.present(&mut context)?;
-    }
-    Ok(context)
-}
-
-/// What both directions share.
-fn common(
-    context: &mut SslContextBuilder,
-    config: &ProfileConfig,
-    level: Option<u32>,
-) -> Result<(), ProfileError> {
-    // A stricter system policy (openssl.cnf) stands, unless an older version was asked for by name.
-    let floor = config.method.floor(level);
-    if floor != SslVersion::TLS1_2 || context.min_proto_version() != Some(SslVersion::TLS1_3) {
-        context.set_min_proto_version(Some(floor))?;
-    }
-    if let Some(highest) = config.max_version {
-        context.set_max_proto_version(Some(highest.openssl()))?;
-    }
-    match config.security_level {
-        Some(level) => context.set_security_level(level),
-        None if config.method.is_old() && level.is_none() => context.set_security_level(0),
-        None => {}
-    }
-    let unknown = |option, text: &str, stack| {
-        Err(ProfileError::new(option, None, Fault::UnknownWord(text.to_owned())).because(stack))
-    };
-    if let Some(groups) = &config.groups
-        && let Err(stack) = context.set_groups_list(groups)
-    {
-        return unknown(ConfigOption::Groups, groups, stack);
-    }
-    if let Some(algorithms) = &config.signature_algorithms
-        && let Err(stack) = context.set_sigalgs_list(algorithms)
-    {
-        return unknown(ConfigOption::SignatureAlgorithms, algorithms, stack);
-    }
-    // Idle connections hold no record buffers; a write may go out in parts and from a moved buffer.
-    context.set_mode(
-        SslMode::RELEASE_BUFFERS
-            | SslMode::ENABLE_PARTIAL_WRITE
-            | SslMode::ACCEPT_MOVING_WRITE_BUFFER,
-    );
-    // Sessions are resumed by tickets, which the client keeps. OpenSSL's cache would keep a session of each connection that is gone, with
-    // the peer's whole chain in it, 20,480 of them for each profile.
-    context.set_session_cache_mode(SslSessionCacheMode::OFF);
-    set_max_cert_list(context, MAX_CERTIFICATES as c_long);
-    context.set_options(SslOptions::CIPHER_SERVER_PREFERENCE | SslOptions::NO_COMPRESSION);
-    if let Some(sink) = &config.key_log {
-        set_key_log(context, Arc::clone(sink));
-    }
-    Ok(())
-}
-
-fn trust(
-    context: &mut SslContextBuilder,
-    config: &ProfileConfig,
-    trusted: &[X509],
-) -> Result<(), ProfileError> {
-    for certificate in trusted {
-        context.cert_store_mut().add_cert(certificate.clone())?;
-    }
-    if let Some(path) = &config.ca_list_path {
-        let fault = |fault| ProfileError::new(ConfigOption::CaListPath, Some(path.clone()), fault);
-        std::fs::read_dir(path)
-            .map_err(|error| fault(Fault::Unreadable(Unreadable::new(path, error))))?;
-        let text = path
-            .to_str()
-            .ok_or_else(|| fault(Fault::UnknownWord(path.display().to_string())))?;
-        context
-            .cert_store_mut()
-            .add_lookup(X509Lookup::hash_dir())?
-            .add_dir(text, SslFiletype::PEM)
-            .map_err(|stack| fault(Fault::Setup).because(stack))?;
-    }
-    if let Some(file) = &config.crl_file {
-        pem::revocation_lists(file, context.cert_store_mut())?;
-    }
-    Ok(())
-}
-
-pub(crate) fn set_key_log(context: &mut SslContextBuilder, sink: KeyLog) {
-    context.set_keylog_callback(move |ssl, line| {
-        if let Some(owner) = OWNER.and_then(|index| ssl.ex_data(index)) {
-            sink(owner, line);
-        }
-    });
-}
-
-pub(crate) fn set_key_owner(ssl: &mut Ssl, owner: KeyOwner) {
-    if let Some(index) = *OWNER {
-        ssl.set_ex_data(index, owner);
     }
 }
 

@@ -7,7 +7,7 @@ use openssl::x509::{X509, X509Ref, X509VerifyResult};
 use crate::error::{ProfileError, Warning};
 use crate::method::Method;
 use crate::own::Own;
-use crate::profile::ProfileConfig;
+use crate::profile_config::ProfileConfig;
 
 /// What an operator should know about the versions.
 pub(crate) fn about_old_tls(method: Method, level: Option<u32>) -> Option<Warning> {

@@ -14,6 +14,7 @@ use slab::Slab;
 use socket2::SockRef;
 
 use crate::accept::Accepting;
+use crate::code::{Code, Stage};
 use crate::conn::Conn;
 use crate::core::{Core, Load, NewConn, Target};
 use crate::counters::add;
@@ -22,7 +23,7 @@ use crate::greeting::Greeting;
 use crate::host::Host;
 use crate::link::{Link, Phase};
 use crate::listener;
-use crate::reason::{Code, Reason, Stage};
+use crate::reason::Reason;
 use crate::socket::{self, Sock};
 use crate::watch::Watch;
 

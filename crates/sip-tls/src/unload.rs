@@ -14,7 +14,7 @@ use crate::ossl_tickets::set_ticket_keys;
 use crate::sync::Mutex;
 use crate::tickets::TicketKeys;
 use crate::verify::{PeerName, Verifier};
-use crate::{named, profile, sessions};
+use crate::{key_log, named, profile, sessions};
 
 // From openssl/crypto.h; openssl-sys has only the first of the pair.
 unsafe extern "C" {
@@ -94,7 +94,7 @@ fn marker(class: c_int) -> c_int {
 /// Uses each callback once.
 fn touch() -> Result<(), ErrorStack> {
     let mut context = SslContext::builder(SslMethod::tls())?;
-    profile::set_key_log(&mut context, Arc::new(|_, _| {}));
+    key_log::set_key_log(&mut context, Arc::new(|_, _| {}));
     named::choose_by_server_name(&mut context, Arc::default());
     sessions::keep_of(&mut context);
     if let Ok(keys) = TicketKeys::load(None) {
@@ -110,7 +110,7 @@ fn touch() -> Result<(), ErrorStack> {
     named::set_verifier_of(&mut ssl, verifier);
     let remote = std::net::SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, 0));
     let wanted = None;
-    profile::set_key_owner(&mut ssl, profile::KeyOwner { remote, wanted });
+    key_log::set_key_owner(&mut ssl, key_log::KeyOwner { remote, wanted });
     Arc::<sessions::Sessions>::default().offer(&mut ssl, remote, &PeerName::Ip(remote.ip()));
     Ok(())
 }

@@ -3,12 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use crate::code::Code;
 use crate::conn::{PONG, Pressure, Shared};
 use crate::core::PoolConfig;
 use crate::host::Host;
 use crate::link::{Link, Phase};
 use crate::reactor::{Reactor, Timer};
-use crate::reason::{Code, Reason};
+use crate::reason::Reason;
 
 /// How often, at most.
 const TICK: Duration = Duration::from_secs(1);

@@ -43,11 +43,12 @@ pub enum ProtectError {
     /// This packet index was used before, and not for the same packet (or under an AEAD):
     /// encrypting would use a key stream twice (RFC 3711 section 9.1, RFC 7714 section 8.4).
     ReusedIndex,
-    /// The packet is so late that nobody knows whether its index was used.
+    /// The packet is so late that nobody knows whether its index was used; or its sequence number is so far ahead that a receiver would
+    /// take it for one that is late.
     IndexTooOld,
     /// All indexes of this key are used up (RFC 3711 section 9.2): a new key is due.
     KeyExhausted,
-    /// More SSRCs than [`MAX_LOCAL_SOURCES`](crate::MAX_LOCAL_SOURCES) under one key, or than
+    /// More of the host's own SSRCs than [`MAX_LOCAL_SOURCES`](crate::MAX_LOCAL_SOURCES) under one key, or more than
     /// [`MAX_PASSING_SOURCES`](crate::MAX_PASSING_SOURCES) that pass through. None can be forgotten, or its indexes would be used again.
     TooManySources,
 }
@@ -59,7 +60,9 @@ impl fmt::Display for ProtectError {
             ProtectError::BufferTooSmall => "the output buffer is too small",
             ProtectError::NoKey => "no local key for this SSRC",
             ProtectError::ReusedIndex => "the packet index was already used for other data",
-            ProtectError::IndexTooOld => "the packet is too late to be encrypted safely",
+            ProtectError::IndexTooOld => {
+                "the packet is too late, or too far ahead, to be encrypted safely"
+            }
             ProtectError::KeyExhausted => "the local key has no packet index left",
             ProtectError::TooManySources => "too many SSRCs under one local key",
         })
@@ -144,7 +147,7 @@ pub enum PolicyError {
     KeyCount,
     /// Several remote keys need different MKIs of one length (RFC 4568 section 6.1).
     MkiSet,
-    /// More local policies than [`MAX_LOCAL_SOURCES`](crate::MAX_LOCAL_SOURCES).
+    /// More local policies than [`MAX_LOCAL_POLICIES`](crate::MAX_LOCAL_POLICIES).
     TooManyLocal,
 }
 

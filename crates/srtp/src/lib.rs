@@ -78,7 +78,7 @@ pub use error::{Malformed, PolicyError, ProtectError, UnprotectError};
 pub use packet_crypto::{Kernels, kernels};
 pub use policy::{MasterKey, Mki, Policy, SessionParams};
 pub use receiver::{MAX_REMOTE_KEYS, MAX_REMOTE_SOURCES, OLD_KEY_MS};
-pub use sender::{LocalSsrc, MAX_LOCAL_SOURCES, MAX_PASSING_SOURCES};
+pub use sender::{LocalSsrc, MAX_LOCAL_POLICIES, MAX_LOCAL_SOURCES, MAX_PASSING_SOURCES};
 pub use session::Session;
 pub use stats::{Counters, KeyUsage, Stats};
 pub use suite::{Cipher, Suite};

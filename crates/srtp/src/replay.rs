@@ -34,6 +34,14 @@ impl Window {
         }
     }
 
+    /// With every index up to the highest one used.
+    pub(crate) fn used_up_to(highest: u64) -> Self {
+        Window {
+            highest,
+            used: (NonZero::<u64>::MAX, u64::MAX),
+        }
+    }
+
     #[inline]
     fn used(&self) -> u128 {
         u128::from(self.used.1) << 64 | u128::from(self.used.0.get())
@@ -57,6 +65,20 @@ impl Window {
             Some(age) if self.used() >> age & 1 == 1 => Seen::Used,
             Some(_) => Seen::New,
         }
+    }
+
+    /// The index behind the highest one, if `seq` is its sequence number.
+    #[inline]
+    pub(crate) fn next(&self, seq: u16) -> Option<u64> {
+        let next = self.highest + 1;
+        (next as u16 == seq).then_some(next)
+    }
+
+    /// Marks the index behind the highest one.
+    #[inline]
+    pub(crate) fn take_next(&mut self) {
+        self.set_used(self.used() << 1);
+        self.highest += 1;
     }
 
     /// Marks the index that lies so far ahead of the highest one, less than [`WINDOW`].
@@ -122,6 +144,24 @@ mod tests {
             assert_eq!(w.look_up(500), want, "{jump}");
             assert_eq!(w.look_up(500 + jump), Seen::Used);
             assert_eq!(w.look_up(499 + jump), Seen::New);
+        }
+    }
+
+    #[test]
+    fn the_next_index_is_the_one_that_is_guessed() {
+        for highest in [0, 7, 0x7fff, 0x8000, 0xfffe, 0xffff, 0x1_ffff, 0x5_7fff] {
+            let w = Window::starting_at(highest);
+            for seq in 0..=u16::MAX {
+                let next = w.next(seq);
+                assert_eq!(next.is_some(), seq == (highest as u16).wrapping_add(1));
+                assert!(next.is_none() || next == crate::index::guess(highest, seq));
+            }
+            let (mut one, mut other) = (w.clone(), w);
+            for n in 1..200 {
+                one.take_next();
+                assert_eq!(other.take(highest + n), Seen::New);
+                assert_eq!((one.highest, one.used), (other.highest, other.used));
+            }
         }
     }
 

@@ -22,6 +22,44 @@ pub(crate) struct RtpHeader {
     pub(crate) len: usize,
 }
 
+/// What selects key and index of a packet whose header is the fixed one, without contributing sources and extension: nearly
+/// every packet is one.
+#[derive(Clone, Copy)]
+pub(crate) struct FixedHeader {
+    pub(crate) ssrc: u32,
+    pub(crate) seq: u16,
+}
+
+impl FixedHeader {
+    /// Octets of it.
+    pub(crate) const LEN: usize = FIXED;
+
+    /// As [`RtpHeader::parse`]; `None` for every other packet, well-formed or not.
+    #[inline]
+    pub(crate) fn parse(packet: &[u8]) -> Option<Self> {
+        let fixed = packet.first_chunk::<FIXED>()?;
+        // Version 2 and nothing else but padding, which is payload.
+        if packet.len() > MAX_PACKET || fixed[0] & !0x20 != 0x80 {
+            return None;
+        }
+        Some(FixedHeader {
+            ssrc: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
+            seq: u16::from_be_bytes([fixed[2], fixed[3]]),
+        })
+    }
+}
+
+impl From<FixedHeader> for RtpHeader {
+    fn from(FixedHeader { ssrc, seq }: FixedHeader) -> Self {
+        RtpHeader {
+            ssrc,
+            seq,
+            extended: false,
+            len: FIXED,
+        }
+    }
+}
+
 impl RtpHeader {
     /// Reads the header. A protected packet parses too: its header is in clear.
     #[inline]
@@ -100,6 +138,27 @@ mod tests {
             assert_eq!(RtpHeader::parse(&p), Err(why), "{} octets", p.len());
         }
         assert!(RtpHeader::parse(&packet(0x80, &vec![0; MAX_PACKET - 12])).is_ok());
+    }
+
+    #[test]
+    fn the_fixed_header_is_what_the_general_one_is_without_more() {
+        let long = [0; MAX_PACKET - 12];
+        for first in 0..=u8::MAX {
+            for tail in [&[][..], &[0; 80], &long] {
+                let packet = packet(first, tail);
+                let general = RtpHeader::parse(&packet).ok();
+                let want = general.filter(|h| h.len == FIXED && !h.extended);
+                let fixed = FixedHeader::parse(&packet);
+                let fields = |h: RtpHeader| (h.ssrc, h.seq);
+                assert_eq!(
+                    fixed.map(|h| (h.ssrc, h.seq)),
+                    want.map(fields),
+                    "{first:#x}"
+                );
+            }
+        }
+        assert!(FixedHeader::parse(&packet(0x80, &vec![0; MAX_PACKET - 11])).is_none());
+        assert!(FixedHeader::parse(&packet(0x80, &[])[..11]).is_none());
     }
 
     #[test]

@@ -64,8 +64,9 @@ impl Session {
     }
 
     /// The SSRC that is the host's own, where a policy for [any](LocalSsrc::Any) also protects those that pass through from another leg
-    /// of the call. Of the latter there may be [`MAX_PASSING_SOURCES`](crate::MAX_PASSING_SOURCES) under a key, so that there is always
-    /// room for the own one. [`change_source`](Self::change_source) changes it too.
+    /// of the call. Of the latter there may be [`MAX_PASSING_SOURCES`](crate::MAX_PASSING_SOURCES) under a key, beside
+    /// [`MAX_LOCAL_SOURCES`](crate::MAX_LOCAL_SOURCES) own ones. Those that were said to be own before stay it;
+    /// [`change_source`](Self::change_source) says it too.
     pub fn set_own_source(&mut self, ssrc: u32) {
         self.sender.set_own(ssrc);
     }
@@ -115,6 +116,16 @@ impl Session {
     /// [`keep_sent`](Self::keep_sent)), and only if it is the packet sent then: the same octets or, with a header extension in both, the same
     /// payload. (Asterisk writes the time of sending into the extension of a retransmission.)
     pub fn protect_rtp(&mut self, src: &[u8], dst: &mut [u8]) -> Result<usize, ProtectError> {
+        if let Some(len) = self.sender.protect_next(src, dst) {
+            self.counters.sent_rtp += 1;
+            return Ok(len);
+        }
+        self.protect_any(src, dst)
+    }
+
+    /// [`protect_rtp`](Self::protect_rtp) for whatever packet it is.
+    #[inline(never)]
+    fn protect_any(&mut self, src: &[u8], dst: &mut [u8]) -> Result<usize, ProtectError> {
         let placed = self.sender.place_rtp(self.kernels, src, dst.len());
         let sent = placed.and_then(|placed| placed.seal(src, dst));
         self.counters.protected_rtp(sent)
@@ -143,6 +154,15 @@ impl Session {
         packet: &mut [u8],
         now_ms: u64,
     ) -> Result<usize, UnprotectError> {
+        match self.receiver.unprotect_next(packet, now_ms) {
+            Some(opened) => self.counters.unprotected_rtp(opened),
+            None => self.unprotect_any(packet, now_ms),
+        }
+    }
+
+    /// [`unprotect_rtp`](Self::unprotect_rtp) for whatever packet it is.
+    #[inline(never)]
+    fn unprotect_any(&mut self, packet: &mut [u8], now_ms: u64) -> Result<usize, UnprotectError> {
         let opened = self.receiver.unprotect_rtp(packet, now_ms);
         self.counters.unprotected_rtp(opened)
     }
@@ -180,6 +200,7 @@ impl Session {
             remote_suite: remote.map(|(suite, _)| suite),
             local_key: local.map(|(_, usage)| usage).unwrap_or_default(),
             remote_key: remote.map(|(_, usage)| usage).unwrap_or_default(),
+            local_sources: self.sender.own_sources(),
             local_roc: self.sender.roc(),
             remote_roc: self.receiver.roc(),
         }

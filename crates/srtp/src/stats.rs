@@ -90,6 +90,8 @@ pub struct Stats {
     pub remote_suite: Option<Suite>,
     /// Packets sent under the local key in use.
     pub local_key: KeyUsage,
+    /// SSRCs of the host's own under the local key in use, of which there may be [`MAX_LOCAL_SOURCES`](crate::MAX_LOCAL_SOURCES).
+    pub local_sources: usize,
     /// Packets received under the remote key in use.
     pub remote_key: KeyUsage,
     /// Rollover counter of the SSRC that sent RTP last.

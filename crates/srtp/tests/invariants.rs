@@ -158,7 +158,7 @@ fn no_key_stream_is_used_twice_where_legs_come_and_go() {
         let mut legs: HashMap<u32, u16> = HashMap::new();
         let mut used: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
         let mut is_aead = first.suite().cipher() == Cipher::AesGcm;
-        // More legs than there may be SSRCs under a key.
+        // More legs than there are SSRCs of which all is known.
         let mut leg = 1;
         for _ in 0..4_000 {
             match r.below(200) {

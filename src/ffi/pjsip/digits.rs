@@ -13,8 +13,11 @@ use crate::ffi::sys;
 
 /// What is done then. On any thread, with the channel not locked: nothing here may wait.
 pub trait Digits: 'static {
+    /// What is kept until chan_pjsip has begun it, such as a lock.
+    type Kept;
+
     /// A digit is about to be sent to the channel.
-    fn begins(channel: Channel<'_>);
+    fn begins(channel: Channel<'_>) -> Self::Kept;
 }
 
 type SendDigitBegin = unsafe extern "C" fn(*mut sys::ast_channel, c_char) -> c_int;
@@ -28,11 +31,9 @@ unsafe extern "C" fn send_digit_begin<D: Digits>(
 ) -> c_int {
     // Nobody unloads the module while this runs, not an unload either that has put the other function back meanwhile.
     let _module = ModuleRef::take();
-    guard((), || {
+    let kept = guard(None, || {
         // SAFETY: Asterisk hands a channel of chan_pjsip's, which lives during the call.
-        if let Some(channel) = unsafe { Channel::from_raw(channel) } {
-            D::begins(channel);
-        }
+        unsafe { Channel::from_raw(channel) }.map(D::begins)
     });
     let original = ORIGINAL.get();
     if original.is_null() {
@@ -41,7 +42,9 @@ unsafe extern "C" fn send_digit_begin<D: Digits>(
     // SAFETY: chan_pjsip's function of this type; the module is a use of chan_pjsip.
     let original = unsafe { std::mem::transmute::<*mut (), SendDigitBegin>(original) };
     // SAFETY: with the arguments that were for it.
-    unsafe { original(channel, digit) }
+    let status = unsafe { original(channel, digit) };
+    guard((), || drop(kept));
+    status
 }
 
 /// Once at a time. `None`: PJSIP's channels have no such function.

@@ -46,11 +46,11 @@ unsafe extern "C" fn hangup<W: Witness>(channel: *mut sys::ast_channel) -> c_int
     // SAFETY: chan_pjsip's function of this type, with the argument that was for it; the module is a use of chan_pjsip.
     let result = unsafe { std::mem::transmute::<*mut (), Hangup>(original)(channel) };
     if is_read {
-        // SAFETY: the caller's reference is given back behind this call.
         guard((), || {
-            unsafe { Channel::from_raw(channel) }
-                .into_iter()
-                .for_each(|it| tell("behind", it))
+            // SAFETY: the caller's reference is given back behind this call.
+            if let Some(channel) = unsafe { Channel::from_raw(channel) } {
+                tell("behind", channel);
+            }
         });
     }
     result

@@ -104,7 +104,8 @@ impl<'thread> TransportState<'thread> {
     }
 
     /// Tells Asterisk that it has seen certificate and key as they are now on disk, so that a touched file does not make
-    /// it call pjproject's restart on our factory.
+    /// it call pjproject's restart on our factory, which that of before 2.15 does not survive. The files are those that Asterisk has
+    /// loaded last.
     pub fn refresh_file_times(&self, certificate: Option<&Path>, key: Option<&Path>) {
         let refresh = |path: Option<&Path>, stat: *mut libc::stat| {
             let path = path.map(|path| CString::new(path.as_os_str().as_encoded_bytes()));

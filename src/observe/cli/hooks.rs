@@ -34,6 +34,14 @@ pub fn test_age(console: &mut Console<'_>) -> Outcome {
     Outcome::Done
 }
 
+pub fn test_sources(console: &mut Console<'_>) -> Outcome {
+    let Some(sources) = console.words.get(3).and_then(|word| word.parse().ok()) else {
+        return Outcome::Usage;
+    };
+    test_hooks::set_extra_sources(sources);
+    Outcome::Done
+}
+
 pub fn test_lose_engine(_console: &mut Console<'_>) -> Outcome {
     engine::lose();
     Outcome::Done

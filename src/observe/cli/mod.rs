@@ -221,6 +221,14 @@ pub static COMMANDS: &[Command] = &[
     },
     #[cfg(feature = "test-hooks")]
     Command {
+        words: c"ciphertrunk test sources",
+        summary: c"Let SRTP keys look as if Asterisk had sent with so many SSRCs more (test build)",
+        usage: c"Usage: ciphertrunk test sources SSRCS\n",
+        run: hooks::test_sources,
+        complete: nothing,
+    },
+    #[cfg(feature = "test-hooks")]
+    Command {
         words: c"ciphertrunk test retransmit",
         summary: c"Let Asterisk retransmit what new sessions send (test build)",
         usage: c"Usage: ciphertrunk test retransmit\n",

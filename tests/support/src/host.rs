@@ -150,7 +150,7 @@ fn first(root: &Path, folders: &[String]) -> Option<String> {
         .cloned()
 }
 
-/// A file that `make module` or `make test-module` made for this run's Asterisk, by its name in the repository.
+/// What is below `build/` in the repository and belongs to this run's Asterisk: the modules that were made for it, and what the tests leave.
 pub fn built(file: &str) -> PathBuf {
     match (
         env::var_os("CIPHERTRUNK_BUILD"),
@@ -188,7 +188,7 @@ pub fn stock_breaks_records() -> bool {
 /// not passed.
 pub fn skip(test: &str, reason: &str) {
     println!("skipped: {test}: {reason}");
-    let folder = repository().join("build/host");
+    let folder = built("build/host");
     let noted = fs::create_dir_all(&folder).and_then(|()| {
         let mut file = fs::OpenOptions::new()
             .create(true)

@@ -16,7 +16,7 @@ use std::thread;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::host::Host;
+use crate::host::{self, Host};
 use crate::process::Process;
 use crate::tool;
 use crate::wait;
@@ -87,9 +87,10 @@ pub fn repository() -> PathBuf {
 }
 
 impl Lab {
-    /// A lab whose files are in `build/host/NAME`; what an earlier run left there is deleted.
+    /// A lab whose files are in `build/host/NAME`, or in `host/NAME` of `CIPHERTRUNK_BUILD`; what an earlier run left there is
+    /// deleted. Runs for two Asterisks can go side by side.
     pub fn new(name: &str) -> Self {
-        Self::in_folder(&repository().join("build/host").join(name))
+        Self::in_folder(&host::built("build/host").join(name))
     }
 
     /// A lab whose files are in `folder`.

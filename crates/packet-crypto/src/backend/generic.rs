@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use super::soft::ghash::{self, Ghash};
 use super::soft::{aes, poly, sha1};
 use crate::key::{Block, HashKeys, HmacKey, PolyKey, RoundKeys, Span};
-use crate::table::{CmFns, CmKey, GcmFns, GcmKey, Kernels};
+use crate::table::{CmFns, CmKey, GcmFns, GcmKey, Kernels, Mac};
 use crate::tag;
 
 /// The primitives. A value of an engine says that this CPU has what the engine needs.
@@ -119,18 +119,13 @@ impl<E: Engine> Level<E> {
 
     /// # Safety
     /// The CPU has the engine; `span` keeps its promise.
-    unsafe fn cm_seal<const R: usize>(
-        key: &CmKey,
-        iv: Block,
-        span: Span,
-        trailer: [u8; 4],
-    ) -> [u8; 20] {
+    unsafe fn cm_seal<const R: usize>(key: &CmKey, iv: Block, span: Span, trailer: [u8; 4]) -> Mac {
         // SAFETY: the caller promises a CPU that has the engine, and a span whose bytes are ours until this call ends.
         let (engine, packet) = unsafe { (E::assume(), in_place(span)) };
         ctr(engine, &key.keys[..R], iv, &mut packet[span.clear..]);
-        sha1::hmac(&key.hmac, packet, trailer, |state, block| {
+        Mac(sha1::hmac(&key.hmac, packet, trailer, |state, block| {
             engine.compress(state, block)
-        })
+        }))
     }
 
     /// # Safety

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::generic::in_place;
 use super::soft::{ghash, poly};
 use crate::key::{Block, HmacKey, PolyKey, RoundKeys, Span};
-use crate::table::{CmFns, CmKey, GcmFns, GcmKey, Kernels};
+use crate::table::{CmFns, CmKey, GcmFns, GcmKey, Kernels, Mac};
 use crate::tag;
 
 pub(crate) static SYSTEM: Kernels = Kernels {
@@ -164,16 +164,11 @@ fn hmac(key: &HmacKey, packet: &[u8], trailer: [u8; 4]) -> [u8; 20] {
 
 /// # Safety
 /// `span` keeps its promise.
-unsafe fn cm_seal<const R: usize>(
-    key: &CmKey,
-    iv: Block,
-    span: Span,
-    trailer: [u8; 4],
-) -> [u8; 20] {
+unsafe fn cm_seal<const R: usize>(key: &CmKey, iv: Block, span: Span, trailer: [u8; 4]) -> Mac {
     // SAFETY: the caller promises a span whose bytes are ours until this call ends.
     let packet = unsafe { in_place(span) };
     ctr::<R>(key, iv, &mut packet[span.clear..]);
-    hmac(&key.hmac, packet, trailer)
+    Mac(hmac(&key.hmac, packet, trailer))
 }
 
 /// # Safety

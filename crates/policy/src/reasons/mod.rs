@@ -134,7 +134,7 @@ pub fn document() -> String {
          `ciphertrunk show reasons` (how often), and in `${CIPHERTRUNK_REASON}` of a call whose demand was not met.\n\
          `ciphertrunk explain CODE` says on the console what stands here. \"It\" is the peer; \"here\" is this Asterisk, \"there\" is\n\
          the peer. Codes stay the same from release to release.\n\n\
-         This file is made from the table in `crates/policy/src/reasons` and `crates/sip-tls/src/reason.rs`\n\
+         This file is made from the table in `crates/policy/src/reasons` and `crates/sip-tls/src/code.rs`\n\
          (`cargo run -p policy --features tls --example reasons > docs/reasons.md`), and a test compares them.\n",
     );
     for (title, rows) in groups() {

@@ -43,6 +43,18 @@ impl Heard {
         self.window.highest()
     }
 
+    /// The index behind the highest one, if `seq` is its sequence number and the stream never jumped: it was not heard then.
+    #[inline]
+    pub(super) fn next(&self, seq: u16) -> Option<u64> {
+        self.window.next(seq).filter(|_| self.runs.is_none())
+    }
+
+    /// Marks the index behind the highest one.
+    #[inline]
+    pub(super) fn take_next(&mut self) {
+        self.window.take_next();
+    }
+
     /// What the window knows of an index; [`Seen::Used`] also for what another run has.
     #[inline]
     pub(super) fn look_up(&self, index: u64) -> Seen {

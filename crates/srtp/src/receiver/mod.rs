@@ -5,6 +5,7 @@
 #[cfg(feature = "batch")]
 mod batch;
 mod heard;
+mod next;
 mod search;
 mod trial;
 
@@ -306,10 +307,22 @@ impl Receiver {
     ) -> Result<usize, UnprotectError> {
         self.expire(now_ms);
         let header = RtpHeader::parse(packet)?;
-        match self.open_rtp(&header, packet, now_ms) {
+        let opened = self.open_rtp(&header, packet, now_ms);
+        self.settle_rtp(header.ssrc, opened, now_ms)
+    }
+
+    /// What becomes of an RTP packet of this SSRC.
+    #[inline]
+    fn settle_rtp(
+        &mut self,
+        ssrc: u32,
+        opened: Result<Verified, UnprotectError>,
+        now_ms: u64,
+    ) -> Result<usize, UnprotectError> {
+        match opened {
             Ok(verified) => Ok(self.accept_rtp(&verified, now_ms)),
             Err(why) => {
-                self.miss(header.ssrc, now_ms);
+                self.miss(ssrc, now_ms);
                 Err(why)
             }
         }

@@ -142,7 +142,7 @@ impl Receiver {
 
     /// Tries the packet with the [further indexes](Self::further_indexes); which one fits, and the packet's length then.
     #[cold]
-    fn try_further(
+    pub(super) fn try_further(
         &self,
         (generation, key): (&Generation, &RemoteKey),
         header: &RtpHeader,

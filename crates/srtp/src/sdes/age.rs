@@ -3,7 +3,11 @@
 //! The hard limits of RFC 3711 section 9.2 hold without this, in [`Session`](crate::Session).
 
 use super::CryptoLine;
+use crate::sender::MAX_LOCAL_SOURCES;
 use crate::stats::KeyUsage;
+
+/// So many SSRCs make a key old.
+const OLD_SOURCES: usize = MAX_LOCAL_SOURCES / 4 * 3;
 
 /// The lifetimes of the two keys in force, in packets; `None` where a line says none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,6 +56,16 @@ impl KeyAge {
             Self::Fresh
         }
     }
+
+    /// Of a key under which the host has had so many SSRCs of its own ([`Stats::local_sources`](crate::Stats::local_sources)): old from three quarters
+    /// of [`MAX_LOCAL_SOURCES`] on, spent when there is room for none more, though those that there are may go on sending.
+    pub fn of_sources(own: usize) -> Self {
+        match own {
+            MAX_LOCAL_SOURCES.. => Self::Spent,
+            OLD_SOURCES.. => Self::Old,
+            _ => Self::Fresh,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -71,5 +85,19 @@ mod tests {
             rtcp: 0,
         };
         assert_eq!(KeyAge::of(used, None), KeyAge::Fresh);
+    }
+
+    #[test]
+    fn a_key_is_old_with_three_quarters_of_its_sources() {
+        let rows = [
+            (0, KeyAge::Fresh),
+            (3071, KeyAge::Fresh),
+            (3072, KeyAge::Old),
+            (4095, KeyAge::Old),
+            (4096, KeyAge::Spent),
+        ];
+        for (own, age) in rows {
+            assert_eq!(KeyAge::of_sources(own), age, "{own}");
+        }
     }
 }

@@ -17,7 +17,14 @@ impl Fingerprint {
     /// counter, and costs nothing: the kernels compute all of it, whatever is sent.
     #[inline]
     pub(crate) fn of_tag(tag: &[u8; 20]) -> Self {
-        Fingerprint(u32::from_ne_bytes([tag[0], tag[1], tag[2], tag[3]]))
+        let [a, b, c, d, ..] = *tag;
+        Self::of_front([a, b, c, d])
+    }
+
+    /// The same of these octets.
+    #[inline]
+    pub(crate) fn of_front(octets: [u8; 4]) -> Self {
+        Fingerprint(u32::from_ne_bytes(octets))
     }
 }
 

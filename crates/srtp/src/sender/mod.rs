@@ -3,8 +3,10 @@
 #[cfg(feature = "batch")]
 mod batch;
 mod fingerprint;
+mod next;
 mod placed;
 mod record;
+mod sources;
 
 use packet_crypto::Kernels;
 
@@ -21,13 +23,11 @@ pub(crate) use fingerprint::PayloadKey;
 pub(crate) use placed::{Placed, Sent};
 use record::Again;
 pub(crate) use record::KeyRecord;
+pub use sources::{MAX_LOCAL_SOURCES, MAX_PASSING_SOURCES};
+use sources::{Own, Source};
 
-/// Most SSRCs under one local key, and most local policies of one session.
-pub const MAX_LOCAL_SOURCES: usize = 256;
-
-/// Of these, SSRCs that pass through from another leg of the call (a native bridge): whoever sends them may change them as often as it
-/// likes, and the host's own has its place all the same.
-pub const MAX_PASSING_SOURCES: usize = 192;
+/// Most local policies of one session.
+pub const MAX_LOCAL_POLICIES: usize = 256;
 
 /// Local keys no longer in use whose indexes are remembered.
 const REMEMBERED_KEYS: usize = 64;
@@ -51,12 +51,13 @@ struct Active {
 }
 
 impl Active {
-    /// How many SSRCs there may be under the key, this one included, if it is new.
+    /// `ssrc`, which it protects.
     #[inline]
-    fn most_sources(&self, ssrc: u32, own: Option<u32>) -> usize {
-        match self.ssrc {
-            LocalSsrc::Any if own.is_some_and(|own| own != ssrc) => MAX_PASSING_SOURCES,
-            _ => MAX_LOCAL_SOURCES,
+    fn source<'a>(&self, ssrc: u32, own: &'a Own) -> Source<'a> {
+        let may_pass = self.ssrc == LocalSsrc::Any && own.is_known();
+        Source {
+            ssrc,
+            own: may_pass.then_some(own),
         }
     }
 }
@@ -78,14 +79,11 @@ pub(crate) struct Sender {
     last: Option<(u32, u32)>,
     /// The host sends lost packets again: more of the latest ones are told from others.
     keeps: bool,
-    /// `own` is known.
-    has_own: bool,
-    /// The SSRC that is the host's own, where a policy is for any.
-    own: u32,
     keys_set: u32,
     active: Few<Active>,
     records: Few<KeyRecord>,
     staged: Box<[Staged]>,
+    own: Own,
 }
 
 impl Sender {
@@ -137,18 +135,15 @@ impl Sender {
 
     /// See [`Session::set_own_source`](crate::Session::set_own_source).
     pub(crate) fn set_own(&mut self, ssrc: u32) {
-        (self.has_own, self.own) = (true, ssrc);
-    }
-
-    #[inline]
-    fn own(&self) -> Option<u32> {
-        self.has_own.then_some(self.own)
+        self.own.add(ssrc);
     }
 
     /// Lets the policy of `from` protect `to` instead.
     pub(crate) fn change_source(&mut self, from: u32, to: u32) {
-        if self.own() == Some(from) {
-            self.own = to;
+        // `from` may be one that passes through, which Asterisk takes for its own in a native bridge.
+        if self.own.is_known() {
+            self.own.refresh(from);
+            self.own.add(to);
         }
         if from == to
             || !self
@@ -174,7 +169,7 @@ impl Sender {
     fn check_room(&self, ssrc: LocalSsrc) -> Result<(), PolicyError> {
         let known = |s: LocalSsrc| s == ssrc;
         let in_use = self.active.len() + self.staged.len();
-        if in_use < MAX_LOCAL_SOURCES
+        if in_use < MAX_LOCAL_POLICIES
             || self.active.iter().any(|a| known(a.ssrc))
             || self.staged.iter().any(|s| known(s.ssrc))
         {
@@ -254,9 +249,9 @@ impl Sender {
             true if header.extended => Again::SamePayload(kernels, &src[header.len..]),
             true => Again::SamePacket,
         };
-        let most = active.most_sources(header.ssrc, self.own());
+        let source = active.source(header.ssrc, &self.own);
         let record = &mut self.records.as_mut_slice()[active.record];
-        let place = record.place((header.ssrc, most), header.seq, again)?;
+        let place = record.place(source, header.seq, again)?;
         self.last = Some((active.record as u32, header.ssrc));
         Ok(Placed {
             transform,
@@ -280,21 +275,31 @@ impl Sender {
         if dst.len() < src.len() + trailer {
             return Err(ProtectError::BufferTooSmall);
         }
-        let most = active.most_sources(ssrc, self.own());
-        let index = self.records[active.record].next_rtcp((ssrc, most))?;
+        let source = active.source(ssrc, &self.own);
+        let index = self.records[active.record].next_rtcp(source)?;
         Ok(transform.seal_rtcp(kernels, ssrc, index, src, dst, mki))
     }
 
-    /// Suite and packets of the key that protects `ssrc`, or of the last one set.
-    pub(crate) fn key_in_use(&self) -> Option<(Suite, KeyUsage)> {
-        let active = self
-            .last
+    /// The policy by which was sent last, or the last one set.
+    fn in_use(&self) -> Option<&Active> {
+        self.last
             .and_then(|(_, ssrc)| active(&self.active, ssrc))
-            .or(self.active.last())?;
+            .or(self.active.last())
+    }
+
+    /// Suite and packets of the key in use.
+    pub(crate) fn key_in_use(&self) -> Option<(Suite, KeyUsage)> {
+        let active = self.in_use()?;
         Some((
             active.transform.suite(),
             self.records[active.record].packets,
         ))
+    }
+
+    /// SSRCs of the host's own under the key in use.
+    pub(crate) fn own_sources(&self) -> usize {
+        self.in_use()
+            .map_or(0, |active| self.records[active.record].own_sources())
     }
 
     /// Rollover counter of the SSRC that sent last.

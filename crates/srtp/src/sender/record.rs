@@ -7,9 +7,11 @@ use crate::error::ProtectError;
 use crate::index::{RTCP_INDEXES, RTP_INDEXES, guess};
 use crate::kdf::KeyId;
 use crate::replay::{Seen, WINDOW, Window};
+use crate::rtp::FixedHeader;
 use crate::stats::KeyUsage;
 
 use super::fingerprint::{Fingerprint, PayloadKey};
+use super::sources::{Others, Rest, Source, WHOLE};
 
 /// How many of the latest packets are told from others. A retransmission that is older finds its
 /// index used and nothing to compare with.
@@ -19,12 +21,17 @@ pub(super) const KNOWN: usize = 64;
 /// has asked for older ones (`MAXIMUM_RTP_SEND_BUFFER_SIZE`).
 const KEPT: usize = 512;
 
+/// How far ahead of the highest index the next one may be. What is half a turn ahead and more a receiver takes for an earlier one (RFC 3711
+/// appendix A), also in the first turn, where it finds none, and hears nothing of the SSRC any more; and it may not have got the last packets.
+const FARTHEST: u64 = 0x7000;
+
 /// Everything sent under one master key. It outlives the key's use: should the key come back,
 /// no index is used twice.
 #[repr(C)]
 pub(crate) struct KeyRecord {
     // What every packet touches comes first.
     pub(super) packets: KeyUsage,
+    /// The latest [`WHOLE`] SSRCs, the latest one first.
     pub(super) streams: Few<Stream>,
     pub(super) payload_key: PayloadKey,
     /// Greater for a key set later.
@@ -32,6 +39,8 @@ pub(crate) struct KeyRecord {
     /// Its streams remember more packets: [`KEPT`].
     keeps: bool,
     pub(super) id: KeyId,
+    /// The SSRCs that began before those.
+    others: Others,
 }
 
 /// What was sent from one SSRC under one key.
@@ -96,6 +105,27 @@ pub(super) enum Again<'a> {
     SamePayload(&'static Kernels, &'a [u8]),
 }
 
+/// The index behind a stream's highest one. Nothing has changed yet.
+pub(super) struct Next<'a> {
+    index: u64,
+    window: &'a mut Window,
+    fingerprints: &'a mut [Fingerprint; KNOWN],
+    packets: &'a mut u64,
+}
+
+impl<'a> Next<'a> {
+    /// Its index counts as used; and where the packet's fingerprint is kept, which an AEAD has none of.
+    #[inline(always)]
+    pub(super) fn take(self) -> (u64, &'a mut Fingerprint) {
+        self.window.take_next();
+        *self.packets += 1;
+        (
+            self.index,
+            &mut self.fingerprints[self.index as usize % KNOWN],
+        )
+    }
+}
+
 impl RtpPlace<'_> {
     /// The packet is sealed, and this is its HMAC: it may be sent if its index was not used
     /// before, or for the same packet.
@@ -123,6 +153,7 @@ impl KeyRecord {
             payload_key,
             packets: KeyUsage::default(),
             streams: Few::new(),
+            others: Others::default(),
         }
     }
 
@@ -141,7 +172,7 @@ impl KeyRecord {
     #[inline]
     pub(super) fn place(
         &mut self,
-        source: (u32, usize),
+        source: Source<'_>,
         seq: u16,
         again: Again<'_>,
     ) -> Result<RtpPlace<'_>, ProtectError> {
@@ -149,7 +180,7 @@ impl KeyRecord {
         if *packets >= RTP_INDEXES {
             return Err(ProtectError::KeyExhausted);
         }
-        let stream = stream(&mut self.streams, source, self.keeps)?;
+        let stream = stream(&mut self.streams, &mut self.others, source, self.keeps)?;
         let (index, refused, latest) = match &mut stream.rtp {
             None => {
                 let index = u64::from(seq);
@@ -192,13 +223,35 @@ impl KeyRecord {
         })
     }
 
+    /// The index of a packet if that is the one behind its stream's highest one, and nothing stands against its use.
+    #[inline(always)]
+    pub(super) fn next(&mut self, header: FixedHeader) -> Option<Next<'_>> {
+        let stream = match self.streams.as_mut_slice() {
+            [first, ..] if first.ssrc == header.ssrc => first,
+            [_, others @ ..] => others.iter_mut().find(|s| s.ssrc == header.ssrc)?,
+            [] => return None,
+        };
+        let window = stream.rtp.as_mut()?;
+        let index = window.next(header.seq)?;
+        // Neither is beyond its last number: that is a power of two.
+        if (index | self.packets.rtp) >= RTP_INDEXES || stream.kept.is_some() {
+            return None;
+        }
+        Some(Next {
+            index,
+            window,
+            fingerprints: &mut stream.fingerprints,
+            packets: &mut self.packets.rtp,
+        })
+    }
+
     /// Uses up the next SRTCP index.
-    pub(super) fn next_rtcp(&mut self, source: (u32, usize)) -> Result<u32, ProtectError> {
+    pub(super) fn next_rtcp(&mut self, source: Source<'_>) -> Result<u32, ProtectError> {
         // A stream's SRTCP indexes are among the key's packets, so it has one left.
         if self.packets.rtcp >= RTCP_INDEXES {
             return Err(ProtectError::KeyExhausted);
         }
-        let stream = stream(&mut self.streams, source, self.keeps)?;
+        let stream = stream(&mut self.streams, &mut self.others, source, self.keeps)?;
         let index = stream.rtcp_next;
         stream.rtcp_next += 1;
         self.packets.rtcp += 1;
@@ -206,55 +259,82 @@ impl KeyRecord {
     }
 
     pub(super) fn roc(&self, ssrc: u32) -> Option<u32> {
-        let stream = self.streams.iter().find(|s| s.ssrc == ssrc)?;
-        Some((stream.rtp.as_ref()?.highest() >> 16) as u32)
+        match self.streams.iter().find(|s| s.ssrc == ssrc) {
+            Some(stream) => Some((stream.rtp.as_ref()?.highest() >> 16) as u32),
+            None => self.others.roc(ssrc),
+        }
+    }
+
+    /// SSRCs of the host's own under the key.
+    pub(super) fn own_sources(&self) -> usize {
+        self.others.own(self.streams.len())
     }
 }
 
-/// The SSRC's stream, which is new if this is its first packet, and how many streams there may be then.
+/// The SSRC's stream, which is new if this is its first packet.
 #[inline]
-fn stream(
-    streams: &mut Few<Stream>,
-    (ssrc, most): (u32, usize),
+fn stream<'a>(
+    streams: &'a mut Few<Stream>,
+    others: &mut Others,
+    source: Source<'_>,
     keeps: bool,
-) -> Result<&mut Stream, ProtectError> {
-    match streams.iter().position(|s| s.ssrc == ssrc) {
+) -> Result<&'a mut Stream, ProtectError> {
+    match streams.iter().position(|s| s.ssrc == source.ssrc) {
         Some(known) => Ok(&mut streams.as_mut_slice()[known]),
-        None if streams.len() >= most => Err(ProtectError::TooManySources),
-        None => Ok(new_stream(streams, ssrc, keeps)),
+        None => new_stream(streams, others, source, keeps),
     }
 }
 
+/// The stream of an SSRC that is not among the latest ones, in place of that which began first if there are [`WHOLE`].
 #[cold]
-fn new_stream(streams: &mut Few<Stream>, ssrc: u32, keeps: bool) -> &mut Stream {
+fn new_stream<'a>(
+    streams: &'a mut Few<Stream>,
+    others: &mut Others,
+    source: Source<'_>,
+    keeps: bool,
+) -> Result<&'a mut Stream, ProtectError> {
+    let rest = others.take(source, streams.len())?;
+    if streams.len() >= WHOLE
+        && let Some(first) = streams.pop()
+    {
+        others.put(first.ssrc, Rest::of(first.rtp.as_ref(), first.rtcp_next));
+    }
     streams.reserve_exact(1);
-    streams.push(Stream {
-        ssrc,
-        rtcp_next: 0,
-        rtp: None,
-        kept: keeps.then(Kept::new),
-        fingerprints: [Fingerprint::default(); KNOWN],
-    });
-    let new = streams.len() - 1;
-    &mut streams[new]
+    streams.insert(
+        0,
+        Stream {
+            ssrc: source.ssrc,
+            rtcp_next: rest.rtcp_next,
+            rtp: rest.window(),
+            kept: keeps.then(Kept::new),
+            fingerprints: [Fingerprint::default(); KNOWN],
+        },
+    );
+    Ok(&mut streams[0])
 }
 
 /// The index of a packet to send. What lies just before index 0 was sent before the stream's
-/// first packet, by a reordering network in front of us, and has no index.
+/// first packet, by a reordering network in front of us, and has no index; nor has what would lie
+/// [too far](FARTHEST) ahead.
 #[inline]
 fn next_index(highest: u64, seq: u16) -> Result<u64, ProtectError> {
     let behind = u64::from((highest as u16).wrapping_sub(seq));
     if behind > highest && behind < WINDOW {
         return Err(ProtectError::IndexTooOld);
     }
-    guess(highest, seq).ok_or(ProtectError::KeyExhausted)
+    let index = guess(highest, seq).ok_or(ProtectError::KeyExhausted)?;
+    if index > highest + FARTHEST {
+        return Err(ProtectError::IndexTooOld);
+    }
+    Ok(index)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const MAX: usize = super::super::MAX_LOCAL_SOURCES;
+    const ONE: Source<'_> = Source { ssrc: 1, own: None };
+    const TWO: Source<'_> = Source { ssrc: 2, own: None };
 
     fn record() -> KeyRecord {
         KeyRecord::new(KeyId::from_octets([5; 8]), PayloadKey::new(&[6; 16]))
@@ -263,7 +343,7 @@ mod tests {
     /// Places a packet of SSRC 1 whose tag consists of `n`, and settles it; its index, and whether
     /// that was used before.
     fn send(r: &mut KeyRecord, seq: u16, n: u8) -> Result<(u64, bool), ProtectError> {
-        let mut place = r.place((1, MAX), seq, Again::SamePacket)?;
+        let mut place = r.place(ONE, seq, Again::SamePacket)?;
         place.settle(&[n; 20])?;
         Ok((place.index, place.used))
     }
@@ -275,7 +355,7 @@ mod tests {
         send(&mut r, 9, 0).unwrap();
         assert_eq!(send(&mut r, 10, 0), Err(ProtectError::KeyExhausted));
         // Another SSRC has the same key.
-        let other = r.place((2, MAX), 10, Again::SamePacket);
+        let other = r.place(TWO, 10, Again::SamePacket);
         assert_eq!(other.err(), Some(ProtectError::KeyExhausted));
     }
 
@@ -302,12 +382,12 @@ mod tests {
     #[test]
     fn rtcp_ends_with_its_2_to_the_31st_packet() {
         let mut r = record();
-        assert_eq!(r.next_rtcp((1, MAX)), Ok(0));
+        assert_eq!(r.next_rtcp(ONE), Ok(0));
         r.packets.rtcp = RTCP_INDEXES - 1;
         r.streams[0].rtcp_next = (RTCP_INDEXES - 1) as u32;
-        assert_eq!(r.next_rtcp((1, MAX)), Ok((RTCP_INDEXES - 1) as u32));
-        assert_eq!(r.next_rtcp((1, MAX)), Err(ProtectError::KeyExhausted));
-        assert_eq!(r.next_rtcp((2, MAX)), Err(ProtectError::KeyExhausted));
+        assert_eq!(r.next_rtcp(ONE), Ok((RTCP_INDEXES - 1) as u32));
+        assert_eq!(r.next_rtcp(ONE), Err(ProtectError::KeyExhausted));
+        assert_eq!(r.next_rtcp(TWO), Err(ProtectError::KeyExhausted));
     }
 
     #[test]
@@ -343,12 +423,12 @@ mod tests {
     #[test]
     fn an_aead_has_no_fingerprints_and_repeats_nothing() {
         let mut r = record();
-        r.place((1, MAX), 1, Again::Never).unwrap();
-        let again = r.place((1, MAX), 1, Again::Never);
+        r.place(ONE, 1, Again::Never).unwrap();
+        let again = r.place(ONE, 1, Again::Never);
         assert_eq!(again.err(), Some(ProtectError::ReusedIndex));
         assert_eq!(send(&mut r, 1, 1), Err(ProtectError::ReusedIndex));
         send(&mut r, 2, 2).unwrap();
-        let again = r.place((1, MAX), 2, Again::Never);
+        let again = r.place(ONE, 2, Again::Never);
         assert_eq!(again.err(), Some(ProtectError::ReusedIndex));
         assert_eq!(r.packets.rtp, 2);
     }

@@ -161,7 +161,7 @@ fn an_ssrc_has_its_own_policy_or_the_one_for_any() {
 #[test]
 fn local_policies_are_bounded() {
     let mut s = Session::new(kernels());
-    for ssrc in 0..crate::MAX_LOCAL_SOURCES as u32 {
+    for ssrc in 0..crate::MAX_LOCAL_POLICIES as u32 {
         s.set_local(LocalSsrc::Specific(ssrc), &policy(CM, 1))
             .unwrap();
     }

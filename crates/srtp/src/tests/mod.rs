@@ -5,6 +5,7 @@ mod batch;
 mod gaps;
 mod local;
 mod mki;
+mod next;
 mod passing;
 #[path = "../../tests/common/protect.rs"]
 mod protected;

@@ -196,7 +196,9 @@ fn the_counter_kept_is_that_of_the_last_key() {
     let mut second = sender(&policy(CM, 2));
     let mut third = sender(&policy(CM, 3));
     set(&mut r, policy(CM, 2), 0);
-    for seq in [0, 0x7000, 0xe000, 0x4000, 0xb000, 0x2000, 0x9000, 0x100] {
+    for seq in [
+        0, 0x7000, 0xe000, 0x4000, 0xb000, 0x2000, 0x9000, 0xf000, 0x100,
+    ] {
         let out = protect(&mut second, &rtp(seq)).unwrap();
         let _ = unprotect(&mut r, &out);
         protect(&mut third, &rtp(seq)).unwrap();

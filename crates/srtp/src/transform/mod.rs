@@ -4,6 +4,7 @@
 #[cfg(feature = "batch")]
 mod batch;
 mod keys;
+mod usual;
 
 use packet_crypto::{AesCmHmacSha1, AesGcm, Kernels};
 
@@ -14,6 +15,7 @@ use crate::rtcp;
 use crate::rtp::RtpHeader;
 use crate::suite::{Cipher, Suite};
 use keys::{Keyed, Rtcp, cm_iv, gcm_nonce};
+pub(crate) use usual::Usual;
 
 /// Octets that protection adds to a packet at most: index word, MKI, tag.
 pub const MAX_TRAILER: usize = rtcp::INDEX_WORD + Mki::MAX_LEN + 16;
@@ -28,6 +30,8 @@ struct Kind {
     params: SessionParams,
     /// Octets of an RTP packet's tag: looked up once and not for each packet.
     rtp_tag_len: u8,
+    /// RTP is encrypted, with a tag of the length that is usual for its cipher.
+    is_usual: bool,
 }
 
 /// How packets are protected under one master key.
@@ -55,6 +59,7 @@ impl Transform {
             suite,
             params,
             rtp_tag_len,
+            is_usual: usual::is_usual(suite, params),
         };
         let len = suite.key_len();
         Ok(Transform(match suite.cipher() {

@@ -55,15 +55,16 @@ pub fn media_of(channel: Channel<'_>) -> Vec<MediaStream> {
 /// stays while a stream has it.
 pub(super) unsafe fn in_force(session: *mut sys::ast_sip_session) -> Vec<MediaStream> {
     // SAFETY: by the caller; the vector has `current` elements, and what it holds lives as long as the state.
-    let lines: Vec<_> = unsafe {
+    let (lines, is_listened_to): (Vec<_>, _) = unsafe {
         let state = (*session).active_media_state;
         if state.is_null() {
             return Vec::new();
         }
         let sessions = &raw const (*state).sessions;
-        (0..(*sessions).current)
-            .map(|i| ((*(*sessions).elems.add(i)).as_ref(), is_removed(state, i)))
-            .collect()
+        let lines = (0..(*sessions).current)
+            .map(|i| ((*(*sessions).elems.add(i)).as_ref(), is_removed(state, i)));
+        // Set with the session, and taken away when nothing is to be listened for any more.
+        (lines.collect(), !(*session).dsp.is_null())
     };
     let streams = lines.iter().filter_map(|(media, is_removed)| {
         let media = (*media)?;
@@ -88,6 +89,7 @@ pub(super) unsafe fn in_force(session: *mut sys::ast_sip_session) -> Vec<MediaSt
                 carrier: first.and_then(|first| OwnedRtp::share(first.rtp)),
                 is_removed: *is_removed,
                 keeps_alive: media.keepalive_sched_id >= 0,
+                is_listened_to,
             })
         }
     });

@@ -6,7 +6,7 @@ use super::super::soft::sha1;
 use super::blocks::{GROUP, add, encrypt, numbered, stream};
 use super::{compress, in_place, vector};
 use crate::key::{Block, RoundKeys, Span};
-use crate::table::{CmFns, CmKey};
+use crate::table::{CmFns, CmKey, Mac};
 use crate::tag;
 
 pub(super) const fn fns<const R: usize>() -> CmFns {
@@ -64,11 +64,11 @@ fn hmac(key: &CmKey, packet: &[u8], trailer: [u8; 4]) -> [u8; 20] {
 /// # Safety
 /// `span` keeps its promise.
 #[target_feature(enable = "neon,aes,sha2")]
-unsafe fn seal<const R: usize>(key: &CmKey, iv: Block, span: Span, trailer: [u8; 4]) -> [u8; 20] {
+unsafe fn seal<const R: usize>(key: &CmKey, iv: Block, span: Span, trailer: [u8; 4]) -> Mac {
     // SAFETY: the bytes are ours until this call ends, as the caller promises.
     let packet = unsafe { in_place(span) };
     ctr::<R>(&key.keys, iv, &mut packet[span.clear..]);
-    hmac(key, packet, trailer)
+    Mac(hmac(key, packet, trailer))
 }
 
 /// Authenticates, then decrypts.

@@ -12,7 +12,6 @@ use super::aes::{round_key, same, vector};
 use super::sha1_ni::{State, length};
 use crate::key::{Block, RoundKeys, Span};
 use crate::table::CmKey;
-use crate::tag;
 
 /// 0 to 63.
 #[inline]
@@ -41,7 +40,10 @@ fn swap_last() -> __m128i {
 /// The first `n` bytes of 64.
 #[inline]
 fn first(n: usize) -> u64 {
-    if n < 64 { !(u64::MAX << n) } else { u64::MAX }
+    match n {
+        0..64 => !(u64::MAX << n),
+        _ => u64::MAX,
+    }
 }
 
 /// Four words of a block of the message, first word highest, from each 16 bytes.
@@ -70,10 +72,13 @@ fn end_of_message(left: isize, trailer: [u8; 4]) -> __m512i {
     _mm512_maskz_permutexvar_epi8(inside, place, text)
 }
 
+/// Most bytes of a packet in a block that also takes what ends the message: trailer, end bit and length.
+const LAST: isize = 64 - 4 - 1 - 8;
+
 /// How many SHA-1 blocks a packet of `len` bytes, its trailer, the end bit and the length take.
 #[inline]
 fn blocks(len: usize) -> usize {
-    (len + 4 + 1 + 8).div_ceil(64)
+    (len + 4 + 1 + 8 + 63) / 64
 }
 
 /// The key stream, laid along the packet.
@@ -119,18 +124,18 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// Encrypts and authenticates.
+/// Encrypts a packet, or if `OPEN` decrypts it, and returns the HMAC-SHA1 of the ciphertext and the trailer.
 ///
 /// # Safety
-/// `span` keeps its promise.
+/// `span` keeps its promise, and is in place if `OPEN`.
 #[inline]
-#[target_feature(enable = "sse2,ssse3,sha,avx512f,avx512bw,avx512vl,avx512vbmi,vaes")]
-pub(super) unsafe fn seal<const R: usize>(
+#[target_feature(enable = "sse2,ssse3,sha,avx2,avx512f,avx512bw,avx512vl,avx512vbmi,vaes")]
+unsafe fn run<const R: usize, const OPEN: bool>(
     key: &CmKey,
     iv: Block,
     span: Span,
     trailer: [u8; 4],
-) -> [u8; 20] {
+) -> State {
     let Span {
         src,
         dst,
@@ -138,64 +143,107 @@ pub(super) unsafe fn seal<const R: usize>(
         clear,
     } = span;
     let mut stream = Stream::new(&key.keys, iv, clear % 64);
+    let begin = clear / 64;
+    // The packet's bytes in block `n` under the key stream, and stored; zeros behind them.
+    let mut change = |n: usize| {
+        let at = 64 * n;
+        if at + 64 <= len {
+            let k = match n < begin {
+                true => _mm512_setzero_si512(),
+                false => stream.step::<R>(),
+            };
+            // SAFETY: block `n` is wholly inside the packet.
+            unsafe {
+                let other = _mm512_xor_si512(k, _mm512_loadu_si512(src.add(at).cast()));
+                _mm512_storeu_si512(dst.add(at).cast(), other);
+                return other;
+            }
+        }
+        if at >= len {
+            return _mm512_setzero_si512();
+        }
+        let k = stream.step::<R>();
+        let mask = first(len - at);
+        // SAFETY: the mask leaves out what is behind the packet; masked bytes are not accessed.
+        unsafe {
+            let data = _mm512_maskz_loadu_epi8(mask, src.add(at).cast());
+            let other = _mm512_maskz_mov_epi8(mask, _mm512_xor_si512(data, k));
+            _mm512_mask_storeu_epi8(dst.add(at).cast(), mask, other);
+            other
+        }
+    };
+    // Block `n` of the message, of which `bytes` are the packet's.
+    let message = |n: usize, bytes: __m512i| {
+        let at = 64 * n;
+        if at + 64 <= len {
+            return words(bytes);
+        }
+        let left = len as isize - at as isize;
+        let mut words = words(_mm512_or_si512(bytes, end_of_message(left, trailer)));
+        if left <= LAST {
+            words[3] = _mm_or_si128(words[3], length(64 + len + 4));
+        }
+        words
+    };
+    let received = |n: usize| {
+        let at = 64 * n;
+        let mask = match at + 64 <= len {
+            true => u64::MAX,
+            false => first(len.saturating_sub(at)),
+        };
+        // SAFETY: the mask leaves out what is behind the packet; masked bytes are not accessed.
+        unsafe { _mm512_maskz_loadu_epi8(mask, src.wrapping_add(at).cast()) }
+    };
     let mut state = State::load(&key.hmac.inner);
-    let (begin, inner) = (clear / 64, blocks(len));
-    let mut message = [_mm_setzero_si128(); 4];
+    let inner = blocks(len);
+    let mut block = [_mm_setzero_si128(); 4];
+    let mut n = 0;
     // A block's message is made before the block in front of it is hashed: hashing fills the CPU's queues with
-    // instructions that wait for each other, and what comes behind them would start too late to be hidden. One loop
-    // for everything, the outer hash too, so that SHA-1 is in the code once.
-    for n in 0..=inner + 1 {
-        let mut next = message;
+    // instructions that wait for each other, and what comes behind them would start too late to be hidden.
+    loop {
+        let mut next = block;
         if n < inner {
-            let at = 64 * n;
-            let mut block = _mm512_setzero_si512();
-            if at < len {
-                if n >= begin {
-                    block = stream.step::<R>();
-                }
-                if at + 64 <= len {
-                    // SAFETY: block `n` is wholly inside the packet.
-                    unsafe {
-                        block = _mm512_xor_si512(block, _mm512_loadu_si512(src.add(at).cast()));
-                        _mm512_storeu_si512(dst.add(at).cast(), block);
-                    }
-                } else {
-                    let mask = first(len - at);
-                    // SAFETY: the mask leaves out what is behind the packet; masked bytes are not accessed.
-                    unsafe {
-                        let data = _mm512_maskz_loadu_epi8(mask, src.add(at).cast());
-                        block = _mm512_maskz_mov_epi8(mask, _mm512_xor_si512(block, data));
-                        _mm512_mask_storeu_epi8(dst.add(at).cast(), mask, block);
-                    }
-                }
-            }
-            if at + 64 > len {
-                let end = end_of_message(len as isize - at as isize, trailer);
-                block = _mm512_or_si512(block, end);
-            }
-            next = words(block);
-            if n + 1 == inner {
-                next[3] = _mm_or_si128(next[3], length(64 + len + 4));
-            }
+            next = message(n, if OPEN { received(n) } else { change(n) });
         }
         if n > 0 {
-            state = state.compress_quick(message);
+            state = state.compress_quick(block);
+            if OPEN {
+                // Nothing waits for this.
+                change(n - 1);
+            }
         }
         if n == inner {
-            next = state.outer_block();
-            state = State::load(&key.hmac.outer);
+            break;
         }
-        message = next;
+        block = next;
+        n += 1;
     }
-    state.digest()
+    State::load(&key.hmac.outer).compress_quick(state.outer_block())
 }
 
-/// Authenticates, then decrypts.
+/// Encrypts and authenticates.
+///
+/// # Safety
+/// `span` keeps its promise.
+#[inline]
+#[target_feature(enable = "sse2,ssse3,sha,avx2,avx512f,avx512bw,avx512vl,avx512vbmi,vaes")]
+pub(super) unsafe fn seal<const R: usize>(
+    key: &CmKey,
+    iv: Block,
+    span: Span,
+    trailer: [u8; 4],
+) -> [u8; 20] {
+    // SAFETY: what the caller promises.
+    unsafe { run::<R, false>(key, iv, span, trailer) }.digest()
+}
+
+/// Authenticates and decrypts. Both at once: what is decrypted behind the last block of SHA-1 would take the place, in the
+/// CPU's queues, of the next packet's beginning. A packet that does not authenticate is made again what it was.
 ///
 /// # Safety
 /// `span` is in place and keeps its promise; `tag` has 1 to 20 bytes.
 #[inline]
-#[target_feature(enable = "sse2,ssse3,sha,avx512f,avx512bw,avx512vl,avx512vbmi,vaes")]
+#[target_feature(enable = "sse2,ssse3,sha,avx2,avx512f,avx512bw,avx512vl,avx512vbmi,vaes")]
 pub(super) unsafe fn open<const R: usize>(
     key: &CmKey,
     iv: Block,
@@ -203,54 +251,36 @@ pub(super) unsafe fn open<const R: usize>(
     trailer: [u8; 4],
     tag: &[u8],
 ) -> bool {
-    let Span { src, len, .. } = span;
-    let mut state = State::load(&key.hmac.inner);
-    let inner = blocks(len);
-    let mut message = [_mm_setzero_si128(); 4];
-    for n in 0..=inner + 1 {
-        let mut next = message;
-        if n < inner {
-            let at = 64 * n;
-            let block = if at + 64 <= len {
-                // SAFETY: block `n` is wholly inside the packet.
-                unsafe { _mm512_loadu_si512(src.add(at).cast()) }
-            } else {
-                // SAFETY: the mask leaves out what is behind the packet; masked bytes are not accessed.
-                let data = unsafe {
-                    _mm512_maskz_loadu_epi8(
-                        first(len.saturating_sub(at)),
-                        src.wrapping_add(at).cast(),
-                    )
-                };
-                _mm512_or_si512(data, end_of_message(len as isize - at as isize, trailer))
-            };
-            next = words(block);
-            if n + 1 == inner {
-                next[3] = _mm_or_si128(next[3], length(64 + len + 4));
-            }
-        }
-        if n > 0 {
-            state = state.compress_quick(message);
-        }
-        if n == inner {
-            next = state.outer_block();
-            state = State::load(&key.hmac.outer);
-        }
-        message = next;
-    }
-    let good = tag::matches(&state.digest(), tag);
-    if good {
+    // SAFETY: what the caller promises.
+    let state = unsafe { run::<R, true>(key, iv, span, trailer) };
+    let good = matches(state, tag);
+    if !good {
         // SAFETY: the span is the one that the caller gives, in place.
         unsafe { decrypt::<R>(key, iv, span) };
     }
     good
 }
 
-/// Counter mode in place.
+/// Whether `tag` is the beginning of the digest, in a time that depends on its length only: all is compared at once.
+///
+/// # Panics
+/// When the tag is longer than 32 bytes.
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl")]
+fn matches(state: State, tag: &[u8]) -> bool {
+    assert!((1..=32).contains(&tag.len()));
+    let mask = u32::MAX >> (32 - tag.len());
+    // SAFETY: the mask leaves out what is behind the tag; masked bytes are not accessed.
+    let tag = unsafe { _mm256_maskz_loadu_epi8(mask, tag.as_ptr().cast()) };
+    _mm256_mask_cmpneq_epu8_mask(mask, state.digest_vector(), tag) == 0
+}
+
+/// Counter mode in place, which is its own inverse.
 ///
 /// # Safety
 /// `span` is in place and keeps its promise.
-#[inline]
+#[cold]
+#[inline(never)]
 #[target_feature(enable = "sse2,ssse3,avx512f,avx512bw,avx512vbmi,vaes")]
 unsafe fn decrypt<const R: usize>(key: &CmKey, iv: Block, span: Span) {
     let mut stream = Stream::new(&key.keys, iv, 0);

@@ -1,12 +1,14 @@
 //! The x86-64 levels.
 
 mod aes;
+mod aes_vaes;
 mod bytes;
 mod cm_sha_ni;
 mod cm_split;
 mod cm_vaes;
 mod cm_wide;
 mod ctr;
+#[cfg(feature = "batch")]
 mod ctr_vaes;
 mod gcm_ni;
 mod gcm_vaes;
@@ -35,7 +37,7 @@ macro_rules! level {
     ) => {
         mod $module {
             use super::*;
-            use crate::table::{CmFns, CmKey, GcmFns, GcmKey};
+            use crate::table::{CmFns, CmKey, GcmFns, GcmKey, Mac};
             use crate::key::{Block, HashKeys, HmacKey, PolyKey, RoundKeys, Span};
 
             pub(super) static KERNELS: Kernels = Kernels {
@@ -96,10 +98,10 @@ macro_rules! level {
             #[target_feature($(enable = $feature),+)]
             unsafe fn cm_seal<const R: usize>(
                 key: &CmKey, iv: Block, span: Span, trailer: [u8; 4],
-            ) -> [u8; 20] {
+            ) -> Mac {
                 // SAFETY: the caller keeps what `CmFns` states, and that is all this asks; that the level has the CPU
                 // features of the function is checked by the compiler.
-                unsafe { $cm::seal::<R>(key, iv, span, trailer) }
+                Mac(unsafe { $cm::seal::<R>(key, iv, span, trailer) })
             }
 
             /// # Safety
@@ -152,7 +154,7 @@ level!(
     avx512,
     "x86_64 AES-NI+SHA-NI+VAES-AVX512",
     [
-        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "avx512f", "avx512vl", "avx512bw", "avx512vbmi", "vaes", "vpclmulqdq"
+        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "bmi2", "avx2", "avx512f", "avx512vl", "avx512bw", "avx512vbmi", "vaes", "vpclmulqdq"
     ],
     cm: cm_vaes, hmac_key: sha1_ni::hmac_key_vl, gcm: gcm_vaes, ctr: ctr_vaes, lanes: SIXTEEN,
 );
@@ -163,7 +165,7 @@ level!(
     zen,
     "x86_64 AES-NI+SHA-NI+VAES-AVX512, AMD",
     [
-        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "avx2", "avx512f", "avx512vl", "avx512bw", "avx512vbmi", "vaes", "vpclmulqdq"
+        "sse2", "ssse3", "aes", "pclmulqdq", "sha", "bmi2", "avx2", "avx512f", "avx512vl", "avx512bw", "avx512vbmi", "vaes", "vpclmulqdq"
     ],
     cm: cm_wide, hmac_key: sha1_ni::hmac_key_quick, gcm: gcm_vaes, ctr: ctr_vaes, lanes: SIXTEEN,
 );

@@ -69,6 +69,13 @@ impl State {
         out
     }
 
+    /// The digest's bytes, zeros behind.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub fn digest_vector(self) -> __m256i {
+        _mm256_set_m128i(swap(self.e), swap(self.abcd))
+    }
+
     /// The one block of HMAC's outer hash, from the inner hash: its digest, padding, and the length of 64 + 20 bytes.
     #[inline]
     #[target_feature(enable = "sse2")]

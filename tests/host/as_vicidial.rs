@@ -2,7 +2,8 @@
 //! each edit, hundreds of registered phones, long calls, and bursts of dialled ones over one TLS connection to the carrier. Where
 //! Asterisk still has chan_sip, a carrier of its too, with `sip.conf` likewise.
 //!
-//! `make test-vicidial` lets it run for ten minutes; in `make test` it is half a minute.
+//! `make test-vicidial` lets it run for ten minutes; in `make test` it is half a minute, the longest there: its name has it begin early,
+//! for tests begin by the alphabet.
 
 use std::fmt::Write as _;
 use std::fs;
