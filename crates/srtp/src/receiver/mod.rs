@@ -142,23 +142,29 @@ impl Receiver {
     ) -> Result<(), PolicyError> {
         self.expire(now_ms);
         check_set(policies)?;
-        let mut new: Few<(KeyId, Transform)> = Few::new();
+        // The keys are made where they stay, and their places found when it is known that they are new.
+        let mut keys: Few<RemoteKey> = Few::with_capacity(policies.len());
+        let mut ids: Few<KeyId> = Few::with_capacity(policies.len());
         for policy in policies {
             let mut derived = Derived::unset();
             derived.derive(kernels, policy.key())?;
             let (suite, params) = (policy.suite(), policy.params());
-            let transform = Transform::new(kernels, suite, params, &derived.rtp, &derived.rtcp)?;
-            new.push((derived.id.clone(), transform));
+            keys.push(RemoteKey {
+                record: 0,
+                transform: Transform::new(kernels, suite, params, &derived.rtp, &derived.rtcp)?,
+                mki: policy.mki().cloned(),
+            });
+            ids.push(derived.id.clone());
         }
-        let same = |key: &RemoteKey, policy: &Policy, id: &KeyId| {
-            self.records[key.record].id == *id
-                && key.transform.suite() == policy.suite()
-                && key.transform.params() == policy.params()
-                && key.mki.as_ref() == policy.mki()
+        let same = |known: &RemoteKey, new: &RemoteKey, id: &KeyId| {
+            self.records[known.record].id == *id
+                && known.transform.suite() == new.transform.suite()
+                && known.transform.params() == new.transform.params()
+                && known.mki == new.mki
         };
         let again = self.current.as_ref().is_some_and(|current| {
-            let mut pairs = current.keys.iter().zip(policies).zip(&new);
-            current.keys.len() == policies.len() && pairs.all(|((k, p), (id, _))| same(k, p, id))
+            let mut pairs = current.keys.iter().zip(&keys).zip(&ids);
+            current.keys.len() == keys.len() && pairs.all(|((k, n), id)| same(k, n, id))
         });
         if again {
             // Also the peer's way to take back a description that is still pending.
@@ -176,14 +182,8 @@ impl Receiver {
         }
         self.pending = None;
         self.forget_idle_records();
-        let mut keys = Few::with_capacity(policies.len());
-        for (policy, (id, transform)) in policies.iter().zip(new) {
-            let record = self.record_of(id);
-            keys.push(RemoteKey {
-                record,
-                transform,
-                mki: policy.mki().cloned(),
-            });
+        for (key, id) in keys.iter_mut().zip(&ids) {
+            key.record = self.record_of(id);
         }
         let generation = Generation {
             keys,
@@ -241,13 +241,13 @@ impl Receiver {
         }
     }
 
-    fn record_of(&mut self, id: KeyId) -> usize {
-        if let Some(known) = self.records.iter().position(|r| r.id == id) {
+    fn record_of(&mut self, id: &KeyId) -> usize {
+        if let Some(known) = self.records.iter().position(|r| r.id == *id) {
             return known;
         }
         self.records.reserve_exact(1);
         self.records.push(KeyRecord {
-            id,
+            id: id.clone(),
             packets: KeyUsage::default(),
             streams: Few::new(),
         });
@@ -272,7 +272,7 @@ impl Receiver {
     /// Forgets keys out of use: those never heard, and the longest unheard of more than
     /// [`REMEMBERED_KEYS`].
     fn forget_idle_records(&mut self) {
-        loop {
+        while !self.records.is_empty() {
             let idle: Vec<_> = (0..self.records.len())
                 .filter(|&i| !self.in_use(i))
                 .collect();
@@ -497,7 +497,10 @@ fn check_set(policies: &[Policy]) -> Result<(), PolicyError> {
     if policies.is_empty() || policies.len() > MAX_REMOTE_KEYS {
         return Err(PolicyError::KeyCount);
     }
-    check_mki_set(policies.iter().map(Policy::mki))
+    match policies {
+        [_] => Ok(()),
+        _ => check_mki_set(policies.iter().map(Policy::mki)),
+    }
 }
 
 /// Several keys are told apart by their MKIs, of one length (RFC 4568 section 6.1).

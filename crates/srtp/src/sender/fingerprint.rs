@@ -31,7 +31,8 @@ impl Fingerprint {
 /// For the fingerprint of a packet whose header may differ when it is sent again.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub(crate) struct PayloadKey {
-    point: [u8; 8],
+    // A number, as octets would be moved one by one.
+    point: u64,
     multiplier: u64,
 }
 
@@ -41,7 +42,7 @@ impl PayloadKey {
         let (point, multiplier) = secret.split_at(8);
         let octets = |half: &[u8]| <[u8; 8]>::try_from(half).expect("half of sixteen");
         PayloadKey {
-            point: octets(point),
+            point: u64::from_le_bytes(octets(point)),
             multiplier: u64::from_le_bytes(octets(multiplier)) | 1,
         }
     }
@@ -56,7 +57,7 @@ impl PayloadKey {
         index: u64,
         payload: &[u8],
     ) -> Fingerprint {
-        let hash = PayloadHash::new(kernels, &self.point).of(payload) ^ index;
+        let hash = PayloadHash::new(kernels, &self.point.to_le_bytes()).of(payload) ^ index;
         Fingerprint((hash.wrapping_mul(self.multiplier) >> 32) as u32)
     }
 }

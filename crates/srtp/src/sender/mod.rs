@@ -195,13 +195,12 @@ impl Sender {
         let record = match self.records.iter().position(|r| r.id == id) {
             Some(known) => known,
             None => {
-                let new = KeyRecord::new(id, payload_key);
                 if let Some(slot) = self.slot_to_forget() {
-                    self.records[slot] = new;
+                    self.records[slot] = KeyRecord::new(id, payload_key);
                     slot
                 } else {
                     self.records.reserve_exact(1);
-                    self.records.push(new);
+                    self.records.push(KeyRecord::new(id, payload_key));
                     self.records.len() - 1
                 }
             }

@@ -11,12 +11,8 @@ use crate::kdf::SessionKeys;
 pub(super) struct Salt(u128);
 
 impl Salt {
-    fn set(&mut self, octets: &[u8; 14]) {
-        let (front, _) = octets.split_first_chunk().expect("fourteen octets");
-        let (_, back) = octets.split_last_chunk().expect("fourteen octets");
-        // The two overlap.
-        let (front, back) = (u64::from_be_bytes(*front), u64::from_be_bytes(*back));
-        self.0 = u128::from(front) << 64 | u128::from(back << 16);
+    fn set(&mut self, octets: &[u8; 16]) {
+        self.0 = u128::from_be_bytes(*octets);
     }
 }
 
@@ -79,12 +75,13 @@ impl<K: Kernel> Keyed<K> {
         rtcp: &SessionKeys,
         len: usize,
     ) -> Result<Box<Self>, PolicyError> {
+        let place = Box::new_uninit();
         let unset = Keyed {
             salt: Salt(0),
             kernel: K::unset(kernels),
             rtcp: SessionKeys::UNSET,
         };
-        let mut keyed = Box::write(Box::new_uninit(), unset);
+        let mut keyed = Box::write(place, unset);
         keyed.salt.set(&rtp.salt);
         let expanded = keyed.kernel.expand(kernels, rtp, len);
         expanded.map_err(|_| PolicyError::KeyLength)?;

@@ -149,10 +149,11 @@ pub(super) fn encrypt_blocks(keys: &RoundKeys, rounds: usize, blocks: &mut [u128
 #[inline]
 #[target_feature(enable = "sse2,aes")]
 fn encrypt_slice<const R: usize>(keys: &RoundKeys, blocks: &mut [u128]) {
-    let (eights, rest) = blocks.as_chunks_mut::<8>();
-    eights
+    // So many has a key derivation (`aes_cm_prf`).
+    let (twelves, rest) = blocks.as_chunks_mut::<12>();
+    twelves
         .iter_mut()
-        .for_each(|b| encrypt_array::<R, 8>(keys, b));
+        .for_each(|b| encrypt_array::<R, 12>(keys, b));
     let (fours, rest) = rest.as_chunks_mut::<4>();
     fours
         .iter_mut()
