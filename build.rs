@@ -44,7 +44,7 @@ const FUNCTIONS: &[&str] = &[
     "ast_sdp_crypto_(un)?register",
     "ast_sdp_srtp_(alloc|destroy)",
     // Calls
-    "ast_channel_(bridge_peer|get_by_name|hangupcause_set|name|set_unbridged|tech|tech_pvt|uniqueid)",
+    "ast_channel_(bridge_peer|get_by_name|hangupcause_set|name|sched|set_unbridged|tech|tech_pvt|uniqueid)",
     "ast_channel_iterator_(all_new|next|destroy)",
     "ast_channel_(linkedid|datastore_find|datastore_add)",
     "__ast_bridge_technology_register",
@@ -126,6 +126,7 @@ const TYPES: &[&str] = &[
     "ast_datastore(_info)?",
     "ast_channel_tech",
     "ast_stream_state",
+    "ast_t38_state",
     "ast_(acl_sense|parse_flags)",
 ];
 const VARIABLES: &[&str] = &[
@@ -135,7 +136,7 @@ const VARIABLES: &[&str] = &[
     "ct_built_.*",
     "__LOG_.*",
     "AST_CAUSE_BEARERCAPABILITY_NOTAVAIL",
-    "AST_OPTION_SECURE_.*",
+    "AST_OPTION_(SECURE_.*|T38_STATE)",
     "AST_SRTP_CRYPTO_.*",
     "AST_SOCKADDR_STR_.*",
     "CLI_.*",

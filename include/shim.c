@@ -161,11 +161,6 @@ int ct_channel_is_originated(struct ast_channel *channel)
 	return ast_test_flag(ast_channel_flags(channel), AST_FLAG_ORIGINATED) ? 1 : 0;
 }
 
-int ct_channel_is_t38(struct ast_channel *channel)
-{
-	return ast_channel_tech(channel) && ast_channel_get_t38_state(channel) == T38_STATE_NEGOTIATED;
-}
-
 int ct_rtp_counts(struct ast_rtp_instance *instance, unsigned int counts[3])
 {
 	struct ast_rtp_instance_stats stats = { 0, };

@@ -167,10 +167,6 @@ unsigned int ct_channel_secure_bridge(struct ast_channel *channel);
 /* Whether the channel runs a dialplan of its own, or was made to run one, and is not one that another channel dialled. */
 int ct_channel_runs_dialplan(struct ast_channel *channel);
 
-/* Whether T.38 is agreed on the channel now: ast_channel_get_t38_state, an inline, which asks the channel's technology unseen. A channel
- * that is made for a record of a call (ast_dummy_channel_alloc) has none. */
-int ct_channel_is_t38(struct ast_channel *channel);
-
 /* ast_rtp_instance_get_stats: RTP packets sent, received, and lost on their way here. -1: nothing is counted. */
 int ct_rtp_counts(struct ast_rtp_instance *instance, unsigned int counts[3]);
 

@@ -1,6 +1,6 @@
 //! Channels of Asterisk's, of any technology.
 
-use std::ffi::{CStr, CString, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
@@ -11,6 +11,21 @@ use super::{c_text, sys, text};
 
 /// A channel's lock, until it is dropped.
 pub(super) struct Locked<'a>(Channel<'a>);
+
+impl<'a> Locked<'a> {
+    /// The channel.
+    pub(super) fn channel(&self) -> Channel<'a> {
+        self.0
+    }
+
+    /// Whether Asterisk has had its technology hang it up, so that what this keeps with it may be taken apart by other threads, which do
+    /// not lock the channel (chan_pjsip's hangup leaves all of it to a task). While it is `false` nobody has been told to.
+    pub(super) fn is_given_up(&self) -> bool {
+        // SAFETY: alive and locked. Every channel of a technology has a scheduler from its making on; `ast_hangup` takes it away and calls
+        // the technology's `hangup` without unlocking the channel between the two.
+        !self.0.is_in_hangup && unsafe { sys::ast_channel_sched(self.0.as_ptr()) }.is_null()
+    }
+}
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
@@ -23,10 +38,11 @@ impl Drop for Locked<'_> {
 ///
 /// # Invariants
 ///
-/// Alive for `'a`.
+/// Alive for `'a`. With `is_in_hangup` also locked for `'a`, and its technology's `hangup` has not begun.
 #[derive(Debug, Clone, Copy)]
 pub struct Channel<'a> {
     raw: NonNull<sys::ast_channel>,
+    is_in_hangup: bool,
     _alive: PhantomData<&'a sys::ast_channel>,
 }
 
@@ -37,6 +53,20 @@ impl<'a> Channel<'a> {
     pub(super) unsafe fn from_raw(channel: *mut sys::ast_channel) -> Option<Self> {
         NonNull::new(channel).map(|raw| Self {
             raw,
+            is_in_hangup: false,
+            _alive: PhantomData,
+        })
+    }
+
+    /// One that is not given up yet, though Asterisk has begun to.
+    ///
+    /// # Safety
+    ///
+    /// `channel` is NULL; or it lives for `'a` and is locked for as long, by this thread, which is about to call its technology's `hangup`.
+    pub(super) unsafe fn in_hangup(channel: *mut sys::ast_channel) -> Option<Self> {
+        NonNull::new(channel).map(|raw| Self {
+            raw,
+            is_in_hangup: true,
             _alive: PhantomData,
         })
     }
@@ -74,7 +104,7 @@ impl<'a> Channel<'a> {
         .unwrap_or_default()
     }
 
-    /// Its streams of audio and video, as its technology gives them to bridges.
+    /// Its streams of audio and video, as its technology gives them to bridges; none once it is hung up.
     pub fn media(self) -> Vec<MediaStream> {
         let technology = c_text(&self.technology());
         // SAFETY: a text that lives during the call. What comes back is registered by the channel's driver, which the channel
@@ -83,8 +113,11 @@ impl<'a> Channel<'a> {
         if glue.is_null() {
             return Vec::new();
         }
-        let _locked = self.lock();
-        // SAFETY: alive, and locked as the bridges have it when they ask; an instance that is written comes with a reference,
+        let locked = self.lock();
+        if locked.is_given_up() {
+            return Vec::new();
+        }
+        // SAFETY: alive, and locked as the bridges have it when they ask, and not given up; an instance that is written comes with a reference,
         // whatever the result says of bridging.
         let asked = unsafe {
             [
@@ -100,10 +133,30 @@ impl<'a> Channel<'a> {
         asked.into_iter().flatten().collect()
     }
 
-    /// Whether T.38 is agreed on it now.
+    /// Whether T.38 is agreed on it now; not once it is hung up.
     pub fn is_t38(self) -> bool {
-        // SAFETY: alive; the function locks it and asks its driver.
-        unsafe { sys::ct_channel_is_t38(self.as_ptr()) != 0 }
+        let locked = self.lock();
+        if locked.is_given_up() {
+            return false;
+        }
+        let mut state = sys::T38_STATE_UNAVAILABLE;
+        let mut length = c_int::try_from(size_of_val(&state)).unwrap_or_default();
+        // SAFETY: alive, not given up, and locked once, as `ast_channel_queryoption` has it then (Local's unlocks it meanwhile); its
+        // technology stays while the channel has it, and writes the state during the call alone.
+        let is_told = unsafe {
+            let technology = sys::ast_channel_tech(self.as_ptr());
+            let ask = (!technology.is_null()).then(|| (*technology).queryoption);
+            ask.flatten().is_some_and(|ask| {
+                let option = sys::AST_OPTION_T38_STATE.cast_signed();
+                ask(
+                    self.as_ptr(),
+                    option,
+                    (&raw mut state).cast(),
+                    &raw mut length,
+                ) == 0
+            })
+        };
+        is_told && state == sys::T38_STATE_NEGOTIATED
     }
 
     /// Whether an originate made it, and not a call.

@@ -91,8 +91,8 @@ unsafe extern "C" fn request<J: Judge, T: Technology>(
     address: *const c_char,
     cause: *mut c_int,
 ) -> *mut sys::ast_channel {
-    // Nobody unloads the module while this runs.
-    let _module = ModuleRef::enter();
+    // Nobody unloads the module while this runs, not an unload either that has put the other function back meanwhile.
+    let _module = ModuleRef::take();
     let may_be = guard(false, || {
         // SAFETY: NULL, or the channel that dials, which lives during the call and is Asterisk's: what is done with it here locks it.
         let Some(by) = (unsafe { Channel::from_raw(by.cast_mut()) }) else {
@@ -122,8 +122,8 @@ unsafe extern "C" fn call<J: Judge, T: Technology>(
     address: *const c_char,
     timeout: c_int,
 ) -> c_int {
-    // Nobody unloads the module while this runs.
-    let _module = ModuleRef::enter();
+    // Nobody unloads the module while this runs, not an unload either that has put the other function back meanwhile.
+    let _module = ModuleRef::take();
     let may_be = guard(false, || {
         // SAFETY: Asterisk hands a channel of the technology's, which lives and is locked during the call.
         let Some(channel) = (unsafe { Channel::from_raw(channel) }) else {

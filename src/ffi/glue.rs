@@ -1,5 +1,7 @@
 //! What a channel technology answers to Asterisk's native RTP bridge (`ast_rtp_glue`): whether the RTP of a channel may pass from one
-//! instance to the other without the core. chan_pjsip forbids it as soon as `media_encryption` is set.
+//! instance to the other without the core. chan_pjsip forbids it as soon as `media_encryption` is set; from 16 to 23 that is its one reason once
+//! it has given the instance, for the others (no session, no audio, T.38) come before it. A chan_pjsip that was changed to have another one
+//! there cannot be told from these: who has keys has `media_encryption` set as well.
 //!
 //! Its function in the glue is [exchanged](Exchange) for one of ours, which calls it. No second glue stands beside it: a bridge keeps the
 //! address of the glue that it found, longer than we may be there.
@@ -34,8 +36,8 @@ unsafe extern "C" fn get_rtp_info<B: Bridging>(
     channel: *mut sys::ast_channel,
     instance: *mut *mut sys::ast_rtp_instance,
 ) -> sys::ast_rtp_glue_result {
-    // Nobody unloads the module while this runs.
-    let _module = ModuleRef::enter();
+    // Nobody unloads the module while this runs, not an unload either that has put the other function back meanwhile.
+    let _module = ModuleRef::take();
     let original = ORIGINAL.get();
     if original.is_null() {
         return sys::AST_RTP_GLUE_RESULT_FORBID;

@@ -24,8 +24,8 @@ unsafe extern "C" fn call<C: Called>(
     address: *const c_char,
     timeout: c_int,
 ) -> c_int {
-    // Nobody unloads the module while this runs.
-    let _module = ModuleRef::enter();
+    // Nobody unloads the module while this runs, not an unload either that has put the other function back meanwhile.
+    let _module = ModuleRef::take();
     guard((), || {
         // SAFETY: Asterisk hands a Local channel, which lives and is locked during the call.
         if let Some(channel) = unsafe { Channel::from_raw(channel) } {

@@ -23,7 +23,8 @@ static HELD: AtomicUsize = AtomicUsize::new(0);
 pub struct ModuleRef(());
 
 impl ModuleRef {
-    /// Takes a reference, whether the gate is open or not: for what has been stopped before an unload closes the gate.
+    /// Takes a reference, whether the gate is open or not: for what has been stopped before an unload closes the gate, and is still running or
+    /// about to. The unload looks at the count once more.
     pub fn take() -> Self {
         HELD.fetch_add(1, Ordering::AcqRel);
         Self::counted()

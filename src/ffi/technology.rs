@@ -82,8 +82,8 @@ unsafe extern "C" fn pjsip_setoption<S: Secure>(
     data: *mut c_void,
     length: c_int,
 ) -> c_int {
-    // Nobody unloads the module while this runs.
-    let _module = ModuleRef::enter();
+    // Nobody unloads the module while this runs, not an unload either that has put the other function back meanwhile.
+    let _module = ModuleRef::take();
     guard(FAILED, || {
         let (Some(wanted), Ok(length)) = (Wanted::of(option), usize::try_from(length)) else {
             return FAILED;
@@ -107,8 +107,8 @@ unsafe extern "C" fn local_setoption(
     data: *mut c_void,
     length: c_int,
 ) -> c_int {
-    // Nobody unloads the module while this runs.
-    let _module = ModuleRef::enter();
+    // Nobody unloads the module while this runs, not an unload either that has put the other function back meanwhile.
+    let _module = ModuleRef::take();
     guard(FAILED, || {
         let next = LOCAL.load(Ordering::Acquire);
         if next.is_null() {

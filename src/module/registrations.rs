@@ -302,24 +302,24 @@ impl Module {
         fault::wait_for_a_user("unload-late");
         // Each session that has a copy of it is a use of the module: from here on there is no new one.
         self.stop_looking();
+        // What stands in the tables of other modules, and the gate last: it waits, and that is for whoever has read one of those tables before
+        // it was put back as well. Such a one is counted below.
         #[cfg(feature = "pjsip")]
         {
-            self.demands = None;
             self.native = None;
+            self.recording = None;
+            self.demands = None;
         }
         if calls::count() > 0 || module_ref::uses() > 0 || !module_ref::close() {
             return Err("a call has just begun");
-        }
-        #[cfg(feature = "pjsip")]
-        {
-            self.recording = None;
         }
         // Before the engine, which it would take back.
         self.watch = None;
         self.metrics = None;
         self.sdes = None;
         self.engine = None;
-        // A description that came between the gate and the end of the registration: it is answered.
+        // A description that came between the gate and the end of the registration: it is answered. Or somebody is in a function that was put
+        // back.
         if module_ref::held() > 0 {
             return Err("a call has just begun");
         }

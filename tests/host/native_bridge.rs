@@ -67,12 +67,13 @@ fn re_invites() {
 #[test]
 fn who_listens_has_the_call_in_the_core() {
     let lab = Lab::new("native/listens");
-    if lab.host().lacks(
-        "native_bridge::who_listens_has_the_call_in_the_core",
-        &["app_chanspy", "app_mixmonitor"],
-    ) {
+    const TEST: &str = "native_bridge::who_listens_has_the_call_in_the_core";
+    if lab.host().lacks(TEST, &["app_mixmonitor"]) {
         return;
     }
+    let lacks_spies = lab
+        .host()
+        .lacks(&format!("{TEST} (spies)"), &["app_chanspy"]);
     let ours = ours(&lab);
     for (n, kind) in KINDS.into_iter().enumerate() {
         println!("encrypted: {kind:?}");
@@ -101,6 +102,10 @@ fn who_listens_has_the_call_in_the_core() {
         right.pass(&mut left, 20, Way::Core);
         ours.cli(&format!("mixmonitor stop {channel}"));
         talk(&ours, &mut left, &mut right, Way::Native);
+        if lacks_spies {
+            hang_up(&ours, left, right);
+            continue;
+        }
 
         ours.cli("channel originate Local/spy@default/n application Wait 600");
         talk(&ours, &mut left, &mut right, Way::Core);
@@ -246,7 +251,7 @@ fn digits() {
         assert!(pressed.len() >= 3, "{pressed:?}");
 
         // One that Asterisk makes itself, whose sequence numbers are its own: behind the other leg's or ahead of them.
-        for ahead in [0, 30_000] {
+        for ahead in [0, 20_000] {
             left.media.sequence = left.media.sequence.wrapping_add(ahead);
             left.pass(&mut right, 10, Way::Native);
             let to = channel(&ours, &format!("PJSIP/{}-", right.name));

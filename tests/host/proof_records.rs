@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use host_harness::asterisk::{Asterisk, Setup};
+use host_harness::asterisk::{Asterisk, MODULE, Setup, TEST_MODULE};
 use host_harness::baresip::Media;
 use host_harness::certificates::Authority;
 use host_harness::host;
@@ -15,9 +15,12 @@ use crate::world::{CARRIER, CARRIER_TONE, OURS};
 
 const PLAIN: &str = "127.0.0.21";
 
-/// Calls to a carrier with TLS and SRTP (`secure`) and to one without (`plain`); a hangup handler that says what it reads.
+/// Calls to a carrier with TLS and SRTP (`secure`) and to one without (`plain`); a hangup handler that says what it reads. With `both` the
+/// carrier's leg has it as well: Asterisk runs it when it hangs that leg up, for no dialplan runs on it.
 const DIALPLAN: &str = "exten => secure,1,Set(CHANNEL(hangup_handler_push)=proof,s,1)\n same => n,Dial(PJSIP/say@carrier)\n\
+     exten => both,1,Set(CHANNEL(hangup_handler_push)=proof,s,1)\n same => n,Dial(PJSIP/say@carrier,,b(dialled^s^1))\n\
      exten => plain,1,Set(CHANNEL(hangup_handler_push)=proof,s,1)\n same => n,Dial(PJSIP/say@plain)\n\n\
+     [dialled]\nexten => s,1,Set(CHANNEL(hangup_handler_push)=proof,s,1)\n same => n,Return()\n\
      [proof]\nexten => s,1,Verbose(0,AT THE END ${CHANNEL(name)} ${CIPHERTRUNK(summary)} ${CIPHERTRUNK(verified_name)} \
      ${CIPHERTRUNK(why.bridged.word)})\n same => n,Return()\n";
 
@@ -29,7 +32,7 @@ struct Calls<'lab> {
     _names: Names,
 }
 
-fn start<'lab>(lab: &'lab Lab, conf: &str) -> Calls<'lab> {
+fn start<'lab>(lab: &'lab Lab, module: &'static str, conf: &str) -> Calls<'lab> {
     let names = Names::serve(lab, &[(CARRIER_NAME, CARRIER)]);
     let other = Authority::new(lab, "carriers");
     let theirs = other.issue("carrier", CARRIER_NAME, CARRIER);
@@ -45,6 +48,7 @@ fn start<'lab>(lab: &'lab Lab, conf: &str) -> Calls<'lab> {
     ];
     let (ours, phone) = with_phone(lab, "tls", Encryption::Sdes, Media::Sdes, |setup| {
         setup
+            .module(module)
             .pjsip(&pjsip::tls_trunk("carrier", CARRIER_NAME, Encryption::Sdes))
             .pjsip(&pjsip::trunk("plain", PLAIN, Encryption::Plain))
             .dialplan(DIALPLAN)
@@ -130,18 +134,30 @@ fn both_legs_of_a_call_and_a_plain_hop() {
             "this Asterisk was built without cel_custom",
         );
     }
-    let mut calls = start(&lab, "[general]\ncdr = yes\ncel = yes\n");
+    let mut calls = start(&lab, TEST_MODULE, "[general]\ncdr = yes\ncel = yes\n");
     let ours = &calls.ours;
 
     calls
         .phone
-        .call(&format!("sip:secure@{OURS}:{TLS_PORT};transport=tls"));
+        .call(&format!("sip:both@{OURS}:{TLS_PORT};transport=tls"));
     calls.phone.wait_for_tone(CARRIER_TONE, 10);
     let leg = channel(ours, "PJSIP/alice-");
     assert_eq!(ask(ours, "bridged.word", &leg), "encrypted");
     assert_eq!(ask(ours, "bridged.verified", &leg), "no");
+    ours.cli("ciphertrunk test fault hangup-reads");
     calls.phone.hang_up();
     ours.wait_for_channels(0);
+    // Behind its hangup a channel is chan_pjsip's to take apart, which locks nothing for it: no session and no stream of it is read any more.
+    for (when, had) in [
+        ("before", "a session true, streams 1, by the glue 1"),
+        ("behind", "a session false, streams 0, by the glue 0"),
+    ] {
+        let lines = ours.all_log_lines(&format!("{when} the hangup of PJSIP/"));
+        assert!(
+            lines.len() == 1 && lines[0].contains(had),
+            "{when}: {lines:#?}"
+        );
+    }
     let cdr = records(ours, CDR, 1);
     let [caller, callee, own, peer] = &cdr[0][..] else {
         panic!("{cdr:?}");
@@ -203,6 +219,9 @@ fn both_legs_of_a_call_and_a_plain_hop() {
         assert_encrypted(line);
         assert!(line.contains(why), "{line}");
     }
+    let lines = ours.all_log_lines("app_verbose.c: AT THE END PJSIP/carrier-");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_encrypted(&lines[0]);
 }
 
 /// Asterisk hangs the dialled leg up on a thread of its own, before the end of the caller's record or behind it.
@@ -210,7 +229,7 @@ fn both_legs_of_a_call_and_a_plain_hop() {
 fn both_legs_whoever_is_first_to_end() {
     const CALLS: usize = 12;
     let lab = Lab::new("proof/who-ends");
-    let mut calls = start(&lab, "[general]\ncdr = yes\n");
+    let mut calls = start(&lab, MODULE, "[general]\ncdr = yes\n");
     for number in 0..CALLS {
         let (to, callee) = match number % 2 {
             0 => ("secure", "PJSIP/carrier-"),
@@ -243,7 +262,7 @@ fn both_legs_whoever_is_first_to_end() {
 #[test]
 fn nothing_is_recorded_that_was_not_asked_for() {
     let lab = Lab::new("proof/no-records");
-    let mut calls = start(&lab, "");
+    let mut calls = start(&lab, MODULE, "");
     calls
         .phone
         .call(&format!("sip:secure@{OURS}:{TLS_PORT};transport=tls"));
@@ -277,7 +296,7 @@ fn nothing_is_recorded_that_was_not_asked_for() {
 #[test]
 fn a_blind_transfer() {
     let lab = Lab::new("proof/transfer");
-    let mut calls = start(&lab, "[general]\ncdr = yes\n");
+    let mut calls = start(&lab, MODULE, "[general]\ncdr = yes\n");
     let ours = &calls.ours;
     calls
         .phone

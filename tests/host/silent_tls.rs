@@ -145,11 +145,7 @@ fn a_server_that_refuses_our_certificate() {
     );
     assert_eq!(recorded(&ours, "peer-unknown-ca").len(), 1);
     // The line that it names is there.
-    assert!(
-        !ours
-            .all_log_lines("to remote 'ours.example' - 127.0.0.20:6000 - ")
-            .is_empty()
-    );
+    assert!(!ours.all_log_lines("to remote 'ours.example' - ").is_empty());
     assert_eq!(
         ours.all_log_lines("127.0.0.20:6001) failed"),
         [] as [&str; 0]

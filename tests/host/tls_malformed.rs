@@ -2,6 +2,7 @@
 //! answered. The same in stock Asterisk beside, whose transport is pjproject's TLS.
 
 use host_harness::asterisk::{Asterisk, Setup};
+use host_harness::host;
 use host_harness::pjsip::{self, ECHO, TLS_PORT};
 use host_harness::sip::{self, Client, Connection};
 
@@ -307,6 +308,11 @@ fn instead_of_a_message() {
             }
         }
         println!("stock, {name}: {seen:?}, connection answers again: {answered}");
+        if !answered && host::pjproject().is_some_and(|version| version < (2, 15)) {
+            let part = format!("tls_malformed::instead_of_a_message ({name}, stock)");
+            host::skip(&part, "stock of this pjproject answers nothing any more");
+            continue;
+        }
         // It waits for 70000 octets, of which it has room for 65535, and answers nothing until they are full.
         assert!(
             answered || name == "its body, which does not come, is too long",

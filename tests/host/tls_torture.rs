@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use host_harness::asterisk::{Asterisk, Setup};
+use host_harness::host;
 use host_harness::lab::repository;
 use host_harness::pjsip::{self, TLS_PORT};
 use host_harness::sip::{self, Client};
@@ -88,6 +89,13 @@ fn answered_as_by_stock() {
     let (ours, _stock) = start(&world);
     let mut differing = BTreeMap::new();
     for (name, message) in messages() {
+        if name == "dblreq" && host::pjproject().is_some_and(|version| version < (2, 15)) {
+            host::skip(
+                "tls_torture::answered_as_by_stock (dblreq)",
+                "stock of this pjproject gives no answer",
+            );
+            continue;
+        }
         // An answer may come behind those to the probes, for each dialog has its thread: then it is tried again.
         for _ in 0..5 {
             let stock = answers(&world, CARRIER, &message);

@@ -6,6 +6,8 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 /// What opens the keys of a kind of URI.
 #[derive(Debug, PartialEq, Eq)]
 pub struct KeyProvider {
@@ -47,6 +49,9 @@ const OF_TOKENS: [&str; 4] = [
     "slot-manufacturer",
     "library-description",
 ];
+
+/// Those of RFC 7512 2.4 that bring a PIN.
+const PINS: [&str; 2] = ["pin-source", "pin-value"];
 
 /// The URI of a key. It is shown without the PIN that it may have.
 #[derive(Clone, PartialEq, Eq)]
@@ -111,7 +116,7 @@ impl KeyUri {
     /// Whether it brings a PIN with it.
     pub(crate) fn has_pin(&self) -> bool {
         let mut all = self.attributes();
-        all.any(|(name, _)| name == "pin-source" || name == "pin-value")
+        all.any(|(name, _)| PINS.contains(&name))
     }
 
     /// The file of its PIN.
@@ -125,23 +130,41 @@ impl KeyUri {
         Some(PathBuf::from(OsStr::from_bytes(path)))
     }
 
+    /// The attributes that say which token it is. `None`: it is no token's.
+    fn token(&self) -> Option<impl Iterator<Item = (&str, &str)>> {
+        let all = self.attributes();
+        (!self.is_of_tpm())
+            .then(|| all.filter(|(name, _)| WHICH.contains(name) || OF_TOKENS.contains(name)))
+    }
+
     /// The URI of all that its token has, without a PIN. `None`: it is no token's.
     pub(crate) fn of_token(&self) -> Option<String> {
-        if self.is_of_tpm() {
-            return None;
-        }
-        let all = self.attributes();
-        let kept = all.filter(|(name, _)| WHICH.contains(name) || OF_TOKENS.contains(name));
-        let kept: Vec<String> = kept
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let kept = self.token()?.map(|(name, value)| format!("{name}={value}"));
+        let kept: Vec<String> = kept.collect();
         Some(format!("pkcs11:{}", kept.join(";")))
+    }
+
+    /// Whether the other one names the same token, in the same words, and brings the same PIN with it, or none either: who has not got in
+    /// with the one does not get in with the other. `false` of a TPM's keys, each of which has a password of its own.
+    pub(crate) fn has_login_of(&self, other: &KeyUri) -> bool {
+        type Word<'a> = (&'a str, Zeroizing<Vec<u8>>);
+        fn login(uri: &KeyUri) -> Option<Vec<Word<'_>>> {
+            let pin = uri.attributes().filter(|(name, _)| PINS.contains(name));
+            let words = uri.token()?.chain(pin);
+            let mut words: Vec<_> = words
+                .map(|(name, value)| (name, Zeroizing::new(unescaped(value))))
+                .collect();
+            words.sort_by(|a, b| (a.0, a.1.as_slice()).cmp(&(b.0, b.1.as_slice())));
+            Some(words)
+        }
+        let own = login(self);
+        own.is_some() && own == login(other)
     }
 }
 
 impl fmt::Display for KeyUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hide(&self.0, &[';', '&']))
+        f.write_str(&without_pin(&self.0))
     }
 }
 
@@ -151,11 +174,16 @@ impl fmt::Debug for KeyUri {
     }
 }
 
-/// A text, maybe with URIs of keys in it, as it may be shown: without their PINs.
+/// What names a key, a file or a URI, as it may be shown: without a PIN.
 #[must_use]
-pub fn without_pin(text: &str) -> Cow<'_, str> {
-    // A comma ends a URI in a list.
-    hide(text, &[';', '&', ','])
+pub fn without_pin(name: &str) -> Cow<'_, str> {
+    hide(name, &[';', '&'])
+}
+
+/// The same of a list of names, in which a comma ends each.
+#[must_use]
+pub fn without_pins(list: &str) -> Cow<'_, str> {
+    hide(list, &[';', '&', ','])
 }
 
 /// Without PINs, each of which goes to the next of `ends`.
@@ -177,8 +205,9 @@ fn hide<'a>(text: &'a str, ends: &[char]) -> Cow<'a, str> {
 
 /// The name of a key's file or its URI, as it may be shown.
 pub(crate) fn shown(key: &Path) -> PathBuf {
-    match KeyUri::of(key) {
-        Some(uri) => PathBuf::from(uri.to_string()),
+    // Also where it is no URI for a slip of the pen.
+    match key.to_str() {
+        Some(name) => PathBuf::from(without_pin(name).into_owned()),
         None => key.to_owned(),
     }
 }
@@ -236,143 +265,4 @@ fn value(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn uri(text: &str) -> KeyUri {
-        KeyUri::of(Path::new(text)).unwrap_or_else(|| panic!("{text}"))
-    }
-
-    #[test]
-    fn files_and_uris() {
-        for file in [
-            "/etc/asterisk/keys/privkey.pem",
-            "pkcs11.pem",
-            "keys/pkcs11:x",
-            "PKCS11:token=x",
-            "",
-        ] {
-            assert_eq!(KeyUri::of(Path::new(file)), None, "{file}");
-        }
-        assert_eq!(uri("pkcs11:token=x").provider(), PKCS11);
-        assert_eq!(uri("handle:0x81000001").provider(), TPM2);
-    }
-
-    #[test]
-    fn a_token_is_named() {
-        for good in [
-            "pkcs11:token=x",
-            "pkcs11:object=k;serial=1",
-            "pkcs11:slot-id=3?pin-value=1",
-            "handle:0x81000001",
-        ] {
-            assert_eq!(uri(good).problem(), None, "{good}");
-        }
-        for (bad, why) in [
-            ("pkcs11:", "names no token"),
-            ("pkcs11:object=k;type=private?pin-value=1", "names no token"),
-            (
-                "pkcs11:token=x?pin-source=|/bin/pin",
-                "pin-source= names a program",
-            ),
-        ] {
-            let problem = uri(bad).problem().unwrap_or_else(|| panic!("{bad}"));
-            assert!(problem.contains(why), "{bad}: {problem}");
-        }
-    }
-
-    #[test]
-    fn the_file_of_the_pin() {
-        for (text, file) in [
-            ("pkcs11:token=x?pin-source=file:/etc/pin", Some("/etc/pin")),
-            (
-                "pkcs11:token=x?pin-source=file:///etc/pin",
-                Some("/etc/pin"),
-            ),
-            (
-                "pkcs11:token=x;pin-source=/etc/a%20b;object=y",
-                Some("/etc/a b"),
-            ),
-            (
-                "pkcs11:token=x?module-name=a&pin-source=/100%",
-                Some("/100%"),
-            ),
-            ("pkcs11:token=pin-source?pin-value=1", None),
-        ] {
-            assert_eq!(uri(text).pin_file(), file.map(PathBuf::from), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_pin_is_not_shown() {
-        for (text, told) in [
-            (
-                "pkcs11:token=x?pin-value=1234",
-                "pkcs11:token=x?pin-value=...",
-            ),
-            (
-                "pkcs11:token=x;pin-value=1234;object=y",
-                "pkcs11:token=x;pin-value=...;object=y",
-            ),
-            (
-                "pkcs11:token=x?pin-value=12&max=1, pkcs11:token=y?pin-value=34, k.pem",
-                "pkcs11:token=x?pin-value=...&max=1, pkcs11:token=y?pin-value=..., k.pem",
-            ),
-        ] {
-            assert_eq!(without_pin(text), told);
-        }
-        // Alone it ends at no comma: a PIN may have one.
-        let secret = uri("pkcs11:token=x?pin-value=12,34&max=1");
-        assert_eq!(secret.to_string(), "pkcs11:token=x?pin-value=...&max=1");
-        let secret = uri("pkcs11:token=x?pin-value=1234");
-        assert!(!format!("{secret} {secret:?}").contains("1234"));
-        assert_eq!(without_pin("/etc/key.pem"), "/etc/key.pem");
-    }
-
-    #[test]
-    fn private_keys_alone() {
-        for (text, opened) in [
-            ("pkcs11:token=x", "pkcs11:token=x;type=private"),
-            (
-                "pkcs11:token=x?pin-value=1",
-                "pkcs11:token=x;type=private?pin-value=1",
-            ),
-            ("pkcs11:type=private;token=x", "pkcs11:type=private;token=x"),
-            ("handle:0x81000001", "handle:0x81000001"),
-        ] {
-            assert_eq!(uri(text).of_private_keys(), opened);
-        }
-    }
-
-    #[test]
-    fn the_token_alone() {
-        assert_eq!(
-            uri("pkcs11:token=x;model=m;object=y;id=%01;type=private?pin-value=1").of_token(),
-            Some("pkcs11:token=x;model=m".to_owned())
-        );
-        assert_eq!(uri("handle:0x81000001").of_token(), None);
-    }
-
-    #[test]
-    fn uris_in_files() {
-        let text = b"pkcs11:token=x";
-        let content = [
-            &[0x1a, 2][..],
-            b"v1",
-            &[0x0c, u8::try_from(text.len()).expect("short")],
-            text,
-        ];
-        let content = content.concat();
-        let length = u8::try_from(content.len()).expect("short");
-        let short = [&[0x30, length][..], &content].concat();
-        let long = [&[0x30, 0x82, 0, length][..], &content].concat();
-        assert_eq!(in_der(&short), Some(uri("pkcs11:token=x")));
-        assert_eq!(in_der(&long), Some(uri("pkcs11:token=x")));
-        for end in 0..short.len() {
-            assert_eq!(in_der(&short[..end]), None, "{end}");
-        }
-        assert_eq!(in_der(&[&short[..], b"x"].concat()), None);
-        let file = [&[0x30, 9, 0x1a, 2][..], b"v1", &[0x0c, 3], b"abc"].concat();
-        assert_eq!(in_der(&file), None);
-    }
-}
+mod tests;

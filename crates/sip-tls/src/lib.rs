@@ -82,7 +82,7 @@ pub use host::{Host, ListenerEvent, LoopError, LoopFailure, TlsInfo};
 pub use inputs::Inputs;
 pub use io::IoLoop;
 pub use key_log::{KeyLog, KeyOwner};
-pub use key_uri::{KeyProvider, KeyUri, without_pin};
+pub use key_uri::{KeyProvider, KeyUri, without_pin, without_pins};
 pub use limits::{Limits, Rate, Usage};
 pub use listener::{Listener, ListenerConfig};
 pub use method::{Method, UnknownMethod, Version};

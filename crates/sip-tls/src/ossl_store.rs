@@ -43,6 +43,10 @@ pub(crate) fn has_loader(scheme: &CStr) -> bool {
     true
 }
 
+/// How often a store is asked for its next object, which is more than a token has: a provider that gives nothing, no error and no end
+/// would be asked for ever.
+const MOST_TURNS: usize = 10_000;
+
 /// Opens a URI and takes all that is there. Whoever asks for a password gets this one, or an empty one: an answer that fails would have
 /// pkcs11-provider ask on the terminal.
 pub(crate) fn open(uri: &CStr, password: Option<&str>, what: For) -> Found {
@@ -73,8 +77,11 @@ pub(crate) fn open(uri: &CStr, password: Option<&str>, what: For) -> Found {
                     OSSL_STORE_expect(store, OSSL_STORE_INFO_PKEY);
                 }
             }
-            // SAFETY: as above. At its end it answers so.
-            while unsafe { OSSL_STORE_eof(store) } == 0 {
+            for _ in 0..MOST_TURNS {
+                // SAFETY: as above. At its end it answers so.
+                if unsafe { OSSL_STORE_eof(store) } != 0 {
+                    break;
+                }
                 // SAFETY: as above. NULL, or an object that is ours, comes back.
                 let info = unsafe { OSSL_STORE_load(store) };
                 if info.is_null() {
@@ -187,4 +194,98 @@ unsafe extern "C" {
     ) -> *mut UiMethod;
     /// `openssl/ui.h`
     fn UI_destroy_method(method: *mut UiMethod);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    static TURNS: AtomicUsize = AtomicUsize::new(0);
+
+    /// `openssl/store.h`: what a loader of this process has for an open store.
+    type Context = *mut c_void;
+
+    unsafe extern "C" {
+        fn OSSL_STORE_LOADER_new(
+            engine: *mut c_void,
+            scheme: *const c_char,
+        ) -> *mut OsslStoreLoader;
+        fn OSSL_STORE_LOADER_set_open(
+            loader: *mut OsslStoreLoader,
+            open: extern "C" fn(
+                *const OsslStoreLoader,
+                *const c_char,
+                *const UiMethod,
+                *mut c_void,
+            ) -> Context,
+        ) -> c_int;
+        fn OSSL_STORE_LOADER_set_load(
+            loader: *mut OsslStoreLoader,
+            load: extern "C" fn(Context, *const UiMethod, *mut c_void) -> *mut OsslStoreInfo,
+        ) -> c_int;
+        fn OSSL_STORE_LOADER_set_eof(
+            loader: *mut OsslStoreLoader,
+            eof: extern "C" fn(Context) -> c_int,
+        ) -> c_int;
+        fn OSSL_STORE_LOADER_set_error(
+            loader: *mut OsslStoreLoader,
+            error: extern "C" fn(Context) -> c_int,
+        ) -> c_int;
+        fn OSSL_STORE_LOADER_set_close(
+            loader: *mut OsslStoreLoader,
+            close: extern "C" fn(Context) -> c_int,
+        ) -> c_int;
+        fn OSSL_STORE_register_loader(loader: *mut OsslStoreLoader) -> c_int;
+        fn OSSL_STORE_unregister_loader(scheme: *const c_char) -> *mut OsslStoreLoader;
+    }
+
+    extern "C" fn opened(
+        _: *const OsslStoreLoader,
+        _: *const c_char,
+        _: *const UiMethod,
+        _: *mut c_void,
+    ) -> Context {
+        ptr::NonNull::<c_void>::dangling().as_ptr()
+    }
+
+    extern "C" fn nothing(_: Context, _: *const UiMethod, _: *mut c_void) -> *mut OsslStoreInfo {
+        TURNS.fetch_add(1, Ordering::Relaxed);
+        ptr::null_mut()
+    }
+
+    extern "C" fn no(_: Context) -> c_int {
+        0
+    }
+
+    extern "C" fn closed(_: Context) -> c_int {
+        1
+    }
+
+    /// A store that gives nothing, no error and no end is left.
+    #[test]
+    fn a_store_without_an_end_is_left() {
+        let scheme = c"endless";
+        // SAFETY: a loader of this test's, whose functions have the types that OpenSSL calls, read no context and stay; its scheme is a
+        // static text.
+        unsafe {
+            let loader = OSSL_STORE_LOADER_new(ptr::null_mut(), scheme.as_ptr());
+            assert!(!loader.is_null());
+            let set = [
+                OSSL_STORE_LOADER_set_open(loader, opened),
+                OSSL_STORE_LOADER_set_load(loader, nothing),
+                OSSL_STORE_LOADER_set_eof(loader, no),
+                OSSL_STORE_LOADER_set_error(loader, no),
+                OSSL_STORE_LOADER_set_close(loader, closed),
+                OSSL_STORE_register_loader(loader),
+            ];
+            assert_eq!(set, [1; 6]);
+        }
+        let found = open(c"endless:x", None, For::Anything);
+        assert!(found.is_open && found.keys.is_empty() && found.others == 0);
+        assert_eq!(TURNS.load(Ordering::Relaxed), MOST_TURNS);
+        // SAFETY: registered above; no store of it is open.
+        unsafe { OSSL_STORE_LOADER_free(OSSL_STORE_unregister_loader(scheme.as_ptr())) };
+    }
 }

@@ -77,8 +77,9 @@ impl fmt::Display for TokenFault {
 /// What a token gave for a URI and a password.
 type Opened = Result<Vec<PKey<Private>>, TokenFault>;
 
-/// The tokens that were asked while profiles are loaded: one that several have is asked once, so that a wrong PIN is not tried as often
-/// as there are profiles, and a token that locks itself is not locked.
+/// The tokens that were asked while profiles are loaded: a key that several have is asked for once, and a token that has not taken a PIN is
+/// not asked with it again, whichever of its keys is wanted. So a wrong PIN is tried once and not for each profile, and a token that
+/// locks itself is not locked, if its URIs all name it in the same words.
 #[derive(Clone, Default)]
 pub struct TokenKeys(Arc<Mutex<Vec<Asked>>>);
 
@@ -128,6 +129,14 @@ impl TokenKeys {
             .find(|it| it.uri == *uri && it.password.as_ref() == password);
         if let Some(known) = known {
             return known.opened.clone();
+        }
+        let is_refused = all.iter().any(|it| {
+            it.opened.as_ref().err() == Some(&TokenFault::WrongPin)
+                && it.password.as_ref() == password
+                && it.uri.has_login_of(uri)
+        });
+        if is_refused {
+            return Err(TokenFault::WrongPin);
         }
         let opened = open(uri, password.map(|it| it.as_str()));
         all.push(Asked {
@@ -224,5 +233,35 @@ mod tests {
         assert_eq!(ask(&keys, "pkcs11:token=x", None), 3);
         assert_eq!(ask(&keys, "pkcs11:token=y", None), 4);
         assert_eq!(ask(&TokenKeys::default(), "pkcs11:token=y", None), 5);
+    }
+
+    /// A wrong PIN is tried once on a token, whichever of its keys is asked for; another PIN, another token and a right PIN are.
+    #[test]
+    fn a_wrong_pin_is_tried_once_on_a_token() {
+        let keys = TokenKeys::default();
+        let asked = Cell::new(0);
+        let ask = |uri: &str, password: &str, is_right: bool| {
+            let uri = KeyUri::of(Path::new(uri)).expect("a URI");
+            let password = Zeroizing::new(password.to_owned());
+            let opened = keys.once(&uri, Some(&password), |_, _| {
+                asked.set(asked.get() + 1);
+                match is_right {
+                    true => Ok(Vec::new()),
+                    false => Err(TokenFault::WrongPin),
+                }
+            });
+            assert_eq!(opened.is_ok(), is_right);
+            asked.get()
+        };
+        assert_eq!(ask("pkcs11:token=x;object=a", "wrong", false), 1);
+        assert_eq!(ask("pkcs11:token=x;object=b", "wrong", false), 1);
+        assert_eq!(ask("pkcs11:object=c;token=x", "wrong", false), 1);
+        assert_eq!(ask("pkcs11:token=x;object=a", "other", false), 2);
+        assert_eq!(ask("pkcs11:token=y;object=a", "wrong", false), 3);
+        assert_eq!(ask("pkcs11:token=x;object=a", "right", true), 4);
+        assert_eq!(ask("pkcs11:token=x;object=b", "right", true), 5);
+        // Each of a TPM's keys has a password of its own.
+        assert_eq!(ask("handle:0x81000001", "wrong", false), 6);
+        assert_eq!(ask("handle:0x81000002", "wrong", false), 7);
     }
 }

@@ -29,8 +29,8 @@ unsafe extern "C" fn send_digit_begin<D: Digits>(
     channel: *mut sys::ast_channel,
     digit: c_char,
 ) -> c_int {
-    // Nobody unloads the module while this runs.
-    let _module = ModuleRef::enter();
+    // Nobody unloads the module while this runs, not an unload either that has put the other function back meanwhile.
+    let _module = ModuleRef::take();
     let kept = guard(None, || {
         // SAFETY: Asterisk hands a channel of chan_pjsip's, which lives during the call.
         unsafe { Channel::from_raw(channel) }.map(D::begins)

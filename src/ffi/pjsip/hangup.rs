@@ -6,10 +6,13 @@ use std::ffi::c_int;
 
 use crate::ffi::channel::Channel;
 use crate::ffi::exchange::{Exchange, Original};
+use crate::ffi::fault;
 use crate::ffi::guard::guard;
 use crate::ffi::late::Pjsip;
 use crate::ffi::module_ref::ModuleRef;
 use crate::ffi::sys;
+
+use super::session::{key_of, media_of};
 
 /// What is done then. On any thread, with the channel locked: nothing here may wait.
 pub trait Witness: 'static {
@@ -23,12 +26,17 @@ type Hangup = unsafe extern "C" fn(*mut sys::ast_channel) -> c_int;
 static ORIGINAL: Original = Original::new();
 
 unsafe extern "C" fn hangup<W: Witness>(channel: *mut sys::ast_channel) -> c_int {
-    // Nobody unloads the module while this runs.
-    let _module = ModuleRef::enter();
+    // Nobody unloads the module while this runs, not an unload either that has put the other function back meanwhile.
+    let _module = ModuleRef::take();
+    let is_read = fault::fires("hangup-reads");
     guard((), || {
-        // SAFETY: Asterisk hands a channel of chan_pjsip's, which lives and is locked during the call.
-        if let Some(channel) = unsafe { Channel::from_raw(channel) } {
+        // SAFETY: Asterisk hands a channel of chan_pjsip's, which lives and is locked during the call; chan_pjsip's own function is called
+        // below.
+        if let Some(channel) = unsafe { Channel::in_hangup(channel) } {
             W::hangs_up(channel);
+            if is_read {
+                tell("before", channel);
+            }
         }
     });
     let original = ORIGINAL.get();
@@ -36,7 +44,27 @@ unsafe extern "C" fn hangup<W: Witness>(channel: *mut sys::ast_channel) -> c_int
         return 0;
     }
     // SAFETY: chan_pjsip's function of this type, with the argument that was for it; the module is a use of chan_pjsip.
-    unsafe { std::mem::transmute::<*mut (), Hangup>(original)(channel) }
+    let result = unsafe { std::mem::transmute::<*mut (), Hangup>(original)(channel) };
+    if is_read {
+        guard((), || {
+            // SAFETY: the caller's reference is given back behind this call.
+            if let Some(channel) = unsafe { Channel::from_raw(channel) } {
+                tell("behind", channel);
+            }
+        });
+    }
+    result
+}
+
+/// For a test: what is read of a channel that is locked, beside its hangup.
+fn tell(when: &str, channel: Channel<'_>) {
+    log::info!(
+        "{when} the hangup of {}: a session {}, streams {}, by the glue {}",
+        channel.name(),
+        key_of(channel).is_some(),
+        media_of(channel).len(),
+        channel.media().len()
+    );
 }
 
 /// Once at a time. `None`: PJSIP's channels have no such function.

@@ -56,8 +56,8 @@ unsafe extern "C" fn read<R: Reading>(
     said: *mut c_char,
     room: usize,
 ) -> c_int {
-    // Nobody unloads the module while this runs.
-    let _module = ModuleRef::enter();
+    // Nobody unloads the module while this runs, not an unload either that has put the other function back meanwhile.
+    let _module = ModuleRef::take();
     let answer = guard(None, || {
         if item.is_null() || said.is_null() || room < 2 {
             return None;

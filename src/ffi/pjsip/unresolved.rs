@@ -31,8 +31,8 @@ unsafe extern "C" fn on_state<U: Unresolved>(
     transaction: *mut sys::pjsip_transaction,
     event: *mut sys::pjsip_event,
 ) {
-    // Nobody unloads the module while this runs.
-    let _module = ModuleRef::enter();
+    // Nobody unloads the module while this runs, not an unload either that has put the other function back meanwhile.
+    let _module = ModuleRef::take();
     guard((), || {
         // SAFETY: pjsip hands a transaction of its own, which lives during the call and changes under the lock that is held or in this
         // thread; the request that it keeps has been sent to the resolver, with the name in its pool.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sip_tls::select::{Destination, Selectors};
 use sip_tls::verify::PeerName;
-use sip_tls::{KeyPair, Pin, ProfileConfig, Sni, Version, without_pin};
+use sip_tls::{KeyPair, Pin, ProfileConfig, Sni, Version, without_pin, without_pins};
 use zeroize::Zeroizing;
 
 use super::parse::{Problem, boolean, each, names, number};
@@ -70,7 +70,14 @@ impl TlsProfile {
         let lines = section.variables.iter();
         profile.lines = lines
             .filter(|it| it.name != "password")
-            .map(|it| (it.name.clone(), without_pin(&it.value).into_owned()))
+            .map(|it| {
+                let shown = match it.name.as_str() {
+                    // A list, in which a comma ends a URI; in one name it is the PIN's.
+                    "priv_key_file" => without_pins(&it.value),
+                    _ => without_pin(&it.value),
+                };
+                (it.name.clone(), shown.into_owned())
+            })
             .collect();
         let before = problems.len();
         each(section, problems, |variable| profile.set(variable));

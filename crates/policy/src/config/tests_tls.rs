@@ -337,3 +337,24 @@ fn keys_in_tokens() {
         "{shown:?}"
     );
 }
+
+/// A comma ends a URI in a list, and is the PIN's in the one key of clients.
+#[test]
+fn a_pin_with_a_comma_of_the_one_key_is_not_listed() {
+    for (key, told) in [
+        (
+            "client_priv_key_file = pkcs11:token=x?pin-value=12,34&max=1",
+            "pkcs11:token=x?pin-value=...&max=1",
+        ),
+        (
+            "client_priv_key_file = PKCS11:token=x?pin-value=12,34",
+            "PKCS11:token=x?pin-value=...",
+        ),
+    ] {
+        let lines = [WHOSE, "client_cert_file = a.pem", key];
+        let read = profiles(&lines).expect("it is good");
+        let mut shown = read[0].lines();
+        let line = shown.find(|(name, _)| *name == "client_priv_key_file");
+        assert_eq!(line.map(|(_, value)| value), Some(told));
+    }
+}

@@ -3,20 +3,21 @@
 use std::ptr;
 
 use crate::ffi::call::SessionKey;
-use crate::ffi::channel::Channel;
+use crate::ffi::channel::{Channel, Locked};
 use crate::ffi::rtp::{MediaStream, OwnedRtp};
 use crate::ffi::sys;
 
-/// The session of a channel, NULL if it is not PJSIP's or is hung up. Good while the channel is locked, by which chan_pjsip gives
-/// it up.
-fn session_of(channel: Channel<'_>) -> *mut sys::ast_sip_session {
-    if channel.technology() != "PJSIP" {
+/// The session of a channel, NULL if it is not PJSIP's or is hung up. Good as long as the lock is held.
+pub(super) fn session_of(channel: &Locked<'_>) -> *mut sys::ast_sip_session {
+    // chan_pjsip's hangup has a task end the session and free what the channel keeps, with no lock of the channel's.
+    if channel.channel().technology() != "PJSIP" || channel.is_given_up() {
         return ptr::null_mut();
     }
-    // SAFETY: alive, and locked by the callers; what chan_pjsip keeps with a channel of its own is an `ast_sip_channel_pvt`.
+    // SAFETY: alive and locked; what chan_pjsip keeps with a channel of its own is an `ast_sip_channel_pvt`, with a reference to its
+    // session, until the task of a hangup, which nobody asks for while the channel is locked.
     unsafe {
-        let private =
-            sys::ast_channel_tech_pvt(channel.as_ptr()).cast::<sys::ast_sip_channel_pvt>();
+        let private = sys::ast_channel_tech_pvt(channel.channel().as_ptr())
+            .cast::<sys::ast_sip_channel_pvt>();
         if private.is_null() {
             ptr::null_mut()
         } else {
@@ -27,22 +28,22 @@ fn session_of(channel: Channel<'_>) -> *mut sys::ast_sip_session {
 
 /// The session of a PJSIP channel. `None`: the channel is not PJSIP's, or is hung up.
 pub fn key_of(channel: Channel<'_>) -> Option<SessionKey> {
-    let _locked = channel.lock();
-    let session = session_of(channel);
+    let locked = channel.lock();
+    let session = session_of(&locked);
     (!session.is_null()).then(|| SessionKey(session.addr()))
 }
 
-/// The streams of a PJSIP channel.
+/// The streams of a PJSIP channel; none once it is hung up.
 ///
 /// Bridges do not get them by `ast_rtp_glue` where T.38 may come, and never more than one of a kind.
 pub fn media_of(channel: Channel<'_>) -> Vec<MediaStream> {
-    let _locked = channel.lock();
-    let session = session_of(channel);
+    let locked = channel.lock();
+    let session = session_of(&locked);
     if session.is_null() {
         return Vec::new();
     }
     // SAFETY: alive while the channel is locked. Its media in force are read as chan_pjsip does for `ast_rtp_glue`, with the channel
-    // locked and not in the serializer.
+    // locked and not in the serializer: a negotiation exchanges them under that lock, and a hangup's task has not been asked for.
     unsafe { in_force(session) }
 }
 

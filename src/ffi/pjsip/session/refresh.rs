@@ -1,11 +1,12 @@
 //! What is done with the session of a channel from outside: re-INVITEs of our own, for one.
 
-use std::ffi::{CStr, CString};
 use std::ptr;
 
 use crate::ffi::ao2::Ao2;
-use crate::ffi::{late, sys, text};
+use crate::ffi::channel::OwnedChannel;
+use crate::ffi::{late, sys};
 
+use super::channel::session_of;
 use super::{Session, task};
 
 /// Has the call of a PJSIP channel, by its unique id, send a re-INVITE with a new description. Not from a media thread: it
@@ -21,39 +22,19 @@ pub fn later_by_channel(channel_id: &str, run: fn(&Session<'_>)) -> bool {
     if late::found().is_none() {
         return false;
     }
-    // An empty name would find any channel.
-    let Some(channel_id) = CString::new(channel_id).ok().filter(|id| !id.is_empty()) else {
-        return false;
-    };
-    let Some(session) = session_of_channel(&channel_id) else {
+    let Some(session) = session_of_channel(channel_id) else {
         return false;
     };
     // SAFETY: a session.
     unsafe { task::push(session, run) }
 }
 
-/// The session of a PJSIP channel.
-fn session_of_channel(channel_id: &CStr) -> Option<Ao2> {
-    let channel =
-        // SAFETY: a text that stays during the call; NULL, or the channel with a reference for us, comes back.
-        unsafe { Ao2::from_raw(sys::ast_channel_get_by_name(channel_id.as_ptr()).cast()) };
-    let channel = channel?;
-    let raw = channel.as_ptr().cast();
-    let mut session = None;
-    // SAFETY: our reference keeps the channel, which is locked while its technology and what that keeps are read; a session
-    // found there lives as long, and gets a reference before the lock is given back.
-    unsafe {
-        sys::ct_channel_lock(raw);
-        let technology = sys::ast_channel_tech(raw);
-        if !technology.is_null() && text((*technology).type_).is_some_and(|kind| kind == "PJSIP") {
-            let private = sys::ast_channel_tech_pvt(raw).cast::<sys::ast_sip_channel_pvt>();
-            if !private.is_null() {
-                session = Ao2::share((*private).session.cast());
-            }
-        }
-        sys::ct_channel_unlock(raw);
-    }
-    session
+/// The session of a PJSIP channel that is not hung up.
+fn session_of_channel(channel_id: &str) -> Option<Ao2> {
+    let channel = OwnedChannel::find(channel_id)?;
+    let locked = channel.get()?.lock();
+    // SAFETY: NULL, or a session that lives while the channel is locked; it gets a reference before that ends.
+    unsafe { Ao2::share(session_of(&locked).cast()) }
 }
 
 impl Session<'_> {
