@@ -120,7 +120,8 @@ fn a_received_batch_is_what_its_packets_are_one_by_one() {
         NewKey(6),
         Good(7),
         Again,
-        Good(40_000),
+        Good(20_000),
+        Good(45_000),
         Good(8),
     ];
     for count in counts() {
