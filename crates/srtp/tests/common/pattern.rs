@@ -23,7 +23,7 @@ const SUITE: Suite = Suite::AesCm128HmacSha1_80;
 /// Milliseconds between two packets.
 const SPACING: u64 = 20;
 /// The rollover counter of a sender that was never used follows its sequence numbers in steps below half a turn.
-const STEP: u64 = 0x4000;
+const STEP: u64 = 0x3000;
 
 struct Peer {
     /// By key and SSRC: the sender with its counter there, and the next index.
