@@ -4,7 +4,8 @@ use std::arch::x86_64::_mm512_maskz_loadu_epi8;
 use std::hint::{black_box, select_unpredictable};
 use std::num::NonZeroU32;
 
-use crate::work::Watch;
+use crate::stepped::Scope;
+use crate::work::{Watch, openings};
 
 /// Code that leaks.
 pub struct Leak {
@@ -13,7 +14,13 @@ pub struct Leak {
     pub shown_as: &'static str,
     /// Whether memcheck knows such leaks.
     pub for_memcheck: bool,
-    work: fn(u32),
+    work: Work,
+}
+
+enum Work {
+    OfSecret(fn(u32)),
+    /// Whether a tag is the one that a packet must have.
+    OfTag(fn(&[u8], &[u8]) -> bool),
 }
 
 impl Leak {
@@ -22,64 +29,98 @@ impl Leak {
         self.shown_as != "Mask" || is_x86_feature_detected!("avx512bw")
     }
 
+    /// In what it must be found: what is of openings in a look at these alone.
+    pub fn scope(&self) -> Scope {
+        match self.work {
+            Work::OfSecret(_) => Scope::All,
+            Work::OfTag(_) => Scope::Openings,
+        }
+    }
+
     /// Leaks a secret.
     pub fn run(&self, w: &mut dyn Watch) {
-        let mut secret = [0; 4];
+        let what = &"a planted leak";
+        let mut secret = [0; 16];
         w.secret(&mut secret);
-        let secret = u32::from_ne_bytes(secret);
-        w.watch(&"a planted leak", &mut || (self.work)(black_box(secret)));
+        match self.work {
+            Work::OfSecret(work) => {
+                let [word, ..] = secret.as_chunks().0 else {
+                    unreachable!("16 octets")
+                };
+                let secret = u32::from_ne_bytes(*word);
+                w.watch(what, &mut || work(black_box(secret)));
+            }
+            Work::OfTag(matches) => openings(w, what, &secret, 8, &mut |tag| {
+                matches(black_box(&secret[..tag.len()]), tag)
+            }),
+        }
     }
 }
 
-pub const LEAKS: [Leak; 6] = [
+pub const LEAKS: [Leak; 7] = [
     Leak {
         name: "a branch on a secret",
         shown_as: "Condition",
         for_memcheck: true,
-        work: |secret| {
+        work: Work::OfSecret(|secret| {
             if secret & 1 == 1 {
                 here();
             }
-        },
+        }),
     },
     Leak {
         name: "a branch on a secret that goes the same way with nearly all",
         shown_as: "Condition",
         for_memcheck: true,
-        work: |secret| {
+        work: Work::OfSecret(|secret| {
             if secret == 0x1234_5678 {
                 here();
             }
-        },
+        }),
     },
     Leak {
         name: "a call by a secret",
         shown_as: "Branch",
         for_memcheck: true,
-        work: |secret| select_unpredictable(secret & 1 == 1, here as fn(), there as fn())(),
+        work: Work::OfSecret(|secret| {
+            select_unpredictable(secret & 1 == 1, here as fn(), there as fn())()
+        }),
     },
     Leak {
         name: "an address by a secret",
         shown_as: "Address",
         for_memcheck: true,
-        work: |secret| {
+        work: Work::OfSecret(|secret| {
             static TABLE: [u8; 256] = [7; 256];
             black_box(black_box(&TABLE)[secret as usize & 0xff]);
-        },
+        }),
     },
     Leak {
         name: "a load masked by a secret",
         shown_as: "Mask",
         for_memcheck: false,
-        work: masked,
+        work: Work::OfSecret(masked),
     },
     Leak {
         name: "a division by a secret",
         shown_as: "Division",
         for_memcheck: false,
-        work: |secret| {
+        work: Work::OfSecret(|secret| {
             black_box(black_box(1u32 << 30) / (NonZeroU32::MIN | secret));
-        },
+        }),
+    },
+    Leak {
+        name: "a tag compared octet by octet",
+        shown_as: "Branch",
+        for_memcheck: false,
+        work: Work::OfTag(|right, tag| {
+            for (right, octet) in right.iter().zip(tag) {
+                if black_box(right ^ octet) != 0 {
+                    return false;
+                }
+            }
+            true
+        }),
     },
 ];
 
