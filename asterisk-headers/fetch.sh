@@ -30,6 +30,10 @@ refuse() {
     exit 1
 }
 
+# One at a time: what two make at once each takes for its own.
+mkdir -p "$(dirname "$out")"
+exec 9>"$out.lock"
+flock 9
 trap 'rm -rf "$out.new" ${work:+"$work"}' EXIT
 
 begin() {

@@ -38,8 +38,8 @@ if ! wanted; then
     rm -rf "$new"
     echo "aarch64.sh: making $dir (some minutes, 2.5 GB)"
     # A snapshot of an archive may be older than its own Valid-Until.
-    mmdebstrap --quiet --variant=minbase --components=main --architectures=amd64,arm64 \
-        --aptopt='Acquire::Check-Valid-Until "false"' \
+    timeout --kill-after=30 900 mmdebstrap --quiet --variant=minbase --components=main --architectures=amd64,arm64 \
+        --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Retries "3"' --aptopt='Acquire::http::Timeout "30"' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' \
         --include="$(echo "$packages" | tr ' ' ',')" "$suite" "$new" ${ROOT_MIRROR:+"$ROOT_MIRROR"}

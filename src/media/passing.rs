@@ -27,7 +27,7 @@ pub struct Passing {
     channel: Mutex<Option<String>>,
     /// RTP packets that could not be encrypted.
     refused: Refused,
-    /// Some of them for their index or their SSRC.
+    /// The latest one for its index or its SSRC.
     by_index: AtomicBool,
     /// None gets through any more.
     in_row: AtomicBool,
@@ -65,12 +65,11 @@ impl Passing {
     /// One was not: for its index or its SSRC, or because the session sends nothing any more.
     #[cold]
     pub fn refused(&self, by_index: bool) {
-        if by_index {
-            self.by_index.store(true, Ordering::Relaxed);
-        } else if self.over.load(Ordering::Relaxed) {
+        if !by_index && self.over.load(Ordering::Relaxed) {
             // The core has it, and makes no difference to it.
             return;
         }
+        self.by_index.store(by_index, Ordering::Relaxed);
         match self.refused.refused() {
             Some(Enough::Row) => self.in_row.store(true, Ordering::Relaxed),
             // The core has it, or is about to; where packets come twice, it does not help to send them with another SSRC.
@@ -87,11 +86,10 @@ impl Passing {
         if !self.due.swap(false, Ordering::Relaxed) {
             return None;
         }
-        let [by_index, in_row] =
-            [&self.by_index, &self.in_row].map(|flag| flag.swap(false, Ordering::Relaxed));
+        let in_row = self.in_row.swap(false, Ordering::Relaxed);
         Some(Due {
             channel: self.channel.lock().clone()?,
-            by_index,
+            by_index: self.by_index.load(Ordering::Relaxed),
             in_row,
         })
     }
@@ -101,7 +99,7 @@ impl Passing {
 struct Due {
     /// The unique id of the channel that was let into a native bridge.
     channel: String,
-    /// For their index or their SSRC.
+    /// The latest one for its index or its SSRC.
     by_index: bool,
     /// None got through for a second.
     in_row: bool,

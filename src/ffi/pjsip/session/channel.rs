@@ -44,6 +44,8 @@ pub fn media_of(channel: Channel<'_>) -> Vec<MediaStream> {
     }
     // SAFETY: alive while the channel is locked. Its media in force are read as chan_pjsip does for `ast_rtp_glue`, with the channel
     // locked and not in the serializer: a negotiation exchanges them under that lock, and a hangup's task has not been asked for.
+    // Asterisk drops them without that lock in `ast_sip_session_terminate` for a channel that is up in two rare cases, for us as for its own
+    // readers (docs/safety.md).
     unsafe { in_force(session) }
 }
 
