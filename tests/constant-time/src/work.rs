@@ -45,8 +45,17 @@ impl Room {
     }
 }
 
-/// (clear, length): shorter than a block, ends of vectors and of groups of them, and real packets.
-const SHAPES: [(usize, usize); 10] = [
+/// (clear, length): shorter than a block, ends of vectors and of groups of them, a part of a block behind 0 to 7 whole ones, and real
+/// packets.
+const SHAPES: [(usize, usize); 18] = [
+    (12, 17),
+    (12, 33),
+    (12, 49),
+    (12, 65),
+    (12, 81),
+    (12, 97),
+    (12, 113),
+    (12, 129),
     (12, 12),
     (0, 13),
     (12, 60),
@@ -71,7 +80,7 @@ fn is_opened(k: &Kernels, shape: (usize, usize)) -> bool {
 fn cm_shapes(key: &[u8]) -> &'static [(usize, usize)] {
     match key.len() {
         16 => &SHAPES,
-        _ => &SHAPES[..8],
+        _ => &SHAPES[..16],
     }
 }
 
