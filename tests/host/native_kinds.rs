@@ -2,6 +2,7 @@
 //! one with SDES.
 
 use host_harness::asterisk::{Asterisk, Setup};
+use host_harness::host;
 use host_harness::lab::Lab;
 use host_harness::peer::srtp::{AES_32, AES_80, AES_256_80, GCM_128, GCM_256};
 use host_harness::peer::{Identity, Key, Suite};
@@ -201,9 +202,14 @@ fn what_stays_in_the_core() {
 #[test]
 fn beside_chan_sip() {
     const SIP: &str = "127.0.0.11";
-    let Some(lab) = chan_sip::lab("native_kinds::beside_chan_sip") else {
+    const TEST: &str = "native_kinds::beside_chan_sip";
+    let Some(lab) = chan_sip::lab(TEST) else {
         return;
     };
+    if host::pjproject().is_none() {
+        host::skip(TEST, "the module has no half for PJSIP");
+        return;
+    }
     let peer = |n: usize, encrypted: bool| {
         let name = if encrypted { "encrypted" } else { "open" };
         let peer = chan_sip::peer(name, &address(n), "directmedia = yes\n");
