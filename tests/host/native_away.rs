@@ -82,6 +82,14 @@ fn early_media_music_and_a_conference() {
                 let shown = ours.cli("bridge show all");
                 (!shown.contains("softmix")).then_some(())
             });
+            // Whom a bridge takes out of a dialplan goes on there behind it: here there is nothing behind.
+            ours.wait_until("both wait", |ours| {
+                let waits = |name: &String| {
+                    ours.cli(&format!("core show channel {name}"))
+                        .contains("Application: Wait\n")
+                };
+                channels.iter().all(waits).then_some(())
+            });
             let [one, other] = &channels;
             ask(
                 &mut manager,

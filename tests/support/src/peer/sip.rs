@@ -544,7 +544,11 @@ impl Phone {
                 || message
                     .header("CSeq")
                     .starts_with(&format!("{} ", self.cseq));
-            if current && is_it(&message) {
+            // Nor is the end of a call that another phone had here, which Asterisk sends behind the end of its channel.
+            let of_another = message.first.starts_with("BYE ")
+                && !self.call_id.is_empty()
+                && message.header("Call-ID") != self.call_id;
+            if current && !of_another && is_it(&message) {
                 return message;
             }
             if message.status().is_none() && !message.first.starts_with("ACK ") {
